@@ -1,0 +1,308 @@
+//! The host: processes with a time limit, and the tools that the lab needs, installed when missing.
+//!
+//! Nothing here may wait for ever: every process started through this module is killed, with its
+//! process group, when its time is up.
+
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// What a finished process left: exit code, or none when a signal ended it, and its output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code; `None` when a signal ended the process.
+    pub code: Option<i32>,
+    /// Standard output; what is not UTF-8 is replaced.
+    pub stdout: String,
+    /// Standard error; what is not UTF-8 is replaced.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Whether the process exited with 0.
+    #[must_use]
+    pub fn ok(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+/// A running process, leader of a process group of its own, whose output is being collected.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    stdout: Collector,
+    stderr: Collector,
+    status: Option<ExitStatus>,
+}
+
+impl Process {
+    /// Start `command` with `input` (or nothing) on its standard input.
+    pub(crate) fn start(command: &mut Command, input: Option<&[u8]>) -> Result<Self> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .process_group(0)
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {program}"))?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            let input = input.to_vec();
+            // A process that closes its input early says so by its exit code.
+            std::thread::spawn(move || stdin.write_all(&input).ok());
+        }
+        let stdout = child.stdout.take().context("no standard output")?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        Ok(Self {
+            child,
+            stdout: Collector::start(stdout),
+            stderr: Collector::start(stderr),
+            status: None,
+        })
+    }
+
+    /// The process id on the host.
+    pub(crate) fn id(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Whether the process has ended; does not wait.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait()?;
+        }
+        Ok(self.status.is_some())
+    }
+
+    /// Wait for the end; past `limit` kill the whole process group and return an error.
+    pub(crate) fn finish(mut self, limit: Duration) -> Result<Output> {
+        let end = Instant::now() + limit;
+        while !self.has_ended()? {
+            if Instant::now() >= end {
+                self.kill_group();
+                let (stdout, stderr) = (self.stdout.take(), self.stderr.take());
+                bail!("still running after {limit:?}, killed\nstdout: {stdout}\nstderr: {stderr}");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let status = self.status.context("no exit status")?;
+        // A process left behind may hold the pipes open: then what is there by now is the output.
+        Ok(Output {
+            code: status.code(),
+            stdout: self.stdout.take(),
+            stderr: self.stderr.take(),
+        })
+    }
+
+    /// The signal that ended the process, if one did.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        self.status.and_then(|status| status.signal())
+    }
+
+    fn kill_group(&mut self) {
+        // Both fail only when it is gone already.
+        killpg(Pid::from_raw(self.id()), Signal::SIGKILL).ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.kill_group();
+        }
+    }
+}
+
+/// Reads a pipe to its end on a thread of its own.
+#[derive(Debug)]
+struct Collector {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    end: mpsc::Receiver<()>,
+}
+
+impl Collector {
+    fn start(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (done, end) = mpsc::channel();
+        let sink = Arc::clone(&bytes);
+        std::thread::spawn(move || {
+            let mut chunk = [0; 8192];
+            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+                lock(&sink).extend_from_slice(&chunk[..count]);
+            }
+            done.send(()).ok();
+        });
+        Self { bytes, end }
+    }
+
+    /// All output, waiting a moment for the pipe to close.
+    fn take(&self) -> String {
+        self.end.recv_timeout(Duration::from_millis(500)).ok();
+        String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
+    }
+}
+
+/// Lock a mutex, whatever happened to an earlier holder: a failed test must not fail the others.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Run a program of the host to its end.
+///
+/// # Errors
+/// When it cannot start, does not end in time, or exits with anything but 0.
+pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
+    let shown = format!("{command:?}");
+    let output = Process::start(command, None)?
+        .finish(limit)
+        .with_context(|| shown.clone())?;
+    ensure!(
+        output.ok(),
+        "{shown} exited with {:?}: {}",
+        output.code,
+        output.stderr.trim()
+    );
+    Ok(output)
+}
+
+/// Programs the lab calls, with the Debian package of each.
+const TOOLS: [(&str, &str); 8] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("flock", "util-linux"),
+    ("mount", "mount"),
+    ("pkill", "procps"),
+];
+
+/// Where Debian's archive keys are; other distributions have them in a package of their own.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Check that this is root on a machine with apt, and install what is missing.
+///
+/// # Errors
+/// When not root, or when apt cannot install a missing package.
+pub(crate) fn ensure_tools(progress: &mut dyn FnMut(&str)) -> Result<()> {
+    ensure_root_user()?;
+    let mut missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(program, _)| find_program(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    if !Path::new(KEYRING).exists() {
+        missing.push("debian-archive-keyring");
+    }
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    progress(&format!("installing with apt-get: {}", missing.join(" ")));
+    ensure!(
+        find_program("apt-get").is_some(),
+        "the lab needs {} and can install them with apt only",
+        missing.join(", ")
+    );
+    let apt = |arguments: &[&str], limit| {
+        run(
+            Command::new("apt-get")
+                .args(arguments)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+            limit,
+        )
+    };
+    apt(&["update", "--quiet=2"], Duration::from_secs(300))?;
+    let mut install = vec!["install", "--quiet=2", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    apt(&install, Duration::from_secs(600))?;
+    Ok(())
+}
+
+/// # Errors
+/// When the effective user is not root.
+pub(crate) fn ensure_root_user() -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the lab makes mounts, namespaces and cgroups: run it as root"
+    );
+    Ok(())
+}
+
+fn find_program(name: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let system = ["/usr/sbin", "/sbin"].map(Into::into);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_and_exit_code_are_collected() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "cat; echo err >&2; exit 3"]);
+        let output = Process::start(&mut command, Some(b"in"))
+            .unwrap()
+            .finish(Duration::from_secs(5))
+            .unwrap();
+        assert_eq!(
+            output,
+            Output {
+                code: Some(3),
+                stdout: "in".into(),
+                stderr: "err\n".into()
+            }
+        );
+    }
+
+    #[test]
+    fn a_process_past_its_limit_is_killed_with_its_children() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 4242 & echo $!; wait"]);
+        let error = Process::start(&mut command, None)
+            .unwrap()
+            .finish(Duration::from_millis(200))
+            .unwrap_err();
+        let text = error.to_string();
+        let child = text
+            .lines()
+            .find_map(|line| line.strip_prefix("stdout: "))
+            .unwrap();
+        assert!(
+            !Path::new("/proc").join(child).join("fd/0").exists(),
+            "{child} is alive"
+        );
+    }
+
+    #[test]
+    fn output_does_not_wait_for_a_process_left_behind() {
+        let start = Instant::now();
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo here; sleep 30 &"]);
+        let output = Process::start(&mut command, None)
+            .unwrap()
+            .finish(Duration::from_secs(5))
+            .unwrap();
+        assert_eq!(output.stdout, "here\n");
+        assert!(start.elapsed() < Duration::from_secs(3));
+    }
+}

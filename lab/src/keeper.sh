@@ -1,0 +1,118 @@
+#!/bin/bash
+# The keeper of one machine: holds everything the machine is made of, and lets go of all of it when
+# its standard input closes, however the process at the other end came to stop.
+#
+# usage: setsid unshare --mount --propagation private bash keeper.sh STATE ROOT NAME
+#   STATE  directory for the machines of this host; NAME is the machine's directory in it
+#   ROOT   the cached root, which is never written to
+#
+# Prints "nspawn PID" whenever the container starts (again, after a reboot), "ended CODE" when it has
+# ended for good, or "error: …". Mounts live in this process's own
+# mount namespace and the writable layer is a tmpfs there, so both vanish with it. The container dies
+# with this process too (pdeathsig), even by SIGKILL; what can be left then are an empty directory and
+# empty cgroups, which the next keeper sweeps: a directory whose lock is free has no keeper.
+set -u
+state=$1 root=$2 name=$3
+dir=$state/$name
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# Where cgroups can be made: cgroup2 alone, or systemd's own v1 hierarchy with cgroup2 beside it.
+hierarchies=()
+for mount in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+    if [ -e "$mount/cgroup.procs" ]; then hierarchies+=("$mount"); fi
+done
+
+# Remove the cgroups of machine $1, killing what is still in them.
+remove_cgroups() {
+    local mount group
+    for mount in "${hierarchies[@]}"; do
+        [ -d "$mount/$1" ] || continue
+        for _ in 1 2 3 4 5 6 7 8 9 10; do
+            find "$mount/$1" -name cgroup.procs -exec cat {} + 2>/dev/null | xargs --no-run-if-empty kill -KILL 2>/dev/null
+            find "$mount/$1" -depth -type d -exec rmdir {} + 2>/dev/null
+            [ -d "$mount/$1" ] || break
+            sleep 0.05
+        done
+    done
+}
+
+# Machines are made and swept one at a time.
+mkdir -p "$state"
+exec 9>"$state/lock"
+flock 9
+for other in "$state"/*/; do
+    other=$(basename "$other")
+    [ -f "$state/$other/lock" ] || continue
+    if flock --nonblock "$state/$other/lock" true; then
+        remove_cgroups "magnum-lab-$other"
+        rm -rf "${state:?}/$other"
+    fi
+done
+mkdir "$dir" || { echo "error: $dir exists"; exit 1; }
+exec 8>"$dir/lock"
+flock 8
+exec 9>&-
+
+nspawn=
+cleanup() {
+    trap '' HUP INT TERM PIPE
+    if [ -n "$nspawn" ]; then
+        # The container's PID 1 first: with it every process of its PID namespace dies.
+        pkill -KILL --parent "$nspawn"
+        kill -KILL "$nspawn"
+        wait "$nspawn"
+    fi 2>/dev/null
+    remove_cgroups "magnum-lab-$name"
+    umount --lazy "$dir/merged" "$dir/layer" 2>/dev/null
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM PIPE
+
+fail() { echo "error: $*"; exit 1; }
+
+mkdir "$dir/layer" "$dir/merged"
+mount -t tmpfs -o mode=0755,size=4g magnum-lab "$dir/layer" || fail "cannot mount a tmpfs"
+mkdir "$dir/layer/upper" "$dir/layer/work"
+chmod --reference="$root" "$dir/layer/upper"
+mount -t overlay -o "lowerdir=$root,upperdir=$dir/layer/upper,workdir=$dir/layer/work" \
+    magnum-lab "$dir/merged" || fail "cannot mount an overlay over $root"
+printf '%s\n' "$name" | sha256sum | cut -c 1-32 >"$dir/merged/etc/machine-id"
+printf '%s\n' "${name%%.*}" >"$dir/merged/etc/hostname"
+printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "${name%%.*}" >"$dir/merged/etc/hosts"
+
+# systemd wants a cgroup of its own; two machines in one would fight.
+for mount in "${hierarchies[@]}"; do
+    mkdir "$mount/magnum-lab-$name" || fail "cannot make a cgroup in $mount"
+done
+# nspawn keeps a directory for each machine there, and refuses to empty it on a disk.
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs -o mode=0755 magnum-lab /run/systemd/nspawn || fail "cannot mount a tmpfs"
+
+# Nothing is ever written to standard input: it only closes.
+exec 7<&0
+( while read -r _; do :; done; kill -TERM $$ ) <&7 8>&- &
+exec 7<&-
+
+while :; do
+    # Inside always cgroup2, whatever the host has: what every supported release boots with.
+    (
+        for mount in "${hierarchies[@]}"; do
+            echo "$BASHPID" >"$mount/magnum-lab-$name/cgroup.procs" || exit 1
+        done
+        exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
+            setpriv --pdeathsig KILL \
+            systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="${name%%.*}" \
+            --register=no --keep-unit --console=pipe --private-network --resolv-conf=off --timezone=off \
+            --link-journal=no --settings=no \
+            </dev/null >>"$dir/layer/console.log" 2>&1 8>&-
+    ) &
+    nspawn=$!
+    echo "nspawn $nspawn"
+    wait "$nspawn"
+    # 133: the machine asks for a reboot.
+    code=$?
+    [ "$code" = 133 ] || break
+done
+echo "ended $code"
+wait

@@ -1,0 +1,342 @@
+//! Machines: a booted unit, made of a cached root, a layer of its own in memory, and a container with
+//! systemd as PID 1.
+//!
+//! Everything a machine is made of is held by its keeper (`keeper.sh`), a process that lets go of it
+//! when the pipe from this process closes. So nothing stays behind when this process ends, whether it
+//! returns, panics, is interrupted or is killed.
+
+mod files;
+mod process;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use crate::host::{self, lock};
+use crate::root::Root;
+
+/// Directory of the machines of this host, one below it for each.
+const STATE: &str = "/run/magnum-capi-helm-lab";
+
+/// A machine that has not booted after this long will not.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Names machines of one process apart.
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// One booted unit. Dropping it removes everything it was made of, in about a tenth of a second.
+#[derive(Debug)]
+pub struct Machine {
+    hostname: String,
+    directory: PathBuf,
+    keeper: Child,
+    /// Closing this tells the keeper to let go.
+    keeper_input: Option<ChildStdin>,
+    container: Arc<Mutex<Container>>,
+    leader: Mutex<i32>,
+}
+
+/// What the keeper says of the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Container {
+    Starting,
+    /// systemd-nspawn runs, with this process id.
+    Running(i32),
+    Ended(String),
+}
+
+impl Machine {
+    /// Boot a fresh machine from `root`: about a second. Magnum needs some more:
+    /// [`Machine::wait_for_magnum`].
+    ///
+    /// # Errors
+    /// When not root, when the container cannot start, or when systemd inside does not say `running`
+    /// within a minute; the error has the end of the console's output.
+    pub fn boot(root: &Root, hostname: &str) -> Result<Self> {
+        host::ensure_root_user()?;
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        ensure!(
+            !hostname.is_empty() && hostname.chars().all(legal),
+            "not a host name: {hostname:?}"
+        );
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{hostname}.{}-{number}", std::process::id());
+
+        let mut keeper = Command::new("setsid")
+            .args([
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "bash",
+                "-c",
+                include_str!("keeper.sh"),
+                "keeper",
+            ])
+            .arg(STATE)
+            .arg(root.path())
+            .arg(&name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the machine's keeper")?;
+        let keeper_input = keeper.stdin.take();
+        let output = keeper.stdout.take().context("the keeper has no output")?;
+        let container = Arc::new(Mutex::new(Container::Starting));
+        follow(output, Arc::clone(&container));
+        let machine = Self {
+            hostname: hostname.into(),
+            directory: PathBuf::from(STATE).join(&name),
+            keeper,
+            keeper_input,
+            container,
+            leader: Mutex::new(0),
+        };
+        machine.wait_for_boot(0, &["running"])?;
+        Ok(machine)
+    }
+
+    /// The host name inside.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
+    /// The host's process id of PID 1 inside: the handle on the machine's namespaces, for debugging
+    /// by hand (`nsenter -t PID -a`). It changes when the machine reboots.
+    #[must_use]
+    pub fn leader(&self) -> i32 {
+        *lock(&self.leader)
+    }
+
+    /// What the machine changed in its root, as the host sees it: the upper directory of the overlay.
+    #[must_use]
+    pub fn upper_dir(&self) -> PathBuf {
+        self.in_keeper("layer/upper")
+    }
+
+    /// Reboot: processes, `/run` and `/tmp` are lost, everything else stays.
+    ///
+    /// # Errors
+    /// When the machine does not come back within a minute.
+    pub fn reboot(&self) -> Result<()> {
+        let before = self.leader();
+        let asked = self.run(&["systemctl", "reboot"])?;
+        // The reboot may overtake the answer.
+        ensure!(
+            asked.ok() || asked.code.is_none() || asked.code == Some(255),
+            "systemctl reboot: {}",
+            asked.stderr
+        );
+        self.wait_for_boot(before, &["running", "degraded"])
+    }
+
+    /// Wait until Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
+    /// active: about two seconds after the boot.
+    ///
+    /// # Errors
+    /// After a minute, with what the services say.
+    pub fn wait_for_magnum(&self) -> Result<()> {
+        let end = Instant::now() + BOOT_LIMIT;
+        while Instant::now() < end {
+            if self.magnum_answers()? {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let state = self.run(&[
+            "systemctl",
+            "status",
+            "--no-pager",
+            "--full",
+            "magnum-api",
+            "magnum-conductor",
+        ])?;
+        bail!(
+            "Magnum did not come up in {BOOT_LIMIT:?}:\n{}",
+            state.stdout
+        )
+    }
+
+    /// Whether Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
+    /// active, at this moment.
+    ///
+    /// # Errors
+    /// When magnum.conf cannot be read.
+    pub fn magnum_answers(&self) -> Result<bool> {
+        let conf = String::from_utf8_lossy(&self.read("/etc/magnum/magnum.conf")?).into_owned();
+        let url = format!("http://127.0.0.1:{}/", api_port(&conf).unwrap_or(9511));
+        let api = self.run(&[
+            "curl",
+            "--silent",
+            "--fail",
+            "--max-time",
+            "5",
+            "--output",
+            "/dev/null",
+            &url,
+        ])?;
+        Ok(api.ok()
+            && self
+                .run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?
+                .ok())
+    }
+
+    /// Wait for a leader other than `before` whose systemd says one of `states`.
+    fn wait_for_boot(&self, before: i32, states: &[&str]) -> Result<()> {
+        let end = Instant::now() + BOOT_LIMIT;
+        let mut state = String::from("no PID 1");
+        while Instant::now() < end {
+            let nspawn = match &*lock(&self.container) {
+                Container::Starting => 0,
+                Container::Running(pid) => *pid,
+                Container::Ended(how) => {
+                    state.clone_from(how);
+                    break;
+                }
+            };
+            if let Some(leader) = pid_one_of(nspawn)?.filter(|leader| *leader != before) {
+                *lock(&self.leader) = leader;
+                // Before systemd's own socket is there, asking costs more than looking.
+                if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists()
+                {
+                    let asked = self.run(&["systemctl", "is-system-running"])?;
+                    state = asked.stdout.trim().to_owned() + asked.stderr.trim();
+                    if states.contains(&state.as_str()) {
+                        return Ok(());
+                    }
+                    if state == "degraded" {
+                        let failed =
+                            self.run(&["systemctl", "--failed", "--no-legend", "--plain"])?;
+                        bail!(
+                            "{} booted, but units failed:\n{}",
+                            self.hostname,
+                            failed.stdout
+                        );
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let console = fs::read(self.in_keeper("layer/console.log")).unwrap_or_default();
+        let console = String::from_utf8_lossy(&console).into_owned();
+        let tail: Vec<&str> = console.lines().rev().take(20).collect();
+        let tail: Vec<&str> = tail.into_iter().rev().collect();
+        Err(anyhow!(
+            "{} did not boot: {state}\n{}",
+            self.hostname,
+            tail.join("\n")
+        ))
+    }
+
+    /// A path in the machine's directory, as seen through the keeper's mounts.
+    fn in_keeper(&self, path: &str) -> PathBuf {
+        let inside = self
+            .directory
+            .strip_prefix("/")
+            .unwrap_or(&self.directory)
+            .join(path);
+        PathBuf::from(format!("/proc/{}/root", self.keeper.id())).join(inside)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.keeper_input.take());
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
+            if !matches!(self.keeper.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        eprintln!(
+            "lab: the keeper of {} does not end; the next machine will clean up after it",
+            self.hostname
+        );
+        // With the keeper everything dies but its empty cgroups.
+        self.keeper.kill().ok();
+        self.keeper.wait().ok();
+    }
+}
+
+/// Keep `container` up to date with what the keeper prints, until its output ends.
+fn follow(output: impl std::io::Read + Send + 'static, container: Arc<Mutex<Container>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            *lock(&container) = match line
+                .strip_prefix("nspawn ")
+                .and_then(|pid| pid.parse().ok())
+            {
+                Some(pid) => Container::Running(pid),
+                None => Container::Ended(line),
+            };
+        }
+    });
+}
+
+/// The child of `parent` that is PID 1 of a PID namespace.
+fn pid_one_of(parent: i32) -> Result<Option<i32>> {
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        // A process may end while it is looked at.
+        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+            continue;
+        };
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default()
+        };
+        let is_child = field("PPid:").trim() == parent.to_string();
+        if is_child && field("NSpid:").split_whitespace().skip(1).eq(["1"]) {
+            return Ok(Some(pid));
+        }
+    }
+    Ok(None)
+}
+
+/// `port` in section `[api]` of a magnum.conf.
+fn api_port(conf: &str) -> Option<u16> {
+    let mut section = "";
+    let mut port = None;
+    for line in conf.lines().map(str::trim) {
+        if line.starts_with('[') {
+            section = line;
+        } else if section == "[api]"
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim() == "port"
+        {
+            port = value.trim().parse().ok();
+        }
+    }
+    port
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_that_of_the_api_section() {
+        assert_eq!(
+            api_port("[x]\nport = 1\n[api]\n# port = 2\nhost = a\nport=9501\n[y]\nport=3\n"),
+            Some(9501)
+        );
+        assert_eq!(api_port("[api]\nhost = a\n"), None);
+        assert_eq!(api_port(include_str!("../recipe/magnum.conf")), Some(9501));
+    }
+}
