@@ -156,8 +156,9 @@ fn executable(messages: &str, bin: &str) -> Option<PathBuf> {
 
 /// Keeps the paths of this machine out of the program, and the flags of this shell out of the build.
 ///
-/// Rust puts source paths into panic messages, C into assertions. All are mapped to paths that are the same
-/// everywhere; a registry's folder loses its name too, which differs where a mirror stands in for crates.io.
+/// Rust puts source paths into panic messages. They are mapped to paths that are the same everywhere; a registry's
+/// folder loses its name too, which differs where a mirror stands in for crates.io. (The C of the dependencies is
+/// built without debug information and assertions, and has no paths.)
 fn forget_the_machine(workspace: &Workspace, cargo: &mut Command) -> Result<()> {
     let mut maps = vec![
         (workspace.root().to_owned(), "/charm".to_owned()),
@@ -181,20 +182,18 @@ fn forget_the_machine(workspace: &Workspace, cargo: &mut Command) -> Result<()> 
         format!("/rustc/{}", rustc_says("commit-hash: ")?),
     ));
 
-    // For both compilers the last map that fits wins, so the inner folders come later.
-    let mut rust = Vec::new();
-    let mut c = Vec::new();
+    // The last map that fits wins, so the inner folders come later.
+    let mut flags = Vec::new();
     for (from, to) in &maps {
         let from = from
             .to_str()
             .with_context(|| format!("{} is not UTF-8", from.display()))?;
-        rust.push(format!("--remap-path-prefix={from}={to}"));
-        c.push(format!("-ffile-prefix-map={from}={to}"));
+        flags.push(format!("--remap-path-prefix={from}={to}"));
     }
     cargo
+        .env_remove("CFLAGS")
         .env_remove("RUSTFLAGS")
-        .env("CARGO_ENCODED_RUSTFLAGS", rust.join("\u{1f}"))
-        .env("CFLAGS", c.join(" "));
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     Ok(())
 }
 

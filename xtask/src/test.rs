@@ -91,7 +91,7 @@ pub fn run(workspace: Workspace, scope: Scope) -> Result<()> {
         if !is_root()? {
             bail!(
                 "the tests on real units boot a container, which needs root: run \
-                 `sudo -E env PATH=\"$PATH\" cargo xtask test`, or leave them out with \
+                 `sudo env HOME=\"$HOME\" PATH=\"$PATH\" cargo xtask test`, or leave them out with \
                  `cargo xtask test --no-lab`"
             );
         }

@@ -1,5 +1,7 @@
 //! charmcraft as a judge of what was packed. It packs charms on Ubuntu hosts only, but judges them anywhere.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -43,7 +45,12 @@ pub fn check_project(workspace: &Workspace) -> Result<()> {
 fn charmcraft(workspace: &Workspace) -> Result<Command> {
     let bin = python::environment(workspace, &[PACKAGE])?;
     let state = workspace.tools_dir().join("charmcraft-state");
-    std::fs::create_dir_all(&state).with_context(|| format!("creating {}", state.display()))?;
+    // Sockets are only made in a directory that is closed to others.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&state)
+        .with_context(|| format!("creating {}", state.display()))?;
     let mut command = Command::new(bin.join("charmcraft"));
     command
         .current_dir(workspace.root())
