@@ -77,11 +77,14 @@ fn interpreter() -> Result<&'static str> {
         .with_context(|| format!("{} do not bring {wish}", DEBIAN.join(" and ")))
 }
 
-/// Debian's python3 has `venv` without `ensurepip` until python3-venv is installed.
+/// Debian's python3 has `venv` without `ensurepip` until python3-venv is installed; asking for the version finds
+/// remnants of it too.
 fn usable(python: &str) -> bool {
     let (major, minor) = OLDEST.split_once('.').unwrap_or((OLDEST, "0"));
-    let question =
-        format!("import sys, venv, ensurepip; sys.exit(sys.version_info < ({major}, {minor}))");
+    let question = format!(
+        "import sys, venv, ensurepip; ensurepip.version(); \
+         sys.exit(sys.version_info < ({major}, {minor}))"
+    );
     Command::new(python)
         .args(["-c", &question])
         .capture()
