@@ -1,2 +1,42 @@
-//! Project tasks.
-fn main() {}
+//! The charm's one program: event in, exit code out.
+
+use std::process::ExitCode;
+
+use magnum_capi_helm::event::Event;
+use magnum_capi_helm::juju::{Context, log};
+use magnum_capi_helm::{actions, hook};
+
+fn main() -> ExitCode {
+    let dispatch_path = std::env::var("JUJU_DISPATCH_PATH").ok();
+    let program = std::env::args().next().unwrap_or_default();
+    let event = Event::of(dispatch_path.as_deref(), &program);
+    let sink = match event {
+        Event::ByHand => log::Sink::Stderr,
+        _ => log::Sink::Juju,
+    };
+    match log::init(sink)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| run(&event))
+    {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(event: &Event) -> anyhow::Result<ExitCode> {
+    let context = Context::from_environment();
+    match event {
+        Event::Converge { hook } => hook::converge(hook, &context)?,
+        Event::Depart => hook::depart()?,
+        Event::Action(name) => actions::run(name, &context)?,
+        Event::Unknown(name) => tracing::debug!("nothing to do for {name}"),
+        Event::ByHand => {
+            eprintln!("{}", include_str!("usage.txt").trim_end());
+            return Ok(ExitCode::from(2));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,27 @@
+//! The graft: what is wanted of each of its parts, how they are found, and the steps between.
+//!
+//! | part | file |
+//! |---|---|
+//! | driver | [`driver`] |
+//! | helm | [`helm`] |
+//! | kubeconfig, conf, drop-ins | [`files`] |
+//! | services | [`services`] |
+//!
+//! [`Desired`] and [`plan()`] are pure functions of plain data. [`Observed`] only looks,
+//! [`apply`] only does what the plan says.
+
+pub mod apply;
+pub mod driver;
+pub mod files;
+pub mod helm;
+mod observed;
+mod plan;
+pub mod services;
+
+pub use files::{Desired, ManagedFile};
+pub use observed::Observed;
+pub use plan::{Step, plan, plan_departure};
+pub use services::Service;
+
+/// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
+pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";

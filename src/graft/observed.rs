@@ -1,0 +1,96 @@
+//! What is on the unit: one cheap look at every part. It starts nothing but one `systemctl`.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+use super::driver::{self, Installed};
+use super::services::{self, Reads, Seen, Service};
+use super::{Desired, files, helm};
+use crate::unit::files::{Entry, litter, look, sha256};
+use crate::unit::kept::Ledger;
+
+/// The graft as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The installed driver.
+    pub driver: Installed,
+    /// The helm on the services' PATH.
+    pub helm: Option<PathBuf>,
+    /// What stands at `/etc/magnum/kubeconfig`.
+    pub kubeconfig: Entry,
+    /// What stands at `99-capi.conf`.
+    pub conf: Entry,
+    /// What stands at each drop-in's path.
+    pub drop_ins: Vec<Entry>,
+    /// Directories of the graft that do not exist.
+    pub missing_directories: Vec<PathBuf>,
+    /// Temporary files that a killed hook left.
+    pub litter: Vec<PathBuf>,
+    /// The services.
+    pub services: Vec<Seen>,
+    /// Every path the charm has written on this unit, each directory after what is in it.
+    pub written: Vec<PathBuf>,
+}
+
+impl Observed {
+    /// Looks at everything.
+    ///
+    /// # Errors
+    /// When a part cannot be looked at.
+    pub fn look(site: &Path, ledger: &Ledger) -> Result<Self> {
+        let mut litter_found = Vec::new();
+        let etc_magnum = PathBuf::from("/etc/magnum");
+        let beside_site = site.parent().map(Path::to_owned);
+        let directories = files::directories().chain([etc_magnum, site.to_owned()]);
+        for directory in directories.chain(beside_site) {
+            litter_found.extend(litter(&directory)?);
+        }
+        Ok(Self {
+            driver: driver::look(site)?,
+            helm: helm::find(),
+            kubeconfig: look(Path::new(files::KUBECONFIG))?,
+            conf: look(Path::new(files::CONF))?,
+            drop_ins: Service::ALL
+                .into_iter()
+                .map(|service| look(Path::new(service.drop_in())))
+                .collect::<Result<_>>()?,
+            missing_directories: files::directories()
+                .chain([site.to_owned()])
+                .filter(|directory| !directory.is_dir())
+                .collect(),
+            litter: litter_found,
+            services: services::look()?,
+            written: ledger.paths().map(Path::to_owned).collect(),
+        })
+    }
+
+    /// Whether the graft has been switched on before: our fragment has been written.
+    pub fn was_switched_on(&self) -> bool {
+        self.written
+            .iter()
+            .any(|path| path == Path::new(files::CONF))
+    }
+
+    /// What the services are to have read, and since when it is there.
+    pub fn reads(&self, desired: &Desired) -> Reads {
+        let driver = self.driver.intact(&desired.pin);
+        let since = match (&self.conf, driver) {
+            (Entry::File(conf), Some(driver)) if conf.bytes == desired.conf.bytes => {
+                Some(SystemTime::max(conf.changed, driver.changed))
+            }
+            _ => None,
+        };
+        let mut content = desired.conf.bytes.clone();
+        content.extend_from_slice(desired.record_sha256.as_bytes());
+        // Magnum looks for drivers when it first needs one: a process that looked while the driver
+        // was gone or damaged goes on without it. So each installation counts as another one.
+        content.extend_from_slice(format!("{:?}", driver.map(|driver| driver.written)).as_bytes());
+        content.extend_from_slice(desired.site.as_os_str().as_encoded_bytes());
+        Reads {
+            fingerprint: sha256(&content),
+            since,
+        }
+    }
+}

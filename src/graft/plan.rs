@@ -1,0 +1,187 @@
+//! The steps from what is there to what is wanted, in their order. Pure.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::services::{Seen, Service};
+use super::{Desired, ManagedFile, Observed};
+use crate::settings::Pin;
+use crate::unit::files::Entry;
+
+/// One step. Doing it twice does no harm, and a crash after any of them is mended by the next plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Remove what a killed hook left behind.
+    RemoveLitter(PathBuf),
+    /// Make a directory, root:root 0755.
+    MakeDirectory(PathBuf),
+    /// Swap the staged driver in for whatever is installed.
+    InstallDriver {
+        /// The version.
+        pin: Pin,
+        /// Why.
+        why: String,
+    },
+    /// Put a file in place.
+    Write {
+        /// The file.
+        file: ManagedFile,
+        /// Why.
+        why: String,
+    },
+    /// Put back what stood at a path before the charm came.
+    Restore(PathBuf),
+    /// Make systemd read its unit files.
+    ReloadSystemd,
+    /// Restart services, all in one go, each with why.
+    Restart(Vec<(Service, String)>),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RemoveLitter(path) => {
+                write!(
+                    f,
+                    "remove {}, left by a hook that was killed",
+                    path.display()
+                )
+            }
+            Self::MakeDirectory(path) => write!(f, "make the directory {}", path.display()),
+            Self::InstallDriver { pin, why } => write!(f, "install {pin}: {why}"),
+            Self::Write { file, why } => write!(f, "write {}: {why}", file.path.display()),
+            Self::Restore(path) => {
+                write!(
+                    f,
+                    "put back what was at {} before the charm",
+                    path.display()
+                )
+            }
+            Self::ReloadSystemd => write!(f, "reload systemd"),
+            Self::Restart(services) => {
+                let each: Vec<String> = services
+                    .iter()
+                    .map(|(service, why)| format!("{}: {why}", service.name()))
+                    .collect();
+                write!(f, "restart {}", each.join("; "))
+            }
+        }
+    }
+}
+
+/// What must be done to get from `seen` to `desired`.
+///
+/// Driver and kubeconfig come first; conf, drop-ins and the restart only when all they need is
+/// there. A graft that was switched on before is upheld all the same.
+pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
+    let mut steps: Vec<Step> = seen
+        .litter
+        .iter()
+        .cloned()
+        .map(Step::RemoveLitter)
+        .collect();
+    let make = |wanted: &Path| {
+        let missing = seen.missing_directories.iter().any(|path| path == wanted);
+        missing.then(|| Step::MakeDirectory(wanted.to_owned()))
+    };
+    if let Some(why) = seen
+        .driver
+        .differs(&desired.pin, Some(&desired.record_sha256))
+    {
+        steps.extend(make(&desired.site));
+        let pin = desired.pin.clone();
+        steps.push(Step::InstallDriver { pin, why });
+    }
+    let Some(kubeconfig) = &desired.kubeconfig else {
+        return steps;
+    };
+    steps.extend(write(kubeconfig, &seen.kubeconfig));
+    if seen.helm.is_none() && !seen.was_switched_on() {
+        return steps;
+    }
+    let files = std::iter::once((&desired.conf, &seen.conf))
+        .chain(desired.drop_ins.iter().zip(&seen.drop_ins));
+    for (file, found) in files {
+        // The directory comes first: with the drop-in's --config-dir, its absence is fatal.
+        steps.extend(file.path.parent().and_then(&make));
+        steps.extend(write(file, found));
+    }
+    let reload = drop_ins_change(desired, seen)
+        || seen
+            .services
+            .iter()
+            .any(|s| s.unit.need_daemon_reload && !s.unit.is_masked());
+    if reload {
+        steps.push(Step::ReloadSystemd);
+    }
+    let reads = seen.reads(desired);
+    steps.extend(restart(seen, |service| {
+        service.restart_due(&reads, !reload)
+    }));
+    steps
+}
+
+/// What must be done so that the unit is as it was before the charm came.
+///
+/// Drop-ins go first, and systemd forgets them, before the directory that they name: without it a
+/// service that starts in between would not come up.
+pub fn plan_departure(seen: &Observed) -> Vec<Step> {
+    let mut steps: Vec<Step> = seen
+        .litter
+        .iter()
+        .cloned()
+        .map(Step::RemoveLitter)
+        .collect();
+    let of_systemd = |path: &&PathBuf| path.starts_with("/etc/systemd");
+    let restored = seen
+        .written
+        .iter()
+        .filter(of_systemd)
+        .cloned()
+        .map(Step::Restore);
+    let before = steps.len();
+    steps.extend(restored);
+    let stale = |s: &Seen| s.unit.need_daemon_reload && !s.unit.is_masked();
+    let reload = steps.len() > before || seen.services.iter().any(stale);
+    if reload {
+        steps.push(Step::ReloadSystemd);
+    }
+    let others = seen.written.iter().filter(|path| !of_systemd(path));
+    steps.extend(others.cloned().map(Step::Restore));
+    steps.extend(restart(seen, |service| {
+        if service.unit.is_masked() || !service.unit.exists() {
+            return None;
+        }
+        let process = service.process.as_ref()?;
+        let grafted = service.read.is_some()
+            || (process.runs(&service.service.command_line())
+                && (reload || !service.runs_ours_next()));
+        grafted.then(|| "it runs with the graft".to_owned())
+    }));
+    steps
+}
+
+fn write(file: &ManagedFile, found: &Entry) -> Option<Step> {
+    file.drift(found).map(|why| Step::Write {
+        file: file.clone(),
+        why,
+    })
+}
+
+fn drop_ins_change(desired: &Desired, seen: &Observed) -> bool {
+    let mut pairs = desired.drop_ins.iter().zip(&seen.drop_ins);
+    pairs.any(|(file, found)| !file.has_content(found))
+}
+
+fn restart(seen: &Observed, due: impl Fn(&Seen) -> Option<String>) -> Option<Step> {
+    let services: Vec<(Service, String)> = seen
+        .services
+        .iter()
+        .filter_map(|service| due(service).map(|why| (service.service, why)))
+        .collect();
+    (!services.is_empty()).then_some(Step::Restart(services))
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+pub(super) mod tests;

@@ -1,0 +1,434 @@
+//! The plan, proven without a machine: steps are applied to a model of the unit.
+
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::graft::driver::{Driver, Installed, Knowledge};
+use crate::graft::files::directories;
+use crate::ground::Ground;
+use crate::settings::{DriverSource, Settings};
+use crate::unit::files::{Access, File};
+use crate::unit::process::Process;
+use crate::unit::python::Python;
+use crate::unit::systemd::Unit;
+
+pub fn settings(options: &str) -> Settings {
+    let kubeconfig = "current-context: a\n\
+        contexts: [{name: a, context: {cluster: c, user: u}}]\n\
+        clusters: [{name: c, cluster: {server: 'https://192.0.2.1'}}]\n\
+        users: [{name: u, user: {client-certificate: /c, client-key: /k}}]\n";
+    Settings {
+        driver: DriverSource {
+            pin: "magnum-capi-helm==1.1.0".parse().unwrap(),
+            sha256: None,
+            index_url: None,
+        },
+        kubeconfig: Some(kubeconfig.parse().unwrap()),
+        disable_other_drivers: true,
+        capi_helm_options: options.parse().unwrap(),
+    }
+}
+
+pub fn ground() -> Ground {
+    Ground {
+        python: Python {
+            executable: "/usr/bin/python3".into(),
+            version: "3.11.2".into(),
+            site: "/usr/local/lib/python3.11/dist-packages".into(),
+            path: vec![],
+        },
+        magnum_gid: 64,
+        other_drivers: vec!["k8s_fedora_coreos_v1".into()],
+    }
+}
+
+pub fn knowledge() -> Knowledge {
+    let options = ["kubeconfig_file", "helm_chart_name", "namespace_prefix"];
+    Knowledge::example("magnum-capi-helm==1.1.0", "build", &options)
+}
+
+pub fn desired(settings: &Settings) -> Desired {
+    Desired::new(settings, &ground(), &knowledge()).unwrap()
+}
+
+/// A unit with Magnum, helm, and nothing of ours; a tick of its clock is a second.
+#[derive(Clone)]
+struct Model {
+    seen: Observed,
+    clock: u32,
+}
+
+fn at(tick: u32) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(tick.into())
+}
+
+impl Model {
+    fn fresh() -> Self {
+        let service = |service: Service| Seen {
+            service,
+            unit: Unit {
+                load_state: "loaded".into(),
+                unit_file_state: "enabled".into(),
+                active_state: "active".into(),
+                exec_start: vec![format!("/etc/init.d/{} systemd-start", service.name())],
+                ..Unit::default()
+            },
+            process: Some(process(service.program(), 1)),
+            read: None,
+        };
+        Self {
+            seen: Observed {
+                driver: Installed::default(),
+                helm: Some("/usr/local/bin/helm".into()),
+                kubeconfig: Entry::Absent,
+                conf: Entry::Absent,
+                drop_ins: vec![Entry::Absent; 2],
+                missing_directories: directories().collect(),
+                litter: vec![],
+                services: Service::ALL.map(service).to_vec(),
+                written: vec![],
+            },
+            clock: 1,
+        }
+    }
+
+    fn grafted(desired: &Desired) -> Self {
+        let mut model = Self::fresh();
+        model.converge(desired);
+        model
+    }
+
+    fn apply(&mut self, step: &Step) {
+        self.clock += 1;
+        let now = at(self.clock);
+        match step {
+            Step::RemoveLitter(path) => self.seen.litter.retain(|litter| litter != path),
+            Step::MakeDirectory(path) => self.seen.missing_directories.retain(|dir| dir != path),
+            Step::InstallDriver { pin, .. } => self.seen.driver = installed(pin, now),
+            Step::Write { file, .. } => {
+                let parent = file.path.parent().unwrap();
+                assert!(
+                    !self
+                        .seen
+                        .missing_directories
+                        .iter()
+                        .any(|dir| dir == parent),
+                    "{} is written before its directory is made",
+                    file.path.display()
+                );
+                self.put(&file.path, entry(&file.bytes, file.access, now));
+                if !self.seen.written.contains(&file.path) {
+                    self.seen.written.push(file.path.clone());
+                }
+                if file.path.starts_with("/etc/systemd") {
+                    for service in &mut self.seen.services {
+                        service.unit.need_daemon_reload |=
+                            file.path == Path::new(service.service.drop_in());
+                    }
+                }
+            }
+            Step::Restore(path) => {
+                self.put(path, Entry::Absent);
+                self.seen.written.retain(|written| written != path);
+                for service in &mut self.seen.services {
+                    service.unit.need_daemon_reload |=
+                        *path == Path::new(service.service.drop_in());
+                }
+            }
+            Step::ReloadSystemd => {
+                for (service, drop_in) in self.seen.services.iter_mut().zip(&self.seen.drop_ins) {
+                    service.unit.need_daemon_reload = false;
+                    service.unit.exec_start = vec![match drop_in {
+                        Entry::File(_) => service.service.command_line(),
+                        _ => format!("/etc/init.d/{} systemd-start", service.service.name()),
+                    }];
+                }
+            }
+            Step::Restart(services) => {
+                for (service, _) in services {
+                    let at = Service::ALL
+                        .iter()
+                        .position(|known| known == service)
+                        .unwrap();
+                    let seen = &mut self.seen.services[at];
+                    seen.process = Some(process(&seen.unit.exec_start[0], self.clock));
+                    seen.read = None;
+                    seen.unit.active_state = "active".into();
+                }
+            }
+        }
+    }
+
+    /// As a hook does: plan, apply, look again, record.
+    fn converge(&mut self, desired: &Desired) -> Vec<Step> {
+        let steps = plan(desired, &self.seen);
+        for step in &steps {
+            self.apply(step);
+        }
+        self.record(desired);
+        steps
+    }
+
+    fn record(&mut self, desired: &Desired) {
+        let reads = self.seen.reads(desired);
+        for service in &mut self.seen.services {
+            if service.is_current(&reads) {
+                service.read = Some(reads.fingerprint.clone());
+            }
+        }
+    }
+
+    fn put(&mut self, path: &Path, what: Entry) {
+        match path.to_str().unwrap() {
+            crate::graft::files::KUBECONFIG => self.seen.kubeconfig = what,
+            crate::graft::files::CONF => self.seen.conf = what,
+            path => {
+                for (service, drop_in) in Service::ALL.iter().zip(&mut self.seen.drop_ins) {
+                    if path == service.drop_in() {
+                        *drop_in = what.clone();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn process(command_line: &str, tick: u32) -> Process {
+    Process {
+        pid: i32::try_from(tick).unwrap(),
+        start_ticks: tick.into(),
+        started: at(tick),
+        cmdline: command_line.split(' ').map(str::to_owned).collect(),
+    }
+}
+
+fn installed(pin: &Pin, changed: SystemTime) -> Installed {
+    Installed(vec![Driver {
+        version: Some(pin.version().clone()),
+        dist_info: "/site/magnum_capi_helm-1.1.0.dist-info".into(),
+        record_sha256: "build".into(),
+        changed,
+        written: changed,
+        damage: vec![],
+    }])
+}
+
+fn entry(bytes: &[u8], access: Access, changed: SystemTime) -> Entry {
+    Entry::File(File {
+        bytes: bytes.into(),
+        access,
+        changed,
+        written: changed,
+    })
+}
+
+fn restarts(steps: &[Step]) -> Vec<Service> {
+    steps
+        .iter()
+        .flat_map(|step| match step {
+            Step::Restart(services) => services.iter().map(|(service, _)| *service).collect(),
+            _ => vec![],
+        })
+        .collect()
+}
+
+#[test]
+fn after_a_plan_is_applied_the_next_plan_is_empty() {
+    let desired = desired(&settings(""));
+    let mut model = Model::fresh();
+    let steps = model.converge(&desired);
+    assert_eq!(restarts(&steps), Service::ALL);
+    assert_eq!(plan(&desired, &model.seen), []);
+}
+
+#[test]
+fn a_crash_after_any_step_is_mended_by_the_next_hook() {
+    let desired = desired(&settings(""));
+    let whole = plan(&desired, &Model::fresh().seen);
+    assert!(whole.len() >= 8, "{whole:?}");
+    for crash_after in 0..whole.len() {
+        let mut model = Model::fresh();
+        for step in &whole[..crash_after] {
+            model.apply(step);
+        }
+        model.converge(&desired);
+        assert_eq!(plan(&desired, &model.seen), [], "after {crash_after} steps");
+        for service in &model.seen.services {
+            assert!(service.is_current(&model.seen.reads(&desired)));
+            assert!(
+                service
+                    .process
+                    .as_ref()
+                    .unwrap()
+                    .runs(&service.service.command_line())
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_is_switched_on_without_a_kubeconfig_or_without_helm() {
+    let mut unset = settings("");
+    unset.kubeconfig = None;
+    let steps = plan(&desired(&unset), &Model::fresh().seen);
+    assert!(
+        matches!(steps.as_slice(), [Step::InstallDriver { .. }]),
+        "{steps:?}"
+    );
+
+    let mut model = Model::fresh();
+    model.seen.helm = None;
+    let steps = plan(&desired(&settings("")), &model.seen);
+    assert!(restarts(&steps).is_empty());
+    assert!(
+        !steps
+            .iter()
+            .any(|step| step.to_string().contains("99-capi"))
+    );
+}
+
+#[test]
+fn a_graft_that_is_on_is_upheld_when_helm_goes_away() {
+    let desired = desired(&settings(""));
+    let mut model = Model::grafted(&desired);
+    model.seen.helm = None;
+    model.seen.conf = Entry::Absent;
+    let steps = model.converge(&desired);
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.to_string().contains("99-capi"))
+    );
+}
+
+#[test]
+fn drift_under_a_process_that_has_read_the_right_files_restarts_nothing() {
+    let wanted = desired(&settings(""));
+    let grafted = Model::grafted(&wanted);
+    let drifts: [fn(&mut Observed); 4] = [
+        |seen| seen.conf = Entry::Absent,
+        |seen| seen.conf = entry(b"edited", Access::PUBLIC, at(90)),
+        |seen| seen.kubeconfig = Entry::Directory,
+        |seen| seen.drop_ins[0] = Entry::Absent,
+    ];
+    for drift in drifts {
+        let mut model = grafted.clone();
+        model.clock = 100;
+        drift(&mut model.seen);
+        let steps = model.converge(&wanted);
+        assert!(!steps.is_empty());
+        assert_eq!(restarts(&steps), [], "{steps:?}");
+        assert_eq!(plan(&wanted, &model.seen), []);
+    }
+}
+
+#[test]
+fn a_driver_that_was_put_back_restarts_both_since_magnum_may_have_missed_it() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    model.clock = 100;
+    model.seen.driver = Installed::default();
+    assert_eq!(restarts(&model.converge(&wanted)), Service::ALL);
+    assert_eq!(plan(&wanted, &model.seen), []);
+}
+
+#[test]
+fn a_process_started_while_a_file_was_wrong_is_restarted() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    model.clock = 100;
+    model.seen.conf = entry(b"edited", Access::PUBLIC, at(100));
+    model.apply(&Step::Restart(vec![(Service::Conductor, String::new())]));
+    assert_eq!(restarts(&model.converge(&wanted)), [Service::Conductor]);
+    assert_eq!(plan(&wanted, &model.seen), []);
+}
+
+#[test]
+fn a_changed_kubeconfig_restarts_nothing_and_a_changed_option_restarts_both() {
+    let mut model = Model::grafted(&desired(&settings("")));
+    let mut rotated = settings("");
+    rotated.kubeconfig = Some(
+        String::from_utf8_lossy(settings("").kubeconfig.unwrap().bytes())
+            .replace("192.0.2.1", "192.0.2.2")
+            .parse()
+            .unwrap(),
+    );
+    let steps = model.converge(&desired(&rotated));
+    assert_eq!((steps.len(), restarts(&steps)), (1, vec![]));
+
+    let mut changed = rotated;
+    changed.capi_helm_options = "namespace_prefix = x".parse().unwrap();
+    assert_eq!(restarts(&model.converge(&desired(&changed))), Service::ALL);
+}
+
+#[test]
+fn a_paused_service_is_never_restarted_and_resuming_finishes_the_graft() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::fresh();
+    for service in &mut model.seen.services {
+        service.unit.unit_file_state = "masked".into();
+        service.process = None;
+    }
+    assert_eq!(restarts(&model.converge(&wanted)), []);
+    for service in &mut model.seen.services {
+        service.unit.unit_file_state = "enabled".into();
+        service.process = Some(process("the-old-command-line", 200));
+    }
+    assert_eq!(restarts(&plan(&wanted, &model.seen)), Service::ALL);
+}
+
+#[test]
+fn a_stopped_service_is_left_alone_and_a_failed_one_is_started() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    model.seen.services[0].process = None;
+    model.seen.services[0].unit.active_state = "inactive".into();
+    assert_eq!(plan(&wanted, &model.seen), []);
+    model.seen.services[0].unit.active_state = "failed".into();
+    assert_eq!(restarts(&plan(&wanted, &model.seen)), [Service::Api]);
+}
+
+#[test]
+fn a_later_drop_in_that_overrides_ours_is_not_fought_with_restarts() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    model.seen.services[1].unit.exec_start = vec!["/usr/bin/other".into()];
+    model.seen.services[1].process = Some(process("/usr/bin/other", 300));
+    assert_eq!(plan(&wanted, &model.seen), []);
+    let problem = model.seen.services[1].problem().unwrap().to_string();
+    assert!(problem.contains("another command line"), "{problem}");
+}
+
+#[test]
+fn departing_takes_everything_away_and_restarts_what_ran_with_it() {
+    let wanted = desired(&settings(""));
+    let grafted = Model::grafted(&wanted);
+    let whole = plan_departure(&grafted.seen);
+    let place = |needle: &str| {
+        let found = whole
+            .iter()
+            .position(|step| step.to_string().contains(needle));
+        found.unwrap_or_else(|| panic!("no step {needle}: {whole:?}"))
+    };
+    assert!(place("magnum-conductor.service.d") < place("reload"));
+    assert!(place("reload") < place("99-capi.conf"));
+    assert!(place("99-capi.conf") < place("restart"));
+    for crash_after in 0..=whole.len() {
+        let mut model = grafted.clone();
+        for step in &whole[..crash_after] {
+            model.apply(step);
+        }
+        for step in plan_departure(&model.seen) {
+            model.apply(&step);
+        }
+        assert_eq!(model.seen.written, Vec::<PathBuf>::new());
+        for service in &model.seen.services {
+            let process = service.process.as_ref().unwrap();
+            assert!(
+                !process.runs(&service.service.command_line()),
+                "after {crash_after} steps"
+            );
+        }
+        assert_eq!(plan_departure(&model.seen), []);
+    }
+}

@@ -1,0 +1,250 @@
+//! The two services that carry the graft: what they must run, when they must restart, and whether
+//! they are well.
+//!
+//! A restart follows from evidence alone. The process itself shows its command line and when it
+//! was started; what it read is known from the times of the files, or, surer, from a record made
+//! when it was last seen to have read the right ones. So a hook killed between writing and
+//! restarting is put right by the next, and a file that was damaged and put back while a good
+//! process went on running restarts nothing.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::unit::process::Process;
+use crate::unit::state;
+use crate::unit::systemd::{self, Unit};
+
+const RECORD: &str = "running.json";
+
+/// A service of Magnum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// magnum-api.
+    Api,
+    /// magnum-conductor.
+    Conductor,
+}
+
+impl Service {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Api, Self::Conductor];
+
+    /// The name of its systemd unit.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Api => "magnum-api.service",
+            Self::Conductor => "magnum-conductor.service",
+        }
+    }
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "magnum-api",
+            Self::Conductor => "magnum-conductor",
+        }
+    }
+
+    /// The daemon itself.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Api => "/usr/bin/magnum-api",
+            Self::Conductor => "/usr/bin/magnum-conductor",
+        }
+    }
+
+    /// The drop-in that sets its command line (the runbook's section 8).
+    pub fn drop_in(self) -> &'static str {
+        match self {
+            Self::Api => "/etc/systemd/system/magnum-api.service.d/override.conf",
+            Self::Conductor => "/etc/systemd/system/magnum-conductor.service.d/override.conf",
+        }
+    }
+
+    /// The arguments that make it read the graft's configuration, and last of all.
+    pub const ARGUMENTS: [&'static str; 2] = [
+        "--config-file=/etc/magnum/magnum.conf",
+        "--config-dir=/etc/magnum/magnum.conf.d",
+    ];
+
+    /// The whole command line.
+    pub fn command_line(self) -> String {
+        format!("{} {}", self.program(), Self::ARGUMENTS.join(" "))
+    }
+}
+
+/// A service as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Which.
+    pub service: Service,
+    /// What systemd says.
+    pub unit: Unit,
+    /// Its main process, when there is one.
+    pub process: Option<Process>,
+    /// What this very process is known to have read.
+    pub read: Option<String>,
+}
+
+/// A process seen to have read the files it should have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    pid: i32,
+    start_ticks: u64,
+    read: String,
+}
+
+type Records = BTreeMap<Service, Record>;
+
+/// Looks at both services: one call of `systemctl`, two looks into `/proc`.
+///
+/// # Errors
+/// When one of them cannot be looked at.
+pub fn look() -> Result<Vec<Seen>> {
+    let records: Records = state::load(RECORD)?.unwrap_or_default();
+    let units = systemd::show(&Service::ALL.map(Service::unit))?;
+    Service::ALL
+        .into_iter()
+        .zip(units)
+        .map(|(service, unit)| {
+            let process = unit.main_pid.map(Process::look).transpose()?.flatten();
+            let read = process.as_ref().and_then(|process| {
+                records
+                    .get(&service)
+                    .filter(|r| (r.pid, r.start_ticks) == (process.pid, process.start_ticks))
+                    .map(|record| record.read.clone())
+            });
+            Ok(Seen {
+                service,
+                unit,
+                process,
+                read,
+            })
+        })
+        .collect()
+}
+
+/// What the services read of the graft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reads {
+    /// A fingerprint of the right content.
+    pub fingerprint: String,
+    /// When the files last changed, or `None` when they are not right yet.
+    pub since: Option<SystemTime>,
+}
+
+impl Seen {
+    /// Why the service must be restarted; `None` when it need not, or must not.
+    ///
+    /// `command_line_settled` says that drop-ins are in place and systemd has read them.
+    pub fn restart_due(&self, reads: &Reads, command_line_settled: bool) -> Option<String> {
+        if self.unit.is_masked() || !self.unit.exists() {
+            return None;
+        }
+        let Some(process) = &self.process else {
+            return self.unit.is_failing().then(|| "it has failed".to_owned());
+        };
+        // With a foreign drop-in after ours, a restart would not bring our command line: it is
+        // reported, and not tried again and again.
+        let attainable = !command_line_settled || self.runs_ours_next();
+        if attainable && !process.runs(&self.service.command_line()) {
+            return Some("it runs another command line".to_owned());
+        }
+        match &self.read {
+            Some(read) if *read == reads.fingerprint => None,
+            Some(_) => Some("it has read another configuration or driver".to_owned()),
+            None if self.started_after(reads) => None,
+            None => Some("it is older than what it reads".to_owned()),
+        }
+    }
+
+    /// Whether the process is known to have read the right files.
+    pub fn is_current(&self, reads: &Reads) -> bool {
+        self.read.as_ref() == Some(&reads.fingerprint)
+            || (self.read.is_none() && self.started_after(reads))
+    }
+
+    /// Whether systemd would start it with our command line.
+    pub fn runs_ours_next(&self) -> bool {
+        self.unit.exec_start == [self.service.command_line()]
+    }
+
+    fn started_after(&self, reads: &Reads) -> bool {
+        match (&self.process, reads.since) {
+            (Some(process), Some(since)) => process.started > since,
+            _ => false,
+        }
+    }
+
+    /// What is wrong with the service as it is now, apart from whether it has settled.
+    pub fn problem(&self) -> Option<Problem> {
+        let name = self.service.name();
+        let unit = &self.unit;
+        if !unit.exists() {
+            return Some(Problem::waiting(format!("{name} is not installed yet")));
+        }
+        if unit.is_masked() {
+            return Some(Problem::maintenance("magnum is paused"));
+        }
+        if unit.load_state != "loaded" {
+            return Some(Problem::blocked(format!(
+                "systemd cannot load {name} ({}); see: systemctl status {name}",
+                unit.load_state
+            )));
+        }
+        if !self.runs_ours_next() {
+            let last = unit.drop_ins.last().map(|path| path.display().to_string());
+            return Some(Problem::blocked(format!(
+                "{name} is set to run another command line by {}; remove its ExecStart",
+                last.as_deref().unwrap_or("its unit file")
+            )));
+        }
+        if unit.is_failing() {
+            return Some(self.keeps_failing());
+        }
+        if self.process.is_none() {
+            return Some(Problem::blocked(format!(
+                "{name} is stopped; start it with: systemctl start {name}"
+            )));
+        }
+        None
+    }
+
+    /// The service ends again and again.
+    pub fn keeps_failing(&self) -> Problem {
+        let name = self.service.name();
+        Problem::blocked(format!(
+            "{name} does not stay up ({} restarts); see: journalctl -u {name} -n 50",
+            self.unit.restarts
+        ))
+    }
+}
+
+/// Records the processes that are known to have read the right files. Writes only what is new.
+///
+/// # Errors
+/// When the record cannot be written.
+pub fn record(services: &[Seen], reads: &Reads) -> Result<()> {
+    let records: Records = services
+        .iter()
+        .filter(|seen| seen.is_current(reads))
+        .filter_map(|seen| {
+            let process = seen.process.as_ref()?;
+            let record = Record {
+                pid: process.pid,
+                start_ticks: process.start_ticks,
+                read: reads.fingerprint.clone(),
+            };
+            Some((seen.service, record))
+        })
+        .collect();
+    if state::load::<Records>(RECORD)?.unwrap_or_default() != records {
+        state::save(RECORD, &records)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! A hook: settings from Juju, the one way through, and what came of it back to Juju.
+
+use anyhow::{Context as _, Result};
+
+use crate::converge::{self, Outcome, Surroundings};
+use crate::juju::{Context, tools};
+use crate::kube::Kubeconfig;
+use crate::problem::{Kind, Problem};
+use crate::settings::{KUBECONFIG, RawConfig, Settings};
+use crate::unit::files;
+
+/// Any hook but those in which the charm leaves.
+///
+/// # Errors
+/// When the charm or Juju is at fault; Juju then tries the hook again.
+pub fn converge(hook: &str, context: &Context) -> Result<()> {
+    let wanted = settings(context)?;
+    let unset = matches!(&wanted, Ok(settings) if settings.kubeconfig.is_none());
+    let around = Surroundings {
+        proxy: &context.proxy,
+        progress: &|what| tools::status_set("maintenance", what),
+    };
+    let mut outcome = converge::graft(wanted, &around)?;
+    if unset {
+        outcome.problems.push(no_kubeconfig(context.application()));
+    }
+    let (status, message) = status(&outcome);
+    tools::status_set(status, &message)?;
+    if outcome.changed || hook != "update-status" {
+        if let Some(version) = &outcome.driver {
+            tools::application_version_set(version)?;
+        }
+    }
+    Ok(())
+}
+
+/// The hooks in which the charm leaves.
+///
+/// # Errors
+/// When the unit could not be put back as it was; Juju then tries the hook again.
+pub fn depart() -> Result<()> {
+    converge::depart()?;
+    tools::status_set("maintenance", "the graft is off this unit")
+}
+
+/// What the operator wants, as Juju tells it: a problem when that is not valid.
+///
+/// # Errors
+/// When Juju does not tell.
+pub fn settings(context: &Context) -> Result<Result<Settings, Problem>> {
+    let config = tools::config_get().context("reading the configuration")?;
+    let kubeconfig = match kubeconfig(&config, context) {
+        Ok(kubeconfig) => kubeconfig,
+        Err(error) => return error.downcast::<Problem>().map(Err),
+    };
+    Ok(config.validated(kubeconfig))
+}
+
+/// From the secret when the option names one, else from the resource.
+fn kubeconfig(config: &RawConfig, context: &Context) -> Result<Option<Kubeconfig>> {
+    let text = match config.text(KUBECONFIG) {
+        Some(id) => {
+            let mut content = tools::secret_get(context.application(), id)?;
+            Some(content.remove(KUBECONFIG).ok_or_else(|| {
+                Problem::blocked(format!(
+                    "kubeconfig {id} has no key `{KUBECONFIG}`; run: juju update-secret {id} \
+                     {KUBECONFIG}#file=FILE"
+                ))
+            })?)
+        }
+        None => match tools::resource_get(KUBECONFIG)? {
+            Some(path) => Some(String::from_utf8(files::read(&path)?).map_err(|_| {
+                Problem::blocked("kubeconfig: the resource is not text; attach a kubeconfig file")
+            })?),
+            None => None,
+        },
+    };
+    Ok(text.map(|text| text.parse::<Kubeconfig>()).transpose()?)
+}
+
+fn no_kubeconfig(application: &str) -> Problem {
+    Problem::blocked(format!(
+        "no kubeconfig; run: juju add-secret capi-mgmt kubeconfig#file=FILE; \
+         juju grant-secret capi-mgmt {application}; \
+         juju config {application} kubeconfig=secret:ID"
+    ))
+}
+
+/// The unit's status: the worst problem in one sentence, with the count of the others.
+fn status(outcome: &Outcome) -> (&'static str, String) {
+    // Of equal ones the first: max_by_key would give the last.
+    let worst = outcome
+        .problems
+        .iter()
+        .rev()
+        .max_by_key(|problem| problem.kind);
+    let Some(worst) = worst else {
+        let version = outcome.driver.as_deref().unwrap_or_default();
+        return ("active", format!("driver {version} grafted"));
+    };
+    let status = match worst.kind {
+        Kind::Blocked => "blocked",
+        Kind::Waiting => "waiting",
+        Kind::Maintenance => "maintenance",
+    };
+    let message = match outcome.problems.len() {
+        1 => worst.to_string(),
+        count => format!("{worst} (and {} more: run verify)", count - 1),
+    };
+    (status, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_the_worst_problem_and_counts_the_others() {
+        let outcome = |problems: Vec<Problem>| Outcome {
+            problems,
+            driver: Some("1.1.0".into()),
+            changed: false,
+        };
+        assert_eq!(
+            status(&outcome(vec![])),
+            ("active", "driver 1.1.0 grafted".into())
+        );
+        let paused = Problem::maintenance("magnum is paused");
+        assert_eq!(status(&outcome(vec![paused.clone()])).0, "maintenance");
+        let (kind, message) = status(&outcome(vec![
+            paused,
+            Problem::blocked("first"),
+            Problem::blocked("second"),
+            Problem::waiting("later"),
+        ]));
+        assert_eq!(
+            (kind, message.as_str()),
+            ("blocked", "first (and 3 more: run verify)")
+        );
+    }
+}

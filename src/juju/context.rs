@@ -1,0 +1,38 @@
+//! What Juju says in the environment of a hook or action, read once.
+
+use std::env;
+
+/// The environment of a hook or action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The unit's name, `magnum-capi-helm/0`.
+    pub unit: String,
+    /// The model's proxy settings, under the names that programs know.
+    pub proxy: Vec<(String, String)>,
+}
+
+/// Juju's names for the model's proxies, and the usual ones.
+const PROXIES: [(&str, &str); 3] = [
+    ("JUJU_CHARM_HTTP_PROXY", "http_proxy"),
+    ("JUJU_CHARM_HTTPS_PROXY", "https_proxy"),
+    ("JUJU_CHARM_NO_PROXY", "no_proxy"),
+];
+
+impl Context {
+    /// Reads the environment.
+    pub fn from_environment() -> Self {
+        let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            unit: text("JUJU_UNIT_NAME").unwrap_or_else(|| "magnum-capi-helm/0".to_owned()),
+            proxy: PROXIES
+                .iter()
+                .filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?)))
+                .collect(),
+        }
+    }
+
+    /// The application's name, as the operator chose it.
+    pub fn application(&self) -> &str {
+        self.unit.split('/').next().unwrap_or_default()
+    }
+}

@@ -1,0 +1,77 @@
+//! A `tracing` layer that sends each event to Juju's log, at Juju's levels.
+//!
+//! One line is one `juju-log` process, so what a converged hook has to say is nothing: it logs at
+//! DEBUG at most, and that is not sent. Outside Juju, lines go to stderr.
+
+use std::fmt::Debug;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use super::tools;
+
+/// Where the lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// `juju-log`.
+    Juju,
+    /// This process's stderr.
+    Stderr,
+}
+
+/// Sends everything from INFO on to `sink`.
+///
+/// # Errors
+/// When logging was set up already.
+pub fn init(sink: Sink) -> Result<(), TryInitError> {
+    tracing_subscriber::registry()
+        .with(LogLayer { sink }.with_filter(LevelFilter::INFO))
+        .try_init()
+}
+
+struct LogLayer {
+    sink: Sink,
+}
+
+impl<S: Subscriber> Layer<S> for LogLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let level = juju_level(*event.metadata().level());
+        let sent = match self.sink {
+            Sink::Juju => tools::juju_log(level, &line.0),
+            Sink::Stderr => Err(anyhow::anyhow!("not under Juju")),
+        };
+        // Juju keeps what a hook prints: a line that cannot be sent is not lost.
+        if sent.is_err() {
+            eprintln!("{level} {}", line.0);
+        }
+    }
+}
+
+fn juju_level(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        Level::DEBUG => "DEBUG",
+        Level::TRACE => "TRACE",
+    }
+}
+
+/// An event's message, followed by its other fields.
+#[derive(Default)]
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push_str(&match field.name() {
+            "message" => format!("{value:?}"),
+            name => format!(" {name}={value:?}"),
+        });
+    }
+}

@@ -1,0 +1,10 @@
+//! Juju: the context it runs the charm in, its hook tools, its log.
+//!
+//! The environment is read once, into [`Context`]; everything else goes through the hook tools.
+//! Nothing below `converge` knows this module.
+
+mod context;
+pub mod log;
+pub mod tools;
+
+pub use context::Context;

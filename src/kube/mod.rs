@@ -1,0 +1,7 @@
+//! The management cluster: the kubeconfig that leads to it, and its API.
+
+mod client;
+mod kubeconfig;
+
+pub use client::{Answer, ask_version, builder, reason};
+pub use kubeconfig::{Credentials, Kubeconfig, Target};

@@ -1,0 +1,163 @@
+//! What stood where the charm writes, before it came: kept, and put back on removal.
+//!
+//! The ledger has one entry for each path the charm has ever written. It is written before the
+//! path is touched, so that a hook killed at any moment never takes its own work for an
+//! operator's, nor an operator's for its own.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{command, files, state};
+
+/// Copying one kept file or package directory; far more than a slow disk needs.
+const COPY_LIMIT: Duration = Duration::from_secs(60);
+
+/// What was at a path before the charm first wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Before {
+    /// Nothing: whatever is there on removal is the charm's.
+    Absent,
+    /// No directory: the charm made one, and takes it away on removal when nothing else is in it.
+    NoDirectory,
+    /// Something, kept under this name in the state directory.
+    Kept(String),
+}
+
+/// The ledger, as it is on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger(BTreeMap<PathBuf, Before>);
+
+const FILE: &str = "ledger.json";
+
+impl Ledger {
+    /// Reads the ledger; empty when there is none yet.
+    ///
+    /// # Errors
+    /// When it is there but cannot be read.
+    pub fn load() -> Result<Self> {
+        Ok(state::load(FILE)?.unwrap_or_default())
+    }
+
+    /// Whether the charm has written `path` before.
+    pub fn knows(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
+    /// The paths the charm has written, each directory after all that is in it.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.keys().rev().map(PathBuf::as_path)
+    }
+
+    /// Enters `path`, and keeps a copy of what stands there, before it is first written.
+    ///
+    /// # Errors
+    /// When the copy or the ledger cannot be written; then `path` must not be touched.
+    pub fn keep(&mut self, path: &Path) -> Result<()> {
+        if self.knows(path) {
+            return Ok(());
+        }
+        let before = match std::fs::symlink_metadata(path) {
+            Ok(_) => Before::Kept(copy_away(path)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => Before::Absent,
+            Err(error) => {
+                return Err(error).with_context(|| format!("looking at {}", path.display()));
+            }
+        };
+        self.enter(path, before)
+    }
+
+    /// Enters a directory that the charm is about to make.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn keep_absent_directory(&mut self, path: &Path) -> Result<()> {
+        if self.knows(path) {
+            return Ok(());
+        }
+        self.enter(path, Before::NoDirectory)
+    }
+
+    fn enter(&mut self, path: &Path, before: Before) -> Result<()> {
+        self.0.insert(path.to_owned(), before);
+        state::save(FILE, self)
+    }
+
+    /// Puts back what was at `path` before the charm came, and forgets the path.
+    ///
+    /// # Errors
+    /// When it cannot be put back; then the entry stays and the next hook tries again.
+    pub fn restore(&mut self, path: &Path) -> Result<()> {
+        match self.0.get(path) {
+            None => return Ok(()),
+            Some(Before::Absent) => files::remove(path)?,
+            Some(Before::NoDirectory) => match std::fs::remove_dir(path) {
+                Err(error)
+                    if !matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                    ) =>
+                {
+                    return Err(error).with_context(|| format!("removing {}", path.display()));
+                }
+                _ => {}
+            },
+            Some(Before::Kept(name)) => copy_back(&state::path("kept").join(name), path)?,
+        }
+        self.0.remove(path);
+        state::save(FILE, self)
+    }
+}
+
+/// Copies what is at `path` into the state directory, with owner, mode, times and attributes.
+fn copy_away(path: &Path) -> Result<String> {
+    let directory = state::path("kept");
+    files::make_directory(&directory, 0o700)?;
+    let name = path
+        .to_string_lossy()
+        .replace('%', "%25")
+        .replace('/', "%2F");
+    let (kept, partial) = (
+        directory.join(&name),
+        directory.join(format!("{name}.partial")),
+    );
+    files::remove(&partial)?;
+    files::remove(&kept)?;
+    copy(path, &partial)?;
+    std::fs::rename(&partial, &kept).with_context(|| format!("keeping {}", path.display()))?;
+    files::sync_directory(&directory)?;
+    Ok(name)
+}
+
+/// Puts a kept copy back: copied beside the target, then renamed over it.
+fn copy_back(kept: &Path, path: &Path) -> Result<()> {
+    let context = || format!("putting back {}", path.display());
+    let name = path.file_name().with_context(context)?.to_string_lossy();
+    let parent = path.parent().with_context(context)?;
+    if !parent.is_dir() {
+        // Its directory went with the package it belonged to: there is nothing to put it back into.
+        return Ok(());
+    }
+    let beside = parent.join(format!("{}{name}", files::TEMPORARY_PREFIX));
+    files::remove(&beside)?;
+    copy(kept, &beside)?;
+    if kept.is_dir() || path.is_dir() {
+        files::remove(path)?;
+    }
+    std::fs::rename(&beside, path).with_context(context)?;
+    files::sync_directory(parent)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    command::run("cp", COPY_LIMIT)
+        .args(["-aT", "--"])
+        .args([from, to])
+        .stdout()
+        .map(drop)
+        .with_context(|| format!("copying {}", from.display()))
+}

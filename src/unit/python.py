@@ -1,0 +1,141 @@
+"""Questions to the system Python, answered as one line of JSON on stdout.
+
+Run by the charm as user magnum, as `python3 - QUESTION ARG…`:
+
+where                     the interpreter, its version and its module path
+driver DIR DIST ENTRY     loads the driver that lies in DIR (or, with "", the installed one)
+verify DIST ENTRY ARG…    what `verify` asks, with a service's own arguments ARG…
+"""
+import importlib.metadata
+import json
+import os
+import sys
+
+# The empty entry is the current directory, which no service has on its path.
+sys.path[:] = [entry for entry in sys.path if entry]
+
+
+def where():
+    import platform
+    import sysconfig
+
+    return {
+        "executable": sys.executable,
+        "version": platform.python_version(),
+        "site": sysconfig.get_path("purelib"),
+        "path": [entry for entry in sys.path if os.path.isdir(entry)],
+    }
+
+
+def requirements(distribution):
+    """Each requirement that does not hold here, as (requirement, version found or None)."""
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:
+        from pip._vendor.packaging.requirements import Requirement
+    gaps = []
+    for text in distribution.requires or []:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            gaps.append([str(requirement), None])
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            gaps.append([str(requirement), found])
+    return gaps
+
+
+def entry_point(distribution, name):
+    for found in distribution.entry_points:
+        if (found.group, found.name) == ("magnum.drivers", name):
+            return found
+    raise LookupError("No 'magnum.drivers' driver found, looking for %r" % name)
+
+
+def capi_helm_options():
+    """The options that the driver has registered by being imported."""
+    import magnum.conf
+
+    return sorted(magnum.conf.CONF.capi_helm)
+
+
+def driver(directory, name, entry):
+    if directory:
+        sys.path.insert(0, directory)
+    distribution = importlib.metadata.distribution(name)
+    gaps = requirements(distribution)
+    if gaps:
+        return {"version": distribution.version, "missing": gaps, "options": []}
+    loaded = entry_point(distribution, entry).load()
+    loaded().provides
+    return {
+        "version": distribution.version,
+        "missing": [],
+        "options": capi_helm_options(),
+    }
+
+
+def attempt(question):
+    """A question's answer, or how it failed: one failing must not silence the others."""
+    try:
+        return {"answer": question()}
+    except BaseException as error:  # a driver may raise anything at all
+        kind = type(error)
+        return {"error": "%s.%s: %s" % (kind.__module__, kind.__qualname__, error)}
+
+
+def verify(name, entry, *arguments):
+    found = {}
+
+    def loads():
+        distribution = importlib.metadata.distribution(name)
+        cls = entry_point(distribution, entry).load()
+        return {
+            "version": distribution.version,
+            "class": "%s.%s" % (cls.__module__, cls.__qualname__),
+            "file": sys.modules[cls.__module__].__file__,
+            "missing": requirements(distribution),
+        }
+
+    def configuration():
+        import magnum.conf
+        from magnum.common import config
+
+        config.parse_args(["magnum"] + list(arguments))
+        found["conf"] = magnum.conf.CONF
+        return True
+
+    def effective():
+        conf = found["conf"]
+        options = {}
+        for group, option in [("drivers", "disabled_drivers")] + [
+            ("capi_helm", option) for option in conf.capi_helm
+        ]:
+            place = conf.get_location(option, group)
+            options["%s.%s" % (group, option)] = {
+                "value": getattr(conf[group], option),
+                "from": place and place.detail,
+            }
+        return options
+
+    def enabled():
+        from magnum.drivers.common.driver import Driver
+
+        return sorted({point.name for point, _ in Driver.load_entry_points()})
+
+    def kubeconfig():
+        with open(found["conf"].capi_helm.kubeconfig_file, "rb") as file:
+            return len(file.read())
+
+    answers = {}
+    for question in (loads, configuration, effective, enabled, kubeconfig):
+        answers[question.__name__] = attempt(question)
+    return answers
+
+
+QUESTIONS = {"where": where, "driver": driver, "verify": verify}
+# Imported modules may print; the answer is the last line, on the real stdout.
+print(json.dumps(QUESTIONS[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,123 @@
+//! The system Python that Magnum runs on: where it is, where it looks, and questions put to it.
+//!
+//! Starting Python costs more than a whole hook otherwise does. So the answers that only change
+//! with the interpreter are kept, keyed by the interpreter's own file, and everything that can be
+//! read from files (versions, RECORD, entry points) is read from files.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{command, files, state};
+
+/// Importing all of Magnum on a slow, busy machine.
+const QUESTION_LIMIT: Duration = Duration::from_secs(120);
+const CACHE: &str = "python.json";
+/// The questions, as one program that is given on stdin.
+const PROGRAM: &str = include_str!("python.py");
+/// The user Magnum's services run as.
+pub const MAGNUM_USER: &str = "magnum";
+
+/// The interpreter that runs Magnum.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Python {
+    /// The interpreter, as in the first line of Magnum's programs.
+    pub executable: PathBuf,
+    /// Its version, `3.11.2`.
+    pub version: String,
+    /// Where pip installs to: before apt's directory on the path.
+    pub site: PathBuf,
+    /// Where modules are looked for, in order, as user magnum.
+    pub path: Vec<PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Cached {
+    interpreter: Identity,
+    python: Python,
+}
+
+/// Tells one interpreter from the next: an upgrade replaces the file.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    path: PathBuf,
+    inode: u64,
+    size: u64,
+    mtime: i64,
+}
+
+impl Python {
+    /// The interpreter named in the first line of `program`, one of Magnum's.
+    ///
+    /// # Errors
+    /// When there is none, or it does not answer.
+    pub fn of(program: &Path) -> Result<Self> {
+        let executable = interpreter(program)?;
+        let interpreter = identity(&executable)?;
+        if let Some(cached) = state::load::<Cached>(CACHE)? {
+            if cached.interpreter == interpreter && cached.python.executable == executable {
+                return Ok(cached.python);
+            }
+        }
+        let python: Python = ask_interpreter(&executable, &["where"])?;
+        let cached = Cached {
+            interpreter,
+            python,
+        };
+        state::save(CACHE, &cached)?;
+        Ok(cached.python)
+    }
+
+    /// Puts a question to Python as user magnum, from a clean environment, and parses its answer.
+    ///
+    /// # Errors
+    /// When Python fails; the error holds its traceback.
+    pub fn ask<T: DeserializeOwned>(&self, question: &[&str]) -> Result<T> {
+        ask_interpreter(&self.executable, question)
+    }
+}
+
+fn ask_interpreter<T: DeserializeOwned>(executable: &Path, question: &[&str]) -> Result<T> {
+    let printed = command::run_as(MAGNUM_USER, &executable.to_string_lossy(), QUESTION_LIMIT)
+        .arg("-")
+        .args(question)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(PROGRAM.as_bytes())
+        .stdout()?;
+    let answer = printed
+        .split(|byte| *byte == b'\n')
+        .rfind(|line| !line.is_empty());
+    serde_json::from_slice(answer.unwrap_or_default())
+        .with_context(|| format!("Python's answer to {question:?} does not parse"))
+}
+
+/// Reads `#!/usr/bin/python3`.
+fn interpreter(program: &Path) -> Result<PathBuf> {
+    let bytes = files::read(program)?;
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    std::str::from_utf8(line)
+        .ok()
+        .and_then(|line| line.strip_prefix("#!"))
+        .and_then(|line| line.split_whitespace().next())
+        .filter(|path| path.starts_with('/') && path.contains("python"))
+        .map(PathBuf::from)
+        .with_context(|| format!("{} does not name a Python interpreter", program.display()))
+}
+
+fn identity(executable: &Path) -> Result<Identity> {
+    let context = || format!("looking at {}", executable.display());
+    let path = executable.canonicalize().with_context(context)?;
+    let meta = path.metadata().with_context(context)?;
+    Ok(Identity {
+        path,
+        inode: meta.ino(),
+        size: meta.len(),
+        mtime: meta.mtime(),
+    })
+}

@@ -1,0 +1,108 @@
+//! The charm's own directory: what must be remembered between hooks, and the one lock.
+//!
+//! Only root can enter it. What can be seen on the unit is not stored here; what is here is either
+//! an answer that is dear to ask for (a cache, keyed by what it depends on) or cannot be seen at
+//! all (what stood on the unit before, what was wanted last).
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::files;
+
+/// The state directory: root, 0700.
+pub const DIRECTORY: &str = "/var/lib/magnum-capi-helm";
+/// How long to wait for another run of the charm on this unit before giving up.
+const LOCK_LIMIT: Duration = Duration::from_secs(600);
+const PRIVATE: files::Access = files::Access {
+    uid: 0,
+    gid: 0,
+    mode: 0o600,
+};
+
+/// The path of `name` in the state directory.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(DIRECTORY).join(name)
+}
+
+/// Reads one JSON file of the state directory; `None` when it does not exist.
+///
+/// # Errors
+/// When it cannot be read or does not parse.
+pub fn load<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
+    let path = path(name);
+    let Some(text) = files::read_text(&path)? else {
+        return Ok(None);
+    };
+    // serde_json's message may quote what it read, and a state file may hold a secret.
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        anyhow::anyhow!(
+            "{} is damaged (line {}, column {}); remove it and run any hook",
+            path.display(),
+            error.line(),
+            error.column()
+        )
+    })
+}
+
+/// Writes one JSON file of the state directory, readable by root alone.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn save<T: Serialize>(name: &str, value: &T) -> Result<()> {
+    let mut bytes = serde_json::to_vec_pretty(value).with_context(|| format!("encoding {name}"))?;
+    bytes.push(b'\n');
+    files::write(&path(name), &bytes, PRIVATE)
+}
+
+/// Held while the charm works on the unit; dropping it lets the next one in.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File>);
+
+/// Makes the state directory when needed and takes the lock, waiting for whoever has it.
+///
+/// # Errors
+/// When the directory cannot be made, or the lock is not free within ten minutes.
+pub fn lock() -> Result<Lock> {
+    files::make_directory(Path::new(DIRECTORY), 0o700)?;
+    let path = path("lock");
+    let began = Instant::now();
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("opening {}", path.display()))?;
+    loop {
+        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Lock(lock)),
+            Err((file, Errno::EWOULDBLOCK)) => file,
+            Err((_, error)) => {
+                return Err(error).with_context(|| format!("locking {}", path.display()));
+            }
+        };
+        if began.elapsed() > LOCK_LIMIT {
+            bail!(
+                "another run of the charm has held {} for {} s",
+                path.display(),
+                LOCK_LIMIT.as_secs()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Removes the state directory: the charm has left the unit.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn forget() -> Result<()> {
+    files::remove(Path::new(DIRECTORY))
+}

@@ -1,0 +1,163 @@
+//! Checks of the configuration: the file, its bytes, and what the services make of it.
+
+use std::path::{Path, PathBuf};
+
+use super::scene::Asked;
+use super::{ANY_HOOK, Finding, Outcome, Scene};
+use crate::graft::Service;
+use crate::graft::files::{CONF, CONF_DIRECTORY, KUBECONFIG};
+use crate::unit::files;
+
+/// Is 99-capi.conf in place, with its content, owner and mode?
+pub fn file(scene: &Scene) -> Outcome {
+    let desired = match scene.desired() {
+        Ok(desired) => desired,
+        Err(finding) => return Ok(Err(finding)),
+    };
+    Ok(match desired.conf.drift(&scene.observed.conf) {
+        None => Ok(format!("{CONF} is as the charm writes it, root:root 0644")),
+        Some(drift) => Err(Finding::fail(format!("{CONF}: {drift}"), ANY_HOOK)),
+    })
+}
+
+/// Are conf.d and the drop-ins plain ASCII? A byte that is not UTF-8, or a byte order mark, stops
+/// the daemons; a typographic quote becomes part of a value, silently.
+pub fn ascii(_: &Scene) -> Outcome {
+    let drop_in_directories = Service::ALL
+        .into_iter()
+        .filter_map(|service| Path::new(service.drop_in()).parent());
+    let mut looked_at = 0;
+    let mut found = Vec::new();
+    for directory in std::iter::once(Path::new(CONF_DIRECTORY)).chain(drop_in_directories) {
+        for name in files::names(directory)? {
+            if !name.ends_with(".conf") {
+                continue;
+            }
+            let path: PathBuf = directory.join(name);
+            looked_at += 1;
+            if let Some((line, column, byte)) = first_odd_byte(&files::read(&path)?) {
+                found.push(format!(
+                    "{}, line {line}, column {column}: byte 0x{byte:02X}",
+                    path.display()
+                ));
+            }
+        }
+    }
+    if found.is_empty() {
+        return Ok(Ok(format!("{looked_at} files, every byte ASCII")));
+    }
+    Ok(Err(Finding::fail(
+        found.join("; "),
+        "type that character in plain ASCII; the charm's own files are put back by any hook",
+    )))
+}
+
+/// The first byte that is no ASCII, with its line and column, both from 1.
+fn first_odd_byte(bytes: &[u8]) -> Option<(usize, usize, u8)> {
+    let at = bytes.iter().position(|byte| !byte.is_ascii())?;
+    let before = &bytes[..at];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let start = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    Some((line, at - start + 1, bytes[at]))
+}
+
+/// Do the services' own arguments make the graft's options count?
+pub fn effective(scene: &Scene) -> Outcome {
+    if let Asked::Error(error) = scene.asked(|answers| &answers.configuration)? {
+        return Ok(Err(Finding::fail(
+            format!("Magnum cannot read its configuration: {error}"),
+            "mend the file that the evidence names",
+        )));
+    }
+    let effective = match scene.asked(|answers| &answers.effective)? {
+        Asked::Answer(effective) => effective,
+        Asked::Error(error) => {
+            let evidence = format!("the effective configuration cannot be read: {error}");
+            return Ok(Err(Finding::fail(evidence, "mend what driver-loads says")));
+        }
+    };
+    let desired = match scene.desired() {
+        Ok(desired) => desired,
+        Err(finding) => return Ok(Err(finding)),
+    };
+    let Some(kubeconfig) = effective.get("capi_helm.kubeconfig_file") else {
+        let evidence = "the driver does not register [capi_helm] kubeconfig_file";
+        return Ok(Err(Finding::fail(evidence, "mend what driver-loads says")));
+    };
+    if kubeconfig.value != KUBECONFIG {
+        return Ok(Err(Finding::fail(
+            format!(
+                "[capi_helm] kubeconfig_file is {} from {}",
+                kubeconfig.value,
+                kubeconfig.from.as_deref().unwrap_or("the default")
+            ),
+            "take the option out of that file, or run any hook",
+        )));
+    }
+    // Whatever our fragment sets must come from it, or another file has the last word.
+    let wins = |name: &str| {
+        effective
+            .get(name)
+            .and_then(|option| option.from.as_deref())
+            == Some(CONF)
+    };
+    let text = String::from_utf8_lossy(&desired.conf.bytes).into_owned();
+    let overridden: Vec<String> = set_in(&text)
+        .filter(|name| effective.contains_key(name) && !wins(name))
+        .map(|name| {
+            let from = effective
+                .get(&name)
+                .and_then(|option| option.from.as_deref());
+            format!("{name} comes from {}", from.unwrap_or("the default"))
+        })
+        .collect();
+    if !overridden.is_empty() {
+        return Ok(Err(Finding::fail(
+            overridden.join("; "),
+            format!("take the option out of that file: only {CONF} is to set it"),
+        )));
+    }
+    Ok(Ok(format!(
+        "kubeconfig_file = {KUBECONFIG}, and every option of {CONF} counts"
+    )))
+}
+
+/// The options a file sets, as `section.key`.
+fn set_in(text: &str) -> impl Iterator<Item = String> + '_ {
+    let mut section = "";
+    text.lines().filter_map(move |line| {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            section = name;
+            return None;
+        }
+        let (key, _) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+        Some(format!("{section}.{}", key.trim()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_odd_byte_is_placed() {
+        assert_eq!(first_odd_byte(b"ok\n"), None);
+        assert_eq!(first_odd_byte(b"\xef\xbb\xbf[x]"), Some((1, 1, 0xef)));
+        assert_eq!(first_odd_byte(b"a\nbc\xe9\n"), Some((2, 3, 0xe9)));
+    }
+
+    #[test]
+    fn the_options_a_file_sets_are_listed_with_their_section() {
+        let text = "# a = b\n[drivers]\ndisabled_drivers =\n[capi_helm]\nx = y = z\n";
+        assert_eq!(
+            set_in(text).collect::<Vec<_>>(),
+            ["drivers.disabled_drivers", "capi_helm.x"]
+        );
+    }
+}

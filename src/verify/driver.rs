@@ -1,0 +1,146 @@
+//! Checks of the driver, of helm, and of what Magnum makes of them.
+
+use std::time::Duration;
+
+use super::scene::Asked;
+use super::{ANY_HOOK, Finding, Outcome, Scene};
+use crate::graft::ENTRY_POINT;
+use crate::unit::command;
+use crate::unit::python::MAGNUM_USER;
+
+const HELM_LIMIT: Duration = Duration::from_secs(10);
+
+/// Is exactly the pinned driver installed?
+pub fn version(scene: &Scene) -> Outcome {
+    let Ok(settings) = &scene.settings else {
+        return Ok(Err(Finding::skip(
+            "the pin is not known while the settings are not valid",
+        )));
+    };
+    let pin = &settings.driver.pin;
+    Ok(match scene.observed.driver.0.as_slice() {
+        [driver] if driver.version.as_ref() == Some(pin.version()) => {
+            Ok(format!("{pin} in {}", driver.dist_info.display()))
+        }
+        _ => {
+            let seen = scene.observed.driver.differs(pin, None).unwrap_or_default();
+            Err(Finding::fail(format!("{pin} is pinned: {seen}"), ANY_HOOK))
+        }
+    })
+}
+
+/// Is every file of the driver as its RECORD says?
+pub fn record(scene: &Scene) -> Outcome {
+    let drivers = &scene.observed.driver.0;
+    if drivers.is_empty() {
+        return Ok(Err(Finding::skip("the driver is not installed")));
+    }
+    let damage: Vec<String> = drivers
+        .iter()
+        .flat_map(|driver| &driver.damage)
+        .map(|damage| format!("{} is {}", damage.path, damage.what))
+        .collect();
+    if !damage.is_empty() {
+        return Ok(Err(Finding::fail(damage.join(", "), ANY_HOOK)));
+    }
+    let build = scene
+        .desired
+        .as_ref()
+        .map(|desired| desired.record_sha256.as_str());
+    if build.is_some_and(|build| drivers.iter().any(|driver| driver.record_sha256 != build)) {
+        let evidence = "RECORD itself is not the one that was installed";
+        return Ok(Err(Finding::fail(evidence, ANY_HOOK)));
+    }
+    Ok(Ok(
+        "every file has the sha256 in RECORD and is readable for user magnum".into(),
+    ))
+}
+
+/// Does the driver's entry point load as user magnum?
+pub fn loads(scene: &Scene) -> Outcome {
+    Ok(match scene.asked(|answers| &answers.loads)? {
+        Asked::Answer(loaded) => Ok(format!(
+            "{ENTRY_POINT} is {} of {}, from {}",
+            loaded.class, loaded.version, loaded.file
+        )),
+        Asked::Error(error) => Err(Finding::fail(
+            error.clone(),
+            "run any hook to install the driver anew; if this stays, choose another driver-pin",
+        )),
+    })
+}
+
+/// Does this Python have what the driver requires?
+pub fn requirements(scene: &Scene) -> Outcome {
+    let Asked::Answer(loaded) = scene.asked(|answers| &answers.loads)? else {
+        return Ok(Err(Finding::skip("the driver does not load")));
+    };
+    if loaded.missing.is_empty() {
+        return Ok(Ok("every requirement in its metadata holds".into()));
+    }
+    let missing: Vec<String> = loaded
+        .missing
+        .iter()
+        .map(|(wanted, found)| format!("{wanted} (found {})", found.as_deref().unwrap_or("none")))
+        .collect();
+    Ok(Err(Finding::fail(
+        format!("missing: {}", missing.join(", ")),
+        "install those packages with apt, or choose another driver-pin",
+    )))
+}
+
+/// Does Magnum's own loader enable the drivers it should?
+pub fn enabled(scene: &Scene) -> Outcome {
+    let enabled = match scene.asked(|answers| &answers.enabled)? {
+        Asked::Answer(enabled) => enabled,
+        Asked::Error(error) => {
+            return Ok(Err(Finding::fail(
+                format!("Magnum's loader says {error}"),
+                "mend what driver-loads and conf-effective say",
+            )));
+        }
+    };
+    let seen = format!("Magnum enables {}", enabled.join(", "));
+    if !enabled.iter().any(|name| name == ENTRY_POINT) {
+        return Ok(Err(Finding::fail(
+            format!("{seen}, not {ENTRY_POINT}"),
+            "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook",
+        )));
+    }
+    let only_ours = scene
+        .settings
+        .as_ref()
+        .is_ok_and(|settings| settings.disable_other_drivers);
+    if only_ours && enabled.len() > 1 {
+        return Ok(Err(Finding::fail(
+            format!("{seen}, though disable-other-drivers is true"),
+            ANY_HOOK,
+        )));
+    }
+    Ok(Ok(seen))
+}
+
+/// Does user magnum find a helm that runs?
+pub fn helm(scene: &Scene) -> Outcome {
+    let Some(path) = &scene.observed.helm else {
+        return Ok(Err(Finding::fail(
+            "no helm on the services' PATH",
+            "put an executable helm 3 at /usr/local/bin/helm",
+        )));
+    };
+    let shown = path.display();
+    let ended = command::run_as(MAGNUM_USER, &path.to_string_lossy(), HELM_LIMIT)
+        .args(["version", "--short"])
+        .output()?;
+    Ok(if ended.code == Some(0) {
+        Ok(format!(
+            "{shown} is {}",
+            String::from_utf8_lossy(&ended.stdout).trim()
+        ))
+    } else {
+        Err(Finding::fail(
+            ended.failure().to_string(),
+            format!("put an executable helm 3 at {shown}"),
+        ))
+    })
+}

@@ -1,0 +1,204 @@
+//! Everything the checks look at, looked at once.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Finding, Outcome};
+use crate::graft::driver::Knowledge;
+use crate::graft::services::{self, Seen};
+use crate::graft::{Desired, ENTRY_POINT, Observed, Service};
+use crate::ground::Ground;
+use crate::health::STABLE_AFTER;
+use crate::hook;
+use crate::juju::Context;
+use crate::problem::Problem;
+use crate::settings::Settings;
+use crate::unit::kept::Ledger;
+use crate::unit::process::Process;
+
+const DISTRIBUTION: &str = "magnum-capi-helm";
+
+/// Python's answer to one question, or how it failed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked<T> {
+    /// The answer.
+    Answer(T),
+    /// The exception.
+    Error(String),
+}
+
+/// What Python says with a service's own arguments, as user magnum.
+#[derive(Debug, Deserialize)]
+pub struct Answers {
+    /// The driver, loaded through its entry point.
+    pub loads: Asked<Loaded>,
+    /// Whether the configuration parses.
+    pub configuration: Asked<bool>,
+    /// Each option's effective value and the file it comes from.
+    pub effective: Asked<BTreeMap<String, Effective>>,
+    /// The entry points that Magnum's own loader enables.
+    pub enabled: Asked<Vec<String>>,
+    /// The size of the kubeconfig that the configuration names.
+    pub kubeconfig: Asked<u64>,
+}
+
+/// The driver as Python loaded it.
+#[derive(Debug, Deserialize)]
+pub struct Loaded {
+    /// Its version.
+    pub version: String,
+    /// Its class, with its module.
+    pub class: String,
+    /// The file it was loaded from.
+    pub file: String,
+    /// Requirements that do not hold, with the version found instead.
+    pub missing: Vec<(String, Option<String>)>,
+}
+
+/// An option as the services see it.
+#[derive(Debug, Deserialize)]
+pub struct Effective {
+    /// Its value.
+    pub value: Value,
+    /// The file it comes from; `None` is the default.
+    pub from: Option<String>,
+}
+
+/// Everything the checks look at.
+pub struct Scene {
+    /// What the operator wants, or why that is not valid.
+    pub settings: Result<Settings, Problem>,
+    /// What the graft is to be; `None` when that cannot be said.
+    pub desired: Option<Desired>,
+    /// What is there.
+    pub observed: Observed,
+    /// The services, a window of time later.
+    pub later: Vec<Seen>,
+    /// What Python says; one process.
+    pub python: Result<Answers>,
+    /// The unit's name, for remedies.
+    pub unit: String,
+}
+
+impl Scene {
+    /// Looks at everything.
+    ///
+    /// # Errors
+    /// When the unit has no Magnum, or Juju does not tell what is wanted.
+    pub fn look(context: &Context) -> Result<Self> {
+        let settings = hook::settings(context)?;
+        let ground = Ground::look()?;
+        let observed = Observed::look(&ground.python.site, &Ledger::load()?)?;
+        let desired = match (&settings, Knowledge::cached()?) {
+            (Ok(settings), Some(knowledge)) if knowledge.pin == settings.driver.pin => {
+                Desired::new(settings, &ground, &knowledge).ok()
+            }
+            _ => None,
+        };
+        let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];
+        let arguments = arguments(&observed.services);
+        question.extend(arguments.iter().map(String::as_str));
+        let python = ground.python.ask(&question);
+        // A process that crashes at its start is given the time to do so before the second look.
+        let young = observed
+            .services
+            .iter()
+            .filter_map(|seen| seen.process.as_ref());
+        let youngest = young.map(Process::age).min().unwrap_or(STABLE_AFTER);
+        std::thread::sleep(STABLE_AFTER.saturating_sub(youngest));
+        Ok(Self {
+            later: services::look()?,
+            unit: context.unit.clone(),
+            settings,
+            desired,
+            observed,
+            python,
+        })
+    }
+
+    /// What the graft is to be.
+    ///
+    /// # Errors
+    /// A finding when that cannot be said.
+    pub fn desired(&self) -> Result<&Desired, Finding> {
+        self.desired.as_ref().ok_or_else(|| {
+            Finding::fail(
+                "the wanted graft is not known yet",
+                "mend what the check settings says, then run any hook",
+            )
+        })
+    }
+
+    /// The answer to one of Python's questions.
+    ///
+    /// # Errors
+    /// When Python could not be asked at all.
+    pub fn asked<T>(&self, which: impl Fn(&Answers) -> &Asked<T>) -> Result<&Asked<T>> {
+        match &self.python {
+            Ok(answers) => Ok(which(answers)),
+            Err(error) => anyhow::bail!("Python could not be asked: {error:#}"),
+        }
+    }
+
+    /// Whether the principal has paused Magnum.
+    pub fn paused(&self) -> bool {
+        self.observed
+            .services
+            .iter()
+            .any(|seen| seen.unit.is_masked())
+    }
+}
+
+/// The arguments of the running conductor (which loads drivers), as far as they name configuration.
+fn arguments(services: &[Seen]) -> Vec<String> {
+    services
+        .iter()
+        .filter(|seen| seen.service == Service::Conductor)
+        .filter_map(|seen| seen.process.as_ref())
+        .flat_map(|process| process.cmdline.iter())
+        .filter(|argument| {
+            argument.starts_with("--config-file=") || argument.starts_with("--config-dir=")
+        })
+        .cloned()
+        .collect()
+}
+
+/// The check `settings`.
+pub(super) fn settings(scene: &Scene) -> Outcome {
+    let settings = match &scene.settings {
+        Ok(settings) => settings,
+        Err(problem) => {
+            let remedy = "set the option as the evidence says";
+            return Ok(Err(Finding::fail(problem.to_string(), remedy)));
+        }
+    };
+    if settings.kubeconfig.is_none() {
+        return Ok(Err(Finding::fail(
+            "no kubeconfig is given",
+            "juju add-secret, juju grant-secret and juju config kubeconfig=secret:ID; the unit's \
+             status shows the commands",
+        )));
+    }
+    let options = settings.capi_helm_options.iter().count();
+    Ok(Ok(format!(
+        "{}, {options} further options",
+        settings.driver.pin
+    )))
+}
+
+impl<T> Asked<T> {
+    /// The answer, or the exception as an error.
+    ///
+    /// # Errors
+    /// The exception.
+    pub fn get(&self) -> Result<&T> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::Error(error) => Err(anyhow::anyhow!("{error}")).context("Python says"),
+        }
+    }
+}

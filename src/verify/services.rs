@@ -1,0 +1,232 @@
+//! Checks of the drop-ins, the running services, the API and the logs.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyhow::Context;
+
+use super::{ANY_HOOK, Finding, Outcome, Scene};
+use crate::graft::services::Seen;
+use crate::health;
+use crate::unit::command;
+
+const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
+/// How much of each log is read, from its end.
+const JOURNAL_LINES: &str = "2000";
+
+/// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the
+/// daemons really say.
+const RED_FLAGS: [(&str, &str); 8] = [
+    (
+        "No module named 'magnum_capi_helm",
+        "the driver is not installed for this Python",
+    ),
+    (
+        "No module named magnum_capi_helm",
+        "the driver is not installed for this Python",
+    ),
+    (
+        "No 'k8s_capi_helm_v1' driver",
+        "the driver's entry point is missing",
+    ),
+    (
+        "looking for 'k8s_capi_helm_v1'",
+        "the driver's entry point is missing",
+    ),
+    (
+        "ConfigDirNotFoundError",
+        "/etc/magnum/magnum.conf.d is missing",
+    ),
+    (
+        "ConfigFileParseError",
+        "a file of /etc/magnum does not parse",
+    ),
+    ("UnicodeDecodeError", "a file of /etc/magnum is not UTF-8"),
+    (
+        "ConfigFilesPermissionDeniedError",
+        "user magnum cannot read a file of /etc/magnum",
+    ),
+];
+
+/// Are both drop-ins in place, with their content, owner and mode?
+pub fn drop_in_files(scene: &Scene) -> Outcome {
+    let desired = match scene.desired() {
+        Ok(desired) => desired,
+        Err(finding) => return Ok(Err(finding)),
+    };
+    let drift: Vec<String> = desired
+        .drop_ins
+        .iter()
+        .zip(&scene.observed.drop_ins)
+        .filter_map(|(file, found)| {
+            file.drift(found)
+                .map(|drift| format!("{}: {drift}", file.path.display()))
+        })
+        .collect();
+    verdict(
+        drift,
+        "both are as the charm writes them, root:root 0644",
+        ANY_HOOK,
+    )
+}
+
+/// Would systemd start both services with the explicit command line?
+pub fn drop_in_effective(scene: &Scene) -> Outcome {
+    if scene.paused() {
+        return Ok(Err(Finding::skip("magnum is paused")));
+    }
+    let findings = each(&scene.observed.services, |seen| {
+        let unit = &seen.unit;
+        if unit.load_state != "loaded" {
+            return Some(format!("systemd cannot load it: {}", unit.load_state));
+        }
+        if !seen.runs_ours_next() {
+            let last = unit.drop_ins.last().map(|path| path.display().to_string());
+            return Some(format!(
+                "ExecStart is {}, after {}",
+                unit.exec_start.join(" and "),
+                last.as_deref().unwrap_or("no drop-in at all")
+            ));
+        }
+        unit.need_daemon_reload
+            .then(|| "its files changed since systemd read them".to_owned())
+    });
+    verdict(
+        findings,
+        "systemctl show gives the explicit command line for both",
+        "take ExecStart out of the later drop-in that the evidence names, then run any hook",
+    )
+}
+
+/// Do the running processes have that command line?
+pub fn command_line(scene: &Scene) -> Outcome {
+    running(scene, |seen| {
+        let process = seen.process.as_ref()?;
+        (!process.runs(&seen.service.command_line()))
+            .then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
+    })
+    .map(|found| found.map(|()| "both processes run with --config-dir".into()))
+}
+
+/// Have the running processes read the present configuration and driver?
+pub fn current(scene: &Scene) -> Outcome {
+    let Some(desired) = &scene.desired else {
+        return Ok(Err(Finding::skip("the wanted graft is not known")));
+    };
+    let reads = scene.observed.reads(desired);
+    running(scene, |seen| {
+        let process = seen.process.as_ref()?;
+        (!seen.is_current(&reads))
+            .then(|| format!("process {} is older than what it is to read", process.pid))
+    })
+    .map(|found| found.map(|()| "both are newer than what they read".into()))
+}
+
+/// Do both services stay up? Two looks, some seconds apart.
+pub fn stable(scene: &Scene) -> Outcome {
+    if scene.paused() {
+        return Ok(Err(Finding::skip("magnum is paused")));
+    }
+    let mut findings = each(&scene.later, |seen| {
+        seen.problem().map(|problem| problem.to_string())
+    });
+    for (before, after) in scene.observed.services.iter().zip(&scene.later) {
+        if before.process.is_some()
+            && (before.unit.main_pid, before.unit.restarts)
+                != (after.unit.main_pid, after.unit.restarts)
+        {
+            findings.push(format!(
+                "{}: process {} became {} within seconds ({} restarts)",
+                after.service.name(),
+                before.unit.main_pid.unwrap_or_default(),
+                after.unit.main_pid.unwrap_or_default(),
+                after.unit.restarts
+            ));
+        }
+    }
+    verdict(
+        findings,
+        "the same processes, seen twice, seconds apart",
+        "journalctl -u magnum-api -u magnum-conductor -n 50 shows why it ends; mend that",
+    )
+}
+
+/// Does the API answer HTTP on its configured port?
+pub fn api(scene: &Scene) -> Outcome {
+    if scene.paused() {
+        return Ok(Err(Finding::skip("magnum is paused")));
+    }
+    Ok(health::api_answer()
+        .map_err(|problem| Finding::fail(problem.to_string(), "mend what service-stable says")))
+}
+
+/// Are the logs since the services' start free of known failures? With the graft's command line
+/// the daemons log to the journal; the journal has what kills a daemon in any case.
+pub fn logs(scene: &Scene) -> Outcome {
+    let mut findings = Vec::new();
+    for seen in &scene.observed.services {
+        let Some(process) = &seen.process else {
+            continue;
+        };
+        let since = process
+            .started
+            .duration_since(UNIX_EPOCH)
+            .context("the clock")?
+            .as_secs();
+        let printed = command::run("journalctl", JOURNAL_LIMIT)
+            .args([
+                "--quiet",
+                "--no-pager",
+                "--output=cat",
+                "--lines",
+                JOURNAL_LINES,
+            ])
+            .args([
+                "--unit",
+                seen.service.unit(),
+                "--since",
+                &format!("@{since}"),
+            ])
+            .stdout()?;
+        let text = String::from_utf8_lossy(&printed);
+        for (flag, meaning) in RED_FLAGS {
+            if text.contains(flag) {
+                findings.push(format!("{}: {flag}: {meaning}", seen.service.name()));
+            }
+        }
+    }
+    verdict(
+        findings,
+        "none of the known failures in the journal since the services' start",
+        "mend what the evidence means, then: systemctl restart the service",
+    )
+}
+
+/// Asks about each service that must be running; skipped while Magnum is paused.
+fn running(
+    scene: &Scene,
+    wrong: impl Fn(&Seen) -> Option<String>,
+) -> anyhow::Result<Result<(), Finding>> {
+    if scene.paused() {
+        return Ok(Err(Finding::skip("magnum is paused")));
+    }
+    let findings = each(&scene.observed.services, |seen| match seen.process {
+        None => Some("is not running".to_owned()),
+        Some(_) => wrong(seen),
+    });
+    Ok(verdict(findings, "", ANY_HOOK)?.map(drop))
+}
+
+fn each(services: &[Seen], wrong: impl Fn(&Seen) -> Option<String>) -> Vec<String> {
+    services
+        .iter()
+        .filter_map(|seen| wrong(seen).map(|what| format!("{}: {what}", seen.service.name())))
+        .collect()
+}
+
+fn verdict(findings: Vec<String>, well: &str, remedy: &str) -> Outcome {
+    Ok(if findings.is_empty() {
+        Ok(well.to_owned())
+    } else {
+        Err(Finding::fail(findings.join("; "), remedy))
+    })
+}
