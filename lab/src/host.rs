@@ -85,8 +85,9 @@ impl Process {
         Ok(self.status.is_some())
     }
 
-    /// Wait for the end; past `limit` kill the whole process group and return an error.
-    pub(crate) fn finish(mut self, limit: Duration) -> Result<Output> {
+    /// Wait for the end; past `limit` kill the whole process group and return an error. With the output
+    /// comes the signal that ended it, if one did.
+    pub(crate) fn finish(mut self, limit: Duration) -> Result<(Output, Option<i32>)> {
         let end = Instant::now() + limit;
         while !self.has_ended()? {
             if Instant::now() >= end {
@@ -98,16 +99,12 @@ impl Process {
         }
         let status = self.status.context("no exit status")?;
         // A process left behind may hold the pipes open: then what is there by now is the output.
-        Ok(Output {
+        let output = Output {
             code: status.code(),
             stdout: self.stdout.take(),
             stderr: self.stderr.take(),
-        })
-    }
-
-    /// The signal that ended the process, if one did.
-    pub(crate) fn signal(&self) -> Option<i32> {
-        self.status.and_then(|status| status.signal())
+        };
+        Ok((output, status.signal()))
     }
 
     fn kill_group(&mut self) {
@@ -167,7 +164,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> 
 /// When it cannot start, does not end in time, or exits with anything but 0.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     let shown = format!("{command:?}");
-    let output = Process::start(command, None)?
+    let (output, _) = Process::start(command, None)?
         .finish(limit)
         .with_context(|| shown.clone())?;
     ensure!(
@@ -260,7 +257,7 @@ mod tests {
     fn output_and_exit_code_are_collected() {
         let mut command = Command::new("sh");
         command.args(["-c", "cat; echo err >&2; exit 3"]);
-        let output = Process::start(&mut command, Some(b"in"))
+        let (output, _) = Process::start(&mut command, Some(b"in"))
             .unwrap()
             .finish(Duration::from_secs(5))
             .unwrap();
@@ -298,7 +295,7 @@ mod tests {
         let start = Instant::now();
         let mut command = Command::new("sh");
         command.args(["-c", "echo here; sleep 30 &"]);
-        let output = Process::start(&mut command, None)
+        let (output, _) = Process::start(&mut command, None)
             .unwrap()
             .finish(Duration::from_secs(5))
             .unwrap();

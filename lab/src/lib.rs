@@ -2,9 +2,16 @@
 //! Juju's part in them. It never ships in the charm.
 
 mod host;
+mod juju;
 mod machine;
 mod root;
+#[doc(hidden)]
+pub mod wire;
 
 pub use host::Output;
+pub use juju::{
+    ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,
+    ToolCall, Unit,
+};
 pub use machine::Machine;
 pub use root::{Release, Root, ensure_root};

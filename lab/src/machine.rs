@@ -281,8 +281,18 @@ fn follow(output: impl std::io::Read + Send + 'static, container: Arc<Mutex<Cont
     });
 }
 
+/// A child of the process `parent`, while it has one.
+pub(crate) fn child_of(parent: i32) -> Result<Option<i32>> {
+    find_child(parent, |_| true)
+}
+
 /// The child of `parent` that is PID 1 of a PID namespace.
 fn pid_one_of(parent: i32) -> Result<Option<i32>> {
+    find_child(parent, |ids| ids.split_whitespace().skip(1).eq(["1"]))
+}
+
+/// A child of `parent` whose ids in its PID namespaces are right.
+fn find_child(parent: i32, is_right: impl Fn(&str) -> bool) -> Result<Option<i32>> {
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?
             .file_name()
@@ -301,8 +311,7 @@ fn pid_one_of(parent: i32) -> Result<Option<i32>> {
                 .find_map(|line| line.strip_prefix(name))
                 .unwrap_or_default()
         };
-        let is_child = field("PPid:").trim() == parent.to_string();
-        if is_child && field("NSpid:").split_whitespace().skip(1).eq(["1"]) {
+        if field("PPid:").trim() == parent.to_string() && is_right(field("NSpid:")) {
             return Ok(Some(pid));
         }
     }

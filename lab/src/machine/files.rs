@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use super::Machine;
 
@@ -78,7 +79,32 @@ impl Machine {
         Ok(())
     }
 
-    fn make_directory(&self, path: &str) -> Result<()> {
+    /// Remove a file or link, if it is there.
+    ///
+    /// # Errors
+    /// When it is a directory or cannot be removed.
+    pub fn remove(&self, path: &str) -> Result<()> {
+        let (parent, name) = path.rsplit_once('/').context("not an absolute path")?;
+        let parent = if parent.is_empty() { "/" } else { parent };
+        let removed = self
+            .open(parent, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
+            .and_then(|directory| unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir));
+        match removed {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error).with_context(|| self.place(path)),
+        }
+    }
+
+    /// Make a symbolic link, with the directories it needs.
+    pub(crate) fn link(&self, target: &str, path: &str) -> Result<()> {
+        let (parent, name) = path.rsplit_once('/').context("not an absolute path")?;
+        self.make_directory(parent)?;
+        let directory = self.open(parent, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
+        symlinkat(target, &directory, name).with_context(|| self.place(path))
+    }
+
+    /// Make a directory (0755) and those above it, as far as they are missing.
+    pub(crate) fn make_directory(&self, path: &str) -> Result<()> {
         if path.is_empty() || self.exists(path)? {
             return Ok(());
         }

@@ -37,9 +37,8 @@ impl Machine {
     pub fn run_with_input(&self, argv: &[&str], input: Option<&[u8]>) -> Result<Output> {
         let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let process = self.start(argv, &environment, "/", input)?;
-        process
-            .finish(RUN_LIMIT)
-            .with_context(|| format!("{} in {}", argv.join(" "), self.hostname()))
+        let what = || format!("{} in {}", argv.join(" "), self.hostname());
+        Ok(process.finish(RUN_LIMIT).with_context(what)?.0)
     }
 
     /// Run a shell script with `sh -ec` as root inside and return its standard output.

@@ -1,0 +1,172 @@
+//! A packed charm: what its files declare, and how it is unpacked on a unit.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use serde_json::Value;
+use zip::ZipArchive;
+
+use super::options::Options;
+use crate::machine::Machine;
+
+/// A `.charm` file, read and understood.
+#[derive(Debug, Clone)]
+pub(crate) struct Charm {
+    file: PathBuf,
+    pub(crate) options: Options,
+    /// Resource name → its file name.
+    pub(crate) resources: BTreeMap<String, String>,
+    /// Action name → its schema.
+    pub(crate) actions: BTreeMap<String, Value>,
+    /// Names of endpoints.
+    pub(crate) endpoints: Vec<String>,
+    /// The endpoint to the principal: the container-scoped `requires` of a subordinate.
+    pub(crate) principal_endpoint: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    subordinate: bool,
+    #[serde(default)]
+    requires: BTreeMap<String, Value>,
+    #[serde(default)]
+    provides: BTreeMap<String, Value>,
+    #[serde(default)]
+    peers: BTreeMap<String, Value>,
+    #[serde(default)]
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Resource {
+    #[serde(default)]
+    filename: String,
+}
+
+/// Symbolic links in a zip's Unix mode.
+const LINK: u32 = 0o120_000;
+const KIND: u32 = 0o170_000;
+
+impl Charm {
+    /// Read a packed charm.
+    pub(crate) fn open(file: &Path) -> Result<Self> {
+        Self::read(file).with_context(|| format!("charm {}", file.display()))
+    }
+
+    fn read(file: &Path) -> Result<Self> {
+        let mut archive = ZipArchive::new(File::open(file)?)?;
+        let metadata = text(&mut archive, "metadata.yaml")?.context("no metadata.yaml")?;
+        let metadata: Metadata = serde_yaml::from_str(&metadata).context("metadata.yaml")?;
+        ensure!(
+            text(&mut archive, "manifest.yaml")?.is_some(),
+            "no manifest.yaml"
+        );
+        let options = match text(&mut archive, "config.yaml")? {
+            Some(config) => Options::parse(&config)?,
+            None => Options::default(),
+        };
+        let actions = match text(&mut archive, "actions.yaml")? {
+            Some(actions) => serde_yaml::from_str(&actions).context("actions.yaml")?,
+            None => BTreeMap::new(),
+        };
+        let in_container = |value: &Value| value.get("scope") == Some(&Value::from("container"));
+        let principal = metadata
+            .requires
+            .iter()
+            .find(|(_, endpoint)| in_container(endpoint));
+        let principal_endpoint = principal
+            .filter(|_| metadata.subordinate)
+            .map(|(name, _)| name.clone());
+        ensure!(
+            !metadata.subordinate || principal_endpoint.is_some(),
+            "subordinate {} has no requires endpoint of scope container",
+            metadata.name
+        );
+        let endpoints = [&metadata.requires, &metadata.provides, &metadata.peers];
+        Ok(Self {
+            file: file.into(),
+            options,
+            resources: metadata
+                .resources
+                .into_iter()
+                .map(|(name, resource)| (name, resource.filename))
+                .collect(),
+            actions,
+            endpoints: endpoints
+                .into_iter()
+                .flat_map(BTreeMap::keys)
+                .cloned()
+                .collect(),
+            principal_endpoint,
+        })
+    }
+
+    /// Unpack into `directory` on a machine as Juju does, and return the names of the files: modes and
+    /// links as the zip has them, hooks made executable; files of the `previous` charm that this one
+    /// has not are removed, what the charm itself made stays.
+    pub(crate) fn unpack(
+        &self,
+        machine: &Machine,
+        directory: &str,
+        previous: &[String],
+    ) -> Result<Vec<String>> {
+        let mut archive = ZipArchive::new(File::open(&self.file)?)?;
+        machine.make_directory(directory)?;
+        for name in previous {
+            machine.remove(&format!("{directory}/{name}"))?;
+        }
+        let mut names = Vec::new();
+        for index in 0..archive.len() {
+            let mut entry = archive.by_index(index)?;
+            let name = entry.name().trim_end_matches('/').to_owned();
+            ensure!(
+                entry.enclosed_name().is_some(),
+                "{name:?} leads out of the charm"
+            );
+            let path = format!("{directory}/{name}");
+            let mode = entry.unix_mode().unwrap_or(0o644);
+            if entry.is_dir() {
+                machine.make_directory(&path)?;
+                continue;
+            }
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content)?;
+            // A running program cannot be overwritten, only replaced.
+            machine.remove(&path)?;
+            if mode & KIND == LINK {
+                let target = String::from_utf8(content)?;
+                if target.starts_with('/') {
+                    bail!("{name} is an absolute link: {target}");
+                }
+                machine.link(&target, &path)?;
+            } else {
+                let hook = name
+                    .strip_prefix("hooks/")
+                    .is_some_and(|hook| !hook.contains('/'));
+                let mode = if hook { mode | 0o100 } else { mode };
+                machine.push(&path, &content, mode & 0o777)?;
+            }
+            names.push(name);
+        }
+        Ok(names)
+    }
+}
+
+fn text(archive: &mut ZipArchive<File>, name: &str) -> Result<Option<String>> {
+    let mut entry = match archive.by_name(name) {
+        Ok(entry) => entry,
+        Err(zip::result::ZipError::FileNotFound) => return Ok(None),
+        Err(error) => return Err(error).with_context(|| name.to_owned()),
+    };
+    let mut content = String::new();
+    entry
+        .read_to_string(&mut content)
+        .with_context(|| name.to_owned())?;
+    Ok(Some(content))
+}

@@ -1,0 +1,85 @@
+//! One run of a hook or action: what it is about, what it has asked for, and what it wants written
+//! when it ends well.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::model::{Model, Settings};
+
+/// The context that hook tools work in. It is gone when the hook has ended.
+#[derive(Debug, Default)]
+pub(crate) struct HookContext {
+    /// `JUJU_CONTEXT_ID`.
+    pub(crate) id: String,
+    pub(crate) unit: String,
+    /// The hook's name; empty for an action.
+    pub(crate) hook: String,
+    pub(crate) relation: Option<HookRelation>,
+    pub(crate) action: Option<ActionContext>,
+    /// The secret that a secret hook is about.
+    pub(crate) secret: Option<String>,
+    /// The charm state as the hook sees it, from its first look on.
+    pub(crate) state: Option<Settings>,
+    /// The unit's own databag, likewise.
+    pub(crate) unit_settings: Option<Settings>,
+    /// The application's databag, likewise.
+    pub(crate) application_settings: Option<Settings>,
+    pub(crate) calls: Vec<ToolCall>,
+    pub(crate) log: Vec<(String, String)>,
+}
+
+/// What a relation hook is about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HookRelation {
+    pub(crate) endpoint: String,
+    pub(crate) id: u32,
+    pub(crate) remote_application: String,
+    /// Nothing in `-created` and `-broken`.
+    pub(crate) remote_unit: Option<String>,
+    /// The unit that goes, in `-departed`.
+    pub(crate) departing_unit: Option<String>,
+}
+
+/// A running action.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ActionContext {
+    pub(crate) name: String,
+    pub(crate) uuid: String,
+    pub(crate) parameters: Value,
+    /// Results so far; dots part the segments of a key.
+    pub(crate) results: BTreeMap<String, String>,
+    pub(crate) log: Vec<String>,
+    pub(crate) message: String,
+    pub(crate) failed: bool,
+}
+
+/// One call of a hook tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The tool's name and its arguments.
+    pub argv: Vec<String>,
+    /// Its exit code.
+    pub exit: i32,
+    /// How long the agent took for it.
+    pub elapsed: Duration,
+}
+
+impl HookContext {
+    /// Write what was buffered: only when the hook exited with 0.
+    pub(crate) fn flush(self, model: &mut Model) {
+        if let Some(settings) = self.application_settings {
+            model.application_settings = settings;
+        }
+        let Some(unit) = model.units.get_mut(&self.unit) else {
+            return;
+        };
+        if let Some(state) = self.state {
+            unit.state = state;
+        }
+        if let (Some(settings), Some(relation)) = (self.unit_settings, &mut unit.relation) {
+            relation.settings = settings;
+        }
+    }
+}
