@@ -8,13 +8,14 @@ use anyhow::Result;
 use tracing::info;
 
 use crate::graft::apply::{Tools, apply};
-use crate::graft::driver::Supply;
-use crate::graft::{Desired, Observed, helm, plan, plan_departure, services};
+use crate::graft::driver::{Knowledge, Supply};
+use crate::graft::{Desired, Observed, Remains, helm, plan, plan_departure, services};
 use crate::ground::Ground;
 use crate::health;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::unit::kept::Ledger;
+use crate::unit::python::Python;
 use crate::unit::state;
 
 /// The file of the last good settings.
@@ -124,12 +125,9 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
 pub fn depart() -> Result<()> {
     let _lock = state::lock()?;
     let mut ledger = Ledger::load()?;
-    let site = match told(Ground::look())? {
-        Ok(ground) => ground.python.site,
-        // The principal has gone first. What we wrote is in the ledger.
-        Err(_) => std::path::PathBuf::from("/usr/local/lib/python3/dist-packages"),
-    };
-    let seen = Observed::look(&site, &ledger)?;
+    let python = Python::remembered()?;
+    let site = python.as_ref().map(|python| python.site.as_path());
+    let seen = Remains::look(site, &ledger)?;
     let steps = plan_departure(&seen);
     if steps.is_empty() {
         info!("nothing of the graft is left on this unit");
@@ -163,6 +161,12 @@ fn prepared(
         kubeconfig.usable_by(&settings.driver.pin)?;
     }
     let pin = &settings.driver.pin;
+    // What is known of that driver refuses a bad option before anything is fetched.
+    if let Some(knowledge) = Knowledge::cached(pin)? {
+        settings
+            .capi_helm_options
+            .known_to(pin, &knowledge.options)?;
+    }
     if seen.driver.intact(pin).is_none() {
         (around.progress)(&format!("fetching {pin}"))?;
     }

@@ -26,12 +26,13 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
     }
     let (status, message) = status(&outcome);
     tools::status_set(status, &message)?;
-    if outcome.changed || hook != "update-status" {
-        if let Some(version) = &outcome.driver {
-            tools::application_version_set(version)?;
+    // Not in each of the many hooks in which nothing happens.
+    match &outcome.driver {
+        Some(version) if outcome.changed || hook != "update-status" => {
+            tools::application_version_set(version)
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The hooks in which the charm leaves.

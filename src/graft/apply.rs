@@ -49,7 +49,7 @@ fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
             clear_the_way(&file.path)?;
             files::write(&file.path, &file.bytes, file.access)
         }
-        Step::Restore(path) => tools.ledger.restore(path),
+        Step::Restore(path, _) => tools.ledger.restore(path),
         Step::ReloadSystemd => systemd::daemon_reload(),
         Step::Restart(services) => {
             let units: Vec<&str> = services.iter().map(|(service, _)| service.unit()).collect();

@@ -66,11 +66,6 @@ impl ManagedFile {
             Entry::File(_) => None,
         }
     }
-
-    /// Whether what stands there has the right content, whoever owns it.
-    pub fn has_content(&self, found: &Entry) -> bool {
-        matches!(found, Entry::File(file) if file.bytes == self.bytes)
-    }
 }
 
 /// Everything the graft is to be on this unit.

@@ -19,7 +19,7 @@ mod plan;
 pub mod services;
 
 pub use files::{Desired, ManagedFile};
-pub use observed::Observed;
+pub use observed::{Observed, Remains};
 pub use plan::{Step, plan, plan_departure};
 pub use services::Service;
 

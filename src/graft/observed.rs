@@ -9,7 +9,7 @@ use super::driver::{self, Installed};
 use super::services::{self, Reads, Seen, Service};
 use super::{Desired, files, helm};
 use crate::unit::files::{Entry, litter, look, sha256};
-use crate::unit::kept::Ledger;
+use crate::unit::kept::{Before, Ledger};
 
 /// The graft as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +30,19 @@ pub struct Observed {
     pub litter: Vec<PathBuf>,
     /// The services.
     pub services: Vec<Seen>,
-    /// Every path the charm has written on this unit, each directory after what is in it.
-    pub written: Vec<PathBuf>,
+    /// Every path the charm has written on this unit, and what was there before.
+    pub written: Vec<(PathBuf, Before)>,
+}
+
+/// What of the graft is on a unit that the charm is to leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// Every path the charm has written, each directory after what is in it.
+    pub written: Vec<(PathBuf, Before)>,
+    /// Temporary files that a killed hook left.
+    pub litter: Vec<PathBuf>,
+    /// The services.
+    pub services: Vec<Seen>,
 }
 
 impl Observed {
@@ -40,13 +51,6 @@ impl Observed {
     /// # Errors
     /// When a part cannot be looked at.
     pub fn look(site: &Path, ledger: &Ledger) -> Result<Self> {
-        let mut litter_found = Vec::new();
-        let etc_magnum = PathBuf::from("/etc/magnum");
-        let beside_site = site.parent().map(Path::to_owned);
-        let directories = files::directories().chain([etc_magnum, site.to_owned()]);
-        for directory in directories.chain(beside_site) {
-            litter_found.extend(litter(&directory)?);
-        }
         Ok(Self {
             driver: driver::look(site)?,
             helm: helm::find(),
@@ -60,17 +64,16 @@ impl Observed {
                 .chain([site.to_owned()])
                 .filter(|directory| !directory.is_dir())
                 .collect(),
-            litter: litter_found,
+            litter: litter_of_hooks(Some(site))?,
             services: services::look()?,
-            written: ledger.paths().map(Path::to_owned).collect(),
+            written: ledger.entries(),
         })
     }
 
     /// Whether the graft has been switched on before: our fragment has been written.
     pub fn was_switched_on(&self) -> bool {
-        self.written
-            .iter()
-            .any(|path| path == Path::new(files::CONF))
+        let conf = Path::new(files::CONF);
+        self.written.iter().any(|(path, _)| path == conf)
     }
 
     /// What the services are to have read, and since when it is there.
@@ -93,4 +96,32 @@ impl Observed {
             since,
         }
     }
+}
+
+impl Remains {
+    /// Looks at what is left, also on a unit that Magnum has left already.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn look(site: Option<&Path>, ledger: &Ledger) -> Result<Self> {
+        Ok(Self {
+            written: ledger.entries(),
+            litter: litter_of_hooks(site)?,
+            services: services::look()?,
+        })
+    }
+}
+
+/// Temporary files in every directory that the charm writes to; the driver is staged beside `site`.
+fn litter_of_hooks(site: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let etc_magnum = Path::new(files::KUBECONFIG).parent().map(Path::to_owned);
+    let sites = site
+        .into_iter()
+        .flat_map(|site| site.ancestors().take(2))
+        .map(Path::to_owned);
+    let mut found = Vec::new();
+    for directory in files::directories().chain(etc_magnum).chain(sites) {
+        found.extend(litter(&directory)?);
+    }
+    Ok(found)
 }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::services::{Seen, Service};
-use super::{Desired, ManagedFile, Observed};
+use super::{Desired, ManagedFile, Observed, Remains};
 use crate::settings::Pin;
 use crate::unit::files::Entry;
+use crate::unit::kept::Before;
 
 /// One step. Doing it twice does no harm, and a crash after any of them is mended by the next plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub enum Step {
         /// Why.
         why: String,
     },
-    /// Put back what stood at a path before the charm came.
-    Restore(PathBuf),
+    /// Put back what stood at a path before the charm came, or remove what the charm put there.
+    Restore(PathBuf, Before),
     /// Make systemd read its unit files.
     ReloadSystemd,
     /// Restart services, all in one go, each with why.
@@ -50,13 +51,10 @@ impl fmt::Display for Step {
             Self::MakeDirectory(path) => write!(f, "make the directory {}", path.display()),
             Self::InstallDriver { pin, why } => write!(f, "install {pin}: {why}"),
             Self::Write { file, why } => write!(f, "write {}: {why}", file.path.display()),
-            Self::Restore(path) => {
-                write!(
-                    f,
-                    "put back what was at {} before the charm",
-                    path.display()
-                )
+            Self::Restore(path, Before::Kept(_)) => {
+                write!(f, "put back what was at {}", path.display())
             }
+            Self::Restore(path, _) => write!(f, "remove {}", path.display()),
             Self::ReloadSystemd => write!(f, "reload systemd"),
             Self::Restart(services) => {
                 let each: Vec<String> = services
@@ -115,7 +113,7 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
         steps.push(Step::ReloadSystemd);
     }
     let reads = seen.reads(desired);
-    steps.extend(restart(seen, |service| {
+    steps.extend(restart(&seen.services, |service| {
         service.restart_due(&reads, !reload)
     }));
     steps
@@ -125,30 +123,25 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
 ///
 /// Drop-ins go first, and systemd forgets them, before the directory that they name: without it a
 /// service that starts in between would not come up.
-pub fn plan_departure(seen: &Observed) -> Vec<Step> {
+pub fn plan_departure(seen: &Remains) -> Vec<Step> {
+    let (of_systemd, others): (Vec<_>, Vec<_>) = seen
+        .written
+        .iter()
+        .cloned()
+        .partition(|(path, _)| path.starts_with("/etc/systemd"));
+    let restore = |(path, before)| Step::Restore(path, before);
+    let stale = |s: &Seen| s.unit.need_daemon_reload && !s.unit.is_masked();
+    let reload = !of_systemd.is_empty() || seen.services.iter().any(stale);
     let mut steps: Vec<Step> = seen
         .litter
         .iter()
         .cloned()
         .map(Step::RemoveLitter)
         .collect();
-    let of_systemd = |path: &&PathBuf| path.starts_with("/etc/systemd");
-    let restored = seen
-        .written
-        .iter()
-        .filter(of_systemd)
-        .cloned()
-        .map(Step::Restore);
-    let before = steps.len();
-    steps.extend(restored);
-    let stale = |s: &Seen| s.unit.need_daemon_reload && !s.unit.is_masked();
-    let reload = steps.len() > before || seen.services.iter().any(stale);
-    if reload {
-        steps.push(Step::ReloadSystemd);
-    }
-    let others = seen.written.iter().filter(|path| !of_systemd(path));
-    steps.extend(others.cloned().map(Step::Restore));
-    steps.extend(restart(seen, |service| {
+    steps.extend(of_systemd.into_iter().map(restore));
+    steps.extend(reload.then_some(Step::ReloadSystemd));
+    steps.extend(others.into_iter().map(restore));
+    steps.extend(restart(&seen.services, |service| {
         if service.unit.is_masked() || !service.unit.exists() {
             return None;
         }
@@ -170,12 +163,11 @@ fn write(file: &ManagedFile, found: &Entry) -> Option<Step> {
 
 fn drop_ins_change(desired: &Desired, seen: &Observed) -> bool {
     let mut pairs = desired.drop_ins.iter().zip(&seen.drop_ins);
-    pairs.any(|(file, found)| !file.has_content(found))
+    pairs.any(|(file, found)| file.drift(found).is_some())
 }
 
-fn restart(seen: &Observed, due: impl Fn(&Seen) -> Option<String>) -> Option<Step> {
-    let services: Vec<(Service, String)> = seen
-        .services
+fn restart(services: &[Seen], due: impl Fn(&Seen) -> Option<String>) -> Option<Step> {
+    let services: Vec<(Service, String)> = services
         .iter()
         .filter_map(|service| due(service).map(|why| (service.service, why)))
         .collect();

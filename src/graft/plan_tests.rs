@@ -117,8 +117,8 @@ impl Model {
                     file.path.display()
                 );
                 self.put(&file.path, entry(&file.bytes, file.access, now));
-                if !self.seen.written.contains(&file.path) {
-                    self.seen.written.push(file.path.clone());
+                if !self.seen.written.iter().any(|(path, _)| *path == file.path) {
+                    self.seen.written.push((file.path.clone(), Before::Absent));
                 }
                 if file.path.starts_with("/etc/systemd") {
                     for service in &mut self.seen.services {
@@ -127,9 +127,9 @@ impl Model {
                     }
                 }
             }
-            Step::Restore(path) => {
+            Step::Restore(path, _) => {
                 self.put(path, Entry::Absent);
-                self.seen.written.retain(|written| written != path);
+                self.seen.written.retain(|(written, _)| written != path);
                 for service in &mut self.seen.services {
                     service.unit.need_daemon_reload |=
                         *path == Path::new(service.service.drop_in());
@@ -156,6 +156,14 @@ impl Model {
                     seen.unit.active_state = "active".into();
                 }
             }
+        }
+    }
+
+    fn remains(&self) -> Remains {
+        Remains {
+            written: self.seen.written.clone(),
+            litter: vec![],
+            services: self.seen.services.clone(),
         }
     }
 
@@ -403,7 +411,7 @@ fn a_later_drop_in_that_overrides_ours_is_not_fought_with_restarts() {
 fn departing_takes_everything_away_and_restarts_what_ran_with_it() {
     let wanted = desired(&settings(""));
     let grafted = Model::grafted(&wanted);
-    let whole = plan_departure(&grafted.seen);
+    let whole = plan_departure(&grafted.remains());
     let place = |needle: &str| {
         let found = whole
             .iter()
@@ -418,10 +426,10 @@ fn departing_takes_everything_away_and_restarts_what_ran_with_it() {
         for step in &whole[..crash_after] {
             model.apply(step);
         }
-        for step in plan_departure(&model.seen) {
+        for step in plan_departure(&model.remains()) {
             model.apply(&step);
         }
-        assert_eq!(model.seen.written, Vec::<PathBuf>::new());
+        assert_eq!(model.seen.written, []);
         for service in &model.seen.services {
             let process = service.process.as_ref().unwrap();
             assert!(
@@ -429,6 +437,6 @@ fn departing_takes_everything_away_and_restarts_what_ran_with_it() {
                 "after {crash_after} steps"
             );
         }
-        assert_eq!(plan_departure(&model.seen), []);
+        assert_eq!(plan_departure(&model.remains()), []);
     }
 }

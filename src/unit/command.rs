@@ -174,10 +174,9 @@ impl Run {
             .chain(self.command.get_args())
             .map(OsStr::to_owned)
             .collect();
-        if let Some(end) = words.iter().position(|word| word == "--") {
-            if words[0] == "setpriv" {
-                words.drain(..=end);
-            }
+        if words[0] == "setpriv" {
+            let end = words.iter().position(|word| word == "--");
+            words.drain(..=end.unwrap_or_default());
         }
         words.truncate(2);
         words.join(OsStr::new(" ")).to_string_lossy().into_owned()

@@ -49,9 +49,13 @@ impl Ledger {
         self.0.contains_key(path)
     }
 
-    /// The paths the charm has written, each directory after all that is in it.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.keys().rev().map(PathBuf::as_path)
+    /// Every path the charm has written and what was there before, each directory after all that
+    /// is in it.
+    pub fn entries(&self) -> Vec<(PathBuf, Before)> {
+        let entries = self.0.iter().rev();
+        entries
+            .map(|(path, before)| (path.clone(), before.clone()))
+            .collect()
     }
 
     /// Enters `path`, and keeps a copy of what stands there, before it is first written.

@@ -57,10 +57,12 @@ impl Python {
     pub fn of(program: &Path) -> Result<Self> {
         let executable = interpreter(program)?;
         let interpreter = identity(&executable)?;
-        if let Some(cached) = state::load::<Cached>(CACHE)? {
-            if cached.interpreter == interpreter && cached.python.executable == executable {
-                return Ok(cached.python);
-            }
+        let cached = state::load::<Cached>(CACHE)?;
+        let same = |cached: &Cached| {
+            cached.interpreter == interpreter && cached.python.executable == executable
+        };
+        if let Some(cached) = cached.filter(same) {
+            return Ok(cached.python);
         }
         let python: Python = ask_interpreter(&executable, &["where"])?;
         let cached = Cached {
@@ -69,6 +71,14 @@ impl Python {
         };
         state::save(CACHE, &cached)?;
         Ok(cached.python)
+    }
+
+    /// The interpreter of the last hook, without looking whether it is still there.
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn remembered() -> Result<Option<Self>> {
+        Ok(state::load::<Cached>(CACHE)?.map(|cached| cached.python))
     }
 
     /// Puts a question to Python as user magnum, from a clean environment, and parses its answer.

@@ -93,11 +93,10 @@ impl Scene {
         let settings = hook::settings(context)?;
         let ground = Ground::look()?;
         let observed = Observed::look(&ground.python.site, &Ledger::load()?)?;
-        let desired = match (&settings, Knowledge::cached()?) {
-            (Ok(settings), Some(knowledge)) if knowledge.pin == settings.driver.pin => {
-                Desired::new(settings, &ground, &knowledge).ok()
-            }
-            _ => None,
+        let desired = match &settings {
+            Ok(settings) => Knowledge::cached(&settings.driver.pin)?
+                .and_then(|knowledge| Desired::new(settings, &ground, &knowledge).ok()),
+            Err(_) => None,
         };
         let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];
         let arguments = arguments(&observed.services);

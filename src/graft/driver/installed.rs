@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn every_kind_of_damage_is_found_and_named() {
         let driver = |site: &Path| site.join(PACKAGE).join("driver.py");
-        let cases: [(&str, Box<dyn FnOnce(&Path)>); 8] = [
+        type Change = Box<dyn FnOnce(&Path)>;
+        let cases: [(&str, Change); 8] = [
             (
                 "not installed",
                 Box::new(|site| files::remove(&site.join(DIST_INFO)).unwrap()),

@@ -3,6 +3,8 @@
 //! This comes before any plan: a driver that cannot be had, or that does not load next to this
 //! unit's Magnum, is found out while the old one is still in place and running.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +63,7 @@ impl Supply {
         installed: &Installed,
         proxy: &[(String, String)],
     ) -> Result<Self> {
-        let cached = Knowledge::cached()?;
+        let cached = Knowledge::cached(&source.pin)?;
         if let Some(driver) = installed.intact(&source.pin) {
             let knows = |known: &&Knowledge| known.is_of(driver, source, ground);
             if let Some(knowledge) = cached.as_ref().filter(knows) {
@@ -69,12 +71,9 @@ impl Supply {
             }
             // Put there by hand, or known but next to another Python: adopted as it is, unless it
             // must be held against a checksum or is not the build that the charm installed.
-            let ours = cached.as_ref().filter(|known| known.pin == source.pin);
-            let same = ours.is_none_or(|known| known.record_sha256 == driver.record_sha256);
-            if source.sha256.is_none() && same {
-                let knowledge = try_out("", driver, source, ground)?;
-                state::save(CACHE, &knowledge)?;
-                return Ok(Self::installed(knowledge));
+            let known = cached.as_ref().map(|known| &known.record_sha256);
+            if source.sha256.is_none() && known.is_none_or(|build| *build == driver.record_sha256) {
+                return Ok(Self::installed(try_out("", driver, source, ground)?));
             }
         }
         let staged = Staged::fetch(source, &ground.python, proxy)?;
@@ -87,16 +86,10 @@ impl Supply {
             Some(knowledge) => knowledge,
             None => try_out(&staged.path().to_string_lossy(), driver, source, ground)?,
         };
-        if installed
-            .differs(&source.pin, Some(&knowledge.record_sha256))
-            .is_none()
-        {
-            // The installed one turns out to be the very build that was fetched.
-            state::save(CACHE, &knowledge)?;
-            return Ok(Self::installed(knowledge));
-        }
+        let differs = installed.differs(&source.pin, Some(&knowledge.record_sha256));
         Ok(Self {
-            staged: Some(staged),
+            // Not needed when the installed one turns out to be the very build that was fetched.
+            staged: differs.is_some().then_some(staged),
             knowledge,
         })
     }
@@ -114,8 +107,7 @@ impl Supply {
     /// When nothing is staged, or a rename fails.
     pub fn install(&self, ground: &Ground, ledger: &mut Ledger) -> Result<()> {
         let staged = self.staged.as_ref().context("no driver was staged")?;
-        staged.install(&ground.python.site, ledger)?;
-        state::save(CACHE, &self.knowledge)
+        staged.install(&ground.python.site, ledger)
     }
 }
 
@@ -132,12 +124,18 @@ impl Knowledge {
         }
     }
 
-    /// What the driver that was installed last has said of itself.
+    /// What the pinned driver said of itself when it was last loaded here.
     ///
     /// # Errors
     /// When the cache cannot be read.
-    pub fn cached() -> Result<Option<Self>> {
-        state::load(CACHE)
+    pub fn cached(pin: &Pin) -> Result<Option<Self>> {
+        Ok(cache()?.remove(&pin.to_string()))
+    }
+
+    fn save(&self) -> Result<()> {
+        let mut all = cache()?;
+        all.insert(self.pin.to_string(), self.clone());
+        state::save(CACHE, &all)
     }
 
     fn is_of(&self, driver: &Driver, source: &DriverSource, ground: &Ground) -> bool {
@@ -148,7 +146,11 @@ impl Knowledge {
     }
 }
 
-/// Loads the driver as user magnum, next to this unit's Magnum, and asks what it knows.
+fn cache() -> Result<BTreeMap<String, Knowledge>> {
+    Ok(state::load(CACHE)?.unwrap_or_default())
+}
+
+/// Loads the driver as user magnum, next to this unit's Magnum, asks what it knows, and remembers.
 fn try_out(
     directory: &str,
     driver: &Driver,
@@ -184,11 +186,13 @@ fn try_out(
     if version.parse::<Pin>().as_ref() != Ok(pin) {
         anyhow::bail!("Python finds {version} where {pin} was put");
     }
-    Ok(Knowledge {
+    let knowledge = Knowledge {
         pin: pin.clone(),
         sha256: source.sha256.clone(),
         record_sha256: driver.record_sha256.clone(),
         python: ground.python.version.clone(),
         options: loaded.options,
-    })
+    };
+    knowledge.save()?;
+    Ok(knowledge)
 }
