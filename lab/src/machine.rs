@@ -115,6 +115,12 @@ impl Machine {
         *lock(&self.leader)
     }
 
+    /// The host's process id of the keeper.
+    #[must_use]
+    pub fn keeper(&self) -> i32 {
+        self.keeper.id().cast_signed()
+    }
+
     /// What the machine changed in its root, as the host sees it: the upper directory of the overlay.
     #[must_use]
     pub fn upper_dir(&self) -> PathBuf {

@@ -1,5 +1,7 @@
 //! The agent, on a real machine, with a charm that is a shell script.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
