@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::scene::Asked;
 use super::{ANY_HOOK, Finding, Outcome, Scene};
-use crate::graft::ENTRY_POINT;
+use crate::graft::{ENTRY_POINT, helm};
 use crate::unit::command;
 use crate::unit::python::MAGNUM_USER;
 
@@ -121,12 +121,11 @@ pub fn enabled(scene: &Scene) -> Outcome {
 }
 
 /// Does user magnum find a helm that runs?
-pub fn helm(scene: &Scene) -> Outcome {
-    let Some(path) = &scene.observed.helm else {
-        return Ok(Err(Finding::fail(
-            "no helm on the services' PATH",
-            "put an executable helm 3 at /usr/local/bin/helm",
-        )));
+pub fn helm_runs(scene: &Scene) -> Outcome {
+    let Some(helm::Found { path, .. }) = &scene.observed.helm else {
+        let problem = helm::missing().to_string();
+        let (evidence, remedy) = problem.split_once("; ").unwrap_or((&problem, ""));
+        return Ok(Err(Finding::fail(evidence, remedy)));
     };
     let shown = path.display();
     let ended = command::run_as(MAGNUM_USER, &path.to_string_lossy(), HELM_LIMIT)

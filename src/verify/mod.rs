@@ -111,7 +111,7 @@ pub const CATALOGUE: &[Check] = &[
     Check {
         id: "helm",
         question: "Does user magnum find a helm that runs?",
-        answer: driver::helm,
+        answer: driver::helm_runs,
     },
     Check {
         id: "kubeconfig-file",
