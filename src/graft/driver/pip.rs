@@ -157,12 +157,13 @@ fn reason(line: &str) -> String {
         return format!("{status}{text}");
     }
     let cause = match line.rsplit_once("(Caused by ") {
-        Some((_, cause)) => cause.trim_end_matches(')'),
+        Some((_, cause)) => cause.strip_suffix(')').unwrap_or(cause),
         None => line,
     };
     let last = cause.rsplit(": ").next().unwrap_or(cause);
     let last = last.rsplit("Error('").next().unwrap_or(last);
-    last.trim_matches(['\'', '"', '(', ')']).to_owned()
+    let last = last.strip_suffix(')').unwrap_or(last);
+    last.trim_matches(['\'', '"']).to_owned()
 }
 
 fn cannot_fetch(source: &DriverSource, reason: &str) -> Problem {
@@ -256,7 +257,7 @@ mod tests {
             (
                 said!("index-never"),
                 Kind::Waiting,
-                "Read timed out. (read timeout=3.0",
+                ": Read timed out. (read timeout=3.0)",
             ),
             (
                 said!("unreachable"),

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Driver, Installed, Staged, look};
+use super::{Driver, Installed, Staged, look, wheel};
 use crate::graft::{ENTRY_POINT, Service};
 use crate::ground::Ground;
 use crate::problem::Problem;
@@ -81,9 +81,9 @@ impl Supply {
         }
         let staged = Staged::fetch(source, &ground.python, proxy)?;
         let fetched = look(staged.path())?;
-        let driver = fetched.intact(&source.pin).with_context(|| {
+        let driver = fetched.intact(&source.pin).ok_or_else(|| {
             let how = fetched.differs(&source.pin, None).unwrap_or_default();
-            format!("what pip fetched for {} is not whole: {how}", source.pin)
+            wheel::no_wheel(source, &how.replace("is installed", "is in it"))
         })?;
         let knowledge = match cached.filter(|known| known.is_of(driver, source, ground)) {
             Some(knowledge) => knowledge,

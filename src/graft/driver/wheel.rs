@@ -47,7 +47,8 @@ pub fn unpack(path: &Path, source: &DriverSource, directory: &Path) -> Result<Sh
     Ok(sha256)
 }
 
-fn no_wheel(source: &DriverSource, what: &str) -> Problem {
+/// What is given or served is not the pinned wheel.
+pub fn no_wheel(source: &DriverSource, what: &str) -> Problem {
     let origin = match source.wheel {
         Some(_) => "the resource driver-wheel",
         None => "what the package index served",
