@@ -43,6 +43,8 @@ pub struct Machine {
     keeper_input: Option<ChildStdin>,
     container: Arc<Mutex<Container>>,
     leader: Mutex<i32>,
+    /// Keeps the root's directory in the cache.
+    _root: Root,
 }
 
 /// What the keeper says of the container.
@@ -100,6 +102,7 @@ impl Machine {
             keeper_input,
             container,
             leader: Mutex::new(0),
+            _root: root.clone(),
         };
         machine.wait_for_boot(0, &["running"])?;
         Ok(machine)

@@ -8,6 +8,8 @@ mod build;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
@@ -37,12 +39,13 @@ impl Release {
     }
 }
 
-/// A finished root in the cache. While one exists, its directory is not removed.
-#[derive(Debug)]
+/// A finished root in the cache. While one exists, or a machine booted from it, its directory is not
+/// removed.
+#[derive(Debug, Clone)]
 pub struct Root {
     path: PathBuf,
     release: Release,
-    _in_use: Flock<File>,
+    _in_use: Arc<Flock<File>>,
 }
 
 impl Root {
@@ -59,6 +62,9 @@ impl Root {
     }
 }
 
+/// How long a root of a recipe that has changed since is kept: it may be another checkout's.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The cache: `LAB_CACHE`, or `/var/cache/magnum-capi-helm-lab`.
 fn cache_directory() -> PathBuf {
     std::env::var_os("LAB_CACHE")
@@ -73,33 +79,40 @@ fn cache_directory() -> PathBuf {
 /// # Errors
 /// When not root, when a tool cannot be installed, or when the build fails or takes half an hour.
 pub fn ensure_root(release: Release, progress: &mut dyn FnMut(&str)) -> Result<Root> {
-    host::ensure_tools(progress)?;
+    host::ensure_root_user()?;
     let cache = cache_directory();
     fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
     let name = format!("{}-{}", release.name(), recipe_hash(release));
     let path = cache.join(&name);
 
-    let building = take_lock(&cache.join("build.lock"), FlockArg::LockExclusiveNonblock)?;
-    let building = match building {
-        Some(lock) => lock,
+    let root = |in_use| Root {
+        path: path.clone(),
+        release,
+        _in_use: Arc::new(in_use),
+    };
+    let lease = cache.join(format!("{name}.lock"));
+    let in_use = take_lock(&lease, FlockArg::LockShared)?.context("no lock")?;
+    in_use.set_modified(SystemTime::now())?;
+    if path.exists() && host::missing_tools().is_empty() {
+        return Ok(root(in_use));
+    }
+
+    let lock = cache.join("build.lock");
+    let building = match take_lock(&lock, FlockArg::LockExclusiveNonblock)? {
+        Some(building) => building,
         None => {
             progress("waiting for another process that builds a root");
-            take_lock(&cache.join("build.lock"), FlockArg::LockExclusive)?.context("no lock")?
+            take_lock(&lock, FlockArg::LockExclusive)?.context("no lock")?
         }
     };
-    let in_use =
-        take_lock(&cache.join(format!("{name}.lock")), FlockArg::LockShared)?.context("no lock")?;
+    host::install_missing_tools(progress)?;
     if !path.exists() {
         remove_unfinished(&cache)?;
+        remove_outdated(&cache)?;
         build(release, &cache, &path, progress)?;
-        remove_outdated(&cache, release, &name)?;
     }
     drop(building);
-    Ok(Root {
-        path,
-        release,
-        _in_use: in_use,
-    })
+    Ok(root(in_use))
 }
 
 /// The lock on `path`, or nothing when `how` does not wait and somebody else has it.
@@ -125,21 +138,21 @@ fn remove_unfinished(cache: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Remove roots of the same release made by other recipes, unless somebody is using them.
-fn remove_outdated(cache: &Path, release: Release, current: &str) -> Result<()> {
+/// Remove roots that nobody is using and nobody has used for [`KEPT`].
+fn remove_outdated(cache: &Path) -> Result<()> {
     for entry in fs::read_dir(cache)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let same_release = name
-            .rsplit_once('-')
-            .is_some_and(|(head, _)| head == release.name());
-        if !same_release || name.starts_with(current) || !entry.file_type()?.is_dir() {
+        let path = entry?.path();
+        let lease = PathBuf::from(format!("{}.lock", path.display()));
+        if !path.is_dir() || !lease.exists() {
             continue;
         }
-        let lock = cache.join(format!("{name}.lock"));
-        if take_lock(&lock, FlockArg::LockExclusiveNonblock)?.is_some() {
-            fs::remove_dir_all(entry.path())?;
-            fs::remove_file(&lock)?;
+        let age = fs::metadata(&lease)?
+            .modified()?
+            .elapsed()
+            .unwrap_or_default();
+        // The lease itself stays: somebody may be about to take it.
+        if age > KEPT && take_lock(&lease, FlockArg::LockExclusiveNonblock)?.is_some() {
+            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
         }
     }
     Ok(())
@@ -165,5 +178,27 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
+    }
+
+    #[test]
+    fn only_an_old_root_that_nobody_uses_is_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let root = |name: &str, age: Duration| {
+            fs::create_dir(cache.path().join(name)).unwrap();
+            let lease = cache.path().join(format!("{name}.lock"));
+            File::create(&lease)
+                .unwrap()
+                .set_modified(SystemTime::now() - age)
+                .unwrap();
+            lease
+        };
+        root("caracal-1", KEPT * 2);
+        root("caracal-2", Duration::ZERO);
+        let used = root("trixie-3.1", KEPT * 2);
+        let held = take_lock(&used, FlockArg::LockShared).unwrap();
+        remove_outdated(cache.path()).unwrap();
+        let there = |name: &str| cache.path().join(name).exists();
+        assert!(!there("caracal-1") && there("caracal-2") && there("trixie-3.1"));
+        drop(held);
     }
 }
