@@ -8,15 +8,14 @@ use anyhow::Result;
 use tracing::info;
 
 use crate::graft::apply::{Tools, apply};
-use crate::graft::driver::{Knowledge, Supply};
-use crate::graft::{Desired, Observed, Remains, helm, plan, plan_departure, services};
+use crate::graft::{Desired, Observed, Remains, Supplies, helm, plan, plan_departure, services};
 use crate::ground::Ground;
 use crate::health;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::unit::kept::Ledger;
 use crate::unit::python::Python;
-use crate::unit::state;
+use crate::unit::{apt, state};
 
 /// The file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
@@ -36,16 +35,17 @@ pub struct Outcome {
 pub struct Surroundings<'a> {
     /// The proxy settings under which the driver is fetched.
     pub proxy: &'a [(String, String)],
+    /// The charm's version and revision, for the record.
+    pub charm: &'a str,
     /// Told what is going on before each thing that takes longer than a moment.
     pub progress: &'a dyn Fn(&str) -> Result<()>,
 }
 
-/// Brings the unit to what is wanted.
+/// Brings the unit to what is wanted. The caller holds the lock ([`state::lock`]).
 ///
 /// # Errors
 /// When something fails that is no operator's to mend: the hook is to fail and be tried again.
 pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Result<Outcome> {
-    let _lock = state::lock()?;
     let mut outcome = Outcome::default();
     let ground = match told(Ground::look())? {
         Ok(ground) => ground,
@@ -55,7 +55,7 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
         }
     };
     let mut ledger = Ledger::load()?;
-    let seen = Observed::look(&ground.python.site, &ledger)?;
+    let seen = Observed::look(&ground.python, &ledger)?;
     let last_good: Option<Settings> = state::load(LAST_GOOD)?;
 
     let prepare = |settings: Settings| prepared(settings, &ground, &seen, around);
@@ -72,7 +72,7 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
             told(prepare(last_good))?
         }
     };
-    let (settings, supply, desired) = match ready {
+    let (settings, supplies, desired) = match ready {
         Ok(ready) => ready,
         Err(problem) => {
             outcome.problems.push(problem);
@@ -89,12 +89,12 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
         &steps,
         &mut Tools {
             ledger: &mut ledger,
-            supply: Some((&supply, &ground)),
+            supplies: Some(supplies),
+            charm: around.charm,
         },
     )?;
-    drop(supply);
     let seen = if outcome.changed {
-        Observed::look(&ground.python.site, &ledger)?
+        Observed::look(&ground.python, &ledger)?
     } else {
         seen
     };
@@ -118,12 +118,11 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
     Ok(outcome)
 }
 
-/// Brings the unit to what it was before the charm came.
+/// Brings the unit to what it was before the charm came. The caller holds the lock.
 ///
 /// # Errors
 /// When a step fails: the hook is to fail and be tried again.
 pub fn depart() -> Result<()> {
-    let _lock = state::lock()?;
     let mut ledger = Ledger::load()?;
     let python = Python::remembered()?;
     let site = python.as_ref().map(|python| python.site.as_path());
@@ -136,9 +135,11 @@ pub fn depart() -> Result<()> {
         &steps,
         &mut Tools {
             ledger: &mut ledger,
-            supply: None,
+            supplies: None,
+            charm: "",
         },
     )?;
+    apt::remove_ours()?;
     state::forget()
 }
 
@@ -156,23 +157,13 @@ fn prepared(
     ground: &Ground,
     seen: &Observed,
     around: &Surroundings<'_>,
-) -> Result<(Settings, Supply, Desired)> {
+) -> Result<(Settings, Supplies, Desired)> {
     if let Some(kubeconfig) = &settings.kubeconfig {
         kubeconfig.usable_by(&settings.driver.pin)?;
     }
-    let pin = &settings.driver.pin;
-    // What is known of that driver refuses a bad option before anything is fetched.
-    if let Some(knowledge) = Knowledge::cached(pin)? {
-        settings
-            .capi_helm_options
-            .known_to(pin, &knowledge.options)?;
-    }
-    if seen.driver.intact(pin).is_none() {
-        (around.progress)(&format!("fetching {pin}"))?;
-    }
-    let supply = Supply::provide(&settings.driver, ground, &seen.driver, around.proxy)?;
-    let desired = Desired::new(&settings, ground, &supply.knowledge)?;
-    Ok((settings, supply, desired))
+    let supplies = Supplies::provide(&settings, ground, seen, around)?;
+    let desired = Desired::new(&settings, ground, &supplies.facts)?;
+    Ok((settings, supplies, desired))
 }
 
 /// Tells what a person must know from what makes the hook fail.

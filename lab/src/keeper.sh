@@ -27,11 +27,11 @@ remove_cgroups() {
     local mount group
     for mount in "${hierarchies[@]}"; do
         [ -d "$mount/$1" ] || continue
-        for _ in 1 2 3 4 5 6 7 8 9 10; do
+        for _ in {1..100}; do
             find "$mount/$1" -name cgroup.procs -exec cat {} + 2>/dev/null | xargs --no-run-if-empty kill -KILL 2>/dev/null
             find "$mount/$1" -depth -type d -exec rmdir {} + 2>/dev/null
             [ -d "$mount/$1" ] || break
-            sleep 0.05
+            sleep 0.01
         done
     done
 }
@@ -57,8 +57,14 @@ nspawn=
 cleanup() {
     trap '' HUP INT TERM PIPE
     if [ -n "$nspawn" ]; then
-        # The container's PID 1 first: with it every process of its PID namespace dies.
-        pkill -KILL --parent "$nspawn"
+        # The container's PID 1 first: with it every process of its PID namespace dies. Then
+        # systemd-nspawn ends by itself and leaves no zombie; if not within two seconds, it must.
+        if pkill -KILL --parent "$nspawn"; then
+            for _ in {1..200}; do
+                kill -0 "$nspawn" || break
+                sleep 0.01
+            done
+        fi
         kill -KILL "$nspawn"
         wait "$nspawn"
     fi 2>/dev/null
@@ -91,7 +97,7 @@ mount -t tmpfs -o mode=0755 magnum-lab /run/systemd/nspawn || fail "cannot mount
 
 # Nothing is ever written to standard input: it only closes.
 exec 7<&0
-( while read -r _; do :; done; kill -TERM $$ ) <&7 8>&- &
+( while read -r _; do :; done; kill -TERM $$ 2>/dev/null ) <&7 8>&- &
 exec 7<&-
 
 while :; do

@@ -5,6 +5,7 @@ mod host;
 mod juju;
 mod machine;
 mod root;
+mod snapshot;
 #[doc(hidden)]
 pub mod wire;
 
@@ -15,3 +16,4 @@ pub use juju::{
 };
 pub use machine::Machine;
 pub use root::{Release, Root, ensure_root};
+pub use snapshot::{Diff, Entry, RESTLESS, Snapshot};

@@ -170,3 +170,21 @@ fn text(archive: &mut ZipArchive<File>, name: &str) -> Result<Option<String>> {
         .with_context(|| name.to_owned())?;
     Ok(Some(content))
 }
+
+#[cfg(test)]
+impl Charm {
+    /// A charm of no file, for tests of what only needs its declarations.
+    pub(crate) fn for_tests(options: Options, resources: &[(&str, &str)]) -> Self {
+        let named = resources
+            .iter()
+            .map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
+        Self {
+            file: PathBuf::new(),
+            options,
+            resources: named.collect(),
+            actions: BTreeMap::new(),
+            endpoints: vec!["magnum".into()],
+            principal_endpoint: Some("magnum".into()),
+        }
+    }
+}
