@@ -13,12 +13,11 @@ use super::{Driver, Installed, Staged, look, wheel};
 use crate::graft::{ENTRY_POINT, Service};
 use crate::ground::Ground;
 use crate::problem::Problem;
-use crate::settings::{DriverSource, Pin, Sha256};
+use crate::settings::{DISTRIBUTION, DriverSource, Pin, Sha256};
 use crate::unit::kept::Ledger;
 use crate::unit::state;
 
 const CACHE: &str = "driver.json";
-const DISTRIBUTION: &str = "magnum-capi-helm";
 
 /// What the driver said of itself when it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
