@@ -1,0 +1,7 @@
+//! x
+use crate::workspace::Workspace;
+use anyhow::Result;
+/// x
+pub fn run(_: &Workspace) -> Result<()> {
+    Ok(())
+}
