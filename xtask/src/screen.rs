@@ -70,8 +70,17 @@ impl Screen {
         println!("  {}", self.paint(Look::Bold, &format!("{host}:~# {line}")));
     }
 
-    /// What a command prints, or a table.
+    /// What a command prints, or a table. A long line goes on below its last column.
     pub fn output(&self, text: &str) {
+        for line in text.lines() {
+            for part in hanging(line, WIDTH - 4) {
+                println!("    {part}");
+            }
+        }
+    }
+
+    /// The report of `verify`: each check's line begins with its status.
+    pub fn report(&self, text: &str) {
         for line in text.lines() {
             let look = match line.split_whitespace().next() {
                 Some("pass") => Look::Green,
@@ -79,12 +88,11 @@ impl Screen {
                 Some("FAIL") => Look::Red,
                 _ => Look::Plain,
             };
-            let (mut first, rest) = line.split_at(line.len().min(4));
-            let painted = self.paint(look, first);
-            if look != Look::Plain {
-                first = &painted;
+            for (number, part) in hanging(line, WIDTH - 4).iter().enumerate() {
+                let (status, rest) = part.split_at(part.len().min(4));
+                let look = if number == 0 { look } else { Look::Plain };
+                println!("    {}{rest}", self.paint(look, status));
             }
-            println!("    {first}{rest}");
         }
     }
 
@@ -170,6 +178,7 @@ impl Screen {
 
     /// A line of the unit's history: time, kind, message.
     fn line(&self, look: Look, kind: &str, message: &str) {
+        const INDENT: usize = "  12:00:00Z  maintenance  ".len();
         let time = self.paint(Look::Dim, &time_of_day(SystemTime::now()));
         let kind = self.paint(look, &format!("{kind:<11}"));
         let rest = if look == Look::Dim {
@@ -177,13 +186,13 @@ impl Screen {
         } else {
             Look::Plain
         };
-        let lines = wrap(message, WIDTH - 25);
+        let lines = wrap(message, WIDTH - INDENT);
         for (number, line) in lines.iter().enumerate() {
             let line = self.paint(rest, line);
             if number == 0 {
                 println!("  {time}  {kind}  {line}");
             } else {
-                println!("{:25}{line}", "");
+                println!("{:INDENT$}{line}", "");
             }
         }
     }
@@ -235,6 +244,21 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// Breaks the last column of a row; columns are two spaces or more apart.
+fn hanging(row: &str, width: usize) -> Vec<String> {
+    let indent = row.rfind("  ").map_or(0, |gap| gap + 2);
+    let (columns, last) = row.split_at(indent);
+    if row.chars().count() <= width {
+        return vec![row.to_owned()];
+    }
+    let mut rows = Vec::new();
+    for part in wrap(last, width.saturating_sub(indent)) {
+        let before = if rows.is_empty() { columns } else { "" };
+        rows.push(format!("{before:indent$}{part}"));
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +268,13 @@ mod tests {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap("a very-long-word b", 5), ["a", "very-long-word", "b"]);
         assert_eq!(wrap("", 5), [""]);
+    }
+
+    #[test]
+    fn a_long_row_goes_on_below_its_last_column() {
+        let rows = hanging("pass  driver  one two three", 21);
+        assert_eq!(rows, ["pass  driver  one two", "              three"]);
+        assert_eq!(hanging("-rw-  a b", 20), ["-rw-  a b"]);
     }
 
     #[test]

@@ -51,26 +51,25 @@ impl Stage {
     ///
     /// When it does not boot or cannot be looked at.
     pub fn set(lab: &Lab, screen: Screen) -> Result<Self> {
-        screen.chapter("A unit of Charmed Magnum, before the charm");
+        screen.chapter("A unit of Magnum, before the charm");
+        screen.say("Booting magnum-0, and remembering its whole disk for the comparison at the end: some seconds.");
         let machine = lab.boot()?;
         machine.push(OPERATORS, OPERATORS_TEXT.as_bytes(), 0o644)?;
         machine.shell("systemctl daemon-reload && systemctl restart magnum-conductor")?;
         machine.wait_for_magnum()?;
         let kubeconfig = cluster::start(&machine)?;
+        let before = Before::of(&machine)?;
         screen.say(
-            "magnum-0 has booted: a container with systemd as PID 1 and Magnum 18.0.0 of OpenStack 2024.1, cut off \
-             from every network. There is no Juju here either: the lab's agent plays its part, with its hooks, hook \
-             tools, secrets and statuses. The management cluster is a stand-in inside the unit: it asks for a client \
+            "magnum-0 is a container with systemd as PID 1 and Magnum 18.0.0 of OpenStack 2024.1, cut off from every \
+             network. There is no Juju: the lab's agent plays its part, with hooks in Juju's order, hook tools, \
+             secrets and statuses. There is no management cluster: a stand-in on the unit asks for a client \
              certificate and says its version, and makes no clusters.",
         );
-        let before = Before::of(&machine)?;
         say_processes(screen, &machine)?;
         screen.say(&format!(
             "Magnum enables {}: clusters are made through Heat. An operator has raised a limit of magnum-conductor \
-             in {OPERATORS}, where the charm must write too. The whole disk, {} files, directories and links, is \
-             remembered for the comparison at the end.",
+             in {OPERATORS}, where the charm must write too.",
             before.magnum.enabled.join(", "),
-            before.disk.entries.len()
         ));
         let charm = lab.charm().file_name().context("the charm has no name")?;
         let mut application = lab.application()?;

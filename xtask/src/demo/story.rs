@@ -21,6 +21,7 @@ const ARGUMENTS: &str =
 pub fn deploy(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Deploy");
+    screen.say("The charm is a subordinate: it gets a unit beside each unit of magnum once the two are related.");
     let before = stage.processes()?;
     screen.command(&format!("juju deploy ./{}", stage.charm));
     screen.command("juju relate magnum-capi-helm magnum");
@@ -63,7 +64,10 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     stage.secret = Some(secret);
 
     screen.pause();
-    screen.say("A hook that restarts a service ends when the service has stayed up for 5 s and the API answers. On the unit:");
+    screen.say(
+        "A hook that restarts a service waits until it has stayed up for 5 s and the API answers: a service in a \
+         crash loop looks active most of the time. What is on the unit now:",
+    );
     let paths = [KUBECONFIG, CONF, DROP_INS[0], DROP_INS[1]];
     screen.output(&look::files(stage.machine(), &paths)?);
     screen.pause();
@@ -99,6 +103,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
 pub fn change_the_pin(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Change the pin");
+    screen.say("The driver is exactly the pinned version, whatever the index has.");
     let before = stage.processes()?;
     let inode = |stage: &Stage| -> Result<u64> {
         let found = stage.machine().metadata(KUBECONFIG)?;
@@ -131,6 +136,7 @@ pub fn change_the_pin(stage: &mut Stage) -> Result<()> {
 pub fn remove(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Remove");
+    screen.say("The guest leaves: what was there before it comes back, what was not goes.");
     screen.command("juju remove-application magnum-capi-helm");
     screen.pause();
     for run in stage.unit.remove()? {
@@ -155,9 +161,8 @@ pub fn remove(stage: &mut Stage) -> Result<()> {
     let differences = stage.before.disk.diff(&disk);
     stage.claim(
         &format!(
-            "the disk is as it was, byte for byte: {} files, directories and links compared by kind, mode, owner and \
-             content, {} differ. The operator's override.conf is back. (Not compared: {}, which change by \
-             themselves.)",
+            "the disk is as it was: of {} files, directories and links compared by kind, mode, owner and every byte, \
+             {} differ; the operator's override.conf is back (not compared, for they change by themselves: {})",
             disk.entries.len(),
             differences.paths().len(),
             look::NOT_COMPARED.join(", ")

@@ -12,6 +12,7 @@ use crate::lab::APPLICATION;
 pub fn drift(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Drift");
+    screen.say("Somebody removes one file of the graft, edits another, and restarts one of the two services:");
     let good = stage.processes()?;
     let directory = "/etc/systemd/system/magnum-conductor.service.d";
     stage.on_the_unit(&format!("rm {directory}/override.conf"))?;
@@ -42,6 +43,7 @@ pub fn drift(stage: &mut Stage) -> Result<()> {
 pub fn damaged_driver(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("A damaged driver");
+    screen.say("Somebody debugs in the driver's own files, and forgets:");
     let before = stage.processes()?;
     let driver = stage.machine().shell(
         "python3 -c 'import importlib.metadata as m; \
@@ -65,6 +67,7 @@ pub fn damaged_driver(stage: &mut Stage) -> Result<()> {
 pub fn bad_pin(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("A bad pin");
+    screen.say("An input that is no good takes nothing down:");
     let before = stage.processes()?;
     stage.configure("driver-pin", "magnum-capi-helm>=1.3")?;
     screen.pause();
@@ -97,12 +100,14 @@ pub fn bad_pin(stage: &mut Stage) -> Result<()> {
 pub fn verify(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Verify");
+    screen
+        .say("Is the graft whole? The action asks whatever the runbook asks, and changes nothing:");
     screen.command(&format!("juju run {APPLICATION}/0 verify"));
     screen.pause();
     let action = stage.unit.action("verify", &json!({}))?;
     let result = |name: &str| action.results.get(name).cloned().unwrap_or_default();
     screen.pause();
-    screen.output(&result("report"));
+    screen.report(&result("report"));
     screen.pause();
     let checks: Vec<serde_json::Value> =
         serde_json::from_str(&result("checks")).context("the checks that verify lists")?;
