@@ -3,7 +3,7 @@
 //! None of it is the charm's to change. It moves, though: a release upgrade brings another Python,
 //! a package upgrade other drivers. So it is looked at in every hook, from files alone.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -26,6 +26,8 @@ pub struct Ground {
     pub python: Python,
     /// The numeric group id of group magnum.
     pub magnum_gid: u32,
+    /// Magnum's version, as its metadata says.
+    pub magnum: String,
     /// Every registered Magnum driver but ours, sorted.
     pub other_drivers: Vec<String>,
 }
@@ -59,11 +61,16 @@ impl Ground {
             .context("looking up group magnum")?
             .ok_or_else(|| missing("group magnum"))?;
         let python = Python::of(Path::new(Service::Conductor.program()))?;
-        let other_drivers = registered_drivers(&python.path)?
+        let distributions = distributions(&python.path)?;
+        let other_drivers = registered_drivers(&distributions)?
             .into_iter()
             .filter(|name| name != ENTRY_POINT)
             .collect();
+        let magnum = distributions
+            .get("magnum")
+            .and_then(|directory| version(directory));
         Ok(Self {
+            magnum: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
             python,
             magnum_gid: group.gid.as_raw(),
             other_drivers,
@@ -71,23 +78,28 @@ impl Ground {
     }
 }
 
-/// The names in group `magnum.drivers`, as Python's `importlib.metadata` would list them: of two
-/// copies of a distribution, the one earlier on the path counts.
-fn registered_drivers(path: &[PathBuf]) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    let mut seen = HashSet::new();
+/// The metadata directory of every distribution, as Python's `importlib.metadata` finds them: of
+/// two copies of a distribution, the one earlier on the path counts.
+fn distributions(path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
     for directory in path {
         for name in files::names(directory)? {
-            let Some(distribution) = distribution(&name) else {
-                continue;
-            };
-            if !seen.insert(distribution) {
-                continue;
+            if let Some(distribution) = distribution(&name) {
+                found
+                    .entry(distribution)
+                    .or_insert_with(|| directory.join(&name));
             }
-            let file = directory.join(&name).join("entry_points.txt");
-            if let Some(text) = files::read_text(&file)? {
-                names.extend(entry_points(&text, DRIVERS_GROUP));
-            }
+        }
+    }
+    Ok(found)
+}
+
+/// The names in group `magnum.drivers`.
+fn registered_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for directory in distributions.values() {
+        if let Some(text) = files::read_text(&directory.join("entry_points.txt"))? {
+            names.extend(entry_points(&text, DRIVERS_GROUP));
         }
     }
     names.sort();
@@ -97,11 +109,22 @@ fn registered_drivers(path: &[PathBuf]) -> Result<Vec<String>> {
 
 /// The normalised distribution name in `Some.Name-1.0.dist-info` or `….egg-info`.
 fn distribution(directory: &str) -> Option<String> {
+    let (name, _) = name_and_version(directory)?;
+    Some(name.to_lowercase().replace(['-', '.'], "_"))
+}
+
+/// The version in the name of a metadata directory.
+fn version(directory: &Path) -> Option<String> {
+    let (_, version) = name_and_version(directory.file_name()?.to_str()?)?;
+    Some(version.to_owned())
+}
+
+fn name_and_version(directory: &str) -> Option<(&str, &str)> {
     let stem = directory
         .strip_suffix(".dist-info")
         .or_else(|| directory.strip_suffix(".egg-info"))?;
-    let name = stem.split_once('-').map_or(stem, |(name, _)| name);
-    Some(name.to_lowercase().replace(['-', '.'], "_"))
+    let (name, rest) = stem.split_once('-').unwrap_or((stem, ""));
+    Some((name, rest.split('-').next().unwrap_or_default()))
 }
 
 /// The names in one group of an
@@ -152,9 +175,11 @@ mod tests {
             apt.path().to_owned(),
             PathBuf::from("/absent"),
         ];
+        let found = distributions(&path).unwrap();
         assert_eq!(
-            registered_drivers(&path).unwrap(),
+            registered_drivers(&found).unwrap(),
             ["extra", "k8s_fedora_coreos_v1"]
         );
+        assert_eq!(version(&found["magnum"]).unwrap(), "18.0.0");
     }
 }

@@ -12,7 +12,7 @@ use crate::graft::Service;
 use crate::graft::files::CONF_DIRECTORY;
 use crate::graft::services::{self, Seen};
 use crate::ground::MAGNUM_CONF;
-use crate::kube;
+use crate::http;
 use crate::problem::Problem;
 use crate::unit::{files, oslo};
 
@@ -77,7 +77,7 @@ pub fn api_answer() -> Result<String, Problem> {
     let url = api_url().map_err(|error| not_answering(format!("{error:#}")))?;
     let ask = || {
         // Only whether it answers is asked, of this very machine: its certificate names another.
-        let client = kube::builder()
+        let client = http::direct()
             .timeout(API_LIMIT)
             .tls_danger_accept_invalid_certs(true)
             .build()?;
@@ -86,7 +86,7 @@ pub fn api_answer() -> Result<String, Problem> {
     match ask() {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),
         Ok(status) => Err(not_answering(format!("{url} says {status}"))),
-        Err(error) => Err(not_answering(kube::reason(&error, &url))),
+        Err(error) => Err(not_answering(format!("{} at {url}", http::reason(&error)))),
     }
 }
 

@@ -6,12 +6,14 @@
 //! ([`graft::plan`]), apply it, judge the result, set the status.
 
 pub mod actions;
+pub mod audit;
 pub mod converge;
 pub mod event;
 pub mod graft;
 pub mod ground;
 pub mod health;
 pub mod hook;
+pub mod http;
 pub mod juju;
 pub mod kube;
 pub mod problem;

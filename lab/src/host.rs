@@ -1,11 +1,12 @@
-//! The host: processes with a time limit, and the tools that the lab needs, installed when missing.
+//! The host: processes with a time limit.
 //!
 //! Nothing here may wait for ever: every process started through this module is killed, with its
 //! process group, when its time is up.
 
+mod tools;
+
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+
+pub(crate) use tools::{ensure_root_user, install_missing_tools, missing_tools};
 
 /// What a finished process left: exit code, or none when a signal ended it, and its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,81 +179,10 @@ pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     Ok(output)
 }
 
-/// Programs the lab calls, with the Debian package of each.
-const TOOLS: [(&str, &str); 8] = [
-    ("mmdebstrap", "mmdebstrap"),
-    ("systemd-nspawn", "systemd-container"),
-    ("nsenter", "util-linux"),
-    ("unshare", "util-linux"),
-    ("setpriv", "util-linux"),
-    ("flock", "util-linux"),
-    ("mount", "mount"),
-    ("pkill", "procps"),
-];
-
-/// Where Debian's archive keys are; other distributions have them in a package of their own.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
-/// Check that this is root on a machine with apt, and install what is missing.
-///
-/// # Errors
-/// When not root, or when apt cannot install a missing package.
-pub(crate) fn ensure_tools(progress: &mut dyn FnMut(&str)) -> Result<()> {
-    ensure_root_user()?;
-    let mut missing: Vec<&str> = TOOLS
-        .iter()
-        .filter(|(program, _)| find_program(program).is_none())
-        .map(|(_, package)| *package)
-        .collect();
-    if !Path::new(KEYRING).exists() {
-        missing.push("debian-archive-keyring");
-    }
-    missing.dedup();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    progress(&format!("installing with apt-get: {}", missing.join(" ")));
-    ensure!(
-        find_program("apt-get").is_some(),
-        "the lab needs {} and can install them with apt only",
-        missing.join(", ")
-    );
-    let apt = |arguments: &[&str], limit| {
-        run(
-            Command::new("apt-get")
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-            limit,
-        )
-    };
-    apt(&["update", "--quiet=2"], Duration::from_secs(300))?;
-    let mut install = vec!["install", "--quiet=2", "--yes", "--no-install-recommends"];
-    install.extend(&missing);
-    apt(&install, Duration::from_secs(600))?;
-    Ok(())
-}
-
-/// # Errors
-/// When the effective user is not root.
-pub(crate) fn ensure_root_user() -> Result<()> {
-    ensure!(
-        nix::unistd::geteuid().is_root(),
-        "the lab makes mounts, namespaces and cgroups: run it as root"
-    );
-    Ok(())
-}
-
-fn find_program(name: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let system = ["/usr/sbin", "/sbin"].map(Into::into);
-    std::env::split_paths(&path)
-        .chain(system)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

@@ -8,6 +8,7 @@ mod application;
 mod charm;
 mod context;
 mod environment;
+mod event;
 mod flags;
 mod format;
 mod hook;
@@ -22,8 +23,9 @@ mod unit;
 use std::fs::File;
 use std::io::Read;
 
-pub use application::{Application, Event};
+pub use application::Application;
 pub use context::ToolCall;
+pub use event::Event;
 pub use hook::{ActionRun, ActionStatus, HookRun};
 pub use model::{Proxy, Status};
 pub use secrets::SecretUri;

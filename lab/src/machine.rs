@@ -5,6 +5,7 @@
 //! when the pipe from this process closes. So nothing stays behind when this process ends, whether it
 //! returns, panics, is interrupted or is killed.
 
+mod children;
 mod files;
 mod process;
 
@@ -20,6 +21,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::host::{self, lock};
 use crate::root::Root;
+pub(crate) use children::child_of;
+use children::pid_one_of;
 
 /// Directory of the machines of this host, one below it for each.
 const STATE: &str = "/run/magnum-capi-helm-lab";
@@ -40,6 +43,8 @@ pub struct Machine {
     keeper_input: Option<ChildStdin>,
     container: Arc<Mutex<Container>>,
     leader: Mutex<i32>,
+    /// Keeps the root's directory in the cache.
+    _root: Root,
 }
 
 /// What the keeper says of the container.
@@ -97,6 +102,7 @@ impl Machine {
             keeper_input,
             container,
             leader: Mutex::new(0),
+            _root: root.clone(),
         };
         machine.wait_for_boot(0, &["running"])?;
         Ok(machine)
@@ -285,43 +291,6 @@ fn follow(output: impl std::io::Read + Send + 'static, container: Arc<Mutex<Cont
             };
         }
     });
-}
-
-/// A child of the process `parent`, while it has one.
-pub(crate) fn child_of(parent: i32) -> Result<Option<i32>> {
-    find_child(parent, |_| true)
-}
-
-/// The child of `parent` that is PID 1 of a PID namespace.
-fn pid_one_of(parent: i32) -> Result<Option<i32>> {
-    find_child(parent, |ids| ids.split_whitespace().skip(1).eq(["1"]))
-}
-
-/// A child of `parent` whose ids in its PID namespaces are right.
-fn find_child(parent: i32, is_right: impl Fn(&str) -> bool) -> Result<Option<i32>> {
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        // A process may end while it is looked at.
-        let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-            continue;
-        };
-        let field = |name: &str| {
-            status
-                .lines()
-                .find_map(|line| line.strip_prefix(name))
-                .unwrap_or_default()
-        };
-        if field("PPid:").trim() == parent.to_string() && is_right(field("NSpid:")) {
-            return Ok(Some(pid));
-        }
-    }
-    Ok(None)
 }
 
 /// `port` in section `[api]` of a magnum.conf.

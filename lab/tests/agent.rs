@@ -398,3 +398,77 @@ fn hooks_can_be_traced_broken_and_killed() {
         "the agent is there after a reboot"
     );
 }
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test"]
+fn three_units_of_one_application_run_side_by_side() {
+    let script = "relation-get private-address; is-leader; secret-get $(config-get kubeconfig) kubeconfig
+        state-set me=$JUJU_UNIT_NAME; relation-set --app from=$JUJU_UNIT_NAME 2>/dev/null; status-set active $JUJU_PRINCIPAL_UNIT";
+    let Probe {
+        mut application,
+        unit: first,
+        ..
+    } = probe(&[("magnum-relation-joined", script)]);
+    let root = ensure_root(Release::Caracal, &mut |_| ()).unwrap();
+    let mut units = vec![first];
+    for number in [1, 2] {
+        let machine = Machine::boot(&root, &format!("magnum-{number}")).unwrap();
+        units.push(
+            application
+                .add_unit(machine, &format!("magnum/{number}"))
+                .unwrap(),
+        );
+    }
+    let secret = application
+        .add_secret("capi", &[("kubeconfig", "x")])
+        .unwrap();
+    application.grant(&secret).unwrap();
+    application
+        .set_config(&[("kubeconfig", secret.as_ref())])
+        .unwrap();
+    let runs: Vec<Vec<lab::HookRun>> = std::thread::scope(|scope| {
+        let running: Vec<_> = units
+            .iter()
+            .map(|unit| scope.spawn(|| unit.deploy().unwrap()))
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    for (number, (unit, runs)) in units.iter().zip(&runs).enumerate() {
+        let joined = &runs[5];
+        assert_eq!(
+            runs[2].name,
+            if number == 0 {
+                "leader-elected"
+            } else {
+                "leader-settings-changed"
+            }
+        );
+        let leads = if number == 0 { "True" } else { "False" };
+        assert_eq!(
+            joined.stdout,
+            format!("10.0.0.{}\n{leads}\nx\n", 10 + number),
+            "{}",
+            joined.describe()
+        );
+        assert_eq!(unit.status(), ("active".into(), format!("magnum/{number}")));
+        assert_eq!(unit.charm_state()["me"], format!("probe/{number}"));
+        assert_eq!(unit.machine().hostname(), format!("magnum-{number}"));
+    }
+    assert_eq!(
+        application.relation_settings()["from"],
+        "probe/0",
+        "only the leader's"
+    );
+    assert_eq!(
+        application
+            .update_secret(&secret, &[("kubeconfig", "y")])
+            .unwrap()
+            .len(),
+        3
+    );
+    application.set_leader("probe/2").unwrap();
+    assert!(units[2].hook("leader-elected").unwrap().ok());
+}

@@ -5,9 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tracing::info;
 
-use super::driver::Supply;
+use super::Supplies;
 use super::plan::Step;
-use crate::ground::Ground;
 use crate::unit::files::{self, Entry};
 use crate::unit::kept::Ledger;
 use crate::unit::systemd;
@@ -17,8 +16,8 @@ use crate::unit::systemd;
 pub struct Tools<'a> {
     /// What stood on the unit before the charm.
     pub ledger: &'a mut Ledger,
-    /// The driver and the ground to install it on; a departure has neither.
-    pub supply: Option<(&'a Supply, &'a Ground)>,
+    /// What is at hand to be installed; a departure needs nothing.
+    pub supplies: Option<Supplies>,
 }
 
 /// Applies `steps` in their order.
@@ -34,28 +33,37 @@ pub fn apply(steps: &[Step], tools: &mut Tools<'_>) -> Result<()> {
 }
 
 fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
+    let Tools { ledger, supplies } = tools;
     match step {
         Step::RemoveLitter(path) => files::remove(path),
         Step::MakeDirectory(path) => {
-            tools.ledger.keep_absent_directory(path)?;
+            ledger.keep_absent_directory(path)?;
             files::make_directory(path, 0o755)
         }
-        Step::InstallDriver { .. } => {
-            let (supply, ground) = tools.supply.context("there is no driver at hand")?;
-            supply.install(ground, tools.ledger)
+        Step::InstallDriver { .. } => at_hand(supplies)?.install_driver(ledger),
+        Step::InstallHelm { .. } => at_hand(supplies)?.install_helm(ledger),
+        Step::SetAside(path) => {
+            ledger.keep(path)?;
+            files::remove(path)
         }
         Step::Write { file, .. } => {
-            tools.ledger.keep(&file.path)?;
+            ledger.keep(&file.path)?;
             clear_the_way(&file.path)?;
             files::write(&file.path, &file.bytes, file.access)
         }
-        Step::Restore(path, _) => tools.ledger.restore(path),
+        Step::Restore(path, _) => ledger.restore(path),
         Step::ReloadSystemd => systemd::daemon_reload(),
         Step::Restart(services) => {
             let units: Vec<&str> = services.iter().map(|(service, _)| service.unit()).collect();
             systemd::restart(&units)
         }
     }
+}
+
+fn at_hand(supplies: &mut Option<Supplies>) -> Result<&mut Supplies> {
+    supplies
+        .as_mut()
+        .context("nothing is at hand to be installed")
 }
 
 /// A rename replaces a file or a link, but no directory.

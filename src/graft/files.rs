@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ENTRY_POINT;
-use super::driver::Knowledge;
 use super::services::Service;
+use super::{ENTRY_POINT, Facts, chart};
 use crate::ground::Ground;
 use crate::problem::Problem;
 use crate::settings::{Pin, Settings, first_non_ascii};
@@ -77,6 +76,10 @@ pub struct Desired {
     pub record_sha256: String,
     /// Where pip installs to.
     pub site: PathBuf,
+    /// What helm is to come from; `None` leaves what is on the unit.
+    pub helm: Option<String>,
+    /// The chart, when one is given.
+    pub chart: Option<ManagedFile>,
     /// `None` until there is one; then nothing is switched on.
     pub kubeconfig: Option<ManagedFile>,
     /// `99-capi.conf`.
@@ -90,11 +93,12 @@ impl Desired {
     ///
     /// # Errors
     /// When the driver does not know one of the options, or what would be written is not ASCII.
-    pub fn new(settings: &Settings, ground: &Ground, driver: &Knowledge) -> Result<Self, Problem> {
+    pub fn new(settings: &Settings, ground: &Ground, facts: &Facts) -> Result<Self, Problem> {
+        let driver = &facts.driver;
         settings
             .capi_helm_options
             .known_to(&settings.driver.pin, &driver.options)?;
-        let conf = conf(settings, ground);
+        let conf = conf(settings, ground, &chart_options(settings, facts)?);
         if let Some((line, column, c)) = first_non_ascii(&conf) {
             return Err(Problem::blocked(format!(
                 "{CONF} would hold {c:?} in line {line}, column {column}, which is not ASCII; \
@@ -105,6 +109,12 @@ impl Desired {
             pin: settings.driver.pin.clone(),
             record_sha256: driver.record_sha256.clone(),
             site: ground.python.site.clone(),
+            helm: facts.helm.clone(),
+            chart: facts.chart.as_ref().map(|chart| ManagedFile {
+                path: chart::PATH.into(),
+                bytes: chart.bytes.clone(),
+                access: Access::PUBLIC,
+            }),
             kubeconfig: settings.kubeconfig.as_ref().map(|kubeconfig| ManagedFile {
                 path: KUBECONFIG.into(),
                 bytes: kubeconfig.bytes().to_vec(),
@@ -123,7 +133,7 @@ impl Desired {
 /// `99-capi.conf`. `enabled_drivers` is what the runbook writes; no release of Magnum reads it.
 /// What has the effect is `disabled_drivers`, which is written even when it is empty, since an
 /// earlier file may name our driver there.
-fn conf(settings: &Settings, ground: &Ground) -> String {
+fn conf(settings: &Settings, ground: &Ground, chart: &[(&str, &str)]) -> String {
     let mut text = format!("{HEADER}[DEFAULT]\nenabled_drivers = {ENTRY_POINT}\n");
     if settings.disable_other_drivers {
         let others = ground.other_drivers.join(",");
@@ -132,14 +142,60 @@ fn conf(settings: &Settings, ground: &Ground) -> String {
         text.push('\n');
     }
     text.push_str("\n[capi_helm]\n");
-    let kubeconfig = ("kubeconfig_file", KUBECONFIG);
-    for (key, value) in std::iter::once(kubeconfig).chain(settings.capi_helm_options.iter()) {
+    let ours = [("kubeconfig_file", KUBECONFIG)]
+        .into_iter()
+        .chain(chart.iter().copied());
+    for (key, value) in ours.chain(settings.capi_helm_options.iter()) {
         // oslo.config interpolates `$`; the operator's value is literal.
         let line = format!("{key} = {}", value.replace('$', "$$"));
         text.push_str(line.trim_end());
         text.push('\n');
     }
     text
+}
+
+/// The options that name the chart: a file on the unit, or a repository and a version.
+fn chart_options<'a>(
+    settings: &'a Settings,
+    facts: &'a Facts,
+) -> Result<Vec<(&'static str, &'a str)>, Problem> {
+    let options: Vec<(&str, &str, &str)> = match &facts.chart {
+        // With an empty repository the driver gives helm the name alone, which is a file's path.
+        Some(given) => vec![
+            ("resource helm-chart", "helm_chart_repo", ""),
+            ("resource helm-chart", "helm_chart_name", chart::PATH),
+            (
+                "resource helm-chart",
+                "default_helm_chart_version",
+                &given.version,
+            ),
+        ],
+        None => {
+            let chart = &settings.chart;
+            let repo = chart.repo.as_deref();
+            let repo = repo.map(|repo| ("helm-chart-repo", "helm_chart_repo", repo));
+            let version = chart
+                .version
+                .as_deref()
+                .map(|version| ("helm-chart-version", "default_helm_chart_version", version));
+            repo.into_iter().chain(version).collect()
+        }
+    };
+    for (from, key, _) in &options {
+        if settings
+            .capi_helm_options
+            .iter()
+            .any(|(set, _)| set == *key)
+        {
+            return Err(Problem::blocked(format!(
+                "capi-helm-options: {key} is set by {from} too; remove one of them"
+            )));
+        }
+    }
+    Ok(options
+        .into_iter()
+        .map(|(_, key, value)| (key, value))
+        .collect())
 }
 
 /// The drop-in of a service. The empty `ExecStart=` clears the inherited one.
@@ -155,7 +211,10 @@ fn drop_in(service: Service) -> ManagedFile {
 
 /// The directories the files stand in that may not exist yet.
 pub fn directories() -> impl Iterator<Item = PathBuf> {
-    std::iter::once(PathBuf::from(CONF_DIRECTORY)).chain(
+    let fixed = [Path::new(CONF_DIRECTORY)]
+        .into_iter()
+        .chain(Path::new(chart::PATH).parent());
+    fixed.map(Path::to_owned).chain(
         Service::ALL
             .into_iter()
             .filter_map(|service| Path::new(service.drop_in()).parent().map(Path::to_owned)),
@@ -165,7 +224,7 @@ pub fn directories() -> impl Iterator<Item = PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graft::plan::tests::{desired, ground, knowledge, settings};
+    use crate::graft::plan::tests::{desired, facts, ground, settings};
     use std::time::SystemTime;
 
     fn text(file: &ManagedFile) -> &str {
@@ -193,17 +252,37 @@ mod tests {
         assert!(!text(&conf).contains("[drivers]"));
         let mut bare = ground();
         bare.other_drivers.clear();
-        let conf = Desired::new(&settings(""), &bare, &knowledge())
-            .unwrap()
-            .conf;
+        let conf = Desired::new(&settings(""), &bare, &facts()).unwrap().conf;
         assert!(text(&conf).contains("\ndisabled_drivers =\n"));
+    }
+
+    #[test]
+    fn a_chart_that_is_given_is_named_by_its_path_and_may_not_be_set_twice() {
+        let mut facts = facts();
+        facts.chart = Some(chart::Chart {
+            version: "0.10.1".into(),
+            bytes: b"tgz".into(),
+        });
+        let conf = Desired::new(&settings(""), &ground(), &facts).unwrap().conf;
+        assert!(text(&conf).ends_with(
+            "helm_chart_repo =\nhelm_chart_name = /usr/local/share/magnum-capi-helm/chart.tgz\n\
+             default_helm_chart_version = 0.10.1\n"
+        ));
+        let twice = settings("helm_chart_name = x");
+        let message = Desired::new(&twice, &ground(), &facts)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("is set by resource helm-chart too"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_driver_name_that_is_not_ascii_is_refused_with_its_place() {
         let mut odd = ground();
         odd.other_drivers = vec!["heat\u{2013}v1".into()];
-        let message = Desired::new(&settings(""), &odd, &knowledge())
+        let message = Desired::new(&settings(""), &odd, &facts())
             .unwrap_err()
             .to_string();
         assert!(message.contains("line 6, column 24"), "{message}");

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | driver | [`driver`] |
 //! | helm | [`helm`] |
+//! | chart | [`chart`] |
 //! | kubeconfig, conf, drop-ins | [`files`] |
 //! | services | [`services`] |
 //!
@@ -11,17 +12,20 @@
 //! [`apply`] only does what the plan says.
 
 pub mod apply;
+pub mod chart;
 pub mod driver;
 pub mod files;
 pub mod helm;
 mod observed;
 mod plan;
 pub mod services;
+mod supplies;
 
 pub use files::{Desired, ManagedFile};
 pub use observed::{Observed, Remains};
 pub use plan::{Step, plan, plan_departure};
 pub use services::Service;
+pub use supplies::{Facts, Supplies, Surroundings, parts};
 
 /// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";

@@ -7,17 +7,22 @@ use anyhow::Result;
 
 use super::driver::{self, Installed};
 use super::services::{self, Reads, Seen, Service};
-use super::{Desired, files, helm};
+use super::{Desired, chart, files, helm};
 use crate::unit::files::{Entry, litter, look, sha256};
 use crate::unit::kept::{Before, Ledger};
+use crate::unit::python::Python;
 
 /// The graft as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
     /// The installed driver.
     pub driver: Installed,
+    /// Copies of the driver that Python would find before that one.
+    pub shadows: Vec<PathBuf>,
     /// The helm on the services' PATH.
-    pub helm: Option<PathBuf>,
+    pub helm: Option<helm::Found>,
+    /// What stands where the charm keeps a chart that it is given.
+    pub chart: Entry,
     /// What stands at `/etc/magnum/kubeconfig`.
     pub kubeconfig: Entry,
     /// What stands at `99-capi.conf`.
@@ -50,10 +55,13 @@ impl Observed {
     ///
     /// # Errors
     /// When a part cannot be looked at.
-    pub fn look(site: &Path, ledger: &Ledger) -> Result<Self> {
+    pub fn look(python: &Python, ledger: &Ledger) -> Result<Self> {
+        let site = python.site.as_path();
         Ok(Self {
             driver: driver::look(site)?,
-            helm: helm::find(),
+            shadows: driver::shadows(&python.path, site)?,
+            helm: helm::look()?,
+            chart: look(Path::new(chart::PATH))?,
             kubeconfig: look(Path::new(files::KUBECONFIG))?,
             conf: look(Path::new(files::CONF))?,
             drop_ins: Service::ALL
@@ -80,7 +88,9 @@ impl Observed {
     pub fn reads(&self, desired: &Desired) -> Reads {
         let driver = self.driver.intact(&desired.pin);
         let since = match (&self.conf, driver) {
-            (Entry::File(conf), Some(driver)) if conf.bytes == desired.conf.bytes => {
+            (Entry::File(conf), Some(driver))
+                if conf.bytes == desired.conf.bytes && self.shadows.is_empty() =>
+            {
                 Some(SystemTime::max(conf.changed, driver.changed))
             }
             _ => None,
@@ -89,7 +99,14 @@ impl Observed {
         content.extend_from_slice(desired.record_sha256.as_bytes());
         // Magnum looks for drivers when it first needs one: a process that looked while the driver
         // was gone or damaged goes on without it. So each installation counts as another one.
-        content.extend_from_slice(format!("{:?}", driver.map(|driver| driver.written)).as_bytes());
+        content.extend_from_slice(
+            format!(
+                "{:?}{:?}",
+                driver.map(|driver| driver.written),
+                self.shadows
+            )
+            .as_bytes(),
+        );
         content.extend_from_slice(desired.site.as_os_str().as_encoded_bytes());
         Reads {
             fingerprint: sha256(&content),
@@ -119,8 +136,13 @@ fn litter_of_hooks(site: Option<&Path>) -> Result<Vec<PathBuf>> {
         .into_iter()
         .flat_map(|site| site.ancestors().take(2))
         .map(Path::to_owned);
+    let bin = Path::new(helm::PATH).parent().map(Path::to_owned);
     let mut found = Vec::new();
-    for directory in files::directories().chain(etc_magnum).chain(sites) {
+    for directory in files::directories()
+        .chain(etc_magnum)
+        .chain(bin)
+        .chain(sites)
+    {
         found.extend(litter(&directory)?);
     }
     Ok(found)

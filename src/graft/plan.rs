@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::services::{Seen, Service};
-use super::{Desired, ManagedFile, Observed, Remains};
+use super::{Desired, ManagedFile, Observed, Remains, helm};
 use crate::settings::Pin;
 use crate::unit::files::Entry;
 use crate::unit::kept::Before;
@@ -20,6 +20,13 @@ pub enum Step {
     InstallDriver {
         /// The version.
         pin: Pin,
+        /// Why.
+        why: String,
+    },
+    /// Keep a copy of the driver that Python would find first, and take it out of the way.
+    SetAside(PathBuf),
+    /// Put the staged helm in place.
+    InstallHelm {
         /// Why.
         why: String,
     },
@@ -50,6 +57,14 @@ impl fmt::Display for Step {
             }
             Self::MakeDirectory(path) => write!(f, "make the directory {}", path.display()),
             Self::InstallDriver { pin, why } => write!(f, "install {pin}: {why}"),
+            Self::SetAside(path) => {
+                write!(
+                    f,
+                    "set aside {}, which Python would find before the driver",
+                    path.display()
+                )
+            }
+            Self::InstallHelm { why } => write!(f, "install {}: {why}", helm::PATH),
             Self::Write { file, why } => write!(f, "write {}: {why}", file.path.display()),
             Self::Restore(path, Before::Kept(_)) => {
                 write!(f, "put back what was at {}", path.display())
@@ -90,11 +105,20 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
         let pin = desired.pin.clone();
         steps.push(Step::InstallDriver { pin, why });
     }
+    steps.extend(seen.shadows.iter().cloned().map(Step::SetAside));
+    steps.extend(left_by_another_python(desired, seen));
+    let helm = install_helm(desired, seen);
+    let has_helm = seen.helm.is_some() || helm.is_some();
+    steps.extend(helm);
+    if let Some(chart) = &desired.chart {
+        steps.extend(chart.path.parent().and_then(&make));
+        steps.extend(write(chart, &seen.chart));
+    }
     let Some(kubeconfig) = &desired.kubeconfig else {
         return steps;
     };
     steps.extend(write(kubeconfig, &seen.kubeconfig));
-    if seen.helm.is_none() && !seen.was_switched_on() {
+    if !has_helm && !seen.was_switched_on() {
         return steps;
     }
     let files = std::iter::once((&desired.conf, &seen.conf))
@@ -152,6 +176,37 @@ pub fn plan_departure(seen: &Remains) -> Vec<Step> {
         grafted.then(|| "it runs with the graft".to_owned())
     }));
     steps
+}
+
+/// What the charm put into the site directory of a Python that has been replaced.
+fn left_by_another_python(desired: &Desired, seen: &Observed) -> Vec<Step> {
+    let package = |path: &Path| {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        name.is_some_and(|name| name.starts_with("magnum_capi_helm"))
+    };
+    seen.written
+        .iter()
+        .filter(|(path, before)| *before == Before::Absent && package(path))
+        .filter(|(path, _)| path.parent() != Some(&desired.site))
+        .map(|(path, before)| Step::Restore(path.clone(), before.clone()))
+        .collect()
+}
+
+fn install_helm(desired: &Desired, seen: &Observed) -> Option<Step> {
+    let wanted = desired.helm.as_ref()?;
+    let why = match &seen.helm {
+        None => "missing".to_owned(),
+        Some(found) => match &found.known {
+            Some(known) if known.source.as_ref() == Some(wanted) => return None,
+            _ if found.path != Path::new(helm::PATH) => {
+                format!("the services find {}", found.path.display())
+            }
+            _ => "another file".to_owned(),
+        },
+    };
+    Some(Step::InstallHelm { why })
 }
 
 fn write(file: &ManagedFile, found: &Entry) -> Option<Step> {

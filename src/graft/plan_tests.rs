@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::graft::Facts;
 use crate::graft::driver::{Driver, Installed, Knowledge};
 use crate::graft::files::directories;
 use crate::ground::Ground;
-use crate::settings::{DriverSource, Settings};
+use crate::settings::{ChartSource, DriverSource, HelmSource, Settings};
 use crate::unit::files::{Access, File};
 use crate::unit::process::Process;
 use crate::unit::python::Python;
@@ -21,8 +22,11 @@ pub fn settings(options: &str) -> Settings {
         driver: DriverSource {
             pin: "magnum-capi-helm==1.1.0".parse().unwrap(),
             sha256: None,
-            index_url: None,
+            index: None,
+            wheel: None,
         },
+        helm: HelmSource::Found,
+        chart: ChartSource::default(),
         kubeconfig: Some(kubeconfig.parse().unwrap()),
         disable_other_drivers: true,
         capi_helm_options: options.parse().unwrap(),
@@ -37,18 +41,23 @@ pub fn ground() -> Ground {
             site: "/usr/local/lib/python3.11/dist-packages".into(),
             path: vec![],
         },
+        magnum: "18.0.0".into(),
         magnum_gid: 64,
         other_drivers: vec!["k8s_fedora_coreos_v1".into()],
     }
 }
 
-pub fn knowledge() -> Knowledge {
+pub fn facts() -> Facts {
     let options = ["kubeconfig_file", "helm_chart_name", "namespace_prefix"];
-    Knowledge::example("magnum-capi-helm==1.1.0", "build", &options)
+    Facts {
+        driver: Knowledge::example("magnum-capi-helm==1.1.0", "build", &options),
+        helm: None,
+        chart: None,
+    }
 }
 
 pub fn desired(settings: &Settings) -> Desired {
-    Desired::new(settings, &ground(), &knowledge()).unwrap()
+    Desired::new(settings, &ground(), &facts()).unwrap()
 }
 
 /// A unit with Magnum, helm, and nothing of ours; a tick of its clock is a second.
@@ -79,7 +88,12 @@ impl Model {
         Self {
             seen: Observed {
                 driver: Installed::default(),
-                helm: Some("/usr/local/bin/helm".into()),
+                shadows: vec![],
+                helm: Some(helm::Found {
+                    path: "/usr/bin/helm".into(),
+                    known: None,
+                }),
+                chart: Entry::Absent,
                 kubeconfig: Entry::Absent,
                 conf: Entry::Absent,
                 drop_ins: vec![Entry::Absent; 2],
@@ -104,6 +118,8 @@ impl Model {
         match step {
             Step::RemoveLitter(path) => self.seen.litter.retain(|litter| litter != path),
             Step::MakeDirectory(path) => self.seen.missing_directories.retain(|dir| dir != path),
+            Step::SetAside(path) => self.seen.shadows.retain(|shadow| shadow != path),
+            Step::InstallHelm { .. } => self.seen.helm = Some(helm::Found::example("given")),
             Step::InstallDriver { pin, .. } => self.seen.driver = installed(pin, now),
             Step::Write { file, .. } => {
                 let parent = file.path.parent().unwrap();
@@ -189,6 +205,7 @@ impl Model {
     fn put(&mut self, path: &Path, what: Entry) {
         match path.to_str().unwrap() {
             crate::graft::files::KUBECONFIG => self.seen.kubeconfig = what,
+            crate::graft::chart::PATH => self.seen.chart = what,
             crate::graft::files::CONF => self.seen.conf = what,
             path => {
                 for (service, drop_in) in Service::ALL.iter().zip(&mut self.seen.drop_ins) {
@@ -274,6 +291,52 @@ fn a_crash_after_any_step_is_mended_by_the_next_hook() {
     }
 }
 
+/// Each way in which a part can be found other than it should be.
+const DRIFTS: [fn(&mut Observed); 10] = [
+    |seen| seen.kubeconfig = Entry::Absent,
+    |seen| seen.conf = Entry::Directory,
+    |seen| seen.drop_ins[0] = Entry::Absent,
+    |seen| seen.drop_ins[1] = Entry::Other("a symbolic link"),
+    |seen| seen.driver = Installed::default(),
+    |seen| seen.shadows = vec!["/home/magnum/site/magnum_capi_helm".into()],
+    |seen| seen.helm = None,
+    |seen| seen.litter = vec!["/etc/magnum/.magnum-capi-helm-x".into()],
+    |seen| seen.missing_directories = directories().collect(),
+    |seen| seen.services[0].process = Some(process("other", 50)),
+];
+
+#[test]
+fn every_combination_of_drifts_converges_also_after_a_crash_at_any_step() {
+    let mut wanted = desired(&settings(""));
+    wanted.helm = Some("given".into());
+    let grafted = Model::grafted(&wanted);
+    let mut crashes = 0;
+    for combination in 0..1_u32 << DRIFTS.len() {
+        let mut drifted = grafted.clone();
+        drifted.clock = 100;
+        for (bit, drift) in DRIFTS.iter().enumerate() {
+            if combination >> bit & 1 == 1 {
+                drift(&mut drifted.seen);
+            }
+        }
+        let steps = plan(&wanted, &drifted.seen);
+        for crash_after in 0..=steps.len() {
+            let mut model = drifted.clone();
+            for step in &steps[..crash_after] {
+                model.apply(step);
+            }
+            model.converge(&wanted);
+            assert_eq!(
+                plan(&wanted, &model.seen),
+                [],
+                "{combination:b}, {crash_after} steps"
+            );
+            crashes += 1;
+        }
+    }
+    assert!(crashes > 1 << DRIFTS.len());
+}
+
 #[test]
 fn nothing_is_switched_on_without_a_kubeconfig_or_without_helm() {
     let mut unset = settings("");
@@ -293,6 +356,48 @@ fn nothing_is_switched_on_without_a_kubeconfig_or_without_helm() {
             .iter()
             .any(|step| step.to_string().contains("99-capi"))
     );
+}
+
+#[test]
+fn a_helm_that_is_given_is_installed_first_and_the_graft_switched_on_with_it() {
+    let mut wanted = desired(&settings(""));
+    wanted.helm = Some("given".into());
+    let mut model = Model::fresh();
+    model.seen.helm = None;
+    let steps = model.converge(&wanted);
+    let place = |needle: &str| {
+        steps
+            .iter()
+            .position(|step| step.to_string().contains(needle))
+    };
+    assert!(place("install /usr/local/bin/helm: missing") < place("99-capi.conf"));
+    assert_eq!(restarts(&steps), Service::ALL);
+    assert_eq!(plan(&wanted, &model.seen), []);
+}
+
+#[test]
+fn a_copy_that_shadows_the_driver_is_set_aside_and_both_services_restart() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    model.clock = 100;
+    model.seen.shadows = vec!["/home/magnum/site/magnum_capi_helm".into()];
+    let steps = model.converge(&wanted);
+    assert!(matches!(&steps[0], Step::SetAside(_)), "{steps:?}");
+    assert_eq!(restarts(&steps), Service::ALL);
+    assert_eq!(plan(&wanted, &model.seen), []);
+}
+
+#[test]
+fn what_lies_in_the_site_of_a_python_that_was_replaced_is_removed() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    let old = PathBuf::from("/usr/local/lib/python3.10/dist-packages/magnum_capi_helm");
+    model.seen.written.push((old.clone(), Before::Absent));
+    assert_eq!(
+        model.converge(&wanted),
+        [Step::Restore(old, Before::Absent)]
+    );
+    assert_eq!(plan(&wanted, &model.seen), []);
 }
 
 #[test]

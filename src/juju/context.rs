@@ -1,6 +1,7 @@
 //! What Juju says in the environment of a hook or action, read once.
 
 use std::env;
+use std::path::Path;
 
 /// The environment of a hook or action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct Context {
     pub unit: String,
     /// The model's proxy settings, under the names that programs know.
     pub proxy: Vec<(String, String)>,
+    /// The charm: its version, and its revision as Juju names it.
+    pub charm: String,
 }
 
 /// Juju's names for the model's proxies, and the usual ones.
@@ -28,11 +31,22 @@ impl Context {
                 .iter()
                 .filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?)))
                 .collect(),
+            charm: charm(text("JUJU_CHARM_DIR").as_deref().unwrap_or(".")),
         }
     }
 
     /// The application's name, as the operator chose it.
     pub fn application(&self) -> &str {
         self.unit.split('/').next().unwrap_or_default()
+    }
+}
+
+/// The unit agent leaves the charm's URL, which holds its revision, in the charm's directory.
+fn charm(directory: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let url = std::fs::read_to_string(Path::new(directory).join(".juju-charm"));
+    match url.unwrap_or_default().trim() {
+        "" => version.to_owned(),
+        url => format!("{version} ({url})"),
     }
 }

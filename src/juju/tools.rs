@@ -24,11 +24,11 @@ pub fn config_get() -> Result<RawConfig> {
     json(tool("config-get").args(["--all", "--format=json"]))
 }
 
-/// The content of a secret, in its newest revision.
+/// The content of the secret that `option` names, in its newest revision.
 ///
 /// # Errors
 /// A [`Problem`] when it is not granted or does not exist; otherwise, how the tool failed.
-pub fn secret_get(application: &str, id: &str) -> Result<BTreeMap<String, String>> {
+pub fn secret_get(option: &str, id: &str, application: &str) -> Result<BTreeMap<String, String>> {
     let output = tool("secret-get")
         .args([id, "--refresh", "--format=json"])
         .output()?;
@@ -41,14 +41,14 @@ pub fn secret_get(application: &str, id: &str) -> Result<BTreeMap<String, String
     let stderr = output.stderr.to_lowercase();
     if stderr.contains("permission denied") {
         return Err(Problem::blocked(format!(
-            "kubeconfig {id} is not granted; run: juju grant-secret {id} {application}"
+            "{option} {id} is not granted; run: juju grant-secret {id} {application}"
         ))
         .into());
     }
     if stderr.contains("not found") {
         return Err(Problem::blocked(format!(
-            "kubeconfig {id} does not exist; run: juju config {application} kubeconfig=secret:ID \
-             with a secret that does (see: juju secrets)"
+            "{option} {id} does not exist; run: juju config {application} {option}=secret:ID with \
+             a secret that does (see: juju secrets)"
         ))
         .into());
     }

@@ -2,7 +2,6 @@
 //! certificate authority, the same client certificate, from this unit.
 
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::kubeconfig::{Credentials, Material, Target};
+use crate::http;
 use crate::unit::files;
 
 /// From the first packet to the last byte of the answer.
@@ -31,7 +31,7 @@ pub enum Answer {
 /// # Errors
 /// When the question cannot even be put: a certificate or key that does not decode or parse.
 pub fn ask_version(target: &Target) -> Result<Answer> {
-    let mut client = builder().timeout(LIMIT);
+    let mut client = http::direct().timeout(LIMIT);
     if let Some(authority) = &target.authority {
         let pem = pem(authority).context("the certificate authority")?;
         let roots = reqwest::Certificate::from_pem_bundle(&pem)
@@ -65,7 +65,7 @@ pub fn ask_version(target: &Target) -> Result<Answer> {
         request = request.bearer_auth(token);
     }
     match request.send() {
-        Err(error) => Ok(Answer::Unreachable(reason(&error, &target.server))),
+        Err(error) => Ok(Answer::Unreachable(http::reason(&error))),
         Ok(response) if !response.status().is_success() => {
             Ok(Answer::Status(response.status().as_u16()))
         }
@@ -77,16 +77,6 @@ pub fn ask_version(target: &Target) -> Result<Answer> {
     }
 }
 
-/// A client builder, once the TLS provider is in place (without it, reqwest panics).
-pub fn builder() -> reqwest::blocking::ClientBuilder {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only when one is installed already, which serves as well.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    });
-    reqwest::blocking::Client::builder().no_proxy()
-}
-
 fn pem(material: &Material) -> Result<Vec<u8>> {
     match material {
         Material::File(path) => files::read(Path::new(path)),
@@ -96,16 +86,4 @@ fn pem(material: &Material) -> Result<Vec<u8>> {
             .ok()
             .context("it is not base64"),
     }
-}
-
-/// Why a request got no answer: the innermost cause, which is what the network or TLS layer said.
-pub fn reason(error: &reqwest::Error, url: &str) -> String {
-    if error.is_timeout() {
-        return format!("no answer from {url} in time");
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    format!("{cause} ({url})")
 }

@@ -184,11 +184,11 @@ impl Kubeconfig {
         match self.target()?.credentials {
             Credentials::Certificate { .. } => Ok(()),
             Credentials::Token(_) if tokens => Ok(()),
-            Credentials::Token(_) => Err(refused(format!(
+            Credentials::Token(_) => Err(unusable(format!(
                 "authenticates with a token, and {pin} needs a client certificate and key; use a \
                  kubeconfig with both, or a driver-pin from 1.3.0 on"
             ))),
-            Credentials::None(what) => Err(refused(format!(
+            Credentials::None(what) => Err(unusable(format!(
                 "authenticates with {what}, and {pin} needs a client certificate and key; use a \
                  kubeconfig with both"
             ))),
@@ -196,8 +196,13 @@ impl Kubeconfig {
     }
 }
 
+fn unusable(what: String) -> Problem {
+    Problem::blocked(format!("kubeconfig: what is granted {what}"))
+}
+
+/// What is wrong, to be put behind the name of where the content comes from.
 fn refused(what: impl fmt::Display) -> Problem {
-    Problem::blocked(format!("kubeconfig: the granted content {what}"))
+    Problem::blocked(what.to_string())
 }
 
 /// The first entry of that name, as the driver takes it.

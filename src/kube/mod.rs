@@ -3,5 +3,5 @@
 mod client;
 mod kubeconfig;
 
-pub use client::{Answer, ask_version, builder, reason};
+pub use client::{Answer, ask_version};
 pub use kubeconfig::{Credentials, Kubeconfig, Target};

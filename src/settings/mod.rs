@@ -2,16 +2,19 @@
 //!
 //! Pure: no file, no process, no Juju. Every refusal names the option, the value and the remedy.
 
+mod address;
 mod options;
 mod pin;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use address::{Address, Credentials};
 pub use options::CapiHelmOptions;
-pub use pin::{Pin, Sha256};
+pub use pin::{DISTRIBUTION, Pin, Sha256};
 
 use crate::kube::Kubeconfig;
 use crate::problem::Problem;
@@ -21,12 +24,58 @@ use crate::problem::Problem;
 pub struct Settings {
     /// The driver, and where it comes from.
     pub driver: DriverSource,
+    /// Where helm comes from.
+    pub helm: HelmSource,
+    /// The chart that clusters are made of.
+    pub chart: ChartSource,
     /// The management cluster's kubeconfig; `None` until there is one.
     pub kubeconfig: Option<Kubeconfig>,
     /// Whether every other Magnum driver is disabled.
     pub disable_other_drivers: bool,
     /// Further options of `[capi_helm]`.
     pub capi_helm_options: CapiHelmOptions,
+}
+
+/// Where helm comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HelmSource {
+    /// Whatever is on the services' PATH.
+    Found,
+    /// A resource: the executable or the official tarball.
+    Resource(PathBuf),
+    /// An address that serves one of them, and its checksum.
+    Url {
+        /// The address.
+        url: Address,
+        /// What its bytes must be.
+        sha256: Sha256,
+    },
+}
+
+/// The chart that clusters are made of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChartSource {
+    /// A packaged chart, given as a resource: then neither repository nor version is asked.
+    pub resource: Option<PathBuf>,
+    /// The chart repository; `None` leaves the driver's default.
+    pub repo: Option<String>,
+    /// The chart's version; `None` leaves the driver's default.
+    pub version: Option<String>,
+}
+
+/// What the operator gives besides the options' own values: what secrets and resources hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// The kubeconfig.
+    pub kubeconfig: Option<Kubeconfig>,
+    /// Credentials for the package index.
+    pub credentials: Option<Credentials>,
+    /// The driver's wheel and its sha256.
+    pub driver_wheel: Option<(PathBuf, Sha256)>,
+    /// helm.
+    pub helm: Option<PathBuf>,
+    /// A packaged chart.
+    pub helm_chart: Option<PathBuf>,
 }
 
 /// Which driver, and from where.
@@ -37,24 +86,9 @@ pub struct DriverSource {
     /// What the wheel's bytes must be.
     pub sha256: Option<Sha256>,
     /// The package index; `None` leaves it to pip's configuration on the unit.
-    pub index_url: Option<IndexUrl>,
-}
-
-/// A package index's address. It may hold a password: never shown.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IndexUrl(String);
-
-impl IndexUrl {
-    /// The address with whatever it holds, for pip's requirements file alone.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for IndexUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("IndexUrl(…)")
-    }
+    pub index: Option<Address>,
+    /// The wheel itself, given as a resource: then no index is asked.
+    pub wheel: Option<PathBuf>,
 }
 
 /// The name of the option that holds the secret with the kubeconfig.
@@ -75,43 +109,102 @@ impl RawConfig {
             .filter(|text| !text.is_empty())
     }
 
-    /// Checks every option. The kubeconfig is no option's value, but what its secret holds.
+    /// Checks every option and joins it with what is `given` besides.
     ///
     /// # Errors
     /// The first option that is not valid, as what to tell the operator.
-    pub fn validated(&self, kubeconfig: Option<Kubeconfig>) -> Result<Settings, Problem> {
-        let driver = DriverSource {
-            pin: self.text("driver-pin").unwrap_or_default().parse()?,
-            sha256: self.text("driver-sha256").map(str::parse).transpose()?,
-            index_url: self.text("index-url").map(index_url).transpose()?,
-        };
-        if let Some(kubeconfig) = &kubeconfig {
+    pub fn validated(&self, given: Given) -> Result<Settings, Problem> {
+        let driver = self.driver(&given)?;
+        if let Some(kubeconfig) = &given.kubeconfig {
             kubeconfig.usable_by(&driver.pin)?;
         }
+        let switch = self.0.get("disable-other-drivers").and_then(Value::as_bool);
         Ok(Settings {
             driver,
-            kubeconfig,
-            disable_other_drivers: self
-                .0
-                .get("disable-other-drivers")
-                .and_then(Value::as_bool)
-                .unwrap_or(true),
+            helm: self.helm(given.helm)?,
+            chart: self.chart(given.helm_chart)?,
+            kubeconfig: given.kubeconfig,
+            disable_other_drivers: switch.unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
         })
     }
-}
 
-/// Accepts http and https addresses; says nothing of the value, which may hold a password.
-fn index_url(value: &str) -> Result<IndexUrl, Problem> {
-    let usable = reqwest::Url::parse(value)
-        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if !usable || value.contains(char::is_whitespace) {
-        return Err(Problem::blocked(
-            "index-url is not a http or https address (its value is not shown); \
-             set it like https://HOST/simple/",
-        ));
+    fn driver(&self, given: &Given) -> Result<DriverSource, Problem> {
+        let pin: Pin = self.text("driver-pin").unwrap_or_default().parse()?;
+        let wanted: Option<Sha256> = match self.text("driver-sha256") {
+            Some(text) => Some(Sha256::of_option("driver-sha256", text)?),
+            None => None,
+        };
+        let index = match (self.text("index-url"), &given.credentials) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(Problem::blocked(
+                    "index-credentials is set without index-url; set index-url too, or reset it",
+                ));
+            }
+            (Some(url), None) => Some(Address::new("index-url", url)?),
+            (Some(url), Some(credentials)) => {
+                Some(Address::new("index-url", url)?.with("index-url", credentials)?)
+            }
+        };
+        let (wheel, sha256) = match &given.driver_wheel {
+            None => (None, wanted),
+            Some((_, found)) if wanted.as_ref().is_some_and(|wanted| wanted != found) => {
+                return Err(Problem::blocked(format!(
+                    "driver-sha256: the resource driver-wheel has sha256 {found}; attach the right \
+                     wheel, or set driver-sha256={found} if you trust this one"
+                )));
+            }
+            Some((path, found)) => (Some(path.clone()), Some(found.clone())),
+        };
+        Ok(DriverSource {
+            pin,
+            sha256,
+            index,
+            wheel,
+        })
     }
-    Ok(IndexUrl(value.to_owned()))
+
+    fn helm(&self, resource: Option<PathBuf>) -> Result<HelmSource, Problem> {
+        let (url, sha256) = (self.text("helm-url"), self.text("helm-sha256"));
+        // Both are checked even when a resource makes them idle: a bad value is never silent.
+        let given = match (url, sha256) {
+            (None, None) => HelmSource::Found,
+            (Some(url), Some(sha256)) => HelmSource::Url {
+                url: Address::new("helm-url", url)?,
+                sha256: Sha256::of_option("helm-sha256", sha256)?,
+            },
+            (Some(_), None) => {
+                return Err(Problem::blocked(
+                    "helm-url is set without helm-sha256; set helm-sha256 to what `sha256sum` \
+                     prints for what helm-url serves",
+                ));
+            }
+            (None, Some(_)) => {
+                return Err(Problem::blocked(
+                    "helm-sha256 is set without helm-url; set helm-url too, or reset helm-sha256",
+                ));
+            }
+        };
+        Ok(resource.map_or(given, HelmSource::Resource))
+    }
+
+    fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
+        let plain = |option: &str| match self.text(option) {
+            Some(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
+                Err(Problem::blocked(format!(
+                    "{option} {} holds a character that is no plain ASCII; type it anew",
+                    shown(text)
+                )))
+            }
+            text => Ok(text.map(str::to_owned)),
+        };
+        Ok(ChartSource {
+            resource,
+            repo: plain("helm-chart-repo")?,
+            version: plain("helm-chart-version")?,
+        })
+    }
 }
 
 /// A value as shown in a message: quoted, escaped, cut to what fits a status line.
@@ -148,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_valid() {
-        let settings = raw(&[]).validated(None).unwrap();
+        let settings = raw(&[]).validated(Given::default()).unwrap();
         assert_eq!(settings.driver.pin.to_string(), "magnum-capi-helm==1.1.0");
         assert!(settings.disable_other_drivers);
         assert_eq!(settings.driver.sha256, None);
@@ -161,15 +254,36 @@ mod tests {
             ("driver-sha256", "abc"),
             ("index-url", "ftp://user:hunter2@host/simple"),
             ("index-url", "https://user:hunter2@ho st/simple"),
+            ("helm-url", "https://host/helm"),
+            ("helm-sha256", "abc"),
+            ("helm-chart-repo", "https://charts.example\u{2013}x"),
+            ("helm-chart-version", "0 1"),
             ("capi-helm-options", "no equals sign"),
         ] {
             let problem = raw(&[(option, Value::from(value))])
-                .validated(None)
+                .validated(Given::default())
                 .unwrap_err();
             let message = problem.to_string();
             assert!(message.starts_with(option), "{message}");
             assert!(!message.contains("hunter2"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_wheel_that_is_given_is_held_against_the_checksum() {
+        let found: Sha256 = "ab".repeat(32).parse().unwrap();
+        let given = Given {
+            driver_wheel: Some(("/wheel".into(), found.clone())),
+            ..Given::default()
+        };
+        let settings = raw(&[]).validated(given.clone()).unwrap();
+        assert_eq!(settings.driver.sha256, Some(found));
+        let other = raw(&[("driver-sha256", Value::from("cd".repeat(32)))]);
+        let message = other.validated(given).unwrap_err().to_string();
+        assert!(
+            message.starts_with("driver-sha256: the resource driver-wheel"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -67,18 +67,28 @@ impl From<Pin> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sha256(String);
 
-impl FromStr for Sha256 {
-    type Err = Problem;
-
-    fn from_str(text: &str) -> Result<Self, Problem> {
+impl Sha256 {
+    /// Checks the value of `option`.
+    ///
+    /// # Errors
+    /// When it is no sha256.
+    pub fn of_option(option: &str, text: &str) -> Result<Self, Problem> {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         Err(Problem::blocked(format!(
-            "driver-sha256 {} is not a sha256 of 64 hexadecimal digits; \
-             set it to what `sha256sum` prints for the wheel, or reset it",
+            "{option} {} is not a sha256 of 64 hexadecimal digits; \
+             set it to what `sha256sum` prints for the file, or reset it",
             shown(text)
         )))
+    }
+}
+
+impl FromStr for Sha256 {
+    type Err = Problem;
+
+    fn from_str(text: &str) -> Result<Self, Problem> {
+        Self::of_option("the checksum", text)
     }
 }
 

@@ -15,7 +15,7 @@ use nix::unistd::{Gid, Uid, fchown};
 use sha2::{Digest, Sha256};
 
 /// Nothing the charm writes or compares is larger; a file that is, is not ours.
-const SIZE_LIMIT: u64 = 1 << 20;
+const SIZE_LIMIT: u64 = 8 << 20;
 /// Begins the name of every temporary file, so that one left by a killed hook is known as litter.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
 
@@ -31,6 +31,13 @@ pub struct Access {
 }
 
 impl Access {
+    /// root:root 0600, for what only the charm reads.
+    pub const PRIVATE: Self = Self {
+        uid: 0,
+        gid: 0,
+        mode: 0o600,
+    };
+
     /// root:root 0644, as a file of configuration that holds no secret.
     pub const PUBLIC: Self = Self {
         uid: 0,
@@ -95,7 +102,7 @@ pub fn look(path: &Path) -> Result<Entry> {
         return Ok(Entry::Other("not a regular file"));
     }
     if meta.len() > SIZE_LIMIT {
-        return Ok(Entry::Other("a file of more than 1 MiB"));
+        return Ok(Entry::Other("a file of more than 8 MiB"));
     }
     let bytes = read(path)?;
     Ok(Entry::File(File {
@@ -216,6 +223,11 @@ pub fn litter(directory: &Path) -> Result<Vec<PathBuf>> {
         .filter(|name| name.starts_with(TEMPORARY_PREFIX))
         .map(|name| directory.join(name))
         .collect())
+}
+
+/// Whether `path` is a directory itself, and no link to one.
+pub fn is_real_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
 }
 
 /// The names in a directory, sorted; none when it does not exist. Names that are no UTF-8 are not

@@ -3,6 +3,7 @@
 //! Each module is the only one that touches its piece of the outside world. None of them knows
 //! Juju, and none of them decides anything: they look, and they do what they are told.
 
+pub mod apt;
 pub mod command;
 pub mod files;
 pub mod kept;

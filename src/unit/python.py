@@ -3,12 +3,11 @@
 Run by the charm as user magnum, as `python3 - QUESTION ARG…`:
 
 where                     the interpreter, its version and its module path
-driver DIR DIST ENTRY     loads the driver that lies in DIR (or, with "", the installed one)
+driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one)
 verify DIST ENTRY ARG…    what `verify` asks, with a service's own arguments ARG…
 """
 import importlib.metadata
 import json
-import os
 import sys
 
 # The empty entry is the current directory, which no service has on its path.
@@ -17,13 +16,19 @@ sys.path[:] = [entry for entry in sys.path if entry]
 
 def where():
     import platform
+    import site
     import sysconfig
 
+    purelib = sysconfig.get_path("purelib")
+    path = list(sys.path)
+    # User magnum's own directory comes first, also when it is made later.
+    if site.ENABLE_USER_SITE and site.USER_SITE not in path:
+        path.insert(path.index(purelib) if purelib in path else 0, site.USER_SITE)
     return {
         "executable": sys.executable,
         "version": platform.python_version(),
-        "site": sysconfig.get_path("purelib"),
-        "path": [entry for entry in sys.path if os.path.isdir(entry)],
+        "site": purelib,
+        "path": [entry for entry in path if not entry.endswith(".zip")],
     }
 
 
@@ -31,9 +36,16 @@ def requirements(distribution):
     """Each requirement that does not hold here, as (requirement, version found or None)."""
     try:
         from packaging.requirements import Requirement
+        from packaging.specifiers import SpecifierSet
     except ImportError:
         from pip._vendor.packaging.requirements import Requirement
+        from pip._vendor.packaging.specifiers import SpecifierSet
+    from_metadata = distribution.metadata["Requires-Python"]
     gaps = []
+    if from_metadata:
+        running = "%d.%d.%d" % sys.version_info[:3]
+        if not SpecifierSet(from_metadata).contains(running):
+            gaps.append(["Python " + from_metadata, running])
     for text in distribution.requires or []:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -62,22 +74,6 @@ def capi_helm_options():
     return sorted(magnum.conf.CONF.capi_helm)
 
 
-def driver(directory, name, entry):
-    if directory:
-        sys.path.insert(0, directory)
-    distribution = importlib.metadata.distribution(name)
-    gaps = requirements(distribution)
-    if gaps:
-        return {"version": distribution.version, "missing": gaps, "options": []}
-    loaded = entry_point(distribution, entry).load()
-    loaded().provides
-    return {
-        "version": distribution.version,
-        "missing": [],
-        "options": capi_helm_options(),
-    }
-
-
 def attempt(question):
     """A question's answer, or how it failed: one failing must not silence the others."""
     try:
@@ -85,6 +81,28 @@ def attempt(question):
     except BaseException as error:  # a driver may raise anything at all
         kind = type(error)
         return {"error": "%s.%s: %s" % (kind.__module__, kind.__qualname__, error)}
+
+
+def driver(directory, name, entry, *arguments):
+    if directory:
+        sys.path.insert(0, directory)
+    distribution = importlib.metadata.distribution(name)
+    gaps = requirements(distribution)
+    if gaps:
+        return {"version": distribution.version, "missing": gaps, "options": []}
+    from magnum.common import config
+
+    # A driver may read the configuration while it is imported. A fault in the configuration is
+    # none of the driver's: then it is tried without.
+    if "error" in attempt(lambda: config.parse_args(["magnum"] + list(arguments))):
+        config.parse_args(["magnum"])
+    loaded = entry_point(distribution, entry).load()
+    loaded().provides
+    return {
+        "version": distribution.version,
+        "missing": [],
+        "options": capi_helm_options(),
+    }
 
 
 def verify(name, entry, *arguments):

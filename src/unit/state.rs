@@ -20,12 +20,6 @@ use super::files;
 pub const DIRECTORY: &str = "/var/lib/magnum-capi-helm";
 /// How long to wait for another run of the charm on this unit before giving up.
 const LOCK_LIMIT: Duration = Duration::from_secs(600);
-const PRIVATE: files::Access = files::Access {
-    uid: 0,
-    gid: 0,
-    mode: 0o600,
-};
-
 /// The path of `name` in the state directory.
 pub fn path(name: &str) -> PathBuf {
     Path::new(DIRECTORY).join(name)
@@ -58,7 +52,7 @@ pub fn load<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
 pub fn save<T: Serialize>(name: &str, value: &T) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).with_context(|| format!("encoding {name}"))?;
     bytes.push(b'\n');
-    files::write(&path(name), &bytes, PRIVATE)
+    files::write(&path(name), &bytes, files::Access::PRIVATE)
 }
 
 /// Held while the charm works on the unit; dropping it lets the next one in.

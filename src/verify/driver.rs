@@ -1,14 +1,8 @@
-//! Checks of the driver, of helm, and of what Magnum makes of them.
-
-use std::time::Duration;
+//! Checks of the driver, and of what Magnum makes of it.
 
 use super::scene::Asked;
 use super::{ANY_HOOK, Finding, Outcome, Scene};
 use crate::graft::ENTRY_POINT;
-use crate::unit::command;
-use crate::unit::python::MAGNUM_USER;
-
-const HELM_LIMIT: Duration = Duration::from_secs(10);
 
 /// Is exactly the pinned driver installed?
 pub fn version(scene: &Scene) -> Outcome {
@@ -54,6 +48,22 @@ pub fn record(scene: &Scene) -> Outcome {
     Ok(Ok(
         "every file has the sha256 in RECORD and is readable for user magnum".into(),
     ))
+}
+
+/// Is it the first copy of the driver that Python finds?
+pub fn shadowed(scene: &Scene) -> Outcome {
+    let shadows = &scene.observed.shadows;
+    if shadows.is_empty() {
+        return Ok(Ok(
+            "no other copy comes before it on user magnum's path".into()
+        ));
+    }
+    let found: Vec<String> = shadows
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let evidence = format!("Python finds {} first", found.join(", "));
+    Ok(Err(Finding::fail(evidence, ANY_HOOK)))
 }
 
 /// Does the driver's entry point load as user magnum?
@@ -118,29 +128,4 @@ pub fn enabled(scene: &Scene) -> Outcome {
         )));
     }
     Ok(Ok(seen))
-}
-
-/// Does user magnum find a helm that runs?
-pub fn helm(scene: &Scene) -> Outcome {
-    let Some(path) = &scene.observed.helm else {
-        return Ok(Err(Finding::fail(
-            "no helm on the services' PATH",
-            "put an executable helm 3 at /usr/local/bin/helm",
-        )));
-    };
-    let shown = path.display();
-    let ended = command::run_as(MAGNUM_USER, &path.to_string_lossy(), HELM_LIMIT)
-        .args(["version", "--short"])
-        .output()?;
-    Ok(if ended.code == Some(0) {
-        Ok(format!(
-            "{shown} is {}",
-            String::from_utf8_lossy(&ended.stdout).trim()
-        ))
-    } else {
-        Err(Finding::fail(
-            ended.failure().to_string(),
-            format!("put an executable helm 3 at {shown}"),
-        ))
-    })
 }

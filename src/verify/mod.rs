@@ -6,6 +6,7 @@
 
 mod conf;
 mod driver;
+mod helm;
 mod kubeconfig;
 mod report;
 mod scene;
@@ -94,6 +95,11 @@ pub const CATALOGUE: &[Check] = &[
         answer: driver::record,
     },
     Check {
+        id: "driver-shadowed",
+        question: "Is it the first copy of the driver that Python finds?",
+        answer: driver::shadowed,
+    },
+    Check {
         id: "driver-loads",
         question: "Does the driver's entry point load as user magnum?",
         answer: driver::loads,
@@ -111,7 +117,12 @@ pub const CATALOGUE: &[Check] = &[
     Check {
         id: "helm",
         question: "Does user magnum find a helm that runs?",
-        answer: driver::helm,
+        answer: helm::runs,
+    },
+    Check {
+        id: "chart",
+        question: "Is the given chart in place, and can user magnum's helm read it?",
+        answer: helm::chart,
     },
     Check {
         id: "kubeconfig-file",

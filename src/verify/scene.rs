@@ -7,19 +7,16 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Finding, Outcome};
-use crate::graft::driver::Knowledge;
 use crate::graft::services::{self, Seen};
-use crate::graft::{Desired, ENTRY_POINT, Observed, Service};
+use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service};
 use crate::ground::Ground;
 use crate::health::STABLE_AFTER;
-use crate::hook;
+use crate::hook::sources::{self, Ask};
 use crate::juju::Context;
 use crate::problem::Problem;
-use crate::settings::Settings;
+use crate::settings::{DISTRIBUTION, Settings};
 use crate::unit::kept::Ledger;
 use crate::unit::process::Process;
-
-const DISTRIBUTION: &str = "magnum-capi-helm";
 
 /// Python's answer to one question, or how it failed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -90,12 +87,12 @@ impl Scene {
     /// # Errors
     /// When the unit has no Magnum, or Juju does not tell what is wanted.
     pub fn look(context: &Context) -> Result<Self> {
-        let settings = hook::settings(context)?;
+        let settings = sources::settings(context, Ask::Remembered)?;
         let ground = Ground::look()?;
-        let observed = Observed::look(&ground.python.site, &Ledger::load()?)?;
+        let observed = Observed::look(&ground.python, &Ledger::load()?)?;
         let desired = match &settings {
-            Ok(settings) => Knowledge::cached(&settings.driver.pin)?
-                .and_then(|knowledge| Desired::new(settings, &ground, &knowledge).ok()),
+            Ok(settings) => Facts::remembered(settings)?
+                .and_then(|facts| Desired::new(settings, &ground, &facts).ok()),
             Err(_) => None,
         };
         let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];

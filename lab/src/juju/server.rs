@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::application::{Event, Shared};
+use super::application::Shared;
 use super::context::{HookContext, ToolCall};
+use super::event::Event;
 use super::tools::{self, UnitFiles};
 use crate::host::lock;
 use crate::machine::Machine;

@@ -1,33 +1,27 @@
 //! One unit: its agent runs the charm's hooks and actions on a machine.
 
+mod lifecycle;
+mod run;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::application::{Event, Shared, context_id};
-use super::context::{ActionContext, HookContext, HookRelation};
-use super::environment::{agent_directory, charm_directory, socket, tools_directory, variables};
+use super::application::Shared;
+use super::context::ActionContext;
+use super::environment::{agent_directory, charm_directory, socket, tools_directory};
 use super::hook::{ActionRun, ActionStatus, HookRun};
-use super::model::{Model, Status, VERSION, application_of};
+use super::model::{Status, VERSION};
 use super::secrets::SecretUri;
 use super::server::{Board, Fault, Server};
 use super::tools::{self, parameters};
 use super::trace::{self, Exec};
-use crate::host::{Process, lock};
-use crate::machine::{Machine, child_of};
-
-/// Juju has no such limit; a hook that takes longer is a failed test.
-const HOOK_LIMIT: Duration = Duration::from_secs(600);
-
-/// Juju waits this long before it runs a failed hook again the first time; then twice as long each
-/// time, up to five minutes.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
+use crate::host::lock;
+use crate::machine::Machine;
+use run::Job;
 
 /// A unit of an application on a machine of its own. Dropping it removes the machine.
 pub struct Unit {
@@ -37,20 +31,6 @@ pub struct Unit {
     unpacked: Mutex<Vec<String>>,
     waiting: Mutex<VecDeque<String>>,
     failed: Mutex<Option<String>>,
-}
-
-/// When to kill a running hook: asked over and over, with the time since its start.
-type KillWhen<'a> = &'a mut dyn FnMut(Duration) -> bool;
-
-/// One run, and what is special about it.
-#[derive(Default)]
-struct Job<'a> {
-    hook: String,
-    action: Option<ActionContext>,
-    secret: Option<String>,
-    environment: &'a [(&'a str, &'a str)],
-    trace_to: Option<&'a str>,
-    kill_when: Option<KillWhen<'a>>,
 }
 
 impl Unit {
@@ -243,128 +223,6 @@ impl Unit {
         })
     }
 
-    /// Everything Juju runs on a new unit, up to the relation's first `changed`. It stops at a hook that
-    /// fails: see [`Unit::retry`].
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
-    pub fn deploy(&self) -> Result<Vec<HookRun>> {
-        let (leads, endpoint) = {
-            let model = lock(&self.board.shared.model);
-            (
-                model.leader.as_deref() == Some(self.name()),
-                model.charm.principal_endpoint.clone(),
-            )
-        };
-        let leadership = if leads {
-            "leader-elected"
-        } else {
-            "leader-settings-changed"
-        };
-        let relation = |event: &str| {
-            endpoint
-                .iter()
-                .map(|name| format!("{name}-relation-{event}"))
-                .collect::<Vec<_>>()
-        };
-        let mut hooks = vec!["install".to_owned()];
-        hooks.extend(relation("created"));
-        hooks.extend([leadership, "config-changed", "start"].map(str::to_owned));
-        hooks.extend(relation("joined"));
-        hooks.extend(relation("changed"));
-        self.queue(hooks)
-    }
-
-    /// Unpack the application's charm, which `Application::refresh` may have changed, and run what Juju
-    /// runs then.
-    ///
-    /// # Errors
-    /// When the charm cannot be unpacked, and as [`Unit::hook`].
-    pub fn upgrade(&self) -> Result<Vec<HookRun>> {
-        let charm = lock(&self.board.shared.model).charm.clone();
-        {
-            let mut unpacked = lock(&self.unpacked);
-            *unpacked = charm.unpack(self.machine(), &self.charm_directory(), &unpacked)?;
-        }
-        self.queue(
-            ["upgrade-charm", "config-changed"]
-                .map(str::to_owned)
-                .into(),
-        )
-    }
-
-    /// Everything Juju runs when the relation to the principal is removed, and with it the unit; then
-    /// the agent's own files go, as on a real machine.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
-    pub fn remove(&self) -> Result<Vec<HookRun>> {
-        let endpoint = lock(&self.board.shared.model)
-            .charm
-            .principal_endpoint
-            .clone();
-        let mut hooks: Vec<String> = Vec::new();
-        if let Some(name) = endpoint {
-            hooks.extend([
-                format!("{name}-relation-departed"),
-                format!("{name}-relation-broken"),
-            ]);
-        }
-        hooks.extend(["stop".into(), "remove".into()]);
-        let runs = self.queue(hooks)?;
-        if lock(&self.waiting).is_empty() {
-            let (agent, tools) = (agent_directory(self.name()), tools_directory(self.name()));
-            self.machine().shell(&format!("rm -rf {agent} {tools}"))?;
-        }
-        Ok(runs)
-    }
-
-    /// What Juju does with a unit in error: run the failed hook again, and when it ends well those that
-    /// have been waiting behind it.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
-    pub fn retry(&self) -> Result<Vec<HookRun>> {
-        let mut runs = Vec::new();
-        loop {
-            let Some(name) = lock(&self.waiting).front().cloned() else {
-                return Ok(runs);
-            };
-            let run = self.hook(&name)?;
-            let ok = run.ok();
-            runs.push(run);
-            if !ok {
-                return Ok(runs);
-            }
-            lock(&self.waiting).pop_front();
-        }
-    }
-
-    /// Retry with Juju's pauses (5 s, then twice as long each time, up to 5 min) until no hook is
-    /// waiting.
-    ///
-    /// # Errors
-    /// When a hook still fails after `limit`, and as [`Unit::hook`].
-    pub fn retry_for(&self, limit: Duration) -> Result<Vec<HookRun>> {
-        let start = Instant::now();
-        let mut pause = FIRST_RETRY;
-        let mut runs = Vec::new();
-        while !lock(&self.waiting).is_empty() {
-            if start.elapsed() + pause > limit {
-                bail!(
-                    "{} still in error after {:?}: {:?}",
-                    self.name(),
-                    start.elapsed(),
-                    self.agent_error()
-                );
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_RETRY);
-            runs.extend(self.retry()?);
-        }
-        Ok(runs)
-    }
-
     /// What Juju shows as the status of a unit whose hook failed, until it ends well.
     #[must_use]
     pub fn agent_error(&self) -> Option<String> {
@@ -443,134 +301,6 @@ impl Unit {
             .map(look)
             .unwrap_or_default()
     }
-
-    fn queue(&self, hooks: Vec<String>) -> Result<Vec<HookRun>> {
-        lock(&self.waiting).extend(hooks);
-        self.retry()
-    }
-
-    fn run(&self, job: Job<'_>) -> Result<HookRun> {
-        let (run, context) = self.execute(job)?;
-        let mut failed = lock(&self.failed);
-        if !run.ok() {
-            *failed = Some(run.name.clone());
-        } else if failed.as_ref() == Some(&run.name) {
-            *failed = None;
-        }
-        drop(failed);
-        self.end(&run, context);
-        Ok(run)
-    }
-
-    /// Run the charm's program to its end, in a context of its own.
-    fn execute(&self, job: Job<'_>) -> Result<(HookRun, HookContext)> {
-        let name = job
-            .action
-            .as_ref()
-            .map_or(&job.hook, |action| &action.name)
-            .clone();
-        let kind = if job.action.is_some() {
-            "actions"
-        } else {
-            "hooks"
-        };
-        let mut context = HookContext {
-            id: context_id(self.name(), &name),
-            unit: self.name().into(),
-            hook: job.hook.clone(),
-            action: job.action,
-            secret: job.secret,
-            ..HookContext::default()
-        };
-        let mut environment = {
-            let mut model = lock(&self.board.shared.model);
-            context.relation = enter_relation(&mut model, self.name(), &job.hook)?;
-            variables(&context, &model)
-        };
-        environment.extend(
-            job.environment
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into())),
-        );
-
-        let directory = self.charm_directory();
-        let candidates = [
-            format!("{directory}/dispatch"),
-            format!("{directory}/{kind}/{name}"),
-        ];
-        let mut program = None;
-        for candidate in candidates {
-            if self.machine().exists(&candidate)? {
-                program = Some(candidate);
-                break;
-            }
-        }
-        let mut run = HookRun {
-            name: name.clone(),
-            exit: Some(0),
-            signal: None,
-            stdout: String::new(),
-            stderr: String::new(),
-            tools: Vec::new(),
-            log: Vec::new(),
-            wall: Duration::ZERO,
-        };
-        let Some(program) = program else {
-            ensure!(
-                kind == "hooks",
-                "action not implemented on unit {:?}",
-                self.name()
-            );
-            return Ok((run, context));
-        };
-        {
-            let mut current = lock(&self.board.context);
-            ensure!(current.is_none(), "{} is running another hook", self.name());
-            *current = Some(context);
-        }
-        self.board.shared.tell(&Event::Started {
-            unit: self.name().into(),
-            name: name.clone(),
-        });
-        let start = Instant::now();
-        let mut argv = job.trace_to.map(trace::command).unwrap_or_default();
-        argv.push(program);
-        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let ended = self
-            .machine()
-            .start(&argv, &environment, &directory, None)
-            .and_then(|process| watch(process, start, job.kill_when));
-        let context = lock(&self.board.context)
-            .take()
-            .context("the hook's context is gone")?;
-        let (output, signal) = ended.with_context(|| format!("{name} on {}", self.name()))?;
-        run.wall = start.elapsed();
-        (run.exit, run.signal, run.stdout, run.stderr) =
-            (output.code, signal, output.stdout, output.stderr);
-        run.tools.clone_from(&context.calls);
-        run.log.clone_from(&context.log);
-        Ok((run, context))
-    }
-
-    /// After a run: flush what it buffered when it ended well, and tell.
-    fn end(&self, run: &HookRun, context: HookContext) {
-        if run.ok() {
-            let mut model = lock(&self.board.shared.model);
-            let broken = context.relation.is_some() && context.hook.ends_with("-relation-broken");
-            let unit = context.unit.clone();
-            context.flush(&mut model);
-            if broken && let Some(unit) = model.units.get_mut(&unit) {
-                unit.relation = None;
-            }
-        }
-        let (unit, name) = (self.name().to_owned(), run.name.clone());
-        self.board.shared.tell(&Event::Ended {
-            unit,
-            name,
-            exit: run.exit,
-            wall: run.wall,
-        });
-    }
 }
 
 impl std::fmt::Debug for Unit {
@@ -579,69 +309,4 @@ impl std::fmt::Debug for Unit {
             .field("name", &self.name())
             .finish_non_exhaustive()
     }
-}
-
-/// Wait for a hook's end, killing its own process when it is time.
-fn watch(
-    mut process: Process,
-    start: Instant,
-    mut kill_when: Option<KillWhen<'_>>,
-) -> Result<(crate::host::Output, Option<i32>)> {
-    while let Some(when) = &mut kill_when {
-        if process.has_ended()? {
-            break;
-        }
-        if when(start.elapsed()) {
-            // The first process is nsenter, which waits for the hook and ends as it did.
-            if let Some(hook) = child_of(process.id())? {
-                kill(Pid::from_raw(hook), Signal::SIGKILL).ok();
-                kill_when = None;
-            }
-        }
-        ensure!(
-            start.elapsed() < HOOK_LIMIT,
-            "still running after {HOOK_LIMIT:?}"
-        );
-        std::thread::sleep(Duration::from_micros(200));
-    }
-    process.finish(HOOK_LIMIT)
-}
-
-/// What a relation hook is about, and what it means for who has joined.
-fn enter_relation(model: &mut Model, unit: &str, hook: &str) -> Result<Option<HookRelation>> {
-    let is_of = |endpoint: &String| {
-        hook.strip_prefix(endpoint.as_str())
-            .is_some_and(|rest| rest.starts_with("-relation-"))
-    };
-    if !model.charm.endpoints.iter().any(is_of) {
-        return Ok(None);
-    }
-    let state = model.units.get_mut(unit).context("no such unit")?;
-    let principal = state.principal.clone();
-    let relation = state
-        .relation
-        .as_mut()
-        .filter(|relation| is_of(&relation.endpoint));
-    let relation = relation.with_context(|| format!("{unit} has no relation for {hook}"))?;
-    let event = hook.rsplit('-').next().unwrap_or_default();
-    relation.entered = true;
-    let (remote_unit, departing_unit) = match event {
-        "joined" | "changed" => {
-            relation.units.insert(principal.clone());
-            (Some(principal.clone()), None)
-        }
-        "departed" => {
-            relation.units.remove(&principal);
-            (Some(principal.clone()), Some(principal.clone()))
-        }
-        "created" | "broken" => (None, None),
-        _ => bail!("no relation hook: {hook}"),
-    };
-    Ok(Some(HookRelation {
-        endpoint: relation.endpoint.clone(),
-        id: relation.id,
-        remote_application: application_of(&principal).into(),
-        remote_unit,
-        departing_unit,
-    }))
 }

@@ -3,6 +3,7 @@
 //! A dist-info directory's [RECORD](https://packaging.python.org/en/latest/specifications/recording-installed-packages/)
 //! names every file with its sha256.
 
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -121,6 +122,22 @@ pub fn look(site: &Path) -> Result<Installed> {
     Ok(Installed(found))
 }
 
+/// Copies of the driver that Python would find before the one in `site`.
+///
+/// # Errors
+/// When a directory is there but cannot be read.
+pub fn shadows(path: &[PathBuf], site: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for directory in path.iter().take_while(|directory| *directory != site) {
+        let copies = files::names(directory)?.into_iter().filter(|name| {
+            let rest = name.strip_prefix(PACKAGE);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-') || rest == ".py")
+        });
+        found.extend(copies.map(|name| directory.join(name)));
+    }
+    Ok(found)
+}
+
 fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
     let mut damage = Vec::new();
     let mut add = |path: &str, what| {
@@ -129,6 +146,7 @@ fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
     };
     let own = format!("{dist_info}/RECORD");
     let mut listed = false;
+    let mut recorded = HashSet::new();
     let mut rows = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -142,6 +160,7 @@ fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
             add(&own, "damaged");
             break;
         };
+        recorded.insert(path.to_owned());
         listed |= path.starts_with(PACKAGE) && path.ends_with("/driver.py");
         // Compiled files and RECORD itself have no hash: Python judges the first, we the second.
         if hash.is_empty() {
@@ -156,7 +175,27 @@ fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
     if !listed {
         add(&own, "missing or cut off");
     }
+    for path in modules(&site.join(PACKAGE))? {
+        let path = path.strip_prefix(site).unwrap_or(&path).to_string_lossy();
+        if !recorded.contains(path.as_ref()) {
+            add(&path, "not in RECORD");
+        }
+    }
     Ok(damage)
+}
+
+/// Every Python module below `package`: what another version left there would be imported.
+fn modules(package: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for name in files::names(package)? {
+        let path = package.join(&name);
+        match files::is_real_directory(&path) {
+            true if name != "__pycache__" => found.extend(modules(&path)?),
+            false if name.ends_with(".py") => found.push(path),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// How a file differs from `sha256=<unpadded url-safe base64>`.
@@ -222,10 +261,20 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_earlier_on_the_path_shadows_and_a_later_one_does_not() {
+        let (early, site, late) = (installed(), installed(), installed());
+        let path = [early.path(), site.path(), late.path()].map(Path::to_owned);
+        assert_eq!(
+            shadows(&path, site.path()).unwrap(),
+            [early.path().join(PACKAGE), early.path().join(DIST_INFO)]
+        );
+    }
+
+    #[test]
     fn every_kind_of_damage_is_found_and_named() {
         let driver = |site: &Path| site.join(PACKAGE).join("driver.py");
         type Change = Box<dyn FnOnce(&Path)>;
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 9] = [
             (
                 "not installed",
                 Box::new(|site| files::remove(&site.join(DIST_INFO)).unwrap()),
@@ -251,6 +300,10 @@ mod tests {
                     files::remove(&driver(site)).unwrap();
                     std::os::unix::fs::symlink("/etc/passwd", driver(site)).unwrap();
                 }),
+            ),
+            (
+                "old.py is not in RECORD",
+                Box::new(|site| std::fs::write(site.join(PACKAGE).join("old.py"), "").unwrap()),
             ),
             (
                 "RECORD is missing or cut off",

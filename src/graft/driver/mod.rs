@@ -5,9 +5,11 @@
 //! renames, which the next look at RECORD finds.
 
 mod installed;
+mod pip;
 mod staged;
 mod supply;
+mod wheel;
 
-pub use installed::{Damage, Driver, Installed, look};
+pub use installed::{Damage, Driver, Installed, look, shadows};
 pub use staged::Staged;
 pub use supply::{Knowledge, Supply};

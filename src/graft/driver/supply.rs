@@ -4,20 +4,20 @@
 //! unit's Magnum, is found out while the old one is still in place and running.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Driver, Installed, Staged, look};
-use crate::graft::ENTRY_POINT;
+use super::{Driver, Installed, Staged, look, wheel};
+use crate::graft::{ENTRY_POINT, Service};
 use crate::ground::Ground;
 use crate::problem::Problem;
-use crate::settings::{DriverSource, Pin, Sha256};
+use crate::settings::{DISTRIBUTION, DriverSource, Pin, Sha256};
 use crate::unit::kept::Ledger;
 use crate::unit::state;
 
 const CACHE: &str = "driver.json";
-const DISTRIBUTION: &str = "magnum-capi-helm";
 
 /// What the driver said of itself when it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,10 @@ pub struct Knowledge {
     sha256: Option<Sha256>,
     /// The very build it belongs to.
     pub record_sha256: String,
-    /// The version of the Python it was loaded by.
-    python: String,
+    /// The sha256 of the wheel, when the charm unpacked it.
+    pub wheel_sha256: Option<Sha256>,
+    /// The versions of the Python and the Magnum it was loaded next to.
+    next_to: (String, String),
     /// The `[capi_helm]` options it registers.
     pub options: Vec<String>,
 }
@@ -73,18 +75,27 @@ impl Supply {
             // must be held against a checksum or is not the build that the charm installed.
             let known = cached.as_ref().map(|known| &known.record_sha256);
             if source.sha256.is_none() && known.is_none_or(|build| *build == driver.record_sha256) {
-                return Ok(Self::installed(try_out("", driver, source, ground)?));
+                return Ok(Self::installed(try_out("", driver, source, ground, None)?));
             }
         }
         let staged = Staged::fetch(source, &ground.python, proxy)?;
         let fetched = look(staged.path())?;
-        let driver = fetched.intact(&source.pin).with_context(|| {
+        let driver = fetched.intact(&source.pin).ok_or_else(|| {
             let how = fetched.differs(&source.pin, None).unwrap_or_default();
-            format!("what pip fetched for {} is not whole: {how}", source.pin)
+            wheel::no_wheel(source, &how.replace("is installed", "is in it"))
         })?;
         let knowledge = match cached.filter(|known| known.is_of(driver, source, ground)) {
             Some(knowledge) => knowledge,
-            None => try_out(&staged.path().to_string_lossy(), driver, source, ground)?,
+            None => {
+                let directory = staged.path().to_string_lossy();
+                try_out(
+                    &directory,
+                    driver,
+                    source,
+                    ground,
+                    Some(&staged.wheel_sha256),
+                )?
+            }
         };
         let differs = installed.differs(&source.pin, Some(&knowledge.record_sha256));
         Ok(Self {
@@ -105,9 +116,9 @@ impl Supply {
     ///
     /// # Errors
     /// When nothing is staged, or a rename fails.
-    pub fn install(&self, ground: &Ground, ledger: &mut Ledger) -> Result<()> {
+    pub fn install(&self, site: &Path, ledger: &mut Ledger) -> Result<()> {
         let staged = self.staged.as_ref().context("no driver was staged")?;
-        staged.install(&ground.python.site, ledger)
+        staged.install(site, ledger)
     }
 }
 
@@ -119,7 +130,8 @@ impl Knowledge {
             pin: pin.parse().unwrap(),
             sha256: None,
             record_sha256: record_sha256.to_owned(),
-            python: "3.11.2".to_owned(),
+            wheel_sha256: None,
+            next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
             options: options.iter().map(|&option| option.to_owned()).collect(),
         }
     }
@@ -142,8 +154,12 @@ impl Knowledge {
         self.pin == source.pin
             && self.sha256 == source.sha256
             && self.record_sha256 == driver.record_sha256
-            && self.python == ground.python.version
+            && self.next_to == next_to(ground)
     }
+}
+
+fn next_to(ground: &Ground) -> (String, String) {
+    (ground.python.version.clone(), ground.magnum.clone())
 }
 
 fn cache() -> Result<BTreeMap<String, Knowledge>> {
@@ -156,9 +172,15 @@ fn try_out(
     driver: &Driver,
     source: &DriverSource,
     ground: &Ground,
+    wheel_sha256: Option<&Sha256>,
 ) -> Result<Knowledge> {
     let pin = &source.pin;
-    let question = ["driver", directory, DISTRIBUTION, ENTRY_POINT];
+    let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
+    question.extend(Service::ARGUMENTS.into_iter().filter(|argument| {
+        // conf.d is made with the graft; before that, the services do without it.
+        let path = argument.split_once('=').map(|(_, path)| Path::new(path));
+        path.is_some_and(Path::exists)
+    }));
     let loaded: Loaded = ground.python.ask(&question).map_err(|error| {
         let text = format!("{error:#}");
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
@@ -190,7 +212,8 @@ fn try_out(
         pin: pin.clone(),
         sha256: source.sha256.clone(),
         record_sha256: driver.record_sha256.clone(),
-        python: ground.python.version.clone(),
+        wheel_sha256: wheel_sha256.cloned(),
+        next_to: next_to(ground),
         options: loaded.options,
     };
     knowledge.save()?;

@@ -1,23 +1,31 @@
 //! A hook: settings from Juju, the one way through, and what came of it back to Juju.
 
-use anyhow::{Context as _, Result};
+pub mod sources;
 
-use crate::converge::{self, Outcome, Surroundings};
+use anyhow::Result;
+
+use self::sources::Ask;
+use crate::converge::{self, Outcome};
+use crate::graft::Surroundings;
 use crate::juju::{Context, tools};
-use crate::kube::Kubeconfig;
 use crate::problem::{Kind, Problem};
-use crate::settings::{KUBECONFIG, RawConfig, Settings};
-use crate::unit::files;
+use crate::unit::state;
 
 /// Any hook but those in which the charm leaves.
 ///
 /// # Errors
 /// When the charm or Juju is at fault; Juju then tries the hook again.
 pub fn converge(hook: &str, context: &Context) -> Result<()> {
-    let wanted = settings(context)?;
+    let _lock = state::lock()?;
+    let ask = match hook {
+        "update-status" => Ask::Remembered,
+        _ => Ask::Juju,
+    };
+    let wanted = sources::settings(context, ask)?;
     let unset = matches!(&wanted, Ok(settings) if settings.kubeconfig.is_none());
     let around = Surroundings {
         proxy: &context.proxy,
+        charm: &context.charm,
         progress: &|what| tools::status_set("maintenance", what),
     };
     let mut outcome = converge::graft(wanted, &around)?;
@@ -40,43 +48,9 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
 /// # Errors
 /// When the unit could not be put back as it was; Juju then tries the hook again.
 pub fn depart() -> Result<()> {
+    let _lock = state::lock()?;
     converge::depart()?;
     tools::status_set("maintenance", "the graft is off this unit")
-}
-
-/// What the operator wants, as Juju tells it: a problem when that is not valid.
-///
-/// # Errors
-/// When Juju does not tell.
-pub fn settings(context: &Context) -> Result<Result<Settings, Problem>> {
-    let config = tools::config_get().context("reading the configuration")?;
-    let kubeconfig = match kubeconfig(&config, context) {
-        Ok(kubeconfig) => kubeconfig,
-        Err(error) => return error.downcast::<Problem>().map(Err),
-    };
-    Ok(config.validated(kubeconfig))
-}
-
-/// From the secret when the option names one, else from the resource.
-fn kubeconfig(config: &RawConfig, context: &Context) -> Result<Option<Kubeconfig>> {
-    let text = match config.text(KUBECONFIG) {
-        Some(id) => {
-            let mut content = tools::secret_get(context.application(), id)?;
-            Some(content.remove(KUBECONFIG).ok_or_else(|| {
-                Problem::blocked(format!(
-                    "kubeconfig {id} has no key `{KUBECONFIG}`; run: juju update-secret {id} \
-                     {KUBECONFIG}#file=FILE"
-                ))
-            })?)
-        }
-        None => match tools::resource_get(KUBECONFIG)? {
-            Some(path) => Some(String::from_utf8(files::read(&path)?).map_err(|_| {
-                Problem::blocked("kubeconfig: the resource is not text; attach a kubeconfig file")
-            })?),
-            None => None,
-        },
-    };
-    Ok(text.map(|text| text.parse::<Kubeconfig>()).transpose()?)
 }
 
 fn no_kubeconfig(application: &str) -> Problem {

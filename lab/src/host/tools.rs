@@ -1,0 +1,87 @@
+//! The programs of the host that the lab calls, installed when they are missing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::run;
+
+/// Programs the lab calls, with the Debian package of each.
+const TOOLS: [(&str, &str); 8] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("flock", "util-linux"),
+    ("mount", "mount"),
+    ("pkill", "procps"),
+];
+
+/// Where Debian's archive keys are; other distributions have them in a package of their own.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// The packages of the programs that are not there.
+pub(crate) fn missing_tools() -> Vec<&'static str> {
+    let missing = TOOLS
+        .iter()
+        .filter(|(program, _)| find_program(program).is_none());
+    let mut missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if !Path::new(KEYRING).exists() {
+        missing.push("debian-archive-keyring");
+    }
+    missing.dedup();
+    missing
+}
+
+/// Install what is missing, with apt.
+///
+/// # Errors
+/// When there is no apt, or it cannot install a package.
+pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()> {
+    let missing = missing_tools();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    ensure!(
+        find_program("apt-get").is_some(),
+        "the lab needs {} and can install them with apt only",
+        missing.join(", ")
+    );
+    progress(&format!("installing with apt-get: {}", missing.join(" ")));
+    let apt = |arguments: &[&str], limit| {
+        let mut command = Command::new("apt-get");
+        run(
+            command
+                .args(arguments)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+            limit,
+        )
+    };
+    apt(&["update", "--quiet=2"], Duration::from_secs(300))?;
+    let mut install = vec!["install", "--quiet=2", "--yes", "--no-install-recommends"];
+    install.extend(&missing);
+    apt(&install, Duration::from_secs(600))?;
+    Ok(())
+}
+
+/// # Errors
+/// When the effective user is not root.
+pub(crate) fn ensure_root_user() -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the lab makes mounts, namespaces and cgroups: run it as root"
+    );
+    Ok(())
+}
+
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let system = ["/usr/sbin", "/sbin"].map(Into::into);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}

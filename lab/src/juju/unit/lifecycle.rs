@@ -1,0 +1,144 @@
+//! The orders in which Juju runs hooks: deployment, refresh, removal, and again after a failure.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use super::Unit;
+use crate::host::lock;
+use crate::juju::environment::{agent_directory, tools_directory};
+use crate::juju::hook::HookRun;
+
+/// Juju waits this long before it runs a failed hook again the first time; then twice as long each
+/// time, up to five minutes.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
+impl Unit {
+    /// Everything Juju runs on a new unit, up to the relation's first `changed`. It stops at a hook that
+    /// fails: see [`Unit::retry`].
+    ///
+    /// # Errors
+    /// As [`Unit::hook`].
+    pub fn deploy(&self) -> Result<Vec<HookRun>> {
+        let (leads, endpoint) = {
+            let model = lock(&self.board.shared.model);
+            (
+                model.leader.as_deref() == Some(self.name()),
+                model.charm.principal_endpoint.clone(),
+            )
+        };
+        let leadership = if leads {
+            "leader-elected"
+        } else {
+            "leader-settings-changed"
+        };
+        let relation = |event: &str| {
+            endpoint
+                .iter()
+                .map(|name| format!("{name}-relation-{event}"))
+                .collect::<Vec<_>>()
+        };
+        let mut hooks = vec!["install".to_owned()];
+        hooks.extend(relation("created"));
+        hooks.extend([leadership, "config-changed", "start"].map(str::to_owned));
+        hooks.extend(relation("joined"));
+        hooks.extend(relation("changed"));
+        self.queue(hooks)
+    }
+
+    /// Unpack the application's charm, which `Application::refresh` may have changed, and run what Juju
+    /// runs then.
+    ///
+    /// # Errors
+    /// When the charm cannot be unpacked, and as [`Unit::hook`].
+    pub fn upgrade(&self) -> Result<Vec<HookRun>> {
+        let charm = lock(&self.board.shared.model).charm.clone();
+        {
+            let mut unpacked = lock(&self.unpacked);
+            *unpacked = charm.unpack(self.machine(), &self.charm_directory(), &unpacked)?;
+        }
+        self.queue(
+            ["upgrade-charm", "config-changed"]
+                .map(str::to_owned)
+                .into(),
+        )
+    }
+
+    /// Everything Juju runs when the relation to the principal is removed, and with it the unit; then
+    /// the agent's own files go, as on a real machine.
+    ///
+    /// # Errors
+    /// As [`Unit::hook`].
+    pub fn remove(&self) -> Result<Vec<HookRun>> {
+        let endpoint = lock(&self.board.shared.model)
+            .charm
+            .principal_endpoint
+            .clone();
+        let mut hooks: Vec<String> = Vec::new();
+        if let Some(name) = endpoint {
+            hooks.extend([
+                format!("{name}-relation-departed"),
+                format!("{name}-relation-broken"),
+            ]);
+        }
+        hooks.extend(["stop".into(), "remove".into()]);
+        let runs = self.queue(hooks)?;
+        if lock(&self.waiting).is_empty() {
+            let (agent, tools) = (agent_directory(self.name()), tools_directory(self.name()));
+            self.machine().shell(&format!("rm -rf {agent} {tools}"))?;
+        }
+        Ok(runs)
+    }
+
+    /// What Juju does with a unit in error: run the failed hook again, and when it ends well those that
+    /// have been waiting behind it.
+    ///
+    /// # Errors
+    /// As [`Unit::hook`].
+    pub fn retry(&self) -> Result<Vec<HookRun>> {
+        let mut runs = Vec::new();
+        loop {
+            let Some(name) = lock(&self.waiting).front().cloned() else {
+                return Ok(runs);
+            };
+            let run = self.hook(&name)?;
+            let ok = run.ok();
+            runs.push(run);
+            if !ok {
+                return Ok(runs);
+            }
+            lock(&self.waiting).pop_front();
+        }
+    }
+
+    /// Retry with Juju's pauses (5 s, then twice as long each time, up to 5 min) until no hook is
+    /// waiting.
+    ///
+    /// # Errors
+    /// When a hook still fails after `limit`, and as [`Unit::hook`].
+    pub fn retry_for(&self, limit: Duration) -> Result<Vec<HookRun>> {
+        let start = Instant::now();
+        let mut pause = FIRST_RETRY;
+        let mut runs = Vec::new();
+        while !lock(&self.waiting).is_empty() {
+            if start.elapsed() + pause > limit {
+                bail!(
+                    "{} still in error after {:?}: {:?}",
+                    self.name(),
+                    start.elapsed(),
+                    self.agent_error()
+                );
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_RETRY);
+            runs.extend(self.retry()?);
+        }
+        Ok(runs)
+    }
+
+    fn queue(&self, hooks: Vec<String>) -> Result<Vec<HookRun>> {
+        lock(&self.waiting).extend(hooks);
+        self.retry()
+    }
+}

@@ -1,0 +1,87 @@
+//! Packages of the operating system, by apt: only what the charm cannot do without.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tracing::info;
+
+use super::{command, state};
+
+/// Fetching and unpacking a few packages on a slow machine, after waiting for dpkg's lock.
+const LIMIT: Duration = Duration::from_secs(900);
+/// How long to wait for whoever holds dpkg's lock (the principal, unattended upgrades), in seconds.
+const LOCK: &str = "DPkg::Lock::Timeout=600";
+const QUERY_LIMIT: Duration = Duration::from_secs(60);
+/// What was installed by the charm, for its departure.
+const RECORD: &str = "packages.json";
+
+/// Installs `package` and what it depends on, and remembers what came new.
+///
+/// # Errors
+/// When apt fails.
+pub fn install(package: &str, proxy: &[(String, String)]) -> Result<()> {
+    info!("install the package {package}");
+    let before = installed()?;
+    let mut apt = command::run_tied("apt-get", LIMIT)
+        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(["-o", LOCK, "--", package])
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    for (name, value) in proxy {
+        apt = apt.env(name, value);
+    }
+    apt.stdout()
+        .with_context(|| format!("installing the package {package}"))?;
+    let mut ours: Vec<String> = state::load(RECORD)?.unwrap_or_default();
+    ours.extend(
+        installed()?
+            .into_iter()
+            .filter(|name| !before.contains(name)),
+    );
+    state::save(RECORD, &ours)
+}
+
+/// Removes what [`install`] brought, unless something else has come to need it.
+///
+/// # Errors
+/// When apt fails.
+pub fn remove_ours() -> Result<()> {
+    let Some(ours) = state::load::<Vec<String>>(RECORD)? else {
+        return Ok(());
+    };
+    let purge = |simulate: &str| {
+        command::run_tied("apt-get", LIMIT)
+            .args(["purge", "--yes", "--quiet", simulate, "-o", LOCK, "--"])
+            .args(&ours)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout()
+    };
+    let planned = String::from_utf8_lossy(&purge("--simulate")?).into_owned();
+    let others = planned
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("Purg ")
+                .or_else(|| line.strip_prefix("Remv "))
+        })
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| !ours.iter().any(|own| own == name))
+        .count();
+    if others > 0 {
+        info!("leave {}: other packages need them now", ours.join(" "));
+        return Ok(());
+    }
+    info!("remove the packages {}", ours.join(" "));
+    purge("--no-simulate")
+        .context("removing packages")
+        .map(drop)
+}
+
+fn installed() -> Result<Vec<String>> {
+    let printed = command::run("dpkg-query", QUERY_LIMIT)
+        .args(["--show", "--showformat=${db:Status-Abbrev} ${Package}\\n"])
+        .stdout()?;
+    Ok(String::from_utf8_lossy(&printed)
+        .lines()
+        .filter_map(|line| line.strip_prefix("ii "))
+        .map(|name| name.trim().to_owned())
+        .collect())
+}
