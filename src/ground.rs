@@ -18,6 +18,8 @@ use crate::unit::python::{MAGNUM_USER, Python};
 pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
 /// The entry point group in which Magnum looks for drivers.
 const DRIVERS_GROUP: &str = "magnum.drivers";
+/// Our driver's distribution, by its normalised name.
+const OUR_DISTRIBUTION: &str = "magnum_capi_helm";
 
 /// What the unit offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +96,14 @@ fn distributions(path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
     Ok(found)
 }
 
-/// The names in group `magnum.drivers`.
+/// The names in group `magnum.drivers`, but for those of our driver: its metadata may be damaged
+/// until it is put back.
 fn registered_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for directory in distributions.values() {
+    for (distribution, directory) in distributions {
+        if distribution == OUR_DISTRIBUTION {
+            continue;
+        }
         if let Some(text) = files::read_text(&directory.join("entry_points.txt"))? {
             names.extend(entry_points(&text, DRIVERS_GROUP));
         }
@@ -169,6 +175,11 @@ mod tests {
             apt.path(),
             "Extra.Driver-1-py3.11.egg-info",
             "[magnum.drivers]\nextra = a:B\n",
+        );
+        install(
+            local.path(),
+            "magnum_capi_helm-1.1.0.dist-info",
+            "[magnum.drivers]\nk8s_damaged = a:B\n",
         );
         let path = [
             local.path().to_owned(),

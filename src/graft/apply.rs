@@ -37,7 +37,14 @@ fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
     match step {
         Step::RemoveLitter(path) => files::remove(path),
         Step::MakeDirectory(path) => {
-            ledger.keep_absent_directory(path)?;
+            match files::look(path)? {
+                Entry::Absent => ledger.keep_absent_directory(path)?,
+                // A file, or a link that leads nowhere.
+                _ => {
+                    ledger.keep(path)?;
+                    files::remove(path)?;
+                }
+            }
             files::make_directory(path, 0o755)
         }
         Step::InstallDriver { .. } => at_hand(supplies)?.install_driver(ledger),

@@ -4,6 +4,7 @@
 //! names every file with its sha256.
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -207,7 +208,10 @@ fn differs(path: &Path, hash: &str) -> Result<Option<&'static str>> {
         return Ok(Some("not a regular file"));
     }
     let readable = |mode: u32, bits: u32| mode & bits == bits;
-    let parent = path.parent().and_then(|parent| parent.metadata().ok());
+    let parent = path.parent().and_then(|dir| dir.symlink_metadata().ok());
+    if parent.as_ref().is_some_and(Metadata::is_symlink) {
+        return Ok(Some("behind a link"));
+    }
     if !readable(meta.permissions().mode(), 0o004)
         || !parent.is_some_and(|dir| readable(dir.permissions().mode(), 0o005))
     {
@@ -274,7 +278,7 @@ mod tests {
     fn every_kind_of_damage_is_found_and_named() {
         let driver = |site: &Path| site.join(PACKAGE).join("driver.py");
         type Change = Box<dyn FnOnce(&Path)>;
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 10] = [
             (
                 "not installed",
                 Box::new(|site| files::remove(&site.join(DIST_INFO)).unwrap()),
@@ -299,6 +303,14 @@ mod tests {
                 Box::new(move |site| {
                     files::remove(&driver(site)).unwrap();
                     std::os::unix::fs::symlink("/etc/passwd", driver(site)).unwrap();
+                }),
+            ),
+            (
+                "driver.py is behind a link",
+                Box::new(|site| {
+                    let moved = site.join("moved");
+                    std::fs::rename(site.join(PACKAGE), &moved).unwrap();
+                    std::os::unix::fs::symlink(moved, site.join(PACKAGE)).unwrap();
                 }),
             ),
             (

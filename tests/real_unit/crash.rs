@@ -1,0 +1,118 @@
+//! A hook may be killed at any moment; the next one, whatever its name, finishes what it began.
+
+use std::time::Duration;
+
+use crate::support::{API, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin};
+
+/// The time within which a hook changes things; after that it only watches the services.
+const AT_WORK: Duration = Duration::from_millis(1500);
+
+/// Moments at which a grant is half done, and then some between any two of its steps.
+fn moments_of_a_grant() -> Vec<Moment> {
+    let mut all = vec![
+        Moment::Exists(KUBECONFIG),
+        Moment::Exists(CONF),
+        Moment::Exists(DROP_INS[0]),
+        Moment::Exists(DROP_INS[1]),
+        Moment::When("pgrep -f '^/usr/bin/python3 /usr/bin/magnum-conductor --config-file'"),
+    ];
+    all.extend(moments(9, AT_WORK));
+    all
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_first_grant_killed_at_any_moment_is_finished_by_the_next_hook_whatever_its_name() {
+    let it = Deployment::bare();
+    let mut hooks = HOOKS.iter().cycle();
+    // One death before the hook that finishes, then two: a hook may die again and again.
+    for (round, deaths) in moments_of_a_grant().chunks(2).enumerate() {
+        let deaths: Vec<&[Moment]> = match round {
+            0..3 => deaths.chunks(1).collect(),
+            _ => vec![deaths],
+        };
+        for deaths in deaths {
+            it.application.revoke(&it.secret).unwrap();
+            it.application.reset_config("kubeconfig").unwrap();
+            it.hook("install");
+            it.assert_status("blocked", &["no kubeconfig"], "before the grant");
+            it.grant();
+            for moment in deaths {
+                it.kill_hook("config-changed", moment);
+            }
+            let hook = hooks.next().unwrap();
+            it.hook(hook);
+            it.assert_whole(
+                "1.1.0",
+                &format!("killed at {deaths:?}, finished by {hook}"),
+            );
+            it.hook("stop");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn an_installation_killed_at_any_moment_is_finished_by_the_next_hook() {
+    let it = Deployment::bare();
+    let before = it.files();
+    let mut all = vec![
+        Moment::When("ls -d /usr/local/lib/python3.11/.magnum-capi-helm-*"),
+        Moment::When("ls -d /usr/local/lib/python3.11/.magnum-capi-helm-*/magnum_capi_helm"),
+        Moment::Exists("/usr/local/lib/python3.11/dist-packages/magnum_capi_helm"),
+    ];
+    all.extend(moments(7, Duration::from_millis(1800)));
+    for (moment, hook) in all.iter().zip(HOOKS.iter().cycle()) {
+        let case = format!("killed at {moment:?}, finished by {hook}");
+        it.kill_hook("install", moment);
+        it.hook(hook);
+        it.assert_status("blocked", &["no kubeconfig"], &case);
+        assert_eq!(it.pip_version(), "1.1.0", "{case}");
+        assert_eq!(it.litter(), "", "{case}: litter");
+        it.hook("stop");
+        let diff = before.diff(&it.files());
+        assert!(diff.is_empty(), "{case}, then stop: {diff}");
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_change_of_the_pin_killed_at_any_moment_is_finished_by_the_next_hook() {
+    let it = Deployment::active();
+    let mut all = vec![
+        Moment::When("ls -d /usr/local/lib/python3.11/.magnum-capi-helm-*/magnum_capi_helm"),
+        Moment::When(
+            "grep -l 1.2.1 /usr/local/lib/python3.11/dist-packages/magnum_capi_helm-*/METADATA",
+        ),
+        Moment::When(
+            "test $(systemctl show -p SubState --value magnum-api) != running && echo restarting",
+        ),
+    ];
+    all.extend(moments(9, Duration::from_millis(2500)));
+    let mut versions = ["1.2.1", "1.1.0"].iter().cycle();
+    let mut hooks = HOOKS.iter().cycle();
+    for (round, deaths) in all.chunks(3).enumerate() {
+        let deaths: Vec<&[Moment]> = match round {
+            0 => deaths.chunks(1).collect(),
+            _ => vec![deaths],
+        };
+        for deaths in deaths {
+            let (version, hook) = (versions.next().unwrap(), hooks.next().unwrap());
+            let before = it.services();
+            it.set(&[("driver-pin", &pin(version))]);
+            for moment in deaths {
+                it.kill_hook("config-changed", moment);
+            }
+            it.hook(hook);
+            let case = format!("to {version}, killed at {deaths:?}, finished by {hook}");
+            it.assert_whole(version, &case);
+            assert_eq!(it.pip_version(), *version, "{case}");
+            let after = it.services();
+            assert_ne!(
+                after.api.0, before.api.0,
+                "{case}: {API} has the old driver"
+            );
+            assert_ne!(after.conductor.0, before.conductor.0, "{case}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The charm goes, and the unit is as it was before the charm came.
+
+use std::time::Duration;
+
+use crate::support::{
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, KUBECONFIG, Moment, STATE, assert_same,
+    dist_info, moments,
+};
+
+/// All that a removal must bring back. The files are those of /etc, /usr/local and /var/lib, but
+/// for Magnum's own data and the agent's.
+struct Unit {
+    files: lab::Snapshot,
+    packages: String,
+    command_lines: Vec<Vec<String>>,
+    enabled: String,
+}
+
+impl Unit {
+    fn look(it: &Deployment) -> Self {
+        Self {
+            files: it.files(),
+            packages: it.packages(),
+            command_lines: [API, CONDUCTOR].map(|name| it.command_line(name)).into(),
+            enabled: it.shell(&format!(
+                "systemctl show {API} {CONDUCTOR} --property=UnitFileState,DropInPaths,ExecStart,NeedDaemonReload |
+                 sed 's/ ; start_time=.*//'"
+            )),
+        }
+    }
+
+    #[track_caller]
+    fn assert_is_back(&self, it: &Deployment, case: &str) {
+        let now = Self::look(it);
+        assert_same(&self.files.diff(&now.files), case);
+        assert_eq!(self.packages, now.packages, "{case}: packages");
+        assert_eq!(self.command_lines, now.command_lines, "{case}");
+        assert_eq!(self.enabled, now.enabled, "{case}: what systemd knows");
+        assert!(!it.machine().exists(STATE).unwrap(), "{case}: {STATE}");
+        assert_eq!(it.litter(), "", "{case}: litter");
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn removal_leaves_the_unit_as_it_was() {
+    let it = Deployment::bare();
+    let before = Unit::look(&it);
+    it.deploy();
+    it.grant();
+    it.hook("config-changed");
+    it.assert_whole("1.1.0", "before the removal");
+    it.remove();
+    before.assert_is_back(&it, "removed");
+    it.machine().wait_for_magnum().unwrap();
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_an_operator_had_there_is_put_back() {
+    let it = Deployment::bare();
+    let drop_in = format!("/etc/systemd/system/{API}.service.d/override.conf");
+    it.shell(&format!(
+        "mkdir -m 0750 {CONF_DIRECTORY}; chown root:magnum {CONF_DIRECTORY}
+         printf '[DEFAULT]\\n# an operator\\ndebug = True\\n' >{CONF}; chmod 0640 {CONF}; chgrp magnum {CONF}
+         printf '[capi_helm]\\nnamespace_prefix = mine\\n' >{CONF_DIRECTORY}/50-mine.conf
+         printf 'a kubeconfig of the operator\\n' >{KUBECONFIG}; chmod 0600 {KUBECONFIG}; chown magnum:nogroup {KUBECONFIG}
+         mkdir {directory}; printf '[Service]\\nEnvironment=OPERATOR=1\\n' >{drop_in}
+         chmod 0600 {drop_in}; chown nobody:nogroup {drop_in}; ln -s override.conf {directory}/link.conf
+         PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install -q --no-deps --root-user-action=ignore magnum-capi-helm==1.2.1
+         touch -d '2024-05-06 07:08:09' {CONF} {KUBECONFIG} {drop_in} {driver}
+         systemctl daemon-reload; systemctl restart {API} {CONDUCTOR}",
+        directory = drop_in.trim_end_matches("/override.conf"),
+        driver = dist_info("1.2.1"),
+    ));
+    it.machine().wait_for_magnum().unwrap();
+    let theirs = [CONF, KUBECONFIG, &drop_in, &dist_info("1.2.1")]
+        .map(|path| it.shell(&format!("stat -c '%n %U:%G %a %y' {path}")));
+    let before = Unit::look(&it);
+
+    it.deploy();
+    it.grant();
+    it.hook("config-changed");
+    it.assert_status(
+        "active",
+        &["driver 1.1.0 grafted"],
+        "over the operator's own",
+    );
+    assert_eq!(it.pip_version(), "1.1.0");
+    it.remove();
+    before.assert_is_back(&it, "removed");
+    let now = [CONF, KUBECONFIG, &drop_in, &dist_info("1.2.1")]
+        .map(|path| it.shell(&format!("stat -c '%n %U:%G %a %y' {path}")));
+    assert_eq!(theirs, now, "owners, modes and times");
+    it.machine().wait_for_magnum().unwrap();
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn departure_hooks_work_in_any_order_and_are_finished_when_one_is_killed() {
+    let it = Deployment::active();
+    it.hook("stop");
+    let before = Unit::look(&it);
+    let died = |moment: Moment| ("stop", Some(moment));
+    let mut cases = vec![
+        vec![("remove", None), ("stop", None)],
+        vec![
+            ("magnum-relation-broken", None),
+            ("magnum-relation-broken", None),
+        ],
+        vec![
+            died(Moment::When(
+                "test ! -e /etc/systemd/system/magnum-conductor.service.d/override.conf && echo gone",
+            )),
+            ("remove", None),
+        ],
+        vec![
+            died(Moment::When(
+                "test ! -e /etc/magnum/magnum.conf.d/99-capi.conf && echo gone",
+            )),
+            ("stop", None),
+        ],
+    ];
+    let random: Vec<Moment> = moments(4, Duration::from_millis(700)).collect();
+    cases.extend(random.chunks(2).map(|pair| {
+        let mut deaths: Vec<_> = pair.iter().cloned().map(died).collect();
+        deaths.push(("remove", None));
+        deaths
+    }));
+    for case in cases {
+        it.hook("install");
+        it.assert_status("active", &["driver 1.1.0 grafted"], "grafted anew");
+        for (hook, moment) in &case {
+            match moment {
+                Some(moment) => drop(it.kill_hook(hook, moment)),
+                None => drop(it.hook(hook)),
+            }
+        }
+        before.assert_is_back(&it, &format!("{case:?}"));
+    }
+    // And with nothing left to do.
+    let services = it.services();
+    it.hook("stop");
+    assert_eq!(
+        it.services(),
+        services,
+        "a second departure restarts nothing"
+    );
+}

@@ -1,0 +1,15 @@
+//! The packed charm on real units: real systemd, real Magnum, real pip, and the lab's agent in
+//! Juju's place. `cargo xtask test` runs these; they need root.
+
+mod bad_input;
+mod crash;
+mod departure;
+mod deploy;
+mod drift;
+mod idempotence;
+mod management;
+mod options;
+mod pause;
+mod pins;
+mod support;
+mod verify;
