@@ -3,13 +3,17 @@
 
 mod bad_input;
 mod crash;
+mod crash_pins;
 mod departure;
 mod deploy;
 mod drift;
 mod idempotence;
+mod integrity;
 mod management;
+mod mirror;
 mod options;
 mod pause;
 mod pins;
+mod sources;
 mod support;
 mod verify;
