@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
-use crate::graft::{ENTRY_POINT, Service};
+use crate::graft::{ENTRY_POINT, PACKAGE, Service};
 use crate::problem::Problem;
 use crate::unit::files;
 use crate::unit::python::{MAGNUM_USER, Python};
@@ -62,10 +62,7 @@ impl Ground {
             .ok_or_else(|| missing("group magnum"))?;
         let python = Python::of(Path::new(Service::Conductor.program()))?;
         let distributions = distributions(&python.path)?;
-        let other_drivers = registered_drivers(&distributions)?
-            .into_iter()
-            .filter(|name| name != ENTRY_POINT)
-            .collect();
+        let other_drivers = other_drivers(&distributions)?;
         let magnum = distributions
             .get("magnum")
             .and_then(|directory| version(directory));
@@ -94,14 +91,17 @@ fn distributions(path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
     Ok(found)
 }
 
-/// The names in group `magnum.drivers`.
-fn registered_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
+/// The names in group `magnum.drivers` but ours. Our distribution is left out whole: while it is
+/// damaged, its entry points may say anything.
+fn other_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for directory in distributions.values() {
+    let others = distributions.iter().filter(|(name, _)| *name != PACKAGE);
+    for (_, directory) in others {
         if let Some(text) = files::read_text(&directory.join("entry_points.txt"))? {
             names.extend(entry_points(&text, DRIVERS_GROUP));
         }
     }
+    names.retain(|name| name != ENTRY_POINT);
     names.sort();
     names.dedup();
     Ok(names)
@@ -170,6 +170,12 @@ mod tests {
             "Extra.Driver-1-py3.11.egg-info",
             "[magnum.drivers]\nextra = a:B\n",
         );
+        // Ours, damaged.
+        install(
+            local.path(),
+            "magnum_capi_helm-1.1.0.dist-info",
+            "[magnum.drivers]\nk8s = a:B\n",
+        );
         let path = [
             local.path().to_owned(),
             apt.path().to_owned(),
@@ -177,7 +183,7 @@ mod tests {
         ];
         let found = distributions(&path).unwrap();
         assert_eq!(
-            registered_drivers(&found).unwrap(),
+            other_drivers(&found).unwrap(),
             ["extra", "k8s_fedora_coreos_v1"]
         );
         assert_eq!(version(&found["magnum"]).unwrap(), "18.0.0");

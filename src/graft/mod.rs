@@ -29,3 +29,5 @@ pub use supplies::{Facts, Supplies};
 
 /// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";
+/// The driver's import package, and its distribution's name as metadata directories have it.
+pub const PACKAGE: &str = "magnum_capi_helm";

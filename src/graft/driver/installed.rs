@@ -14,11 +14,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pep440_rs::Version;
 use sha2::{Digest, Sha256};
 
+use crate::graft::PACKAGE;
 use crate::settings::Pin;
 use crate::unit::files;
-
-/// The driver's import package.
-const PACKAGE: &str = "magnum_capi_helm";
 
 /// Every copy of the driver in the site directory: one, when all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
