@@ -51,13 +51,13 @@ fn faults() -> Vec<Fault> {
         ),
         of("503", "waiting", &["503"]),
         of("garbage", "blocked", &["index-url", "no package index"]),
-        of("noise", "blocked", &["not in the package index"]),
+        of("noise", "waiting", &["UnicodeDecodeError"]),
         of(
             "lies",
             "blocked",
-            &["another sha256", "does not serve what it announces"],
+            &["index-url", "another sha256 than the index announces"],
         ),
-        of("half", "waiting", &["cut off"]),
+        of("half", "blocked", &["index-url", "cut off"]),
         of("cut", "waiting", &["cut off"]),
         of("auth", "blocked", &["401", "index-credentials"]),
         fault(
