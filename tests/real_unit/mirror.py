@@ -30,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(401)
             self.send_header("WWW-Authenticate", 'Basic realm="mirror"')
             self.end_headers()
-        elif way == "made":
+        elif way in ("made", "half-made"):
             name, _, rest = rest.partition("/")
             self.index(MADE / name, way, rest)
         else:
@@ -62,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(404)
         content = file.read_bytes()
         half = content[: len(content) // 2]
-        if way == "half":
+        if way in ("half", "half-made"):
             self.answer(half, "application/octet-stream", len(content))
         else:
             self.answer(half if way == "cut" else content, "application/octet-stream")
