@@ -34,6 +34,19 @@ pub struct Entry {
     pub charm: String,
 }
 
+/// A part of the graft as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// `driver`, `helm` or `chart`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+    /// The sha256 of what it was installed from, when that is known.
+    pub sha256: Option<String>,
+    /// Where it came from, without credentials.
+    pub source: String,
+}
+
 /// The present state, by part.
 pub type Record = BTreeMap<String, Entry>;
 
@@ -45,29 +58,35 @@ pub fn read() -> Result<Record> {
     Ok(state::load(RECORD)?.unwrap_or_default())
 }
 
-/// Records that something was installed.
+/// Brings the record up to date: what is newly there, by version or checksum, is entered with the
+/// present time. So a hook that was killed before it could record is made up for by the next.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn installed(
-    part: &str,
-    version: &str,
-    sha256: Option<String>,
-    source: &str,
-    charm: &str,
-) -> Result<()> {
-    let entry = Entry {
-        part: part.to_owned(),
-        version: version.to_owned(),
-        sha256,
-        source: source.to_owned(),
-        installed_at: format!("{:.0}", Timestamp::now()),
-        charm: charm.to_owned(),
-    };
-    let line = serde_json::to_string(&entry).context("encoding the record")?;
+pub fn record(parts: Vec<Part>, charm: &str) -> Result<()> {
     let mut record = read()?;
-    record.insert(part.to_owned(), entry);
-    state::save(RECORD, &record)?;
+    for part in parts {
+        let known = record.get(part.name);
+        if known.is_some_and(|entry| entry.version == part.version && entry.sha256 == part.sha256) {
+            continue;
+        }
+        let entry = Entry {
+            part: part.name.to_owned(),
+            version: part.version,
+            sha256: part.sha256,
+            source: part.source,
+            installed_at: format!("{:.0}", Timestamp::now()),
+            charm: charm.to_owned(),
+        };
+        append(&entry)?;
+        record.insert(part.name.to_owned(), entry);
+        state::save(RECORD, &record)?;
+    }
+    Ok(())
+}
+
+fn append(entry: &Entry) -> Result<()> {
+    let line = serde_json::to_string(entry).context("encoding the record")?;
     let path = state::path(HISTORY);
     OpenOptions::new()
         .create(true)

@@ -7,8 +7,11 @@
 use anyhow::Result;
 use tracing::info;
 
+use crate::audit;
 use crate::graft::apply::{Tools, apply};
-use crate::graft::{Desired, Observed, Remains, Supplies, helm, plan, plan_departure, services};
+use crate::graft::{
+    Desired, Observed, Remains, Supplies, Surroundings, helm, parts, plan, plan_departure, services,
+};
 use crate::ground::Ground;
 use crate::health;
 use crate::problem::Problem;
@@ -31,16 +34,6 @@ pub struct Outcome {
     pub changed: bool,
 }
 
-/// What the way through is given besides the settings.
-pub struct Surroundings<'a> {
-    /// The proxy settings under which the driver is fetched.
-    pub proxy: &'a [(String, String)],
-    /// The charm's version and revision, for the record.
-    pub charm: &'a str,
-    /// Told what is going on before each thing that takes longer than a moment.
-    pub progress: &'a dyn Fn(&str) -> Result<()>,
-}
-
 /// Brings the unit to what is wanted. The caller holds the lock ([`state::lock`]).
 ///
 /// # Errors
@@ -55,53 +48,29 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
         }
     };
     let mut ledger = Ledger::load()?;
-    let seen = Observed::look(&ground.python, &ledger)?;
+    let mut seen = Observed::look(&ground.python, &ledger)?;
     let last_good: Option<Settings> = state::load(LAST_GOOD)?;
-
-    let prepare = |settings: Settings| prepared(settings, &ground, &seen, around);
-    let wanted = wanted.map(|settings| complete(settings, last_good.as_ref()));
-    let first = match wanted {
-        Ok(settings) => told(prepare(settings))?,
-        Err(problem) => Err(problem),
-    };
-    let ready = match (first, last_good.clone()) {
-        (Ok(ready), _) => Ok(ready),
-        (Err(problem), None) => Err(problem),
-        (Err(problem), Some(last_good)) => {
-            outcome.problems.push(problem);
-            told(prepare(last_good))?
-        }
-    };
-    let (settings, supplies, desired) = match ready {
-        Ok(ready) => ready,
-        Err(problem) => {
-            outcome.problems.push(problem);
-            return Ok(outcome);
-        }
+    let prepare = |settings: &Settings| prepared(settings, &ground, &seen, around);
+    let chosen = choose(wanted, last_good.clone(), prepare, &mut outcome.problems)?;
+    let Some((settings, (supplies, desired))) = chosen else {
+        return Ok(outcome);
     };
 
+    let facts = supplies.facts.clone();
     let steps = plan(&desired, &seen);
     outcome.changed = !steps.is_empty();
+    let mut tools = Tools {
+        ledger: &mut ledger,
+        supplies: Some(supplies),
+    };
     if outcome.changed {
         (around.progress)("putting the graft in place")?;
+        apply(&steps, &mut tools)?;
+        seen = Observed::look(&ground.python, &ledger)?;
     }
-    apply(
-        &steps,
-        &mut Tools {
-            ledger: &mut ledger,
-            supplies: Some(supplies),
-            charm: around.charm,
-        },
-    )?;
-    let seen = if outcome.changed {
-        Observed::look(&ground.python, &ledger)?
-    } else {
-        seen
-    };
-    outcome.driver = seen
-        .driver
-        .intact(&desired.pin)
-        .map(|_| desired.pin.version().to_string());
+    audit::record(parts(&settings, &facts, &seen), around.charm)?;
+    let driver = seen.driver.intact(&desired.pin);
+    outcome.driver = driver.map(|_| desired.pin.version().to_string());
     if seen.helm.is_none() {
         outcome.problems.push(helm::missing());
     }
@@ -118,6 +87,30 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
     Ok(outcome)
 }
 
+/// Chooses the settings to go by: the wanted ones when they can be met, else the last good ones.
+/// Why the others were not chosen goes into `problems`.
+fn choose<T>(
+    wanted: Result<Settings, Problem>,
+    last_good: Option<Settings>,
+    prepare: impl Fn(&Settings) -> Result<T>,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<(Settings, T)>> {
+    let wanted = wanted.map(|settings| complete(settings, last_good.as_ref()));
+    // Trying the same again would only take the same time again.
+    let last_good = last_good.filter(|last_good| wanted.as_ref() != Ok(last_good));
+    for settings in [Some(wanted), last_good.map(Ok)].into_iter().flatten() {
+        let attempt = match settings {
+            Ok(settings) => told(prepare(&settings))?.map(|ready| (settings, ready)),
+            Err(problem) => Err(problem),
+        };
+        match attempt {
+            Ok(chosen) => return Ok(Some(chosen)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    Ok(None)
+}
+
 /// Brings the unit to what it was before the charm came. The caller holds the lock.
 ///
 /// # Errors
@@ -131,14 +124,11 @@ pub fn depart() -> Result<()> {
     if steps.is_empty() {
         info!("nothing of the graft is left on this unit");
     }
-    apply(
-        &steps,
-        &mut Tools {
-            ledger: &mut ledger,
-            supplies: None,
-            charm: "",
-        },
-    )?;
+    let mut tools = Tools {
+        ledger: &mut ledger,
+        supplies: None,
+    };
+    apply(&steps, &mut tools)?;
     apt::remove_ours()?;
     state::forget()
 }
@@ -153,17 +143,17 @@ fn complete(mut settings: Settings, last_good: Option<&Settings>) -> Settings {
 
 /// Makes sure that the settings can be met here, before anything is touched.
 fn prepared(
-    settings: Settings,
+    settings: &Settings,
     ground: &Ground,
     seen: &Observed,
     around: &Surroundings<'_>,
-) -> Result<(Settings, Supplies, Desired)> {
+) -> Result<(Supplies, Desired)> {
     if let Some(kubeconfig) = &settings.kubeconfig {
         kubeconfig.usable_by(&settings.driver.pin)?;
     }
-    let supplies = Supplies::provide(&settings, ground, seen, around)?;
-    let desired = Desired::new(&settings, ground, &supplies.facts)?;
-    Ok((settings, supplies, desired))
+    let supplies = Supplies::provide(settings, ground, seen, around)?;
+    let desired = Desired::new(settings, ground, &supplies.facts)?;
+    Ok((supplies, desired))
 }
 
 /// Tells what a person must know from what makes the hook fail.
@@ -171,5 +161,75 @@ fn told<T>(result: Result<T>) -> Result<Result<T, Problem>> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(error) => error.downcast::<Problem>().map(Err),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    fn pinned(version: &str) -> Settings {
+        let config = serde_json::json!({"driver-pin": format!("magnum-capi-helm=={version}")});
+        let config: crate::settings::RawConfig = serde_json::from_value(config).unwrap();
+        config.validated(crate::settings::Given::default()).unwrap()
+    }
+
+    /// Which version is chosen, which were tried, and how many problems that gave, when only
+    /// `possible` can be met.
+    fn chosen(
+        wanted: Result<Settings, Problem>,
+        last_good: Option<Settings>,
+        possible: &str,
+    ) -> (Option<String>, Vec<String>, usize) {
+        let tried = RefCell::new(Vec::new());
+        let mut problems = Vec::new();
+        let prepare = |settings: &Settings| {
+            let version = settings.driver.pin.version().to_string();
+            tried.borrow_mut().push(version.clone());
+            anyhow::ensure!(version == possible, Problem::waiting("cannot be met"));
+            Ok(())
+        };
+        let chosen = choose(wanted, last_good, prepare, &mut problems).unwrap();
+        let version = chosen.map(|(settings, ())| settings.driver.pin.version().to_string());
+        (version, tried.into_inner(), problems.len())
+    }
+
+    #[test]
+    fn the_last_good_settings_are_upheld_when_the_wanted_ones_cannot_be_met() {
+        let refused = || Err(Problem::blocked("no pin"));
+        let s = |version: &str| version.to_owned();
+        for (wanted, last_good, possible, expected) in [
+            (
+                Ok(pinned("2")),
+                Some(pinned("1")),
+                "2",
+                (Some(s("2")), vec![s("2")], 0),
+            ),
+            (
+                Ok(pinned("2")),
+                Some(pinned("1")),
+                "1",
+                (Some(s("1")), vec![s("2"), s("1")], 1),
+            ),
+            (
+                refused(),
+                Some(pinned("1")),
+                "1",
+                (Some(s("1")), vec![s("1")], 1),
+            ),
+            (refused(), None, "1", (None, vec![], 1)),
+            (Ok(pinned("2")), None, "1", (None, vec![s("2")], 1)),
+            // The same is not tried twice.
+            (
+                Ok(pinned("2")),
+                Some(pinned("2")),
+                "1",
+                (None, vec![s("2")], 1),
+            ),
+        ] {
+            assert_eq!(chosen(wanted, last_good, possible), expected);
+        }
     }
 }

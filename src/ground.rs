@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
-use crate::graft::{ENTRY_POINT, PACKAGE, Service};
+use crate::graft::{ENTRY_POINT, Service};
 use crate::problem::Problem;
 use crate::unit::files;
 use crate::unit::python::{MAGNUM_USER, Python};
@@ -18,6 +18,8 @@ use crate::unit::python::{MAGNUM_USER, Python};
 pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
 /// The entry point group in which Magnum looks for drivers.
 const DRIVERS_GROUP: &str = "magnum.drivers";
+/// Our driver's distribution, by its normalised name.
+const OUR_DISTRIBUTION: &str = "magnum_capi_helm";
 
 /// What the unit offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +64,10 @@ impl Ground {
             .ok_or_else(|| missing("group magnum"))?;
         let python = Python::of(Path::new(Service::Conductor.program()))?;
         let distributions = distributions(&python.path)?;
-        let other_drivers = other_drivers(&distributions)?;
+        let other_drivers = registered_drivers(&distributions)?
+            .into_iter()
+            .filter(|name| name != ENTRY_POINT)
+            .collect();
         let magnum = distributions
             .get("magnum")
             .and_then(|directory| version(directory));
@@ -91,17 +96,18 @@ fn distributions(path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
     Ok(found)
 }
 
-/// The names in group `magnum.drivers` but ours. Our distribution is left out whole: while it is
-/// damaged, its entry points may say anything.
-fn other_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
+/// The names in group `magnum.drivers`, but for those of our driver: its metadata may be damaged
+/// until it is put back.
+fn registered_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    let others = distributions.iter().filter(|(name, _)| *name != PACKAGE);
-    for (_, directory) in others {
+    for (distribution, directory) in distributions {
+        if distribution == OUR_DISTRIBUTION {
+            continue;
+        }
         if let Some(text) = files::read_text(&directory.join("entry_points.txt"))? {
             names.extend(entry_points(&text, DRIVERS_GROUP));
         }
     }
-    names.retain(|name| name != ENTRY_POINT);
     names.sort();
     names.dedup();
     Ok(names)
@@ -170,11 +176,10 @@ mod tests {
             "Extra.Driver-1-py3.11.egg-info",
             "[magnum.drivers]\nextra = a:B\n",
         );
-        // Ours, damaged.
         install(
             local.path(),
             "magnum_capi_helm-1.1.0.dist-info",
-            "[magnum.drivers]\nk8s = a:B\n",
+            "[magnum.drivers]\nk8s_damaged = a:B\n",
         );
         let path = [
             local.path().to_owned(),
@@ -183,7 +188,7 @@ mod tests {
         ];
         let found = distributions(&path).unwrap();
         assert_eq!(
-            other_drivers(&found).unwrap(),
+            registered_drivers(&found).unwrap(),
             ["extra", "k8s_fedora_coreos_v1"]
         );
         assert_eq!(version(&found["magnum"]).unwrap(), "18.0.0");

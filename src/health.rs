@@ -20,8 +20,6 @@ use crate::unit::{files, oslo};
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
 /// How long a service may take to get there.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
-/// So many restarts by systemd in one go are a crash loop.
-const CRASH_LOOP: u32 = 2;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
 
@@ -41,7 +39,7 @@ pub fn settled(mut seen: Vec<Seen>) -> Result<(Vec<Seen>, Vec<Problem>)> {
                 (Some(problem), _) => problems.push(problem),
                 (None, Some(process)) if process.age() < STABLE_AFTER => {
                     young = true;
-                    if late || service.unit.restarts >= CRASH_LOOP {
+                    if late {
                         problems.push(service.keeps_failing());
                     }
                 }

@@ -2,15 +2,16 @@
 # The keeper of one machine: holds everything the machine is made of, and lets go of all of it when
 # its standard input closes, however the process at the other end came to stop.
 #
-# usage: setsid unshare --mount --propagation private bash keeper.sh STATE ROOT NAME
+# usage: setsid unshare --mount --propagation private --pid --fork --kill-child=KILL --mount-proc \
+#            bash keeper.sh STATE ROOT NAME
 #   STATE  directory for the machines of this host; NAME is the machine's directory in it
 #   ROOT   the cached root, which is never written to
 #
-# Prints "nspawn PID" whenever the container starts (again, after a reboot), "ended CODE" when it has
-# ended for good, or "error: …". Mounts live in this process's own
-# mount namespace and the writable layer is a tmpfs there, so both vanish with it. The container dies
-# with this process too (pdeathsig), even by SIGKILL; what can be left then are an empty directory and
-# empty cgroups, which the next keeper sweeps: a directory whose lock is free has no keeper.
+# Prints "started" whenever the container starts (again, after a reboot), "ended CODE" when it has ended
+# for good, or "error: …". Mounts live in this process's own mount namespace and the writable layer is a
+# tmpfs there, so both vanish with it; and it is PID 1 of a PID namespace, so the kernel ends all that it
+# started when it ends, even by SIGKILL. What can be left then are an empty directory and empty cgroups,
+# which the next keeper sweeps: a directory whose lock is free has no keeper.
 set -u
 state=$1 root=$2 name=$3
 dir=$state/$name
@@ -22,17 +23,16 @@ for mount in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
     if [ -e "$mount/cgroup.procs" ]; then hierarchies+=("$mount"); fi
 done
 
-# Remove the cgroups of machine $1, killing what is still in them.
+# Remove the cgroups of machine $1; its processes are dead or dying.
 remove_cgroups() {
-    local mount group
+    local mount
     for mount in "${hierarchies[@]}"; do
-        [ -d "$mount/$1" ] || continue
-        for _ in {1..100}; do
-            find "$mount/$1" -name cgroup.procs -exec cat {} + 2>/dev/null | xargs --no-run-if-empty kill -KILL 2>/dev/null
-            find "$mount/$1" -depth -type d -exec rmdir {} + 2>/dev/null
-            [ -d "$mount/$1" ] || break
+        for _ in {1..500}; do
+            [ -d "$mount/magnum-lab-$1" ] || break
+            find "$mount/magnum-lab-$1" -depth -type d -exec rmdir {} + 2>/dev/null && break
             sleep 0.01
         done
+        [ ! -d "$mount/magnum-lab-$1" ] || return 1
     done
 }
 
@@ -43,9 +43,9 @@ flock 9
 for other in "$state"/*/; do
     other=$(basename "$other")
     [ -f "$state/$other/lock" ] || continue
-    if flock --nonblock "$state/$other/lock" true; then
-        remove_cgroups "magnum-lab-$other"
-        rm -rf "${state:?}/$other"
+    # Its owner may just be removing it.
+    if flock --nonblock "$state/$other/lock" true 2>/dev/null; then
+        remove_cgroups "$other" && rm -rf "${state:?}/$other"
     fi
 done
 mkdir "$dir" || { echo "error: $dir exists"; exit 1; }
@@ -53,25 +53,15 @@ exec 8>"$dir/lock"
 flock 8
 exec 9>&-
 
-nspawn=
 cleanup() {
     trap '' HUP INT TERM PIPE
-    if [ -n "$nspawn" ]; then
-        # The container's PID 1 first: with it every process of its PID namespace dies. Then
-        # systemd-nspawn ends by itself and leaves no zombie; if not within two seconds, it must.
-        if pkill -KILL --parent "$nspawn"; then
-            for _ in {1..200}; do
-                kill -0 "$nspawn" || break
-                sleep 0.01
-            done
-        fi
-        kill -KILL "$nspawn"
-        wait "$nspawn"
-    fi 2>/dev/null
-    remove_cgroups "magnum-lab-$name"
-    umount --lazy "$dir/merged" "$dir/layer" 2>/dev/null
-    rm -rf "$dir"
-}
+    # Everything in this PID namespace but this process, the container included.
+    kill -KILL -1
+    wait
+    umount --lazy "$dir/merged" "$dir/layer"
+    # The next keeper sweeps what still has a directory.
+    remove_cgroups "$name" && rm -rf "$dir"
+} 2>/dev/null
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM PIPE
 
@@ -97,24 +87,24 @@ mount -t tmpfs -o mode=0755 magnum-lab /run/systemd/nspawn || fail "cannot mount
 
 # Nothing is ever written to standard input: it only closes.
 exec 7<&0
-( while read -r _; do :; done; kill -TERM $$ 2>/dev/null ) <&7 8>&- &
+( while read -r _; do :; done; kill -TERM $$ ) <&7 8>&- &
 exec 7<&-
 
 while :; do
     # Inside always cgroup2, whatever the host has: what every supported release boots with.
     (
         for mount in "${hierarchies[@]}"; do
-            echo "$BASHPID" >"$mount/magnum-lab-$name/cgroup.procs" || exit 1
+            # 0 is the writer itself, in whatever PID namespace.
+            echo 0 >"$mount/magnum-lab-$name/cgroup.procs" || exit 1
         done
         exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
-            setpriv --pdeathsig KILL \
             systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="${name%%.*}" \
             --register=no --keep-unit --console=pipe --private-network --resolv-conf=off --timezone=off \
             --link-journal=no --settings=no \
             </dev/null >>"$dir/layer/console.log" 2>&1 8>&-
     ) &
     nspawn=$!
-    echo "nspawn $nspawn"
+    echo started
     wait "$nspawn"
     # 133: the machine asks for a reboot.
     code=$?

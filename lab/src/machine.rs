@@ -22,7 +22,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use crate::host::{self, lock};
 use crate::root::Root;
 pub(crate) use children::child_of;
-use children::pid_one_of;
+use children::container_of;
 
 /// Directory of the machines of this host, one below it for each.
 const STATE: &str = "/run/magnum-capi-helm-lab";
@@ -41,19 +41,11 @@ pub struct Machine {
     keeper: Child,
     /// Closing this tells the keeper to let go.
     keeper_input: Option<ChildStdin>,
-    container: Arc<Mutex<Container>>,
+    /// Why there is no container any more, in the keeper's words.
+    ended: Arc<Mutex<Option<String>>>,
     leader: Mutex<i32>,
     /// Keeps the root's directory in the cache.
     _root: Root,
-}
-
-/// What the keeper says of the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Container {
-    Starting,
-    /// systemd-nspawn runs, with this process id.
-    Running(i32),
-    Ended(String),
 }
 
 impl Machine {
@@ -74,16 +66,9 @@ impl Machine {
         let name = format!("{hostname}.{}-{number}", std::process::id());
 
         let mut keeper = Command::new("setsid")
-            .args([
-                "unshare",
-                "--mount",
-                "--propagation",
-                "private",
-                "bash",
-                "-c",
-                include_str!("keeper.sh"),
-                "keeper",
-            ])
+            .args(["unshare", "--mount", "--propagation", "private"])
+            .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc"])
+            .args(["bash", "-c", include_str!("keeper.sh"), "keeper"])
             .arg(STATE)
             .arg(root.path())
             .arg(&name)
@@ -93,14 +78,14 @@ impl Machine {
             .context("starting the machine's keeper")?;
         let keeper_input = keeper.stdin.take();
         let output = keeper.stdout.take().context("the keeper has no output")?;
-        let container = Arc::new(Mutex::new(Container::Starting));
-        follow(output, Arc::clone(&container));
+        let ended = Arc::new(Mutex::new(None));
+        follow(output, Arc::clone(&ended));
         let machine = Self {
             hostname: hostname.into(),
             directory: PathBuf::from(STATE).join(&name),
             keeper,
             keeper_input,
-            container,
+            ended,
             leader: Mutex::new(0),
             _root: root.clone(),
         };
@@ -205,15 +190,11 @@ impl Machine {
         let end = Instant::now() + BOOT_LIMIT;
         let mut state = String::from("no PID 1");
         while Instant::now() < end {
-            let nspawn = match &*lock(&self.container) {
-                Container::Starting => 0,
-                Container::Running(pid) => *pid,
-                Container::Ended(how) => {
-                    state.clone_from(how);
-                    break;
-                }
-            };
-            if let Some(leader) = pid_one_of(nspawn)?.filter(|leader| *leader != before) {
+            if let Some(how) = &*lock(&self.ended) {
+                state.clone_from(how);
+                break;
+            }
+            if let Some(leader) = container_of(self.keeper())?.filter(|leader| *leader != before) {
                 *lock(&self.leader) = leader;
                 // Before systemd's own socket is there, asking costs more than looking.
                 if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists()
@@ -278,17 +259,11 @@ impl Drop for Machine {
     }
 }
 
-/// Keep `container` up to date with what the keeper prints, until its output ends.
-fn follow(output: impl std::io::Read + Send + 'static, container: Arc<Mutex<Container>>) {
+/// Note in `ended` what the keeper says when the container has ended, or cannot be started.
+fn follow(output: impl std::io::Read + Send + 'static, ended: Arc<Mutex<Option<String>>>) {
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            *lock(&container) = match line
-                .strip_prefix("nspawn ")
-                .and_then(|pid| pid.parse().ok())
-            {
-                Some(pid) => Container::Running(pid),
-                None => Container::Ended(line),
-            };
+            *lock(&ended) = (line != "started").then_some(line);
         }
     });
 }

@@ -389,6 +389,8 @@ fn hooks_can_be_traced_broken_and_killed() {
     unit.mend_tool("config-get").unwrap();
     assert_eq!(unit.hook("config-changed").unwrap().stdout, "a==1\n");
 
+    // A conductor asked to stop while it is starting takes its full fifteen seconds.
+    unit.machine().wait_for_magnum().unwrap();
     let start = Instant::now();
     unit.machine().reboot().unwrap();
     println!("reboot {:?}", start.elapsed());

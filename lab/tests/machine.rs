@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -136,6 +137,7 @@ fn files_are_reached_as_inside() {
 #[ignore = "needs root and the lab: cargo xtask test"]
 fn a_reboot_keeps_the_disk_and_nothing_else() {
     let machine = Machine::boot(&root(), "magnum-0").unwrap();
+    machine.wait_for_magnum().unwrap();
     machine
         .shell("touch /tmp/lost /root/kept; sleep 3000 >/dev/null 2>&1 &")
         .unwrap();
@@ -209,6 +211,13 @@ fn victim() {
     std::thread::sleep(Duration::from_secs(60));
 }
 
+/// Whether a process, by its directory in `/proc`, runs. The dead that nobody has buried yet are the
+/// business of this host's init.
+fn is_alive(process: &Path) -> bool {
+    let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+    !status.is_empty() && !status.contains("State:\tZ")
+}
+
 /// All there is of machines of victims: mounts, cgroups, processes, directories.
 fn traces() -> BTreeSet<String> {
     let mut traces = BTreeSet::new();
@@ -237,9 +246,7 @@ fn traces() -> BTreeSet<String> {
     }
     for entry in fs::read_dir("/proc").unwrap() {
         let process = entry.unwrap().path();
-        let status = fs::read_to_string(process.join("status")).unwrap_or_default();
-        // The dead are the business of this host's init.
-        if status.contains("State:\tZ") {
+        if !is_alive(&process) {
             continue;
         }
         let command = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
@@ -319,7 +326,8 @@ fn what_a_killed_keeper_leaves_is_swept_by_the_next() {
     let keeper = machine.keeper();
     kill(Pid::from_raw(keeper), Signal::SIGKILL).unwrap();
     let start = Instant::now();
-    while fs::metadata(format!("/proc/{}", machine.leader())).is_ok() {
+    let container = PathBuf::from(format!("/proc/{}", machine.leader()));
+    while is_alive(&container) {
         assert!(
             start.elapsed() < Duration::from_secs(5),
             "the container outlives its keeper"

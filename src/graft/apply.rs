@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tracing::info;
 
+use super::Supplies;
 use super::plan::Step;
-use super::{Supplies, chart};
 use crate::unit::files::{self, Entry};
 use crate::unit::kept::Ledger;
 use crate::unit::systemd;
@@ -18,8 +18,6 @@ pub struct Tools<'a> {
     pub ledger: &'a mut Ledger,
     /// What is at hand to be installed; a departure needs nothing.
     pub supplies: Option<Supplies>,
-    /// The charm's version and revision, for the record.
-    pub charm: &'a str,
 }
 
 /// Applies `steps` in their order.
@@ -35,19 +33,22 @@ pub fn apply(steps: &[Step], tools: &mut Tools<'_>) -> Result<()> {
 }
 
 fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
-    let Tools {
-        ledger,
-        supplies,
-        charm,
-    } = tools;
+    let Tools { ledger, supplies } = tools;
     match step {
         Step::RemoveLitter(path) => files::remove(path),
         Step::MakeDirectory(path) => {
-            ledger.keep_absent_directory(path)?;
+            match files::look(path)? {
+                Entry::Absent => ledger.keep_absent_directory(path)?,
+                // A file, or a link that leads nowhere.
+                _ => {
+                    ledger.keep(path)?;
+                    files::remove(path)?;
+                }
+            }
             files::make_directory(path, 0o755)
         }
-        Step::InstallDriver { .. } => at_hand(supplies)?.install_driver(ledger, charm),
-        Step::InstallHelm { .. } => at_hand(supplies)?.install_helm(ledger, charm),
+        Step::InstallDriver { .. } => at_hand(supplies)?.install_driver(ledger),
+        Step::InstallHelm { .. } => at_hand(supplies)?.install_helm(ledger),
         Step::SetAside(path) => {
             ledger.keep(path)?;
             files::remove(path)
@@ -55,11 +56,7 @@ fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
         Step::Write { file, .. } => {
             ledger.keep(&file.path)?;
             clear_the_way(&file.path)?;
-            files::write(&file.path, &file.bytes, file.access)?;
-            if file.path == Path::new(chart::PATH) {
-                at_hand(supplies)?.record_chart(charm)?;
-            }
-            Ok(())
+            files::write(&file.path, &file.bytes, file.access)
         }
         Step::Restore(path, _) => ledger.restore(path),
         Step::ReloadSystemd => systemd::daemon_reload(),

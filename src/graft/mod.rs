@@ -25,9 +25,7 @@ pub use files::{Desired, ManagedFile};
 pub use observed::{Observed, Remains};
 pub use plan::{Step, plan, plan_departure};
 pub use services::Service;
-pub use supplies::{Facts, Supplies};
+pub use supplies::{Facts, Supplies, Surroundings, parts};
 
 /// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";
-/// The driver's import package, and its distribution's name as metadata directories have it.
-pub const PACKAGE: &str = "magnum_capi_helm";

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::services::{Seen, Service};
-use super::{Desired, ManagedFile, Observed, PACKAGE, Remains, helm};
+use super::{Desired, ManagedFile, Observed, Remains, helm};
 use crate::settings::Pin;
 use crate::unit::files::Entry;
 use crate::unit::kept::Before;
@@ -184,7 +184,7 @@ fn left_by_another_python(desired: &Desired, seen: &Observed) -> Vec<Step> {
         let name = path
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
-        name.is_some_and(|name| name.starts_with(PACKAGE))
+        name.is_some_and(|name| name.starts_with("magnum_capi_helm"))
     };
     seen.written
         .iter()

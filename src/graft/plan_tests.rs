@@ -291,6 +291,52 @@ fn a_crash_after_any_step_is_mended_by_the_next_hook() {
     }
 }
 
+/// Each way in which a part can be found other than it should be.
+const DRIFTS: [fn(&mut Observed); 10] = [
+    |seen| seen.kubeconfig = Entry::Absent,
+    |seen| seen.conf = Entry::Directory,
+    |seen| seen.drop_ins[0] = Entry::Absent,
+    |seen| seen.drop_ins[1] = Entry::Other("a symbolic link"),
+    |seen| seen.driver = Installed::default(),
+    |seen| seen.shadows = vec!["/home/magnum/site/magnum_capi_helm".into()],
+    |seen| seen.helm = None,
+    |seen| seen.litter = vec!["/etc/magnum/.magnum-capi-helm-x".into()],
+    |seen| seen.missing_directories = directories().collect(),
+    |seen| seen.services[0].process = Some(process("other", 50)),
+];
+
+#[test]
+fn every_combination_of_drifts_converges_also_after_a_crash_at_any_step() {
+    let mut wanted = desired(&settings(""));
+    wanted.helm = Some("given".into());
+    let grafted = Model::grafted(&wanted);
+    let mut crashes = 0;
+    for combination in 0..1_u32 << DRIFTS.len() {
+        let mut drifted = grafted.clone();
+        drifted.clock = 100;
+        for (bit, drift) in DRIFTS.iter().enumerate() {
+            if combination >> bit & 1 == 1 {
+                drift(&mut drifted.seen);
+            }
+        }
+        let steps = plan(&wanted, &drifted.seen);
+        for crash_after in 0..=steps.len() {
+            let mut model = drifted.clone();
+            for step in &steps[..crash_after] {
+                model.apply(step);
+            }
+            model.converge(&wanted);
+            assert_eq!(
+                plan(&wanted, &model.seen),
+                [],
+                "{combination:b}, {crash_after} steps"
+            );
+            crashes += 1;
+        }
+    }
+    assert!(crashes > 1 << DRIFTS.len());
+}
+
 #[test]
 fn nothing_is_switched_on_without_a_kubeconfig_or_without_helm() {
     let mut unset = settings("");

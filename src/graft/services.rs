@@ -8,7 +8,7 @@
 //! process went on running restarts nothing.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,10 @@ use crate::unit::state;
 use crate::unit::systemd::{self, Unit};
 
 const RECORD: &str = "running.json";
+/// So many restarts by systemd in one go are a crash loop,
+const CRASH_LOOP: u32 = 2;
+/// until a process stays for so long.
+const CALM_AFTER: Duration = Duration::from_secs(60);
 
 /// A service of Magnum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -204,7 +208,7 @@ impl Seen {
                 last.as_deref().unwrap_or("its unit file")
             )));
         }
-        if unit.is_failing() {
+        if unit.is_failing() || self.is_in_crash_loop() {
             return Some(self.keeps_failing());
         }
         if self.process.is_none() {
@@ -213,6 +217,13 @@ impl Seen {
             )));
         }
         None
+    }
+
+    /// Whether systemd has restarted it again and again until now. On a busy machine a daemon that
+    /// cannot run takes long to find out, and looks well for as long.
+    fn is_in_crash_loop(&self) -> bool {
+        let young = |process: &Process| process.age() < CALM_AFTER;
+        self.unit.restarts >= CRASH_LOOP && self.process.as_ref().is_some_and(young)
     }
 
     /// The service ends again and again.

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::chart::Chart;
 use super::driver::Knowledge;
 use super::{Observed, driver, helm};
-use crate::audit;
-use crate::converge::Surroundings;
+use crate::audit::Part;
 use crate::ground::Ground;
-use crate::settings::{Address, HelmSource, Settings};
+use crate::settings::{HelmSource, Settings};
 use crate::unit::files;
 use crate::unit::kept::Ledger;
 
@@ -25,14 +24,23 @@ pub struct Facts {
     pub chart: Option<Chart>,
 }
 
+/// What is needed to get hold of them besides the settings.
+pub struct Surroundings<'a> {
+    /// The proxy settings under which things are fetched.
+    pub proxy: &'a [(String, String)],
+    /// The charm's version and revision, for the record.
+    pub charm: &'a str,
+    /// Told what is going on before each thing that takes longer than a moment.
+    pub progress: &'a dyn Fn(&str) -> Result<()>,
+}
+
 /// The parts themselves.
 #[derive(Debug)]
 pub struct Supplies {
     /// What is known of them.
     pub facts: Facts,
     driver: driver::Supply,
-    helm: Option<helm::Supply>,
-    settings: Settings,
+    helm: helm::Supply,
     site: PathBuf,
 }
 
@@ -89,77 +97,61 @@ impl Supplies {
                 chart,
             },
             driver,
-            helm: Some(helm),
-            settings: settings.clone(),
+            helm,
             site: ground.python.site.clone(),
         })
     }
 
-    /// Swaps the staged driver in and records it.
+    /// Swaps the staged driver in.
     ///
     /// # Errors
     /// When nothing is staged, or it cannot be put in place.
-    pub fn install_driver(&mut self, ledger: &mut Ledger, charm: &str) -> Result<()> {
-        self.driver.install(&self.site, ledger)?;
-        let source = &self.settings.driver;
-        let from = match (&source.wheel, &source.index) {
-            (Some(_), _) => "resource driver-wheel".to_owned(),
-            (None, Some(index)) => index.shown(),
-            (None, None) => "pip's own index".to_owned(),
-        };
-        let sha256 = self
-            .facts
-            .driver
-            .wheel_sha256
-            .as_ref()
-            .map(ToString::to_string);
-        audit::installed(
-            "driver",
-            &source.pin.version().to_string(),
-            sha256,
-            &from,
-            charm,
-        )
+    pub fn install_driver(&self, ledger: &mut Ledger) -> Result<()> {
+        self.driver.install(&self.site, ledger)
     }
 
-    /// Puts the staged helm in place and records it.
+    /// Puts the staged helm in place.
     ///
     /// # Errors
     /// When nothing is staged, or it cannot be put in place.
-    pub fn install_helm(&mut self, ledger: &mut Ledger, charm: &str) -> Result<()> {
-        let known = self
-            .helm
-            .take()
-            .context("helm was put in place before")?
-            .install(ledger)?;
-        let from = match &self.settings.helm {
-            HelmSource::Url { url, .. } => Address::shown(url),
-            _ => "resource helm".to_owned(),
-        };
-        audit::installed(
-            "helm",
-            &known.version.to_string(),
-            known.sha256,
-            &from,
-            charm,
-        )
+    pub fn install_helm(&mut self, ledger: &mut Ledger) -> Result<()> {
+        self.helm.install(ledger)
     }
+}
 
-    /// Records the chart that was put in place.
-    ///
-    /// # Errors
-    /// When it cannot be recorded.
-    pub fn record_chart(&self, charm: &str) -> Result<()> {
-        let chart = self.facts.chart.as_ref().context("no chart is given")?;
-        let sha256 = files::sha256(&chart.bytes);
-        audit::installed(
-            "chart",
-            &chart.version,
-            Some(sha256),
-            "resource helm-chart",
-            charm,
-        )
-    }
+/// What the graft is made of on this unit, for the record.
+pub fn parts(settings: &Settings, facts: &Facts, seen: &Observed) -> Vec<Part> {
+    const FOUND: &str = "found on this unit";
+    let source = &settings.driver;
+    let driver = seen.driver.intact(&source.pin).map(|_| Part {
+        name: "driver",
+        version: source.pin.version().to_string(),
+        sha256: facts.driver.wheel_sha256.as_ref().map(ToString::to_string),
+        source: match (&facts.driver.wheel_sha256, &source.wheel, &source.index) {
+            (None, ..) => FOUND.to_owned(),
+            (_, Some(_), _) => "resource driver-wheel".to_owned(),
+            (_, None, Some(index)) => index.shown(),
+            (_, None, None) => "the package index that pip is set to".to_owned(),
+        },
+    });
+    let known = seen.helm.as_ref().and_then(|found| found.known.as_ref());
+    let helm = known.map(|known| Part {
+        name: "helm",
+        version: known.version.to_string(),
+        sha256: known.sha256.clone(),
+        source: match &settings.helm {
+            HelmSource::Found => FOUND.to_owned(),
+            HelmSource::Resource(_) => "resource helm".to_owned(),
+            HelmSource::Url { url, .. } => url.shown(),
+        },
+    });
+    let chart = facts.chart.as_ref().map(|chart| Part {
+        name: "chart",
+        version: chart.version.clone(),
+        sha256: Some(files::sha256(&chart.bytes)),
+        source: "resource helm-chart".to_owned(),
+    });
+    [driver, helm, chart].into_iter().flatten().collect()
 }
 
 fn chart(settings: &Settings) -> Result<Option<Chart>> {

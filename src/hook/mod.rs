@@ -5,7 +5,8 @@ pub mod sources;
 use anyhow::Result;
 
 use self::sources::Ask;
-use crate::converge::{self, Outcome, Surroundings};
+use crate::converge::{self, Outcome};
+use crate::graft::Surroundings;
 use crate::juju::{Context, tools};
 use crate::problem::{Kind, Problem};
 use crate::unit::state;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use address::{Address, Credentials};
 pub use options::CapiHelmOptions;
-pub use pin::{Pin, Sha256};
+pub use pin::{DISTRIBUTION, Pin, Sha256};
 
 use crate::kube::Kubeconfig;
 use crate::problem::Problem;

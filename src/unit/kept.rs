@@ -100,11 +100,14 @@ impl Ledger {
         match self.0.get(path) {
             None => return Ok(()),
             Some(Before::Absent) => files::remove(path)?,
+            // What somebody put into it, or in its place, is theirs.
             Some(Before::NoDirectory) => match std::fs::remove_dir(path) {
                 Err(error)
                     if !matches!(
                         error.kind(),
-                        ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty
+                        ErrorKind::NotFound
+                            | ErrorKind::DirectoryNotEmpty
+                            | ErrorKind::NotADirectory
                     ) =>
                 {
                     return Err(error).with_context(|| format!("removing {}", path.display()));

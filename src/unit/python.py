@@ -74,6 +74,15 @@ def capi_helm_options():
     return sorted(magnum.conf.CONF.capi_helm)
 
 
+def attempt(question):
+    """A question's answer, or how it failed: one failing must not silence the others."""
+    try:
+        return {"answer": question()}
+    except BaseException as error:  # a driver may raise anything at all
+        kind = type(error)
+        return {"error": "%s.%s: %s" % (kind.__module__, kind.__qualname__, error)}
+
+
 def driver(directory, name, entry, *arguments):
     if directory:
         sys.path.insert(0, directory)
@@ -83,8 +92,10 @@ def driver(directory, name, entry, *arguments):
         return {"version": distribution.version, "missing": gaps, "options": []}
     from magnum.common import config
 
-    # A driver may read the configuration while it is imported.
-    config.parse_args(["magnum"] + list(arguments))
+    # A driver may read the configuration while it is imported. A fault in the configuration is
+    # none of the driver's: then it is tried without.
+    if "error" in attempt(lambda: config.parse_args(["magnum"] + list(arguments))):
+        config.parse_args(["magnum"])
     loaded = entry_point(distribution, entry).load()
     loaded().provides
     return {
@@ -92,15 +103,6 @@ def driver(directory, name, entry, *arguments):
         "missing": [],
         "options": capi_helm_options(),
     }
-
-
-def attempt(question):
-    """A question's answer, or how it failed: one failing must not silence the others."""
-    try:
-        return {"answer": question()}
-    except BaseException as error:  # a driver may raise anything at all
-        kind = type(error)
-        return {"error": "%s.%s: %s" % (kind.__module__, kind.__qualname__, error)}
 
 
 def verify(name, entry, *arguments):

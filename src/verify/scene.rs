@@ -14,11 +14,9 @@ use crate::health::STABLE_AFTER;
 use crate::hook::sources::{self, Ask};
 use crate::juju::Context;
 use crate::problem::Problem;
-use crate::settings::Settings;
+use crate::settings::{DISTRIBUTION, Settings};
 use crate::unit::kept::Ledger;
 use crate::unit::process::Process;
-
-const DISTRIBUTION: &str = "magnum-capi-helm";
 
 /// Python's answer to one question, or how it failed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

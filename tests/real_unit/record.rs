@@ -23,7 +23,7 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
     it.deploy();
     let with_password = index("plain").replace("//", &format!("//somebody:{PASSWORD}@"));
     let plain = index("plain");
-    let mut wanted = vec![("1.1.0", "pip's own index".to_owned())];
+    let mut wanted = vec![("1.1.0", "the package index that pip is set to".to_owned())];
     for (version, index, source) in [
         ("1.2.1", Some(&with_password), plain.as_str()),
         ("1.1.0", Some(&plain), &plain),

@@ -1,9 +1,10 @@
 //! A packed charm: what its files declare, and how it is unpacked on a unit.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -16,7 +17,8 @@ use crate::machine::Machine;
 /// A `.charm` file, read and understood.
 #[derive(Debug, Clone)]
 pub(crate) struct Charm {
-    file: PathBuf,
+    /// The archive itself: the file may be gone by the time a unit is added.
+    archive: Arc<[u8]>,
     pub(crate) options: Options,
     /// Resource name → its file name.
     pub(crate) resources: BTreeMap<String, String>,
@@ -60,7 +62,8 @@ impl Charm {
     }
 
     fn read(file: &Path) -> Result<Self> {
-        let mut archive = ZipArchive::new(File::open(file)?)?;
+        let bytes: Arc<[u8]> = fs::read(file)?.into();
+        let mut archive = ZipArchive::new(Cursor::new(Arc::clone(&bytes)))?;
         let metadata = text(&mut archive, "metadata.yaml")?.context("no metadata.yaml")?;
         let metadata: Metadata = serde_yaml::from_str(&metadata).context("metadata.yaml")?;
         ensure!(
@@ -90,7 +93,7 @@ impl Charm {
         );
         let endpoints = [&metadata.requires, &metadata.provides, &metadata.peers];
         Ok(Self {
-            file: file.into(),
+            archive: bytes,
             options,
             resources: metadata
                 .resources
@@ -116,7 +119,7 @@ impl Charm {
         directory: &str,
         previous: &[String],
     ) -> Result<Vec<String>> {
-        let mut archive = ZipArchive::new(File::open(&self.file)?)?;
+        let mut archive = ZipArchive::new(Cursor::new(Arc::clone(&self.archive)))?;
         machine.make_directory(directory)?;
         for name in previous {
             machine.remove(&format!("{directory}/{name}"))?;
@@ -158,7 +161,7 @@ impl Charm {
     }
 }
 
-fn text(archive: &mut ZipArchive<File>, name: &str) -> Result<Option<String>> {
+fn text(archive: &mut ZipArchive<Cursor<Arc<[u8]>>>, name: &str) -> Result<Option<String>> {
     let mut entry = match archive.by_name(name) {
         Ok(entry) => entry,
         Err(zip::result::ZipError::FileNotFound) => return Ok(None),
@@ -179,7 +182,7 @@ impl Charm {
             .iter()
             .map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
         Self {
-            file: PathBuf::new(),
+            archive: Arc::new([]),
             options,
             resources: named.collect(),
             actions: BTreeMap::new(),

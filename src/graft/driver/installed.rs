@@ -4,6 +4,7 @@
 //! names every file with its sha256.
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,9 +15,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use pep440_rs::Version;
 use sha2::{Digest, Sha256};
 
-use crate::graft::PACKAGE;
 use crate::settings::Pin;
 use crate::unit::files;
+
+/// The driver's import package.
+const PACKAGE: &str = "magnum_capi_helm";
 
 /// Every copy of the driver in the site directory: one, when all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -205,7 +208,10 @@ fn differs(path: &Path, hash: &str) -> Result<Option<&'static str>> {
         return Ok(Some("not a regular file"));
     }
     let readable = |mode: u32, bits: u32| mode & bits == bits;
-    let parent = path.parent().and_then(|parent| parent.metadata().ok());
+    let parent = path.parent().and_then(|dir| dir.symlink_metadata().ok());
+    if parent.as_ref().is_some_and(Metadata::is_symlink) {
+        return Ok(Some("behind a link"));
+    }
     if !readable(meta.permissions().mode(), 0o004)
         || !parent.is_some_and(|dir| readable(dir.permissions().mode(), 0o005))
     {
@@ -272,7 +278,7 @@ mod tests {
     fn every_kind_of_damage_is_found_and_named() {
         let driver = |site: &Path| site.join(PACKAGE).join("driver.py");
         type Change = Box<dyn FnOnce(&Path)>;
-        let cases: [(&str, Change); 9] = [
+        let cases: [(&str, Change); 10] = [
             (
                 "not installed",
                 Box::new(|site| files::remove(&site.join(DIST_INFO)).unwrap()),
@@ -297,6 +303,14 @@ mod tests {
                 Box::new(move |site| {
                     files::remove(&driver(site)).unwrap();
                     std::os::unix::fs::symlink("/etc/passwd", driver(site)).unwrap();
+                }),
+            ),
+            (
+                "driver.py is behind a link",
+                Box::new(|site| {
+                    let moved = site.join("moved");
+                    std::fs::rename(site.join(PACKAGE), &moved).unwrap();
+                    std::os::unix::fs::symlink(moved, site.join(PACKAGE)).unwrap();
                 }),
             ),
             (

@@ -13,12 +13,11 @@ use super::{Driver, Installed, Staged, look, wheel};
 use crate::graft::{ENTRY_POINT, Service};
 use crate::ground::Ground;
 use crate::problem::Problem;
-use crate::settings::{DriverSource, Pin, Sha256};
+use crate::settings::{DISTRIBUTION, DriverSource, Pin, Sha256};
 use crate::unit::kept::Ledger;
 use crate::unit::state;
 
 const CACHE: &str = "driver.json";
-const DISTRIBUTION: &str = "magnum-capi-helm";
 
 /// What the driver said of itself when it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,9 +73,11 @@ impl Supply {
             }
             // Put there by hand, or known but next to another Python: adopted as it is, unless it
             // must be held against a checksum or is not the build that the charm installed.
-            let known = cached.as_ref().map(|known| &known.record_sha256);
-            if source.sha256.is_none() && known.is_none_or(|build| *build == driver.record_sha256) {
-                return Ok(Self::installed(try_out("", driver, source, ground, None)?));
+            let known = cached.as_ref();
+            let same = |known: &Knowledge| known.record_sha256 == driver.record_sha256;
+            if source.sha256.is_none() && known.is_none_or(same) {
+                let wheel = known.and_then(|known| known.wheel_sha256.as_ref());
+                return Ok(Self::installed(try_out("", driver, source, ground, wheel)?));
             }
         }
         let staged = Staged::fetch(source, &ground.python, proxy)?;

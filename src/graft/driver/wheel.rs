@@ -58,3 +58,73 @@ pub fn no_wheel(source: &DriverSource, what: &str) -> Problem {
         source.pin
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn wheel(members: &[&str]) -> tempfile::NamedTempFile {
+        let mut archive = zip::ZipWriter::new(tempfile::NamedTempFile::new().unwrap());
+        for name in members {
+            archive
+                .start_file(*name, zip::write::SimpleFileOptions::default())
+                .unwrap();
+            archive.write_all(name.as_bytes()).unwrap();
+        }
+        archive.finish().unwrap()
+    }
+
+    fn unpacked(wheel: &Path, sha256: Option<Sha256>) -> Result<(Sha256, Vec<String>)> {
+        let source = DriverSource {
+            pin: "magnum-capi-helm==1.1.0".parse()?,
+            sha256,
+            index: None,
+            wheel: Some(wheel.to_owned()),
+        };
+        let directory = tempfile::tempdir()?;
+        let sha256 = unpack(wheel, &source, directory.path())?;
+        Ok((sha256, files::names(directory.path())?))
+    }
+
+    #[test]
+    fn a_wheel_is_unpacked_when_its_checksum_is_the_one_that_is_set() {
+        let wheel = wheel(&["magnum_capi_helm/driver.py", "x.dist-info/RECORD"]);
+        let (sha256, names) = unpacked(wheel.path(), None).unwrap();
+        assert_eq!(names, ["magnum_capi_helm", "x.dist-info"]);
+        assert!(unpacked(wheel.path(), Some(sha256)).is_ok());
+        let other = Some("ab".repeat(32).parse().unwrap());
+        let message = unpacked(wheel.path(), other).unwrap_err().to_string();
+        assert!(
+            message.starts_with("driver-sha256: the wheel has sha256"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_wheel_or_would_write_elsewhere_is_refused() {
+        let scripts = wheel(&["x.data/scripts/sudo"]);
+        let message = unpacked(scripts.path(), None).unwrap_err().to_string();
+        assert!(
+            message.contains("it holds x.data/scripts/sudo"),
+            "{message}"
+        );
+        let mut text = tempfile::NamedTempFile::new().unwrap();
+        text.write_all(b"no zip").unwrap();
+        let message = unpacked(text.path(), None).unwrap_err().to_string();
+        assert!(
+            message.starts_with("the resource driver-wheel is no wheel of"),
+            "{message}"
+        );
+        let escaping = wheel(&["../../escaped"]);
+        let outside = escaping
+            .path()
+            .parent()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .join("escaped");
+        assert!(unpacked(escaping.path(), None).is_err() || !outside.exists());
+    }
+}

@@ -80,8 +80,8 @@ impl Supply {
     ///
     /// # Errors
     /// When nothing is staged, or it cannot be put in place.
-    pub fn install(self, ledger: &mut Ledger) -> Result<Known> {
-        let Staged { file, mut known } = self.staged.context("no helm was staged")?;
+    pub fn install(&mut self, ledger: &mut Ledger) -> Result<()> {
+        let Staged { file, mut known } = self.staged.take().context("no helm was staged")?;
         let path = Path::new(PATH);
         ledger.keep(path)?;
         if path.is_dir() {
@@ -94,8 +94,7 @@ impl Supply {
             .metadata()
             .with_context(|| format!("looking at {PATH}"))?;
         known.file = Identity::of(path, &meta);
-        state::save(CACHE, &known)?;
-        Ok(known)
+        state::save(CACHE, &known)
     }
 }
 
