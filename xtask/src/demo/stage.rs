@@ -4,7 +4,7 @@
 use std::fmt::Display;
 
 use anyhow::{Context, Result, bail};
-use lab::{Application, HookRun, Machine, SecretUri, Snapshot, Unit};
+use lab::{Application, HookRun, Machine, Snapshot, Unit};
 
 use super::look::{self, Magnum, Processes};
 use crate::cluster;
@@ -38,8 +38,6 @@ pub struct Stage {
     pub before: Before,
     /// The kubeconfig of the management cluster.
     pub kubeconfig: String,
-    /// The secret that holds it, once there is one.
-    pub secret: Option<SecretUri>,
     /// The name of the charm's file.
     pub charm: String,
 }
@@ -80,7 +78,6 @@ impl Stage {
             application,
             before,
             kubeconfig,
-            secret: None,
             charm: charm.to_string_lossy().into_owned(),
         })
     }

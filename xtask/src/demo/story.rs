@@ -61,7 +61,6 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     screen.command("juju grant-secret capi-mgmt magnum-capi-helm");
     stage.application.grant(&secret)?;
     stage.configure("kubeconfig", secret.as_ref())?;
-    stage.secret = Some(secret);
 
     screen.pause();
     screen.say(
@@ -163,7 +162,8 @@ pub fn remove(stage: &mut Stage) -> Result<()> {
     stage.claim(
         &format!(
             "the disk is as it was: of {} files, directories and links compared by kind, mode, owner and every byte, \
-             {} differ; the operator's override.conf is back (not compared, for they change by themselves: {})",
+             {} differ; the operator's override.conf is back (not compared: what lies in memory, and what changes by \
+             itself, {})",
             disk.entries.len(),
             differences.paths().len(),
             look::NOT_COMPARED.join(", ")

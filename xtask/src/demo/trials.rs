@@ -50,7 +50,7 @@ pub fn damaged_driver(stage: &mut Stage) -> Result<()> {
         "python3 -c 'import importlib.metadata as m; \
          print(m.distribution(\"magnum-capi-helm\").locate_file(\"magnum_capi_helm/driver.py\"))'",
     )?;
-    stage.on_the_unit(&format!("sed -i 1iraise\\ SystemExit {}", driver.trim()))?;
+    stage.on_the_unit(&format!("echo 'raise SystemExit' >>{}", driver.trim()))?;
     screen.pause();
     stage.hook("update-status")?;
     screen.pause();
