@@ -20,6 +20,7 @@ pub fn direct() -> ClientBuilder {
 }
 
 /// A client for the world outside, through the model's proxies, trusting the unit's authorities.
+/// `limit` is for the answer's head, and then for each read of its body.
 ///
 /// # Errors
 /// When a proxy's address is none.

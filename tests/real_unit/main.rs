@@ -6,14 +6,23 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
+mod chart;
 mod crash;
+mod crash_pins;
 mod departure;
 mod deploy;
 mod drift;
+mod ground;
+mod helm;
 mod idempotence;
+mod integrity;
 mod management;
+mod mirror;
 mod options;
 mod pause;
 mod pins;
+mod pips;
+mod record;
+mod sources;
 mod support;
 mod verify;

@@ -73,12 +73,17 @@ pub struct Services {
 impl Deployment {
     /// Magnum runs as its packages set it up; no hook has run.
     pub fn bare() -> Self {
+        Self::bare_on(Release::Caracal)
+    }
+
+    /// The same on a unit of another release.
+    pub fn bare_on(release: Release) -> Self {
         let variable = |name: &str| {
             PathBuf::from(std::env::var_os(name).unwrap_or_else(|| {
                 panic!("{name} is not set: these tests are run by `cargo xtask test`")
             }))
         };
-        let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
+        let root = ensure_root(release, &mut |line| eprintln!("{line}")).unwrap();
         let machine = Machine::boot(&root, "magnum-0").unwrap();
         machine.wait_for_magnum().unwrap();
         let management = Management::new(&machine);

@@ -78,6 +78,7 @@ pub fn download(
 }
 
 const NO_PIP: &str = "No module named pip";
+const PIP_DIED: &str = "ERROR: Exception:";
 
 /// pip's [requirements file](https://pip.pypa.io/en/stable/reference/requirements-file-format/).
 fn requirements_of(source: &DriverSource) -> String {
@@ -97,16 +98,17 @@ fn why(source: &DriverSource, said: &str) -> Problem {
     let pin = &source.pin;
     let line = |text: &str| said.lines().find(|line| line.contains(text));
     if line("DO NOT MATCH THE HASHES").is_some() {
-        let remedy = match source.sha256 {
-            Some(_) => {
-                "check the index, or set driver-sha256 to what `sha256sum` prints for a wheel you \
-                 trust"
-            }
-            None => "the index does not serve what it announces; check the index",
-        };
-        return Problem::blocked(format!(
-            "driver-sha256: the wheel of {pin} has another sha256; {remedy}"
-        ));
+        // pips before 25 take a download that was cut off for the whole one.
+        return Problem::blocked(match source.sha256 {
+            Some(_) => format!(
+                "driver-sha256: the wheel of {pin} has another sha256, or arrived cut off; check \
+                 the index, or set driver-sha256 to what `sha256sum` prints for a wheel you trust"
+            ),
+            None => format!(
+                "index-url: the wheel of {pin} has another sha256 than the index announces, or \
+                 arrived cut off; check the index"
+            ),
+        });
     }
     if let Some(host) = line("is not a trusted or secure host").and_then(|line| {
         line.split_whitespace()
@@ -126,6 +128,12 @@ fn why(source: &DriverSource, said: &str) -> Problem {
         ));
     }
     match line("Could not fetch URL").map(reason) {
+        Some(reason) if reason.starts_with("401") || reason.starts_with("403") => {
+            Problem::blocked(format!(
+                "index-url: the package index says {reason}; set index-credentials to a secret \
+                 with a username and password that it knows"
+            ))
+        }
         Some(reason) if reason.contains("Client Error") => Problem::blocked(format!(
             "index-url: the package index says {reason} for magnum-capi-helm; set index-url to an \
              index that has it"
@@ -142,7 +150,11 @@ fn why(source: &DriverSource, said: &str) -> Problem {
             cannot_fetch(source, "the wheel arrived cut off or damaged")
         }
         None => {
-            let last = said.lines().rev().find(|line| line.starts_with("ERROR:"));
+            // pip itself may die, of a page that is none for one; its traceback ends with why.
+            let mut traceback = said.lines().skip_while(|line| *line != PIP_DIED).skip(2);
+            let died = traceback.find(|line| !line.starts_with(' '));
+            let mut lines = said.lines().rev();
+            let last = died.or_else(|| lines.find(|line| line.starts_with("ERROR:")));
             cannot_fetch(source, last.unwrap_or("pip gave no reason"))
         }
     }
@@ -243,7 +255,17 @@ mod tests {
                 Kind::Blocked,
                 "says 404 Client Error: Not Found for magnum",
             ),
+            (
+                said!("index-401"),
+                Kind::Blocked,
+                "says 401 Client Error: Unauthorized; set index-credentials",
+            ),
             (said!("index-garbage"), Kind::Blocked, "is no package index"),
+            (
+                said!("index-noise"),
+                Kind::Waiting,
+                "UnicodeDecodeError: 'utf-8' codec can't decode",
+            ),
             (
                 said!("index-500"),
                 Kind::Waiting,

@@ -72,10 +72,13 @@ impl Supply {
                 return Ok(Self::installed(knowledge.clone()));
             }
             // Put there by hand, or known but next to another Python: adopted as it is, unless it
-            // must be held against a checksum or is not the build that the charm installed.
-            let known = cached.as_ref().map(|known| &known.record_sha256);
-            if source.sha256.is_none() && known.is_none_or(|build| *build == driver.record_sha256) {
-                return Ok(Self::installed(try_out("", driver, source, ground, None)?));
+            // must be held against another checksum or is not the build that the charm installed.
+            let known = cached.as_ref();
+            let same = |known: &Knowledge| known.record_sha256 == driver.record_sha256;
+            let wheel = known.and_then(|known| known.wheel_sha256.as_ref());
+            let checked = source.sha256.is_none() || wheel == source.sha256.as_ref();
+            if checked && known.is_none_or(same) {
+                return Ok(Self::installed(try_out("", driver, source, ground, wheel)?));
             }
         }
         let staged = Staged::fetch(source, &ground.python, proxy)?;

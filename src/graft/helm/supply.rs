@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -16,8 +16,10 @@ use crate::settings::HelmSource;
 use crate::unit::kept::Ledger;
 use crate::unit::{files, state};
 
+/// How long the server may say nothing: before its first byte, and between any two.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// The official tarball has 17 MB.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(180);
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
 const SIZE_LIMIT: u64 = 300 << 20;
 
 /// helm, ready to be installed when it is not there already.
@@ -170,7 +172,8 @@ fn download(
         .prefix(files::TEMPORARY_PREFIX)
         .tempfile_in(state::DIRECTORY)
         .context("making a file for helm")?;
-    let client = http::client(DOWNLOAD_LIMIT, proxy)?;
+    let began = Instant::now();
+    let client = http::client(SILENCE_LIMIT, proxy)?;
     let response = client
         .get(url)
         .send()
@@ -194,6 +197,10 @@ fn download(
             .map_err(|_| cannot("the download ended early".to_owned()))?;
         if count == 0 {
             break;
+        }
+        if began.elapsed() > DOWNLOAD_LIMIT {
+            let limit = DOWNLOAD_LIMIT.as_secs();
+            return Err(cannot(format!("it is not here after {limit} s")).into());
         }
         digest.update(&buffer[..count]);
         file.write_all(&buffer[..count]).context("writing helm")?;
