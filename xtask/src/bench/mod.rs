@@ -42,6 +42,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     screen.chapter(&format!(
         "First installation of {PIN}, with no kubeconfig yet: {INSTALLATIONS} times each"
     ));
+    screen.say("In turn, after one round that does not count; about half a minute.");
     screen.output(&installation(&unit)?);
 
     for run in unit.deploy()? {
@@ -57,6 +58,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     screen.chapter(&format!(
         "A hook with nothing to do: update-status on a grafted unit, {RUNS} times"
     ));
+    screen.say("About ten seconds.");
     screen.output(&converged(&unit)?);
     Ok(())
 }

@@ -55,8 +55,7 @@ impl Stage {
         screen.say("Booting magnum-0, and remembering its whole disk for the comparison at the end: some seconds.");
         let machine = lab.boot()?;
         machine.push(OPERATORS, OPERATORS_TEXT.as_bytes(), 0o644)?;
-        machine.shell("systemctl daemon-reload && systemctl restart magnum-conductor")?;
-        machine.wait_for_magnum()?;
+        machine.shell("systemctl daemon-reload")?;
         let kubeconfig = cluster::start(&machine)?;
         let before = Before::of(&machine)?;
         screen.say(
@@ -65,12 +64,12 @@ impl Stage {
              secrets and statuses. There is no management cluster: a stand-in on the unit asks for a client \
              certificate and says its version, and makes no clusters.",
         );
-        say_processes(screen, &machine)?;
         screen.say(&format!(
             "Magnum enables {}: clusters are made through Heat. An operator has raised a limit of magnum-conductor \
-             in {OPERATORS}, where the charm must write too.",
+             in {OPERATORS}, where the charm must write too. The processes:",
             before.magnum.enabled.join(", "),
         ));
+        say_processes(screen, &machine)?;
         let charm = lab.charm().file_name().context("the charm has no name")?;
         let mut application = lab.application()?;
         application.on_event(screen.follow());
@@ -180,10 +179,11 @@ impl Stage {
 
 impl Before {
     fn of(machine: &Machine) -> Result<Self> {
+        let (disk, magnum) = look::disk_and_magnum(machine)?;
         Ok(Self {
-            magnum: Magnum::of(machine)?,
+            disk,
+            magnum,
             command_lines: Processes::of(machine)?.command_lines(machine)?,
-            disk: look::disk(machine)?,
         })
     }
 }
@@ -195,6 +195,5 @@ fn say_processes(screen: Screen, machine: &Machine) -> Result<()> {
         "magnum-api        {:>5}  {api}\nmagnum-conductor  {:>5}  {conductor}",
         processes.api, processes.conductor
     ));
-    screen.pause();
     Ok(())
 }

@@ -72,6 +72,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     screen.output(&look::files(stage.machine(), &paths)?);
     screen.pause();
     stage.show_processes()?;
+    screen.pause();
 
     stage.claim_status("the unit is active", "active", &["1.1.0"])?;
     let machine = stage.machine();
@@ -145,19 +146,19 @@ pub fn remove(stage: &mut Stage) -> Result<()> {
     stage.machine().wait_for_magnum()?;
     screen.pause();
     stage.show_processes()?;
+    screen.pause();
     let command_lines = stage.processes()?.command_lines(stage.machine())?;
     stage.claim(
         "both services run with the command lines that they had",
         command_lines == stage.before.command_lines,
         command_lines.join("\n"),
     )?;
-    let magnum = Magnum::of(stage.machine())?;
+    let (disk, magnum) = look::disk_and_magnum(stage.machine())?;
     stage.claim(
         &format!("Magnum enables {} again", magnum.enabled.join(", ")),
         magnum == stage.before.magnum,
         format!("{magnum:?}"),
     )?;
-    let disk = look::disk(stage.machine())?;
     let differences = stage.before.disk.diff(&disk);
     stage.claim(
         &format!(

@@ -22,6 +22,7 @@ pub fn drift(stage: &mut Stage) -> Result<()> {
     screen.pause();
     let bad = stage.processes()?;
     stage.show_processes()?;
+    screen.pause();
     stage.hook("update-status")?;
     screen.pause();
     let mended = stage.processes()?;
