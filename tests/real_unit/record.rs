@@ -21,6 +21,17 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
     mirror::serve(&it);
     it.grant();
     it.deploy();
+    // The checksum of what is there: nothing is fetched, installed or recorded anew.
+    let first = read(&it, "history.jsonl");
+    it.shell("systemctl stop lab-index");
+    it.set(&[("driver-sha256", &sha256(&wheel(&it, "1.1.0")))]);
+    it.hook("config-changed");
+    it.assert_status("maintenance", &["paused"], "the checksum is set");
+    it.application.reset_config("driver-sha256").unwrap();
+    it.hook("config-changed");
+    it.assert_status("maintenance", &["paused"], "the checksum is reset");
+    assert_eq!(read(&it, "history.jsonl"), first);
+    it.shell("systemctl start lab-index");
     let with_password = index("plain").replace("//", &format!("//somebody:{PASSWORD}@"));
     let plain = index("plain");
     let mut wanted = vec![("1.1.0", "the package index that pip is set to".to_owned())];
