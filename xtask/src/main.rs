@@ -5,6 +5,7 @@
 mod bench;
 mod binary;
 mod charm;
+mod cluster;
 mod demo;
 mod digest;
 mod exec;
@@ -12,6 +13,7 @@ mod glibc;
 mod lab;
 mod package;
 mod reproduce;
+mod screen;
 mod stages;
 mod test;
 mod tools;
@@ -38,8 +40,8 @@ Commands:
       --zig        link against the old glibc at once, without trying the host's
   test      Run every check there is, on real units too (needs root)
       --no-lab     leave out the tests that boot a unit; needs no root
-  demo      Play the whole story on a unit of the lab
-  bench     Measure what the charm costs a unit
+  demo      Play the whole story on a real unit, from deploy to remove (needs root)
+  bench     Measure what the charm costs a unit (needs root)
   help      Show this text
 ";
 
@@ -69,8 +71,14 @@ fn run(mut args: lexopt::Parser) -> Result<()> {
             Some(scope) => test::run(Workspace::find()?, scope),
             None => help(),
         },
-        "demo" => demo::run(args),
-        "bench" => bench::run(args),
+        "demo" => match no_options(&mut args)? {
+            Some(()) => demo::run(&Workspace::find()?),
+            None => help(),
+        },
+        "bench" => match no_options(&mut args)? {
+            Some(()) => bench::run(&Workspace::find()?),
+            None => help(),
+        },
         "help" => help(),
         other => bail!("unknown command `{other}`\n\n{HELP}"),
     }
@@ -110,6 +118,15 @@ fn test_options(args: &mut lexopt::Parser) -> Result<Option<test::Scope>> {
     Ok(Some(scope))
 }
 
+/// Nothing more on the command line; none when help was asked for.
+fn no_options(args: &mut lexopt::Parser) -> Result<Option<()>> {
+    match args.next()? {
+        None => Ok(Some(())),
+        Some(Long("help") | Short('h')) => Ok(None),
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +144,8 @@ mod tests {
         assert!(refusal(&["pack"]).contains("unknown command `pack`"));
         assert!(refusal(&["package", "--fast"]).contains("--fast"));
         assert!(refusal(&["test", "--unit"]).contains("--unit"));
+        assert!(refusal(&["demo", "--slow"]).contains("--slow"));
+        assert!(refusal(&["bench", "50"]).contains("50"));
         assert!(refusal(&["package", "--out"]).contains("--out"));
     }
 }

@@ -1,6 +1,5 @@
 //! `cargo xtask test`: every check there is, in the order in which they cost little.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -88,13 +87,8 @@ const ON_UNITS: Stage<Run> = Stage {
 pub fn run(workspace: Workspace, scope: Scope) -> Result<()> {
     let mut stages = Vec::from(WITHOUT_UNITS);
     if scope == Scope::Everything {
-        if !is_root()? {
-            bail!(
-                "the tests on real units boot a container, which needs root: run \
-                 `sudo env HOME=\"$HOME\" PATH=\"$PATH\" cargo xtask test`, or leave them out with \
-                 `cargo xtask test --no-lab`"
-            );
-        }
+        lab::require_root("test")
+            .context("leave out the tests on real units with `cargo xtask test --no-lab`, or")?;
         stages.push(ON_UNITS);
     }
     let mut run = Run {
@@ -102,12 +96,6 @@ pub fn run(workspace: Workspace, scope: Scope) -> Result<()> {
         packed: None,
     };
     stages::run(&stages, &mut run)
-}
-
-fn is_root() -> Result<bool> {
-    // The owner of a process's directory is its effective user (proc(5)).
-    let this = std::fs::metadata("/proc/self").context("asking who runs this")?;
-    Ok(this.uid() == 0)
 }
 
 fn format(run: &mut Run) -> Result<()> {

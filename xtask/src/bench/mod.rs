@@ -1,0 +1,188 @@
+//! `cargo xtask bench`: what the charm costs a unit, measured on one.
+//!
+//! Two questions: what does a hook cost that finds nothing to do, of which Juju runs hundreds a day; and how much
+//! longer than pip alone does the charm take for the first installation?
+
+mod memory;
+mod series;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use lab::{Exec, HookRun, Unit};
+
+use crate::cluster;
+use crate::lab::{Lab, PRINCIPAL, require_root};
+use crate::screen::Screen;
+use crate::workspace::Workspace;
+use series::Series;
+
+/// Hooks with nothing to do.
+const RUNS: usize = 50;
+/// First installations.
+const INSTALLATIONS: usize = 5;
+/// What `driver-pin` is by default, and what pip is given.
+const PIN: &str = "magnum-capi-helm==1.1.0";
+
+/// Runs the benchmark.
+///
+/// # Errors
+///
+/// When something cannot be made ready, or a hook fails or has something to do.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    require_root("bench")?;
+    let screen = Screen::of_stdout();
+    screen.chapter("Making ready");
+    let lab = Lab::ready(workspace)?;
+    let machine = lab.boot()?;
+    let kubeconfig = cluster::start(&machine)?;
+    let mut application = lab.application()?;
+    let unit = application.add_unit(machine, PRINCIPAL)?;
+
+    screen.chapter(&format!(
+        "First installation of {PIN}, with no kubeconfig yet: {INSTALLATIONS} times each"
+    ));
+    screen.say("In turn, after one round that does not count; about half a minute.");
+    screen.output(&installation(&unit)?);
+
+    for run in unit.deploy()? {
+        run.expect_ok()?;
+    }
+    let secret = application.add_secret("capi-mgmt", &[("kubeconfig", &kubeconfig)])?;
+    application.grant(&secret)?;
+    application.set_config(&[("kubeconfig", secret.as_ref())])?;
+    unit.hook("config-changed")?.expect_ok()?;
+    let (status, message) = unit.status();
+    ensure!(status == "active", "the unit is {status}: {message}");
+
+    screen.chapter(&format!(
+        "A hook with nothing to do: update-status on a grafted unit, {RUNS} times"
+    ));
+    screen.say("About ten seconds.");
+    screen.output(&converged(&unit)?);
+    Ok(())
+}
+
+/// The charm's install hook beside pip alone, in turn.
+fn installation(unit: &Unit) -> Result<String> {
+    let (mut hook, mut pip) = (Series::default(), Series::default());
+    for round in 0..=INSTALLATIONS {
+        let start = Instant::now();
+        unit.machine().shell(&format!(
+            "PIP_BREAK_SYSTEM_PACKAGES=1 pip3 install --quiet --no-deps --root-user-action=ignore {PIN}"
+        ))?;
+        let bare = start.elapsed();
+        unit.machine().shell(
+            "PIP_BREAK_SYSTEM_PACKAGES=1 pip3 uninstall --quiet --yes --root-user-action=ignore magnum-capi-helm",
+        )?;
+        let run = unit.hook("install")?.expect_ok()?;
+        unit.hook("stop")?.expect_ok()?;
+        // The first round fills the caches of the disk.
+        if round > 0 {
+            pip.push(bare);
+            hook.push(run.wall);
+        }
+    }
+    Ok([
+        Series::heading(),
+        hook.row("the install hook: pip, the look at the wheel, loading the driver"),
+        pip.row("pip install --no-deps alone"),
+    ]
+    .join("\n"))
+}
+
+/// Hooks on a unit where all is well.
+fn converged(unit: &Unit) -> Result<String> {
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        runs.push(quiet_hook(unit)?);
+    }
+    let tools = runs.first().map_or(0, |run| run.tools.len());
+    if runs.iter().any(|run| run.tools.len() != tools) {
+        bail!("not every run called {tools} hook tools");
+    }
+    let count = u32::try_from(tools).context("that many hook tools")?;
+    let call = one_tool_call(unit)?;
+    let in_tools = call.median() * count;
+
+    let walls: Series = runs.iter().map(|run| run.wall).collect();
+    let rest: Series = runs
+        .iter()
+        .map(|run| run.wall.saturating_sub(in_tools))
+        .collect();
+    let agent: Series = runs
+        .iter()
+        .map(|run| run.tools.iter().map(|call| call.elapsed).sum::<Duration>())
+        .collect();
+    let mut empty = Series::default();
+    for _ in 0..RUNS {
+        empty.push(unit.hook("collect-metrics")?.expect_ok()?.wall);
+    }
+    let programs = programs(unit)?;
+    let peak = memory::peak_of_hook(unit, "update-status")?;
+    Ok([
+        Series::heading(),
+        walls.row("the hook, from its start to its end"),
+        rest.row(&format!(
+            "  without its {tools} hook tools: the charm itself"
+        )),
+        String::new(),
+        call.row("one hook tool: its start and the way to the agent and back"),
+        agent.row(&format!("the agent's own time for {tools} hook tools")),
+        empty.row("a hook that the charm has no use for: the lab's way into the unit"),
+        String::new(),
+        format!(
+            "programs started, the charm's own first: {}",
+            programs.len()
+        ),
+        programs
+            .iter()
+            .map(|line| format!("  {line}"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        format!("peak memory of the charm's process: {:.1} MB", peak),
+    ]
+    .join("\n"))
+}
+
+/// One hook, which must find nothing to do.
+fn quiet_hook(unit: &Unit) -> Result<HookRun> {
+    let run = unit.hook("update-status")?.expect_ok()?;
+    ensure!(
+        run.log.is_empty(),
+        "it had something to do: {}",
+        run.describe()
+    );
+    Ok(run)
+}
+
+/// A hook tool in a context that the agent does not know: it takes the whole way, and the agent does nothing.
+fn one_tool_call(unit: &Unit) -> Result<Series> {
+    const CALLS: u32 = 10;
+    let tag = format!("unit-{}", unit.name().replace('/', "-"));
+    let script = format!(
+        "export JUJU_CONTEXT_ID=none JUJU_AGENT_SOCKET_ADDRESS=/var/lib/juju/agents/{tag}/agent.socket\n\
+         start=$(date +%s%N)\n\
+         for call in $(seq {CALLS}); do /var/lib/juju/tools/{tag}/config-get 2>/dev/null || true; done\n\
+         echo $(($(date +%s%N) - start))"
+    );
+    (0..RUNS)
+        .map(|_| {
+            let printed = unit.machine().shell(&script)?;
+            let nanoseconds = printed.trim().parse().context("the time of ten calls")?;
+            Ok(Duration::from_nanos(nanoseconds) / CALLS)
+        })
+        .collect()
+}
+
+/// The command lines of all programs that one hook starts.
+fn programs(unit: &Unit) -> Result<Vec<String>> {
+    let (run, execs) = unit.hook_traced("update-status")?;
+    run.expect_ok()?;
+    let line = |exec: &Exec| {
+        let name = exec.path.rsplit('/').next().unwrap_or_default();
+        let arguments = exec.argv.get(1..).unwrap_or_default().join(" ");
+        format!("{name} {arguments}").trim_end().to_owned()
+    };
+    Ok(execs.iter().map(line).collect())
+}

@@ -1,0 +1,139 @@
+//! What can go wrong on the way: drift, a damaged driver, a bad pin; and the question whether all is well.
+
+use anyhow::{Context, Result};
+use lab::ActionStatus;
+use serde_json::{Value, json};
+
+use super::stage::Stage;
+use super::story::{claim_command_lines, claim_magnum};
+use crate::lab::APPLICATION;
+
+/// Somebody removes one file and edits another, and restarts one of the two services on top.
+pub fn drift(stage: &mut Stage) -> Result<()> {
+    let screen = stage.screen();
+    screen.chapter("Drift");
+    screen.say("Somebody removes one file of the graft, edits another, and restarts one of the two services:");
+    let good = stage.processes()?;
+    let directory = "/etc/systemd/system/magnum-conductor.service.d";
+    stage.on_the_unit(&format!("rm {directory}/override.conf"))?;
+    stage.on_the_unit("sed -i 's/^kubeconfig_file/#&/' /etc/magnum/magnum.conf.d/99-capi.conf")?;
+    stage.on_the_unit("systemctl daemon-reload")?;
+    stage.on_the_unit("systemctl restart magnum-conductor")?;
+    screen.pause();
+    let bad = stage.processes()?;
+    stage.show_processes()?;
+    screen.pause();
+    stage.hook("update-status")?;
+    screen.pause();
+    let mended = stage.processes()?;
+    stage.claim_status("the next update-status has repaired it", "active", &[])?;
+    claim_command_lines(stage)?;
+    stage.claim(
+        "magnum-conductor restarted: it had started without the graft",
+        mended.conductor != bad.conductor && bad.conductor != good.conductor,
+        format!("{bad:?} before the hook, {mended:?} after"),
+    )?;
+    stage.claim(
+        "magnum-api did not: it never read the edited file",
+        mended.api == good.api,
+        format!("{good:?} before, {mended:?} after"),
+    )
+}
+
+/// Somebody debugs in the driver's own files.
+pub fn damaged_driver(stage: &mut Stage) -> Result<()> {
+    let screen = stage.screen();
+    screen.chapter("A damaged driver");
+    screen.say("Somebody debugs in the driver's own files, and forgets:");
+    let before = stage.processes()?;
+    let driver = stage.machine().shell(
+        "python3 -c 'import importlib.metadata as m; \
+         print(m.distribution(\"magnum-capi-helm\").locate_file(\"magnum_capi_helm/driver.py\"))'",
+    )?;
+    stage.on_the_unit(&format!("sed -i 1iraise\\ SystemExit {}", driver.trim()))?;
+    screen.pause();
+    stage.hook("update-status")?;
+    screen.pause();
+    let after = stage.processes()?;
+    stage.claim_status("the pinned wheel is installed anew", "active", &["1.2.1"])?;
+    claim_magnum(stage, "1.2.1")?;
+    stage.claim(
+        "both services restarted: either could have loaded the damaged file",
+        before.api != after.api && before.conductor != after.conductor,
+        format!("{before:?} before, {after:?} after"),
+    )
+}
+
+/// A new input that is no good takes nothing down.
+pub fn bad_pin(stage: &mut Stage) -> Result<()> {
+    let screen = stage.screen();
+    screen.chapter("A bad pin");
+    screen.say("An input that is no good takes nothing down:");
+    let before = stage.processes()?;
+    stage.configure("driver-pin", "magnum-capi-helm>=1.3")?;
+    screen.pause();
+    let after = stage.processes()?;
+    stage.claim_status(
+        "the status names the option, its value and the remedy",
+        "blocked",
+        &["driver-pin", "magnum-capi-helm>=1.3", "set it like"],
+    )?;
+    let answers = stage.machine().magnum_answers()?;
+    stage.claim(
+        "the graft goes on: the same processes, and the API answers",
+        before == after && answers,
+        format!("{before:?} before, {after:?} after, the API answers: {answers}"),
+    )?;
+    claim_magnum(stage, "1.2.1")?;
+    screen.pause();
+    stage.configure("driver-pin", "magnum-capi-helm==1.2.1")?;
+    screen.pause();
+    let after = stage.processes()?;
+    stage.claim_status("the unit is active again", "active", &["1.2.1"])?;
+    stage.claim(
+        "and nothing had to restart",
+        before == after,
+        format!("{before:?} before, {after:?} after"),
+    )
+}
+
+/// Is the graft whole? One question for the operator, twenty for the charm.
+pub fn verify(stage: &mut Stage) -> Result<()> {
+    let screen = stage.screen();
+    screen.chapter("Verify");
+    screen
+        .say("Is the graft whole? The action asks whatever the runbook asks, and changes nothing:");
+    screen.command(&format!("juju run {APPLICATION}/0 verify"));
+    screen.pause();
+    let action = stage.unit.action("verify", &json!({}))?;
+    let result = |name: &str| action.results.get(name).cloned().unwrap_or_default();
+    screen.pause();
+    screen.report(&result("report"));
+    screen.pause();
+    let checks: Vec<Value> =
+        serde_json::from_str(&result("checks")).context("the checks that verify lists")?;
+    let field = |check: &Value, name: &str| check[name].as_str().unwrap_or_default().to_owned();
+    let skipped: Vec<String> = checks
+        .iter()
+        .filter(|check| field(check, "status") == "skip")
+        .map(|check| format!("{} ({})", field(check, "id"), field(check, "evidence")))
+        .collect();
+    let skips = match skipped.as_slice() {
+        [] => "all of them pass".to_owned(),
+        some => format!(
+            "all of them pass but what does not apply: {}",
+            some.join(", ")
+        ),
+    };
+    let passed = checks
+        .iter()
+        .filter(|check| field(check, "status") == "pass")
+        .count();
+    stage.claim(
+        &format!("{} checks, and {skips}", checks.len()),
+        action.status == ActionStatus::Completed
+            && passed > 0
+            && passed + skipped.len() == checks.len(),
+        format!("{} {}", action.message, result("failures")),
+    )
+}
