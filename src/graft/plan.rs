@@ -128,11 +128,8 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
         steps.extend(file.path.parent().and_then(&make));
         steps.extend(write(file, found));
     }
-    let reload = drop_ins_change(desired, seen)
-        || seen
-            .services
-            .iter()
-            .any(|s| s.unit.need_daemon_reload && !s.unit.is_masked());
+    let reload =
+        drop_ins_change(desired, seen) || seen.services.iter().any(Seen::is_behind_its_files);
     if reload {
         steps.push(Step::ReloadSystemd);
     }

@@ -136,27 +136,27 @@ impl Model {
                 if !self.seen.written.iter().any(|(path, _)| *path == file.path) {
                     self.seen.written.push((file.path.clone(), Before::Absent));
                 }
-                if file.path.starts_with("/etc/systemd") {
-                    for service in &mut self.seen.services {
-                        service.unit.need_daemon_reload |=
-                            file.path == Path::new(service.service.drop_in());
-                    }
+                for service in &mut self.seen.services {
+                    // systemd does not notice a first drop-in, in a directory that is new to it.
+                    service.unit.need_daemon_reload |= service.unit.drop_ins.contains(&file.path);
                 }
             }
             Step::Restore(path, _) => {
                 self.put(path, Entry::Absent);
                 self.seen.written.retain(|(written, _)| written != path);
                 for service in &mut self.seen.services {
-                    service.unit.need_daemon_reload |=
-                        *path == Path::new(service.service.drop_in());
+                    service.unit.need_daemon_reload |= service.unit.drop_ins.contains(path);
                 }
             }
             Step::ReloadSystemd => {
                 for (service, drop_in) in self.seen.services.iter_mut().zip(&self.seen.drop_ins) {
                     service.unit.need_daemon_reload = false;
-                    service.unit.exec_start = vec![match drop_in {
-                        Entry::File(_) => service.service.command_line(),
-                        _ => format!("/etc/init.d/{} systemd-start", service.service.name()),
+                    let ours = matches!(drop_in, Entry::File(_));
+                    let known = ours.then(|| service.service.drop_in().into());
+                    service.unit.drop_ins = known.into_iter().collect();
+                    service.unit.exec_start = vec![match ours {
+                        true => service.service.command_line(),
+                        false => format!("/etc/init.d/{} systemd-start", service.service.name()),
                     }];
                 }
             }

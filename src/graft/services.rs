@@ -8,6 +8,7 @@
 //! process went on running restarts nothing.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
@@ -176,6 +177,16 @@ impl Seen {
     /// Whether systemd would start it with our command line.
     pub fn runs_ours_next(&self) -> bool {
         self.unit.exec_start == [self.service.command_line()]
+    }
+
+    /// Whether systemd does not know its files as they are, drop-in included. systemd itself notices
+    /// a changed file, but not a first drop-in, in a directory that is new to it.
+    pub fn is_behind_its_files(&self) -> bool {
+        let ours = Path::new(self.service.drop_in()).file_name();
+        let known = |path: &PathBuf| path.file_name() == ours;
+        self.unit.exists()
+            && !self.unit.is_masked()
+            && (self.unit.need_daemon_reload || !self.unit.drop_ins.iter().any(known))
     }
 
     fn started_after(&self, reads: &Reads) -> bool {

@@ -11,6 +11,9 @@ use crate::juju::{Context, tools};
 use crate::problem::{Kind, Problem};
 use crate::unit::state;
 
+/// The file of the workload version that Juju was told last.
+const TOLD: &str = "told.json";
+
 /// Any hook but those in which the charm leaves.
 ///
 /// # Errors
@@ -34,13 +37,24 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
     }
     let (status, message) = status(&outcome);
     tools::status_set(status, &message)?;
-    // Not in each of the many hooks in which nothing happens.
     match &outcome.driver {
-        Some(version) if outcome.changed || hook != "update-status" => {
-            tools::application_version_set(version)
-        }
-        _ => Ok(()),
+        Some(version) => tell_version(version, hook),
+        None => Ok(()),
     }
+}
+
+/// Tells Juju the driver's version, but not in each of the many hooks in which nothing happens.
+/// What was told last is remembered: a hook that was killed may have changed it and told nothing.
+fn tell_version(version: &str, hook: &str) -> Result<()> {
+    let told: Option<String> = state::load(TOLD)?;
+    let news = told.as_deref() != Some(version);
+    if news || hook != "update-status" {
+        tools::application_version_set(version)?;
+    }
+    if news {
+        state::save(TOLD, &version)?;
+    }
+    Ok(())
 }
 
 /// The hooks in which the charm leaves.

@@ -133,7 +133,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
         add(
             format!("index-url {url}"),
             wrong,
-            &["index-url", "https://HOST/simple/"],
+            &["index-url", "https://HOST/"],
         );
     }
     let nobodys = "secret:9m4e2mr0ui3e8a215n4g";

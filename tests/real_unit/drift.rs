@@ -49,20 +49,18 @@ const MORE_HARM: [(&str, &str); 6] = [
     ),
 ];
 
-/// Harms the unit and lets each hook mend it.
-fn mended(it: &Deployment, case: &str, harm: &str, hooks: &[&str], restarts: &[&str]) {
-    let graft = it.graft();
-    for hook in hooks {
-        let case = format!("{case}, then {hook}");
-        let services = it.services();
-        it.shell(harm);
-        it.hook(hook);
-        assert_same(&graft.diff(&it.graft()), &case);
-        assert_eq!(restarted(&services, &it.services()), restarts, "{case}");
-        it.assert_whole("1.1.0", &case);
-        let (run, _) = it.hook_traced("update-status");
-        assert_eq!(run.log, [], "{case}: the next hook has nothing left to do");
-    }
+/// Harms the unit and lets a hook mend it.
+fn mended(it: &Deployment, case: &str, harm: &str, hook: &str, restarts: &[&str]) {
+    let case = format!("{case}, then {hook}");
+    let (graft, services) = (it.graft(), it.services());
+    it.shell(harm);
+    let said = it.hook(hook).describe();
+    assert_same(&graft.diff(&it.graft()), &case);
+    let restarted = restarted(&services, &it.services());
+    assert_eq!(restarted, restarts, "{case}: {said}");
+    it.assert_whole("1.1.0", &case);
+    let next = it.hook("update-status");
+    assert_eq!(next.log, [], "{case}: the next hook has nothing left to do");
 }
 
 /// The services that run as another process now.
@@ -76,14 +74,16 @@ fn restarted(before: &Services, after: &Services) -> Vec<&'static str> {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_harmed_file_is_put_back_and_a_good_process_runs_on() {
     let it = Deployment::active();
-    for file in [KUBECONFIG, CONF, DROP_INS[0], DROP_INS[1]] {
-        for (what, harm) in HARM {
-            let harm = format!("f={file}; {harm}");
-            mended(&it, &format!("{file} {what}"), &harm, &HOOKS, &[]);
+    let files = [KUBECONFIG, CONF, DROP_INS[0], DROP_INS[1]];
+    // Each hook meets each kind of harm, and each file.
+    for (first, (what, harm)) in HARM.into_iter().enumerate() {
+        for (file, hook) in files.iter().zip(HOOKS.iter().cycle().skip(first)) {
+            let case = format!("{file} {what}");
+            mended(&it, &case, &format!("f={file}; {harm}"), hook, &[]);
         }
     }
-    for (what, harm) in MORE_HARM {
-        mended(&it, what, harm, &HOOKS, &[]);
+    for ((what, harm), hook) in MORE_HARM.into_iter().zip(HOOKS.iter().cycle()) {
+        mended(&it, what, harm, hook, &[]);
     }
 }
 
@@ -103,6 +103,10 @@ fn a_harmed_driver_is_put_back_and_both_services_load_it_anew() {
         ("RECORD emptied", format!(": >{dist_info}/RECORD")),
         ("RECORD without a line", format!("sed -i '/kubernetes.py/d' {dist_info}/RECORD")),
         ("entry_points.txt edited", format!("sed -i s/k8s_capi_helm_v1/k8s/ {dist_info}/entry_points.txt")),
+        (
+            "entry_points.txt a directory",
+            format!("rm {dist_info}/entry_points.txt; mkdir {dist_info}/entry_points.txt"),
+        ),
         ("dist-info gone", format!("rm -r {dist_info}")),
         ("the whole driver gone", format!("rm -r magnum_capi_helm {dist_info}")),
         ("a stale second dist-info", format!("cp -a {dist_info} {stale}; sed -i s/1.1.0/1.0.0/ {stale}/METADATA")),
@@ -114,7 +118,7 @@ fn a_harmed_driver_is_put_back_and_both_services_load_it_anew() {
             &it,
             what,
             &format!("cd {SITE}; {harm}"),
-            &[hook],
+            hook,
             &[API, CONDUCTOR],
         );
     }
@@ -163,7 +167,7 @@ fn a_service_that_read_something_else_is_restarted_and_no_other() {
         ),
     ];
     for (what, harm, restarts) in cases.drain(..) {
-        mended(&it, what, &harm, &["update-status"], &restarts);
+        mended(&it, what, &harm, "update-status", &restarts);
     }
     // What the operator stopped is reported, and left as it is.
     it.shell(&format!("systemctl stop {CONDUCTOR}"));

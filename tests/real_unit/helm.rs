@@ -204,7 +204,8 @@ fn helm_comes_from_an_address_or_a_resource_is_kept_right_and_goes_with_the_char
     attach(Some(tarball.clone()));
     it.upgrade();
     assert_helm(&it, &program, "the official tarball");
-    assert_eq!(record("source"), "resource helm");
+    // The very same program from elsewhere is no other helm.
+    assert_eq!(record("source"), format!("{URL}/helm.bin"));
     for (case, harm) in [
         ("edited", format!("echo >>{HELM}")),
         (

@@ -1,5 +1,17 @@
 //! The packed charm on real units: real systemd, real Magnum, real pip, and the lab's agent in
 //! Juju's place. `cargo xtask test` runs these; they need root.
+//!
+//! One module a theme. `support` sets units up and asks them; a test says what it means.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+#![allow(
+    clippy::type_complexity,
+    reason = "a table of cases says what its columns are"
+)]
 
 mod bad_input;
 mod chart;

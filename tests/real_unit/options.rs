@@ -12,19 +12,19 @@ fn options_are_written_and_are_what_magnum_reads() {
     it.set(&[(
         "capi-helm-options",
         "# chart\nhelm_chart_name = a$b${c} = \"d\"\n\n  minimum_flavor_ram=4096  \n\
-         csi_cinder_allowed_topologies = [{\"x\": 1}] # not a comment",
+         csi_cinder_availability_zone = nova # not a comment",
     )]);
     it.hook("config-changed");
     it.assert_status("active", &[], "with options");
     let written = it.machine().read_text(CONF).unwrap();
     let lines = "helm_chart_name = a$$b$${c} = \"d\"\nminimum_flavor_ram = 4096\n\
-                 csi_cinder_allowed_topologies = [{\"x\": 1}] # not a comment\n";
+                 csi_cinder_availability_zone = nova # not a comment\n";
     assert_eq!(written, conf(lines));
     let read = &it.ask_magnum()["capi_helm"];
     assert_eq!(read["helm_chart_name"], "a$b${c} = \"d\"");
     assert_eq!(read["minimum_flavor_ram"], 4096);
-    let topologies = &read["csi_cinder_allowed_topologies"];
-    assert_eq!(topologies, "[{\"x\": 1}] # not a comment");
+    let zone = &read["csi_cinder_availability_zone"];
+    assert_eq!(zone, "nova # not a comment");
     let now = it.services();
     assert!(now.api.0 != services.api.0 && now.conductor.0 != services.conductor.0);
 

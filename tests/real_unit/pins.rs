@@ -60,7 +60,8 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
     };
     let wrong = "0".repeat(64);
     let no_index = format!("http://user:{PASSWORD}@127.0.0.1:9/simple/");
-    let cases: [(&str, &[(&str, &str)], &str, &[&str]); 4] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
+    let cases: [Case<'_>; 4] = [
         (
             "a version that is not in the index",
             &[("driver-pin", "magnum-capi-helm==9.9.9")],

@@ -201,7 +201,13 @@ impl Deployment {
     /// Holds what a run said against the secrets.
     pub fn heard(&self, run: HookRun) -> HookRun {
         let status = self.unit.status();
-        eprintln!("{} -> {}: {}", run.name, status.0, status.1);
+        eprintln!(
+            "{} -> {}: {}\n{}",
+            run.name,
+            status.0,
+            status.1,
+            run.log_text()
+        );
         assert_silent(&self.management, &run.describe(), &run.name);
         let history = self.unit.status_history();
         assert_silent(

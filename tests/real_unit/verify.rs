@@ -71,10 +71,12 @@ fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
 #[track_caller]
 fn assert_healthy(it: &Deployment, case: &str) {
     let checks = checks(&it.action("verify"));
-    let bad: Vec<&Value> = checks
-        .values()
-        .filter(|check| check["status"] != "pass")
-        .collect();
+    let well = |check: &&Value| {
+        // No chart is given in these tests.
+        let skipped = check["id"] == "chart" && check["status"] == "skip";
+        skipped || check["status"] == "pass"
+    };
+    let bad: Vec<&Value> = checks.values().filter(|check| !well(check)).collect();
     assert!(bad.is_empty(), "{case}: {bad:#?}");
 }
 
@@ -237,7 +239,10 @@ fn faults() -> Vec<Fault> {
         ),
         fault(
             "the conductor in a crash loop",
-            &format!("printf '[DEFAULT]\\n# caf\\351\\n' >{later}; systemctl restart {CONDUCTOR}"),
+            &format!(
+                "printf '[DEFAULT]\\n# caf\\351\\n' >{later}; systemctl restart {CONDUCTOR}
+                 until [ $(systemctl show --property=NRestarts --value {CONDUCTOR}) -ge 2 ]; do sleep 0.2; done"
+            ),
             &["service-stable", "conf-ascii", "conf-effective"],
             &format!("rm {later}; systemctl restart {CONDUCTOR}"),
         ),
@@ -280,6 +285,7 @@ fn verify_names_every_fault_and_passes_again_when_it_is_mended() {
         }
         assert_same(&graft.diff_exact(&it.graft()), case);
         it.shell(&fault.mend);
+        it.machine().wait_for_magnum().unwrap();
     }
     it.hook("update-status");
     assert_healthy(&it, "all mended");
