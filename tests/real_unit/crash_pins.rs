@@ -105,6 +105,12 @@ fn of_200_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_n
             ended += 1;
         } else {
             killed += 1;
+            if killed % 25 == 0 {
+                eprintln!(
+                    "{killed} killed after {:.0} s",
+                    began.elapsed().as_secs_f64()
+                );
+            }
             *states.entry(state(&it, old, new)).or_default() += 1;
         }
         let hook = if from_wheel {
