@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 pub struct Run {
     command: Command,
     stdin: Vec<u8>,
+    rest: Option<Receiver<Vec<u8>>>,
     limit: Duration,
 }
 
@@ -86,6 +88,7 @@ impl Run {
         Self {
             command,
             stdin: Vec::new(),
+            rest: None,
             limit,
         }
     }
@@ -114,6 +117,13 @@ impl Run {
         self
     }
 
+    /// Gives the program what `rest` sends after that, whenever it does, and then the end of its
+    /// stdin; only the end when its sender is dropped.
+    pub fn then(mut self, rest: Receiver<Vec<u8>>) -> Self {
+        self.rest = Some(rest);
+        self
+    }
+
     /// Runs it to its end.
     ///
     /// # Errors
@@ -132,8 +142,13 @@ impl Run {
             .with_context(|| format!("starting {name}"))?;
         let feed = child.stdin.take().map(|mut pipe| {
             let bytes = std::mem::take(&mut self.stdin);
+            let rest = self.rest.take();
             // A program that ends without reading its stdin breaks the pipe: not an error of ours.
-            std::thread::spawn(move || drop(pipe.write_all(&bytes)))
+            std::thread::spawn(move || {
+                let written = pipe.write_all(&bytes);
+                let rest = rest.and_then(|rest| rest.recv().ok());
+                drop(written.and_then(|()| pipe.write_all(&rest.unwrap_or_default())));
+            })
         });
         let stdout = child.stdout.take().map(read_in_background);
         let stderr = child.stderr.take().map(read_in_background);

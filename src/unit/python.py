@@ -1,9 +1,10 @@
 """Questions to the system Python, answered as one line of JSON on stdout.
 
-Run by the charm as user magnum, as `python3 - QUESTION ARG…`:
+Run by the charm as user magnum, with QUESTION ARG… as arguments:
 
 where                     the interpreter, its version and its module path
-driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one)
+driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one);
+                          with DIR, waits for a line on stdin first: it may still be on its way
 verify DIST ENTRY ARG…    what `verify` asks, with a service's own arguments ARG…
 """
 import importlib.metadata
@@ -83,8 +84,19 @@ def attempt(question):
         return {"error": "%s.%s: %s" % (kind.__module__, kind.__qualname__, error)}
 
 
+def warm_up(arguments):
+    """Imports of Magnum what any driver imports; what fails here fails again later, and is told."""
+    from magnum.common import config
+
+    attempt(lambda: config.parse_args(["magnum"] + list(arguments)))
+    import magnum.drivers.heat.driver  # noqa: F401
+
+
 def driver(directory, name, entry, *arguments):
     if directory:
+        attempt(lambda: warm_up(arguments))
+        if not sys.stdin.readline():
+            sys.exit("it did not arrive")
         sys.path.insert(0, directory)
     distribution = importlib.metadata.distribution(name)
     gaps = requirements(distribution)

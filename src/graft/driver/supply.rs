@@ -78,10 +78,22 @@ impl Supply {
             let wheel = known.and_then(|known| known.wheel_sha256.as_ref());
             let checked = source.sha256.is_none() || wheel == source.sha256.as_ref();
             if checked && known.is_none_or(same) {
-                return Ok(Self::installed(try_out("", driver, source, ground, wheel)?));
+                let loaded = ground.python.ask(&question(""));
+                return Ok(Self::installed(judged(
+                    loaded, driver, source, ground, wheel,
+                )?));
             }
         }
-        let staged = Staged::fetch(source, &ground.python, proxy)?;
+        let staged = Staged::empty(&ground.python)?;
+        let directory = staged.path().to_string_lossy().into_owned();
+        // A driver that is known here need not be tried again; Python is not started in vain.
+        let is_known =
+            |known: &Knowledge| known.sha256 == source.sha256 && known.next_to == next_to(ground);
+        let trial = match cached.as_ref().is_some_and(is_known) {
+            true => None,
+            false => Some(ground.python.ask_later(&question(&directory))),
+        };
+        let wheel_sha256 = staged.fetch(source, &ground.python, proxy)?;
         let fetched = look(staged.path())?;
         let driver = fetched.intact(&source.pin).ok_or_else(|| {
             let how = fetched.differs(&source.pin, None).unwrap_or_default();
@@ -90,14 +102,8 @@ impl Supply {
         let knowledge = match cached.filter(|known| known.is_of(driver, source, ground)) {
             Some(knowledge) => knowledge,
             None => {
-                let directory = staged.path().to_string_lossy();
-                try_out(
-                    &directory,
-                    driver,
-                    source,
-                    ground,
-                    Some(&staged.wheel_sha256),
-                )?
+                let trial = trial.unwrap_or_else(|| ground.python.ask_later(&question(&directory)));
+                judged(trial.answer(), driver, source, ground, Some(&wheel_sha256))?
             }
         };
         let differs = installed.differs(&source.pin, Some(&knowledge.record_sha256));
@@ -169,22 +175,27 @@ fn cache() -> Result<BTreeMap<String, Knowledge>> {
     Ok(state::load(CACHE)?.unwrap_or_default())
 }
 
-/// Loads the driver as user magnum, next to this unit's Magnum, asks what it knows, and remembers.
-fn try_out(
-    directory: &str,
-    driver: &Driver,
-    source: &DriverSource,
-    ground: &Ground,
-    wheel_sha256: Option<&Sha256>,
-) -> Result<Knowledge> {
-    let pin = &source.pin;
+/// Asks Python to load the driver in `directory` as user magnum, next to this unit's Magnum.
+fn question(directory: &str) -> Vec<&str> {
     let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
     question.extend(Service::ARGUMENTS.into_iter().filter(|argument| {
         // conf.d is made with the graft; before that, the services do without it.
         let path = argument.split_once('=').map(|(_, path)| Path::new(path));
         path.is_some_and(Path::exists)
     }));
-    let loaded: Loaded = ground.python.ask(&question).map_err(|error| {
+    question
+}
+
+/// What came of loading the driver: what it knows, remembered, or why it does not work here.
+fn judged(
+    loaded: Result<Loaded>,
+    driver: &Driver,
+    source: &DriverSource,
+    ground: &Ground,
+    wheel_sha256: Option<&Sha256>,
+) -> Result<Knowledge> {
+    let pin = &source.pin;
+    let loaded = loaded.map_err(|error| {
         let text = format!("{error:#}");
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
         Problem::blocked(format!(
@@ -209,7 +220,8 @@ fn try_out(
     }
     let version = format!("{DISTRIBUTION}=={}", loaded.version);
     if version.parse::<Pin>().as_ref() != Ok(pin) {
-        anyhow::bail!("Python finds {version} where {pin} was put");
+        let what = format!("Python takes it for {version}");
+        return Err(wheel::no_wheel(source, &what).into());
     }
     let knowledge = Knowledge {
         pin: pin.clone(),
