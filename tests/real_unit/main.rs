@@ -33,4 +33,5 @@ mod pips;
 mod record;
 mod sources;
 mod support;
+mod timing;
 mod verify;
