@@ -37,13 +37,13 @@ pub fn settled(mut seen: Vec<Seen>) -> Result<(Vec<Seen>, Vec<Problem>)> {
         for service in &seen {
             match (service.problem(), &service.process) {
                 (Some(problem), _) => problems.push(problem),
-                (None, Some(process)) if process.age() < STABLE_AFTER => {
+                (None, Some(process)) if process.age() >= STABLE_AFTER => {}
+                (None, _) => {
                     young = true;
                     if late {
                         problems.push(service.keeps_failing());
                     }
                 }
-                (None, _) => {}
             }
         }
         problems.dedup();

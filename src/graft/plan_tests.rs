@@ -545,3 +545,28 @@ fn departing_takes_everything_away_and_restarts_what_ran_with_it() {
         assert_eq!(plan_departure(&model.remains()), []);
     }
 }
+
+#[test]
+fn a_service_that_ended_once_may_yet_stay_and_one_that_ends_again_and_again_does_not() {
+    let wanted = desired(&settings(""));
+    let mut service = Model::grafted(&wanted).seen.services[0].clone();
+    service.process = None;
+    service.unit.sub_state = "auto-restart".into();
+    assert_eq!(service.problem(), None);
+    service.unit.restarts = 2;
+    let problem = service.problem().unwrap().to_string();
+    assert!(
+        problem.contains("does not stay up (2 restarts)"),
+        "{problem}"
+    );
+    service.unit.restarts = 0;
+    service.unit.sub_state = "failed".into();
+    service.unit.active_state = "failed".into();
+    assert!(
+        service
+            .problem()
+            .unwrap()
+            .to_string()
+            .contains("does not stay up")
+    );
+}

@@ -219,10 +219,11 @@ impl Seen {
                 last.as_deref().unwrap_or("its unit file")
             )));
         }
-        if unit.is_failing() || self.is_in_crash_loop() {
+        if unit.has_failed() || self.is_in_crash_loop() {
             return Some(self.keeps_failing());
         }
-        if self.process.is_none() {
+        // One that ended once and is being started again may yet stay: that is seen later.
+        if self.process.is_none() && !unit.is_restarting() {
             return Some(Problem::blocked(format!(
                 "{name} is stopped; start it with: systemctl start {name}"
             )));
@@ -233,8 +234,11 @@ impl Seen {
     /// Whether systemd has restarted it again and again until now. On a busy machine a daemon that
     /// cannot run takes long to find out, and looks well for as long.
     fn is_in_crash_loop(&self) -> bool {
-        let young = |process: &Process| process.age() < CALM_AFTER;
-        self.unit.restarts >= CRASH_LOOP && self.process.as_ref().is_some_and(young)
+        let now = match &self.process {
+            Some(process) => process.age() < CALM_AFTER,
+            None => self.unit.is_restarting(),
+        };
+        now && self.unit.restarts >= CRASH_LOOP
     }
 
     /// The service ends again and again.

@@ -57,7 +57,17 @@ impl Unit {
 
     /// Whether it is meant to run but does not: it failed, or systemd is trying again.
     pub fn is_failing(&self) -> bool {
-        self.active_state == "failed" || self.sub_state == "auto-restart"
+        self.has_failed() || self.is_restarting()
+    }
+
+    /// Whether it failed for good: systemd does not try again by itself.
+    pub fn has_failed(&self) -> bool {
+        self.active_state == "failed"
+    }
+
+    /// Whether its process ended and systemd is about to start it again.
+    pub fn is_restarting(&self) -> bool {
+        self.sub_state == "auto-restart"
     }
 }
 

@@ -126,8 +126,10 @@ pub fn stable(scene: &Scene) -> Outcome {
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
-    let mut findings = each(&scene.later, |seen| {
-        seen.problem().map(|problem| problem.to_string())
+    let mut findings = each(&scene.later, |seen| match (seen.problem(), &seen.process) {
+        (Some(problem), _) => Some(problem.to_string()),
+        (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
+        (None, Some(_)) => None,
     });
     for (before, after) in scene.observed.services.iter().zip(&scene.later) {
         if before.process.is_some()
