@@ -14,6 +14,7 @@ use crate::graft::services::{self, Seen};
 use crate::ground::MAGNUM_CONF;
 use crate::http;
 use crate::problem::Problem;
+use crate::unit::process::Process;
 use crate::unit::{files, oslo};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
@@ -35,15 +36,17 @@ pub fn settled(mut seen: Vec<Seen>) -> Result<(Vec<Seen>, Vec<Problem>)> {
         let mut problems: Vec<Problem> = Vec::new();
         let mut young = false;
         for service in &seen {
-            match (service.problem(), &service.process) {
-                (Some(problem), _) => problems.push(problem),
-                (None, Some(process)) if process.age() < STABLE_AFTER => {
+            // One that ended once, and is started again, gets its chance.
+            let age = service.process.as_ref().map(Process::age);
+            match service.problem() {
+                Some(problem) => problems.push(problem),
+                None if age.is_none_or(|age| age < STABLE_AFTER) => {
                     young = true;
                     if late {
                         problems.push(service.keeps_failing());
                     }
                 }
-                (None, _) => {}
+                None => {}
             }
         }
         problems.dedup();

@@ -152,7 +152,8 @@ impl Seen {
             return None;
         }
         let Some(process) = &self.process else {
-            return self.unit.is_failing().then(|| "it has failed".to_owned());
+            let failing = self.unit.has_failed() || self.unit.is_restarting();
+            return failing.then(|| "it has failed".to_owned());
         };
         // With a foreign drop-in after ours, a restart would not bring our command line: it is
         // reported, and not tried again and again.
@@ -219,10 +220,10 @@ impl Seen {
                 last.as_deref().unwrap_or("its unit file")
             )));
         }
-        if unit.is_failing() || self.is_in_crash_loop() {
+        if unit.has_failed() || self.is_in_crash_loop() {
             return Some(self.keeps_failing());
         }
-        if self.process.is_none() {
+        if self.process.is_none() && !unit.is_restarting() {
             return Some(Problem::blocked(format!(
                 "{name} is stopped; start it with: systemctl start {name}"
             )));
@@ -234,7 +235,7 @@ impl Seen {
     /// cannot run takes long to find out, and looks well for as long.
     fn is_in_crash_loop(&self) -> bool {
         let young = |process: &Process| process.age() < CALM_AFTER;
-        self.unit.restarts >= CRASH_LOOP && self.process.as_ref().is_some_and(young)
+        self.unit.restarts >= CRASH_LOOP && self.process.as_ref().is_none_or(young)
     }
 
     /// The service ends again and again.

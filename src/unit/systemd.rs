@@ -55,9 +55,15 @@ impl Unit {
         self.load_state != "not-found" && !self.load_state.is_empty()
     }
 
-    /// Whether it is meant to run but does not: it failed, or systemd is trying again.
-    pub fn is_failing(&self) -> bool {
-        self.active_state == "failed" || self.sub_state == "auto-restart"
+    /// Whether it is meant to run, but ended and stays so.
+    pub fn has_failed(&self) -> bool {
+        self.active_state == "failed"
+    }
+
+    /// Whether it ended and systemd is about to start it again (from version 255 on there is an
+    /// `auto-restart-queued` too).
+    pub fn is_restarting(&self) -> bool {
+        self.sub_state.starts_with("auto-restart")
     }
 }
 
@@ -164,7 +170,9 @@ mod tests {
             ["/usr/bin/magnum-api --config-file=/etc/magnum/magnum.conf \
               --config-dir=/etc/magnum/magnum.conf.d"]
         );
-        assert!(api.main_pid.is_some() && !api.is_masked() && !api.is_failing());
+        assert!(
+            api.main_pid.is_some() && !api.is_masked() && !api.has_failed() && !api.is_restarting()
+        );
         assert_eq!(
             api.drop_ins,
             [PathBuf::from(

@@ -127,7 +127,10 @@ pub fn stable(scene: &Scene) -> Outcome {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
     let mut findings = each(&scene.later, |seen| {
-        seen.problem().map(|problem| problem.to_string())
+        let ended = || seen.process.is_none().then(|| seen.keeps_failing());
+        seen.problem()
+            .or_else(ended)
+            .map(|problem| problem.to_string())
     });
     for (before, after) in scene.observed.services.iter().zip(&scene.later) {
         if before.process.is_some()
