@@ -65,9 +65,10 @@ impl Unit {
         self.active_state == "failed"
     }
 
-    /// Whether its process ended and systemd is about to start it again.
+    /// Whether its process ended and systemd is about to start it again (`auto-restart`, from
+    /// systemd 255 on `auto-restart-queued` too).
     pub fn is_restarting(&self) -> bool {
-        self.sub_state == "auto-restart"
+        self.sub_state.starts_with("auto-restart")
     }
 }
 

@@ -57,7 +57,7 @@ fn mended(it: &Deployment, case: &str, harm: &str, hook: &str, restarts: &[&str]
     let said = it.hook(hook).describe();
     assert_same(&graft.diff(&it.graft()), &case);
     let restarted = restarted(&services, &it.services());
-    assert_eq!(restarted, restarts, "{case}: {said}");
+    assert_eq!(restarted, restarts, "{case}: {said}\n{}", it.why());
     it.assert_whole("1.1.0", &case);
     let next = it.hook("update-status");
     assert_eq!(next.log, [], "{case}: the next hook has nothing left to do");

@@ -231,13 +231,26 @@ impl Deployment {
     #[track_caller]
     pub fn assert_status(&self, kind: &str, words: &[&str], case: &str) {
         let (found, message) = self.unit.status();
-        assert_eq!(found, kind, "{case}: the status says {message:?}");
+        if found != kind {
+            panic!(
+                "{case}: {found} instead of {kind}, and the status says {message:?}\n{}",
+                self.why()
+            );
+        }
         for word in words {
             assert!(
                 message.contains(word),
                 "{case}: no {word:?} in the status {message:?}"
             );
         }
+    }
+
+    /// What the services last said of themselves, for the message of a failed test.
+    pub fn why(&self) -> String {
+        self.shell(&format!(
+            "journalctl --quiet --no-pager --output=short-precise -u {API} -u {CONDUCTOR} |
+             grep -v -e WARNING -e ' INFO ' | tail -n 60"
+        ))
     }
 
     pub fn services(&self) -> Services {
