@@ -33,5 +33,4 @@ mod pips;
 mod record;
 mod sources;
 mod support;
-mod timing;
 mod verify;

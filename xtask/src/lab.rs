@@ -98,9 +98,6 @@ fn make_ready() -> Result<Root> {
         .context("making the lab ready")
 }
 
-/// The tests that measure times, in `tests/real_unit/timing.rs`.
-const TIMING: &str = "timing::";
-
 /// Runs every test of the workspace, those that boot a unit too, against the packed `charm`.
 ///
 /// # Errors
@@ -109,22 +106,10 @@ const TIMING: &str = "timing::";
 pub fn test(workspace: &Workspace, charm: &Path) -> Result<()> {
     let juju_tool = binary::build(workspace, JUJU_TOOL, Link::HostFirst)?;
     let _in_use = make_ready()?;
-    let cargo = |arguments: &[&str]| {
-        Command::new("cargo")
-            .current_dir(workspace.root())
-            .args(["test", "--locked"])
-            .args(arguments)
-            .env("LAB_CHARM", charm)
-            .env("LAB_JUJU_TOOL", &juju_tool.path)
-            .show()
-    };
-    cargo(&["--workspace", "--", "--include-ignored", "--skip", TIMING])?;
-    // What is measured by the clock is measured on a machine that does nothing else.
-    let alone = [
-        "--include-ignored",
-        "--nocapture",
-        "--test-threads=1",
-        TIMING,
-    ];
-    cargo(&[&["--test", "real_unit", "--"], &alone[..]].concat())
+    Command::new("cargo")
+        .current_dir(workspace.root())
+        .args(["test", "--workspace", "--locked", "--", "--include-ignored"])
+        .env("LAB_CHARM", charm)
+        .env("LAB_JUJU_TOOL", juju_tool.path)
+        .show()
 }
