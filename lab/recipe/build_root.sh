@@ -15,11 +15,9 @@ esac
 include=systemd,systemd-sysv,dbus,python3,python3-pip,ca-certificates,sudo,curl,procps,iproute2
 include+=,openssl,strace,magnum-api,magnum-conductor,python3-magnum
 
-# On Debian mmdebstrap knows mirror and keys by itself; elsewhere it has to be told.
-mirror=()
+# mmdebstrap knows the mirror by itself; on Debian the keys too, elsewhere they are named.
 options=()
 if [ "$(. /etc/os-release; echo "$ID")" != debian ]; then
-    mirror=(http://deb.debian.org/debian)
     options+=(--keyring=/usr/share/keyrings/debian-archive-keyring.gpg)
 fi
 eval "$(apt-config shell http_proxy_of_apt Acquire::http::Proxy)"
@@ -34,7 +32,7 @@ if ! mmdebstrap --variant=minbase --mode=root "${options[@]}" \
     --dpkgopt=force-unsafe-io --aptopt='Acquire::Retries "3"' --include="$include" \
     --essential-hook="$recipe/before_packages.sh \"\$1\"" \
     --customize-hook="$recipe/customize.sh \"\$1\" >&3" \
-    "$suite" "$target" "${mirror[@]}" 3>&1 >"$log" 2>&1; then
+    "$suite" "$target" 3>&1 >"$log" 2>&1; then
     echo "mmdebstrap failed; the end of its log:" >&2
     tail -n 30 "$log" >&2
     exit 1
