@@ -24,6 +24,7 @@ mod ground;
 mod helm;
 mod idempotence;
 mod integrity;
+mod kubeconfigs;
 mod management;
 mod mirror;
 mod options;
