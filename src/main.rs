@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use magnum_capi_helm::event::Event;
 use magnum_capi_helm::juju::{Context, log};
-use magnum_capi_helm::{actions, hook};
+use magnum_capi_helm::{actions, hook, preflight};
 
 fn main() -> ExitCode {
     let dispatch_path = std::env::var("JUJU_DISPATCH_PATH").ok();
@@ -33,10 +33,21 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
         Event::Depart => hook::depart()?,
         Event::Action(name) => actions::run(name, &context)?,
         Event::Unknown(name) => tracing::debug!("nothing to do for {name}"),
-        Event::ByHand => {
-            eprintln!("{}", include_str!("usage.txt").trim_end());
-            return Ok(ExitCode::from(2));
-        }
+        Event::ByHand => return Ok(by_hand()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without Juju: the operator's own questions, or how they are put.
+fn by_hand() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let judged = match arguments.next() {
+        Some(command) if command == "preflight" => preflight::run(arguments),
+        Some(other) => Err(anyhow::anyhow!("{} is no command", other.display())),
+        None => Err(anyhow::anyhow!("no command is given")),
+    };
+    judged.unwrap_or_else(|error| {
+        eprintln!("{error:#}\n\n{}", include_str!("usage.txt").trim_end());
+        ExitCode::from(2)
+    })
 }

@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
-use super::{ANY_HOOK, Finding, Outcome, Scene};
+use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::{chart, helm};
 use crate::unit::command;
 use crate::unit::python::MAGNUM_USER;
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[
+    Check {
+        id: "helm",
+        question: "Does user magnum find a helm that runs?",
+        answer: runs,
+    },
+    Check {
+        id: "chart",
+        question: "Is the given chart in place, and can user magnum's helm read it?",
+        answer: chart,
+    },
+];
 
 const LIMIT: Duration = Duration::from_secs(10);
 

@@ -1,0 +1,100 @@
+//! Certificates and keys, as far as they can be judged offline. No byte of them goes into a message.
+
+use jiff::Timestamp;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+
+use super::Fault;
+use super::validity::Validity;
+
+/// Whether a key belongs to a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pair {
+    /// It does.
+    Matches,
+    /// The key is of a kind that cannot be read here, such as P-521.
+    Unknown,
+}
+
+/// A certificate authority, PEM: one or more certificates. It is good while one of them is.
+///
+/// # Errors
+/// When there is none in it, or one does not parse.
+pub fn authority(pem: &[u8]) -> Result<Validity, Fault> {
+    let what = "certificate-authority";
+    let dates = dates(&certificates(pem, what)?, what)?;
+    let from = dates.iter().map(|(from, _)| *from).min();
+    let until = dates.iter().map(|(_, until)| *until).max();
+    Ok(Validity::new("certificate authority", from, until))
+}
+
+/// A client certificate and its key, PEM. It is good while it and every certificate between it and
+/// the authority is.
+///
+/// # Errors
+/// When one of them does not parse, the key is encrypted, or it belongs to another certificate.
+pub fn pair(certificate: &[u8], key: &[u8]) -> Result<(Validity, Pair), Fault> {
+    let what = "client-certificate";
+    let chain = certificates(certificate, what)?;
+    let dates = dates(&chain, what)?;
+    let from = dates.iter().map(|(from, _)| *from).max();
+    let until = dates.iter().map(|(_, until)| *until).min();
+    let validity = Validity::new("client certificate", from, until);
+    if String::from_utf8_lossy(key).contains("ENCRYPTED") {
+        return Err(Fault::new(
+            "has a client-key that is encrypted, and nobody is there to type its password; \
+             decrypt it: openssl pkey -in KEY",
+        ));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|_| Fault::new("has a client-key that is no private key in PEM"))?;
+    let pair = match CertifiedKey::from_der(chain, key, &default_provider()) {
+        Ok(_) => Pair::Matches,
+        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            return Err(Fault::new(
+                "has a client-key that does not belong to its client-certificate; take both from \
+                 the same user",
+            ));
+        }
+        Err(_) => Pair::Unknown,
+    };
+    Ok((validity, pair))
+}
+
+fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(Fault::new(format!(
+            "has a {what} that is no certificate in PEM"
+        ))),
+    }
+}
+
+/// When each begins and ends to be valid.
+fn dates(
+    certificates: &[CertificateDer<'_>],
+    what: &str,
+) -> Result<Vec<(Timestamp, Timestamp)>, Fault> {
+    let dates = certificates.iter().map(|der| {
+        let certificate = Certificate::from_der(der).ok()?;
+        let validity = certificate.tbs_certificate().validity();
+        let time = |time: &x509_cert::time::Time| {
+            let seconds = time.to_unix_duration().as_secs();
+            i64::try_from(seconds)
+                .ok()
+                .and_then(|at| Timestamp::from_second(at).ok())
+        };
+        Some((time(&validity.not_before)?, time(&validity.not_after)?))
+    });
+    dates.collect::<Option<Vec<_>>>().ok_or_else(|| {
+        Fault::new(format!(
+            "has a {what} with a certificate that does not parse"
+        ))
+    })
+}

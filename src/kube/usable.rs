@@ -1,0 +1,163 @@
+//! Whether the pinned driver, and the helm that it runs, can use a kubeconfig: judged offline.
+//!
+//! The rules are those of `Client.__init__` in `magnum_capi_helm/kubernetes.py` (which needs the
+//! current user's client certificate and key, or from 1.3.0 a token) and of client-go's
+//! `clientcmd` validation; `tests/real_unit/kubeconfigs` holds them against both. The one look
+//! outside is at files that a kubeconfig names, by whoever the caller says.
+
+use std::path::Path;
+
+use pep440_rs::Version;
+
+use super::Fault;
+use super::certificate::{self, Pair};
+use super::kubeconfig::{Kubeconfig, Material, Target};
+use super::validity::Validity;
+use crate::settings::Pin;
+
+/// The first driver that can use a token (`kubernetes.py` of 1.3.0).
+const FIRST_WITH_TOKENS: [u64; 3] = [1, 3, 0];
+
+/// Reads a file that a kubeconfig names, as user magnum would; the error says why that fails.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
+
+/// Everything it takes to talk to the management cluster as the driver does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// The API server's address, `https://…`, without a slash at its end.
+    pub server: String,
+    /// The certificates that vouch for it, PEM; `None` leaves it to the unit's own.
+    pub authority: Option<Vec<u8>>,
+    /// How the driver says who it is.
+    pub login: Login,
+    /// From when until when its parts are good.
+    pub validity: Vec<Validity>,
+    /// What one of driver and helm ignores; for people.
+    pub notes: Vec<&'static str>,
+}
+
+/// How the driver says who it is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Login {
+    /// By a client certificate and its key, PEM.
+    Certificate {
+        /// The certificate, and those between it and the authority.
+        certificate: Vec<u8>,
+        /// Its private key.
+        key: Vec<u8>,
+    },
+    /// By a bearer token.
+    Token(String),
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Certificate { .. } => "Certificate(…)",
+            Self::Token(_) => "Token(…)",
+        })
+    }
+}
+
+impl Kubeconfig {
+    /// What the pinned driver makes of it.
+    ///
+    /// # Errors
+    /// When that driver, or the helm it runs, would fail on its first use: why, and what to do.
+    pub fn usable_by(&self, pin: &Pin, read: ReadFile<'_>) -> Result<Usable, Fault> {
+        let target = self.target()?;
+        let (mut validity, mut notes) = (Vec::new(), target.notes.clone());
+        let authority = match &target.authority {
+            None => None,
+            Some(material) => {
+                let pem = content(material, "certificate-authority", read)?;
+                validity.push(certificate::authority(&pem)?);
+                Some(pem)
+            }
+        };
+        if let Some(path) = &target.token_file {
+            content(&Material::File(path.clone()), "tokenFile", read)?;
+        }
+        let login = match (&target.certificate, &target.key) {
+            (Some(certificate), Some(key)) => {
+                let certificate = content(certificate, "client-certificate", read)?;
+                let key = content(key, "client-key", read)?;
+                let (lasts, pair) = certificate::pair(&certificate, &key)?;
+                validity.push(lasts);
+                if pair == Pair::Unknown {
+                    notes.push("whether client-key belongs to client-certificate cannot be told");
+                }
+                Login::Certificate { certificate, key }
+            }
+            (Some(_), None) => {
+                return Err(Fault::new(
+                    "has a client certificate without its key; add client-key-data",
+                ));
+            }
+            (None, key) => {
+                let token = token(&target, key.is_some(), pin)?;
+                validity.extend(Validity::of_token(&token));
+                Login::Token(token)
+            }
+        };
+        Ok(Usable {
+            server: target.server,
+            authority,
+            login,
+            validity,
+            notes,
+        })
+    }
+}
+
+/// The token, when that is what there is and the driver can use it.
+fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<String, Fault> {
+    let tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
+    let needs = if tokens {
+        "a client certificate and key, or a token"
+    } else {
+        "a client certificate and key"
+    };
+    let without = |what: &str| {
+        Fault::new(format!(
+            "authenticates with {what}, and {pin} needs {needs}; use a kubeconfig that has them"
+        ))
+    };
+    match &target.token {
+        Some(_) if !tokens => Err(Fault::new(format!(
+            "authenticates with a token, and {pin} needs {needs}; use a kubeconfig with both, or a \
+             driver-pin from 1.3.0 on"
+        ))),
+        Some(_) if target.username => Err(Fault::new(
+            "has both a token and a user name, which helm refuses; take out the user name",
+        )),
+        Some(token) if token.0.bytes().any(|byte| !byte.is_ascii_graphic()) => Err(Fault::new(
+            "has a token with a space, a line break or another character that no token has",
+        )),
+        Some(token) => Ok(token.0.clone()),
+        None if target.token_file.is_some() => Err(without("tokenFile, which the driver ignores")),
+        None if has_key => Err(without("a client key that has no certificate")),
+        None if target.username => Err(without("a user name and password")),
+        None => Err(without("nothing")),
+    }
+}
+
+/// The content of a piece, read from its file when it is a path.
+fn content(material: &Material, field: &str, read: ReadFile<'_>) -> Result<Vec<u8>, Fault> {
+    let path = match material {
+        Material::Inline(bytes) => return Ok(bytes.clone()),
+        Material::File(path) => Path::new(path),
+    };
+    if !path.is_absolute() {
+        return Err(Fault::new(format!(
+            "names a relative path as {field}, which driver and helm look for in different \
+             directories; embed it: kubectl config view --flatten --raw"
+        )));
+    }
+    read(path).map_err(|why| {
+        Fault::new(format!(
+            "names a file as {field} that user magnum cannot read here ({why}); put it on every \
+             magnum unit, or embed it: kubectl config view --flatten --raw"
+        ))
+    })
+}
