@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use magnum_capi_helm::event::Event;
 use magnum_capi_helm::juju::{Context, log};
 use magnum_capi_helm::{actions, hook, preflight};
+use nix::sys::resource::{Resource, setrlimit};
 
 fn main() -> ExitCode {
     let dispatch_path = std::env::var("JUJU_DISPATCH_PATH").ok();
@@ -14,8 +15,10 @@ fn main() -> ExitCode {
         Event::ByHand => log::Sink::Stderr,
         _ => log::Sink::Juju,
     };
-    match log::init(sink)
-        .map_err(anyhow::Error::from)
+    // A core dump would hold the kubeconfig.
+    let undumped = setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(anyhow::Error::from);
+    match undumped
+        .and_then(|()| log::init(sink).map_err(anyhow::Error::from))
         .and_then(|()| run(&event))
     {
         Ok(code) => code,

@@ -186,17 +186,16 @@ mod tests {
         let middle = ["v1alpha7", "v1beta1"];
         let new = ["v1beta1"];
         use Harm::{Cosmetic, Fatal};
-        let cases: [(&str, Option<&str>, &[&str], &[Harm]); 8] = [
-            ("1.1.0", None, &old, &[]),
-            ("1.1.0", None, &middle, &[Cosmetic]),
-            ("1.1.0", None, &new, &[Fatal, Cosmetic]),
-            ("1.1.0", Some("0.25.1"), &new, &[Cosmetic]),
-            ("1.4.0", None, &new, &[Fatal]),
-            ("1.4.0", Some("0.25.1"), &new, &[]),
-            ("1.4.0", Some("v0.11.0"), &old, &[Fatal, Cosmetic]),
-            ("1.3.0", Some("main"), &middle, &[Cosmetic]),
-        ];
-        for (driver, chart, openstack, expected) in cases {
+        for (driver, chart, openstack, expected) in [
+            ("1.1.0", None, &old[..], vec![]),
+            ("1.1.0", None, &middle, vec![Cosmetic]),
+            ("1.1.0", None, &new, vec![Fatal, Cosmetic]),
+            ("1.1.0", Some("0.25.1"), &new, vec![Cosmetic]),
+            ("1.4.0", None, &new, vec![Fatal]),
+            ("1.4.0", Some("0.25.1"), &new, vec![]),
+            ("1.4.0", Some("v0.11.0"), &old, vec![Fatal, Cosmetic]),
+            ("1.3.0", Some("main"), &middle, vec![Cosmetic]),
+        ] {
             let misfits = stack(driver, chart).misfits(&served(openstack));
             let harm: Vec<Harm> = misfits.iter().map(|misfit| misfit.harm).collect();
             assert_eq!(harm, expected, "{driver} {chart:?} {openstack:?}");
