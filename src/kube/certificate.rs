@@ -98,3 +98,55 @@ fn dates(
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::validity::{Age, age};
+
+    fn fixture(name: &str) -> Vec<u8> {
+        std::fs::read(format!("tests/fixtures/kubeconfig/{name}")).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_held_against_its_certificate_in_every_encoding() {
+        for (certificate, key, expected) in [
+            ("client.crt", "client-pkcs8.key", Ok(Pair::Matches)),
+            ("client.crt", "client-sec1.key", Ok(Pair::Matches)),
+            ("rsa.crt", "rsa-pkcs1.key", Ok(Pair::Matches)),
+            ("p521.crt", "p521.key", Ok(Pair::Unknown)),
+            ("rsa.crt", "client-sec1.key", Err("does not belong")),
+            ("client.crt", "client-encrypted.key", Err("encrypted")),
+            ("client.crt", "client.crt", Err("no private key")),
+            ("client-sec1.key", "client-sec1.key", Err("no certificate")),
+        ] {
+            match (pair(&fixture(certificate), &fixture(key)), expected) {
+                (Ok((_, found)), Ok(expected)) => assert_eq!(found, expected, "{key}"),
+                (Err(fault), Err(words)) => {
+                    assert!(fault.to_string().contains(words), "{key}: {fault}");
+                }
+                (found, _) => panic!("{certificate} and {key}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_dates_of_a_certificate_are_read() {
+        let (validity, _) = pair(&fixture("expired.crt"), &fixture("client-sec1.key")).unwrap();
+        let Age::Expired(ends) = age(&[validity], Timestamp::now()) else {
+            panic!("not expired")
+        };
+        assert_eq!(ends.to_string(), "client certificate 2021-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_bundle_is_good_while_one_of_its_authorities_is() {
+        let bundle = [fixture("expired.crt"), fixture("ca.crt")].concat();
+        let validity = authority(&bundle).unwrap();
+        assert!(matches!(
+            age(&[validity], Timestamp::now()),
+            Age::Good(Some(_))
+        ));
+        assert!(authority(b"no PEM").is_err());
+    }
+}

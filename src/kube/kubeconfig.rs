@@ -303,3 +303,106 @@ fn given(of: &Value, field: &str) -> bool {
     of.get(field)
         .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "apiVersion: v1
+kind: Config
+current-context: c
+contexts:
+- {name: c, context: {cluster: k, user: u}}
+clusters:
+- {name: k, cluster: {server: 'https://h:6443'}}
+users:
+- {name: u, user: {token: hunter2}}
+- {name: other, user: {exec: {command: aws}}}
+";
+
+    #[test]
+    fn each_document_that_leads_nowhere_is_refused_with_its_reason() {
+        assert!(GOOD.parse::<Kubeconfig>().is_ok());
+        for (from, to, words) in [
+            ("current-context: c", "", "no current-context"),
+            (
+                "current-context: c",
+                "current-context: ''",
+                "no current-context",
+            ),
+            (
+                "current-context: c",
+                "current-context: d",
+                "no context of the name",
+            ),
+            ("user: u}", "user: x}", "no user of the name"),
+            ("cluster: k,", "", "a current context without cluster"),
+            ("kind: Config", "kind: Secret", "kind is not Config"),
+            ("apiVersion: v1", "apiVersion: v2", "apiVersion is not v1"),
+            ("name: other", "name: u", "the same name twice in users"),
+            (
+                "- {name: other, ",
+                "- {",
+                "an entry without a name in users",
+            ),
+            ("https://h", "http://h", "no https address"),
+            ("https://h:6443", "h:6443", "no https address"),
+            (
+                "https://h",
+                "https://a:hunter2@h",
+                "a user name in its address",
+            ),
+            (
+                "server: 'https://h:6443'",
+                "server: 6443",
+                "a server that is no text",
+            ),
+            ("server: 'https://h:6443'", "", "a cluster without server"),
+            ("users:", "people:", "no list of users"),
+            (
+                "exec: {command: aws}",
+                "client-key-data: '?'",
+                "client-key-data that is no base64",
+            ),
+            ("- {name: c", "\t- {name: c", "line 5, column 1"),
+            ("users:", "---\nusers:", "no single YAML document"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let fault = GOOD
+                .replacen(from, to, 1)
+                .parse::<Kubeconfig>()
+                .unwrap_err();
+            assert!(fault.to_string().contains(words), "{to}: {fault}");
+            assert!(!fault.to_string().contains("hunter2"), "{fault}");
+        }
+        for (text, words) in [
+            ("", "no mapping"),
+            ("[a]", "no mapping"),
+            ("hunter2", "no mapping"),
+        ] {
+            let fault = text.parse::<Kubeconfig>().unwrap_err();
+            assert!(fault.to_string().contains(words), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_numbers_and_merge_keys_are_read_as_driver_and_helm_do() {
+        let numbers = GOOD
+            .replace("current-context: c", "current-context: 7")
+            .replace("name: c", "name: 7");
+        assert!(numbers.parse::<Kubeconfig>().is_ok());
+        let merged = GOOD.replace(
+            "user: {token: hunter2}",
+            "user: {<<: &auth {token: hunter2}}",
+        );
+        let target = merged.parse::<Kubeconfig>().unwrap().target().unwrap();
+        assert_eq!(target.token, Some(Secret("hunter2".into())));
+    }
+
+    #[test]
+    fn nothing_of_it_shows_in_debug_output() {
+        let kubeconfig: Kubeconfig = GOOD.parse().unwrap();
+        let shown = format!("{kubeconfig:?} {:?}", kubeconfig.target());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

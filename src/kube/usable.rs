@@ -161,3 +161,151 @@ fn content(material: &Material, field: &str, read: ReadFile<'_>) -> Result<Vec<u
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    fn fixture(name: &str) -> Result<Vec<u8>, String> {
+        let name = name.trim_start_matches("/pki/");
+        std::fs::read(format!("tests/fixtures/kubeconfig/{name}")).map_err(|e| e.to_string())
+    }
+
+    fn data(name: &str) -> String {
+        STANDARD.encode(fixture(name).unwrap())
+    }
+
+    fn by_certificate() -> String {
+        format!(
+            "client-certificate-data: {}, client-key-data: {}",
+            data("client.crt"),
+            data("client-sec1.key")
+        )
+    }
+
+    /// A kubeconfig of this cluster and this user.
+    fn of(cluster: &str, user: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
+             contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
+             clusters: [{{name: mgmt, cluster: {{{cluster}}}}}]\n\
+             users: [{{name: admin, user: {{{user}}}}}]\n"
+        )
+    }
+
+    fn judged(text: &str, version: &str) -> Result<Usable, String> {
+        let pin = format!("magnum-capi-helm=={version}").parse().unwrap();
+        let read = |path: &Path| fixture(&path.to_string_lossy());
+        let kubeconfig: Kubeconfig = text.parse().map_err(|fault: Fault| fault.to_string())?;
+        kubeconfig
+            .usable_by(&pin, &read)
+            .map_err(|fault| fault.to_string())
+    }
+
+    const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
+
+    #[test]
+    fn a_client_certificate_serves_every_driver() {
+        for user in [
+            by_certificate(),
+            "client-certificate: /pki/client.crt, client-key: /pki/client-pkcs8.key".to_owned(),
+            format!("{}, token: beside", by_certificate()),
+        ] {
+            for version in ["1.1.0", "1.4.0"] {
+                let usable = judged(&of(SERVER, &user), version).unwrap();
+                assert_eq!(usable.server, "https://192.0.2.1:6443");
+                assert!(matches!(usable.login, Login::Certificate { .. }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_serves_from_1_3_0_on() {
+        let text = of(SERVER, "token: hunter2");
+        assert!(matches!(
+            judged(&text, "1.3.0").unwrap().login,
+            Login::Token(_)
+        ));
+        let fault = judged(&text, "1.2.1").unwrap_err();
+        assert!(
+            fault.contains("needs a client certificate and key"),
+            "{fault}"
+        );
+        assert!(!fault.contains("hunter2"));
+    }
+
+    #[test]
+    fn each_user_that_serves_none_is_refused_with_its_reason() {
+        let certificate = format!("client-certificate-data: {}", data("client.crt"));
+        for (user, words) in [
+            ("exec: {command: aws}".to_owned(), "a user with exec"),
+            (
+                format!("{}, exec: {{command: aws}}", by_certificate()),
+                "a user with exec",
+            ),
+            (
+                "auth-provider: {name: gcp}".into(),
+                "a user with auth-provider",
+            ),
+            (
+                "username: a, password: b".into(),
+                "a user name and password",
+            ),
+            (
+                "tokenFile: /pki/client.crt".into(),
+                "tokenFile, which the driver ignores",
+            ),
+            (certificate.clone(), "a client certificate without its key"),
+            (
+                format!("{certificate}, token: t"),
+                "a client certificate without its key",
+            ),
+            (
+                format!("client-key-data: {}", data("client-sec1.key")),
+                "a client key that has no",
+            ),
+            (
+                "token: a, username: b".into(),
+                "both a token and a user name",
+            ),
+            ("token: \"a\\n\"".into(), "a token with a space"),
+            ("token: ''".into(), "authenticates with nothing"),
+            (
+                format!("{}, client-key: /k", by_certificate()),
+                "both client-key and client-key-data",
+            ),
+            (
+                format!("{}, client-key: ''", by_certificate()),
+                "an empty client-key",
+            ),
+            (
+                "client-certificate: /absent, client-key: /k".into(),
+                "that user magnum cannot read",
+            ),
+            (
+                "client-certificate: rel, client-key: /k".into(),
+                "a relative path",
+            ),
+            (
+                "client-certificate-data: '!', client-key-data: ''".into(),
+                "no base64",
+            ),
+        ] {
+            let fault = judged(&of(SERVER, &user), "1.4.0").unwrap_err();
+            assert!(fault.contains(words), "{user}: {fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_ignored_by_one_of_the_two_is_named() {
+        let cluster = format!("{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p'");
+        let usable = judged(&of(&cluster, &by_certificate()), "1.1.0").unwrap();
+        assert_eq!(usable.notes.len(), 2);
+        let both = format!("{cluster}, certificate-authority: /pki/ca.crt");
+        let fault = judged(&of(&both, &by_certificate()), "1.1.0").unwrap_err();
+        assert!(fault.contains("which helm refuses"), "{fault}");
+    }
+}
