@@ -5,7 +5,7 @@
 //! taken down because a new input is bad.
 
 use anyhow::Result;
-use tracing::info;
+use tracing::debug;
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
@@ -170,7 +170,7 @@ pub fn depart() -> Result<()> {
     let seen = Remains::look(site, &ledger)?;
     let steps = plan_departure(&seen);
     if steps.is_empty() {
-        info!("nothing of the graft is left on this unit");
+        debug!("nothing of the graft is left on this unit");
     }
     let mut tools = Tools {
         ledger: &mut ledger,

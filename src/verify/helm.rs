@@ -47,10 +47,11 @@ pub fn chart(scene: &Scene) -> Outcome {
         .desired
         .as_ref()
         .and_then(|desired| desired.chart.as_ref());
-    let (Some(wanted), Some(found)) = (wanted, &scene.observed.helm) else {
-        return Ok(Err(Finding::skip(
-            "no chart is given as a resource, or there is no helm",
-        )));
+    let Some(wanted) = wanted else {
+        return Ok(Err(Finding::skip("no chart is given as a resource")));
+    };
+    let Some(found) = &scene.observed.helm else {
+        return Ok(Err(Finding::skip("there is no helm to read it")));
     };
     if let Some(drift) = wanted.drift(&scene.observed.chart) {
         return Ok(Err(Finding::fail(
