@@ -11,6 +11,7 @@ use super::{Desired, chart, files, helm};
 use crate::unit::files::{Entry, litter, look, sha256};
 use crate::unit::kept::{Before, Ledger};
 use crate::unit::python::Python;
+use crate::unit::state;
 
 /// The graft as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,10 +138,12 @@ fn litter_of_hooks(site: Option<&Path>) -> Result<Vec<PathBuf>> {
         .flat_map(|site| site.ancestors().take(2))
         .map(Path::to_owned);
     let bin = Path::new(helm::PATH).parent().map(Path::to_owned);
+    let own = Path::new(state::DIRECTORY).to_owned();
     let mut found = Vec::new();
     for directory in files::directories()
         .chain(etc_magnum)
         .chain(bin)
+        .chain([own])
         .chain(sites)
     {
         found.extend(litter(&directory)?);
