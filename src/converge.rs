@@ -10,7 +10,7 @@ use tracing::debug;
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::{
-    Desired, Observed, Remains, Supplies, Surroundings, helm, kubeconfig, parts, plan,
+    Desired, Facts, Observed, Remains, Step, Supplies, Surroundings, helm, kubeconfig, parts, plan,
     plan_departure, services,
 };
 use crate::ground::Ground;
@@ -108,6 +108,7 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
         outcome.problems.push(helm::missing());
     }
     if let Some(choice) = &credentials {
+        kubeconfig::remember(choice)?;
         outcome
             .problems
             .extend(kubeconfig::problems(choice, &settings, &facts)?);
@@ -123,6 +124,53 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     services::record(&services, &reads)?;
     outcome.problems.extend(problems);
     Ok(outcome)
+}
+
+/// What the next hook would do, and why it would not do what is wanted.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// What is there now.
+    pub seen: Option<Observed>,
+    /// What keeps it from what is wanted.
+    pub problems: Vec<Problem>,
+}
+
+/// Plans as [`graft`] does, and changes nothing: nothing is fetched, so a driver that has never been
+/// here is taken to be good.
+///
+/// # Errors
+/// When the unit cannot be looked at.
+pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
+    let mut rehearsal = Rehearsal::default();
+    let ground = match told(Ground::look())? {
+        Ok(ground) => ground,
+        Err(problem) => {
+            rehearsal.problems.push(problem);
+            return Ok(rehearsal);
+        }
+    };
+    let seen = Observed::look(&ground.python, &Ledger::load()?)?;
+    let last_good: Option<Settings> = state::load(LAST_GOOD)?;
+    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
+    let meet = |mut settings: Settings| {
+        let pin = &settings.driver.pin;
+        let credentials = kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin)?;
+        let problem = credentials
+            .as_ref()
+            .and_then(|choice| choice.problem.clone());
+        settings.kubeconfig = credentials.map(|choice| choice.kubeconfig);
+        let facts = Facts::expected(&settings, &ground, &seen)?;
+        Ok((Desired::new(&settings, &ground, &facts)?, problem))
+    };
+    let chosen = choose(wanted.settings, last_good, meet, &mut rehearsal.problems)?;
+    if let Some((desired, problem)) = chosen {
+        rehearsal.problems.extend(problem);
+        rehearsal.steps = plan(&desired, &seen);
+    }
+    rehearsal.seen = Some(seen);
+    Ok(rehearsal)
 }
 
 /// Chooses the settings to go by: the wanted ones when they can be met, else the last good ones.

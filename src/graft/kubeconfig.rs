@@ -58,7 +58,7 @@ pub fn choose(
     used: Option<&Kubeconfig>,
     pin: &Pin,
 ) -> Result<Option<Choice>> {
-    let mut memory = Memory::load()?;
+    let memory = Memory::load()?;
     let candidates = Candidates {
         granted,
         used,
@@ -66,14 +66,20 @@ pub fn choose(
     };
     let judge = |kubeconfig: &Kubeconfig| kubeconfig.usable_by(pin, &read_as_magnum);
     let ask = |usable: &Usable| Session::open(usable).and_then(|session| session.whoami());
-    let choice = rotation::choose(candidates, Timestamp::now(), judge, ask)?;
-    if let Some(choice) = choice.as_ref().filter(|choice| choice.identity.is_ok())
-        && memory.proven.as_ref() != Some(&choice.kubeconfig)
-    {
-        memory.proven = Some(choice.kubeconfig.clone());
-        state::save(MEMORY, &memory)?;
+    Ok(rotation::choose(candidates, Timestamp::now(), judge, ask)?)
+}
+
+/// Remembers a choice that the management cluster accepted: the next one is held against it.
+///
+/// # Errors
+/// When that cannot be written.
+pub fn remember(choice: &Choice) -> Result<()> {
+    let mut memory = Memory::load()?;
+    if choice.identity.is_err() || memory.proven.as_ref() == Some(&choice.kubeconfig) {
+        return Ok(());
     }
-    Ok(choice)
+    memory.proven = Some(choice.kubeconfig.clone());
+    state::save(MEMORY, &memory)
 }
 
 /// Whatever there is to say of the chosen one: its age, who does not answer, what does not fit.

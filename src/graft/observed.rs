@@ -79,6 +79,19 @@ impl Observed {
         })
     }
 
+    /// What stands at one of the graft's paths.
+    pub fn at(&self, path: &Path) -> Option<&Entry> {
+        let fixed = [
+            (Path::new(chart::PATH), &self.chart),
+            (Path::new(files::KUBECONFIG), &self.kubeconfig),
+            (Path::new(files::CONF), &self.conf),
+        ];
+        let drop_ins = Service::ALL.into_iter().zip(&self.drop_ins);
+        let drop_ins = drop_ins.map(|(service, found)| (Path::new(service.drop_in()), found));
+        let mut all = fixed.into_iter().chain(drop_ins);
+        all.find(|(at, _)| *at == path).map(|(_, found)| found)
+    }
+
     /// Whether the graft has been switched on before: our fragment has been written.
     pub fn was_switched_on(&self) -> bool {
         let conf = Path::new(files::CONF);
