@@ -8,9 +8,26 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+use x509_cert::der::oid::ObjectIdentifier;
 
 use super::Fault;
 use super::validity::Validity;
+
+/// `sha1WithRSAEncryption`, `ecdsa-with-SHA1`.
+const SHA1_SIGNATURES: [ObjectIdentifier; 2] = [
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.5"),
+    ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"),
+];
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+/// The bytes of a modulus of 2048 bits; its envelope makes it a little longer.
+const SHORTEST_RSA: usize = 256;
+const ELLIPTIC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// P-256, P-384, P-521.
+const CURVES: [ObjectIdentifier; 3] = [
+    ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7"),
+    ObjectIdentifier::new_unwrap("1.3.132.0.34"),
+    ObjectIdentifier::new_unwrap("1.3.132.0.35"),
+];
 
 /// Whether a key belongs to a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +62,7 @@ pub fn pair(certificate: &[u8], key: &[u8]) -> Result<(Validity, Pair), Fault> {
     let from = dates.iter().map(|(from, _)| *from).max();
     let until = dates.iter().map(|(_, until)| *until).min();
     let validity = Validity::new("client certificate", from, until);
+    chain.iter().try_for_each(strong)?;
     if String::from_utf8_lossy(key).contains("ENCRYPTED") {
         return Err(Fault::new(
             "has a client-key that is encrypted, and nobody is there to type its password; \
@@ -74,6 +92,31 @@ fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, 
             "has a {what} that is no certificate in PEM"
         ))),
     }
+}
+
+/// What OpenSSL, and so the driver, refuses at its default security level, and helm does not.
+fn strong(der: &CertificateDer<'_>) -> Result<(), Fault> {
+    let Ok(certificate) = Certificate::from_der(der) else {
+        return Ok(());
+    };
+    let weak = |what: &str| {
+        Err(Fault::new(format!(
+            "has a client-certificate {what}, which the driver's OpenSSL refuses; make a new one"
+        )))
+    };
+    if SHA1_SIGNATURES.contains(&certificate.signature_algorithm().oid) {
+        return weak("that is signed with SHA-1");
+    }
+    let key = certificate.tbs_certificate().subject_public_key_info();
+    if key.algorithm.oid == RSA && key.subject_public_key.raw_bytes().len() < SHORTEST_RSA {
+        return weak("with an RSA key of less than 2048 bits");
+    }
+    let parameters = key.algorithm.parameters.as_ref();
+    let curve = parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+    if key.algorithm.oid == ELLIPTIC && curve.is_none_or(|curve| !CURVES.contains(&curve)) {
+        return weak("on a curve that TLS does not offer");
+    }
+    Ok(())
 }
 
 /// When each begins and ends to be valid.

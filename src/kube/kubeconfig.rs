@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Value;
 use url::Url;
 
 use super::Fault;
@@ -51,6 +51,8 @@ pub struct Target {
     pub token_file: Option<String>,
     /// Whether a user name is given: helm takes it, the driver does not.
     pub username: bool,
+    /// Whether an exec plugin is given. Neither of the two runs it beside a client certificate.
+    pub plugin: bool,
     /// What one of the two ignores; for people.
     pub notes: Vec<&'static str>,
 }
@@ -111,24 +113,29 @@ impl Kubeconfig {
         let contexts = entries(&document, "contexts", "context")?;
         let clusters = entries(&document, "clusters", "cluster")?;
         let users = entries(&document, "users", "user")?;
+        // helm reads every entry, also those that the current context does not lead to.
+        for (_, context) in &contexts {
+            texts(context, &["cluster", "user", "namespace"])?;
+        }
         for (_, cluster) in &clusters {
-            material(cluster, "certificate-authority")?;
+            texts(cluster, &["server", "tls-server-name", "proxy-url"])?;
+            texts(cluster, &["certificate-authority"])?;
+            data(cluster, "certificate-authority-data")?;
         }
         for (_, user) in &users {
-            material(user, "client-certificate")?;
-            material(user, "client-key")?;
+            texts(user, &["client-certificate", "client-key"])?;
+            texts(user, &["token", "tokenFile", "username", "password", "as"])?;
+            data(user, "client-certificate-data")?;
+            data(user, "client-key-data")?;
         }
-        let current = document
-            .get("current-context")
-            .filter(|name| !name.is_null() && name.as_str() != Some(""))
+        let current = text(&document, "current-context")?
             .ok_or_else(|| Fault::new("has no current-context"))?;
-        let context = named(&contexts, current)
+        let context = named(&contexts, &current)
             .ok_or_else(|| Fault::new("has no context of the name in current-context"))?;
-        let lead = |field: &str, among: &[(Value, Value)]| {
-            let name = context.get(field).filter(|name| !name.is_null());
-            let name =
-                name.ok_or_else(|| Fault::new(format!("has a current context without {field}")))?;
-            named(among, name).cloned().ok_or_else(|| {
+        let lead = |field: &str, among: &[(String, Value)]| {
+            let name = text(context, field)?
+                .ok_or_else(|| Fault::new(format!("has a current context without {field}")))?;
+            named(among, &name).cloned().ok_or_else(|| {
                 Fault::new(format!("has no {field} of the name in its current context"))
             })
         };
@@ -136,8 +143,13 @@ impl Kubeconfig {
     }
 }
 
-fn document(text: &str) -> Result<Value, Fault> {
-    let mut document: Value = serde_yaml::from_str(text).map_err(|error| {
+fn document(content: &str) -> Result<Value, Fault> {
+    if let Some(line) = line_with_a_tab(content) {
+        return Err(Fault::new(format!(
+            "has a tab in line {line}, which helm reads and the driver does not; use blanks"
+        )));
+    }
+    let mut document: Value = serde_yaml::from_str(content).map_err(|error| {
         Fault::new(match error.location() {
             Some(at) => format!(
                 "is not a kubeconfig: no YAML in line {}, column {}",
@@ -150,67 +162,110 @@ fn document(text: &str) -> Result<Value, Fault> {
     document
         .apply_merge()
         .map_err(|_| Fault::new("is not a kubeconfig: a YAML merge key leads nowhere"))?;
+    if is_tagged(&document) {
+        return Err(Fault::new("has a YAML tag, which the driver cannot read"));
+    }
     if !document.is_mapping() {
         return Err(Fault::new("is not a kubeconfig: no mapping at the top"));
     }
     for (field, wanted) in [("apiVersion", "v1"), ("kind", "Config")] {
         // helm takes a document that leaves them out, and refuses any other.
-        match document.get(field).filter(|value| !value.is_null()) {
-            Some(value) if value.as_str() != Some(wanted) => {
-                return Err(Fault::new(format!(
-                    "is not a kubeconfig: {field} is not {wanted}"
-                )));
-            }
-            _ => {}
+        if text(&document, field)?.is_some_and(|found| found != wanted) {
+            return Err(Fault::new(format!(
+                "is not a kubeconfig: {field} is not {wanted}"
+            )));
         }
     }
     Ok(document)
 }
 
-/// The entries of a list by name: helm refuses a name that is there twice, the driver one that is
-/// missing.
-fn entries(document: &Value, list: &str, kind: &str) -> Result<Vec<(Value, Value)>, Fault> {
+/// The first line with a tab outside of quotes and comments: PyYAML takes none, whatever it
+/// separates.
+fn line_with_a_tab(text: &str) -> Option<usize> {
+    let mut quote = None;
+    for (number, line) in text.lines().enumerate() {
+        let mut before = ' ';
+        for c in line.chars() {
+            match (quote, c) {
+                (None, '\t') => return Some(number + 1),
+                (None, '#') if before.is_whitespace() => break,
+                // Within a word they are letters like any other.
+                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+                (Some(open), c) if c == open && before != '\\' => quote = None,
+                _ => {}
+            }
+            before = c;
+        }
+    }
+    None
+}
+
+/// Whether a tag such as `!thing` stands anywhere: the driver knows none, helm ignores them.
+fn is_tagged(value: &Value) -> bool {
+    match value {
+        Value::Tagged(_) => true,
+        Value::Sequence(items) => items.iter().any(is_tagged),
+        Value::Mapping(fields) => fields
+            .iter()
+            .any(|(key, value)| is_tagged(key) || is_tagged(value)),
+        _ => false,
+    }
+}
+
+/// The entries of a list by name: helm refuses a name that is there twice (and prints the entry, keys
+/// and all), the driver one that is missing.
+fn entries(document: &Value, list: &str, kind: &str) -> Result<Vec<(String, Value)>, Fault> {
     let found = match document.get(list) {
         Some(Value::Sequence(found)) => found,
         _ => return Err(Fault::new(format!("has no list of {list}"))),
     };
-    let mut entries: Vec<(Value, Value)> = Vec::new();
+    let mut entries: Vec<(String, Value)> = Vec::new();
     for entry in found {
-        let name = entry
-            .get("name")
-            .filter(|name| name.is_string() || name.is_number())
-            .ok_or_else(|| Fault::new(format!("has an entry without a name in {list}")))?;
-        if entries.iter().any(|(known, _)| known == name) {
+        let name = match entry.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            None | Some(Value::Null) => {
+                return Err(Fault::new(format!("has an entry without a name in {list}")));
+            }
+            Some(_) => {
+                return Err(Fault::new(format!(
+                    "has a name in {list} that helm takes for no text; put it in quotes"
+                )));
+            }
+        };
+        if entries.iter().any(|(known, _)| *known == name) {
             return Err(Fault::new(format!("has the same name twice in {list}")));
         }
         let content = entry.get(kind).cloned().unwrap_or_default();
         if !content.is_mapping() && !content.is_null() {
             return Err(Fault::new(format!("has a {kind} that is no mapping")));
         }
-        entries.push((name.clone(), content));
+        entries.push((name, content));
     }
     Ok(entries)
 }
 
-/// The mapping of that name, and none when it is empty.
-fn named<'a>(entries: &'a [(Value, Value)], name: &Value) -> Option<&'a Mapping> {
+fn named<'a>(entries: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
     let entry = entries.iter().find(|(known, _)| known == name);
-    entry.and_then(|(_, content)| content.as_mapping())
+    entry.map(|(_, content)| content)
 }
 
-fn target(cluster: &Mapping, user: &Mapping) -> Result<Target, Fault> {
-    let cluster = &Value::Mapping(cluster.clone());
-    let user = &Value::Mapping(user.clone());
-    for plugin in ["exec", "auth-provider"] {
-        if given(user, plugin) {
-            return Err(Fault::new(format!(
-                "has a user with {plugin}, which the driver cannot run; use one with a client \
-                 certificate and key"
-            )));
-        }
+fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
+    if given(user, "auth-provider") {
+        return Err(Fault::new(
+            "has a user with auth-provider, which helm refuses; use one with a client certificate \
+             and key",
+        ));
     }
     let authority = material(cluster, "certificate-authority")?;
-    let insecure = cluster.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
+    let insecure = match cluster.get("insecure-skip-tls-verify") {
+        Some(Value::Bool(insecure)) => *insecure,
+        None | Some(Value::Null) => false,
+        Some(_) => {
+            return Err(Fault::new(
+                "has an insecure-skip-tls-verify that is neither true nor false",
+            ));
+        }
+    };
     if insecure && authority.is_some() {
         return Err(Fault::new(
             "has insecure-skip-tls-verify beside a certificate-authority, which helm refuses; take \
@@ -231,6 +286,10 @@ fn target(cluster: &Mapping, user: &Mapping) -> Result<Target, Fault> {
             given(cluster, "proxy-url"),
             "the driver ignores proxy-url, only helm goes through it",
         ),
+        (
+            given(user, "as"),
+            "the driver ignores as: it acts as the user itself, and helm as the other",
+        ),
     ];
     Ok(Target {
         server: server(cluster)?,
@@ -240,6 +299,7 @@ fn target(cluster: &Mapping, user: &Mapping) -> Result<Target, Fault> {
         token: text(user, "token")?.map(Secret),
         token_file: text(user, "tokenFile")?,
         username: given(user, "username"),
+        plugin: plugin(user)?,
         notes: ignored
             .into_iter()
             .filter_map(|(is_there, note)| is_there.then_some(note))
@@ -250,44 +310,76 @@ fn target(cluster: &Mapping, user: &Mapping) -> Result<Target, Fault> {
 fn server(cluster: &Value) -> Result<String, Fault> {
     let server =
         text(cluster, "server")?.ok_or_else(|| Fault::new("has a cluster without server"))?;
-    let address = Url::parse(&server).ok().filter(|url| {
-        url.scheme() == "https" && url.host_str().is_some_and(|host| !host.is_empty())
-    });
-    match address {
-        Some(url) if url.username().is_empty() && url.password().is_none() => {}
-        Some(_) => return Err(Fault::new("names a server with a user name in its address")),
-        None => return Err(Fault::new("names a server that is no https address")),
+    let no_https = || Fault::new("names a server that is no https address");
+    let address = Url::parse(&server).map_err(|_| no_https())?;
+    // What the parser mends, driver and helm do not.
+    let is_plain = server.len() <= LONGEST_SERVER
+        && server.to_lowercase().starts_with("https://")
+        && !server["https://".len()..].starts_with('/')
+        && !server.contains(|c: char| c.is_whitespace() || c.is_control());
+    if address.scheme() != "https" || !is_plain {
+        return Err(no_https());
     }
-    if !server.starts_with("https://") || server.len() > LONGEST_SERVER {
-        return Err(Fault::new("names a server that is no https address"));
+    if address.query().is_some() || address.fragment().is_some() {
+        return Err(Fault::new(
+            "names a server with ? or # in its address, to which the driver adds its paths",
+        ));
+    }
+    if !address.username().is_empty() || address.password().is_some() {
+        return Err(Fault::new("names a server with a user name in its address"));
     }
     Ok(server.trim_end_matches('/').to_owned())
+}
+
+/// A plugin that is not complete makes helm refuse the whole file.
+fn plugin(user: &Value) -> Result<bool, Fault> {
+    let Some(exec) = user.get("exec").filter(|exec| !exec.is_null()) else {
+        return Ok(false);
+    };
+    for field in ["command", "apiVersion", "interactiveMode"] {
+        if text(exec, field)?.is_none() {
+            return Err(Fault::new(format!(
+                "has a user with exec, without its {field}"
+            )));
+        }
+    }
+    Ok(true)
 }
 
 /// A path or a content. The driver lets the path win and helm refuses both, and an empty path
 /// hides the content from the driver alone.
 fn material(of: &Value, field: &str) -> Result<Option<Material>, Fault> {
     let data_field = format!("{field}-data");
-    let data = match text(of, &data_field)? {
-        None => None,
-        Some(data) => {
-            let data: String = data.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-            let decoded = BASE64.decode(data);
-            // The decoder's own message would quote a byte of it.
-            Some(decoded.map_err(|_| Fault::new(format!("has a {data_field} that is no base64")))?)
-        }
-    };
-    let path = text(of, field)?;
-    match (path, data) {
+    match (text(of, field)?, data(of, &data_field)?) {
         (Some(_), Some(_)) => Err(Fault::new(format!(
             "has both {field} and {data_field}, which helm refuses; keep one"
         ))),
+        (Some(path), None) => Ok(Some(Material::File(path))),
         (None, Some(_)) if of.get(field).is_some() => Err(Fault::new(format!(
             "has an empty {field}, for which the driver ignores {data_field}; take it out"
         ))),
-        (None, data) => Ok(data.map(Material::Inline)),
-        (Some(path), None) => Ok(Some(Material::File(path))),
+        (None, Some(data)) => Ok(Some(Material::Inline(data))),
+        (None, None) if of.get(field).is_none() && of.get(&data_field).is_some() => {
+            Err(Fault::new(format!(
+                "has an empty {data_field}, at which the driver fails; take it out"
+            )))
+        }
+        (None, None) => Ok(None),
     }
+}
+
+/// The decoded content of a field; `None` when it is empty.
+fn data(of: &Value, field: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(data) = text(of, field)? else {
+        return Ok(None);
+    };
+    // The one white space that helm skips.
+    let data: String = data.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    // The decoder's own message would quote a byte of it.
+    let decoded = BASE64.decode(data);
+    decoded
+        .map(Some)
+        .map_err(|_| Fault::new(format!("has a {field} that is no base64")))
 }
 
 /// A text that is there and not empty.
@@ -297,6 +389,13 @@ fn text(of: &Value, field: &str) -> Result<Option<String>, Fault> {
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
         Some(_) => Err(Fault::new(format!("has a {field} that is no text"))),
     }
+}
+
+/// Fields that are texts wherever they stand.
+fn texts(of: &Value, fields: &[&str]) -> Result<(), Fault> {
+    fields
+        .iter()
+        .try_for_each(|field| text(of, field).map(drop))
 }
 
 fn given(of: &Value, field: &str) -> bool {
@@ -364,7 +463,17 @@ users:
                 "client-key-data: '?'",
                 "client-key-data that is no base64",
             ),
-            ("- {name: c", "\t- {name: c", "line 5, column 1"),
+            ("- {name: c", "\t- {name: c", "a tab in line 5"),
+            ("- {name: c", "- [name: c", "line 5, column"),
+            ("name: other", "name: 7", "no text; put it in quotes"),
+            ("https://h:6443", "https:/h", "no https address"),
+            ("https://h:6443", "https://h/?a=b", "with ? or #"),
+            ("token: hunter2", "token: !thing hunter2", "a YAML tag"),
+            (
+                "exec: {command: aws}",
+                "token: 7",
+                "a token that is no text",
+            ),
             ("users:", "---\nusers:", "no single YAML document"),
         ] {
             assert!(GOOD.contains(from), "{from}");
@@ -386,17 +495,16 @@ users:
     }
 
     #[test]
-    fn names_that_are_numbers_and_merge_keys_are_read_as_driver_and_helm_do() {
-        let numbers = GOOD
-            .replace("current-context: c", "current-context: 7")
-            .replace("name: c", "name: 7");
-        assert!(numbers.parse::<Kubeconfig>().is_ok());
+    fn merge_keys_and_quoted_tabs_are_read_as_driver_and_helm_do() {
         let merged = GOOD.replace(
             "user: {token: hunter2}",
             "user: {<<: &auth {token: hunter2}}",
         );
+        let merged = format!("{merged}# a\ttab\n");
         let target = merged.parse::<Kubeconfig>().unwrap().target().unwrap();
         assert_eq!(target.token, Some(Secret("hunter2".into())));
+        let quoted = GOOD.replace("command: aws", "command: \"it's\taws\"");
+        assert!(quoted.parse::<Kubeconfig>().is_ok());
     }
 
     #[test]

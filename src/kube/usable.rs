@@ -75,13 +75,18 @@ impl Kubeconfig {
                 Some(pem)
             }
         };
-        if let Some(path) = &target.token_file {
-            content(&Material::File(path.clone()), "tokenFile", read)?;
+        if target.token.is_some() && target.username {
+            return Err(Fault::new(
+                "has both a token and a user name, which helm refuses; take out the user name",
+            ));
         }
         let login = match (&target.certificate, &target.key) {
             (Some(certificate), Some(key)) => {
                 let certificate = content(certificate, "client-certificate", read)?;
                 let key = content(key, "client-key", read)?;
+                if let Some(path) = &target.token_file {
+                    content(&Material::File(path.clone()), "tokenFile", read)?;
+                }
                 let (lasts, pair) = certificate::pair(&certificate, &key)?;
                 validity.push(lasts);
                 if pair == Pair::Unknown {
@@ -124,17 +129,24 @@ fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<String, Fault> {
         ))
     };
     match &target.token {
+        Some(_) if target.plugin => Err(Fault::new(
+            "has both a token and an exec plugin; take out one of them",
+        )),
         Some(_) if !tokens => Err(Fault::new(format!(
             "authenticates with a token, and {pin} needs {needs}; use a kubeconfig with both, or a \
              driver-pin from 1.3.0 on"
         ))),
-        Some(_) if target.username => Err(Fault::new(
-            "has both a token and a user name, which helm refuses; take out the user name",
-        )),
-        Some(token) if token.0.bytes().any(|byte| !byte.is_ascii_graphic()) => Err(Fault::new(
-            "has a token with a space, a line break or another character that no token has",
-        )),
-        Some(token) => Ok(token.0.clone()),
+        Some(token) => {
+            // Blanks behind it are let pass by whoever reads it.
+            let token = token.0.trim_end_matches(' ');
+            if token.bytes().any(|byte| !byte.is_ascii_graphic()) {
+                return Err(Fault::new(
+                    "has a token with a blank, a line break or another character that no token has",
+                ));
+            }
+            Ok(token.to_owned())
+        }
+        None if target.plugin => Err(without("an exec plugin, which the driver cannot run")),
         None if target.token_file.is_some() => Err(without("tokenFile, which the driver ignores")),
         None if has_key => Err(without("a client key that has no certificate")),
         None if target.username => Err(without("a user name and password")),
@@ -205,6 +217,8 @@ mod tests {
             .map_err(|fault| fault.to_string())
     }
 
+    const EXEC: &str = "exec: {command: aws, apiVersion: client.authentication.k8s.io/v1, \
+                        interactiveMode: Never}";
     const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
 
     #[test]
@@ -213,6 +227,7 @@ mod tests {
             by_certificate(),
             "client-certificate: /pki/client.crt, client-key: /pki/client-pkcs8.key".to_owned(),
             format!("{}, token: beside", by_certificate()),
+            format!("{}, {EXEC}", by_certificate()),
         ] {
             for version in ["1.1.0", "1.4.0"] {
                 let usable = judged(&of(SERVER, &user), version).unwrap();
@@ -241,10 +256,17 @@ mod tests {
     fn each_user_that_serves_none_is_refused_with_its_reason() {
         let certificate = format!("client-certificate-data: {}", data("client.crt"));
         for (user, words) in [
-            ("exec: {command: aws}".to_owned(), "a user with exec"),
+            (
+                EXEC.to_owned(),
+                "an exec plugin, which the driver cannot run",
+            ),
+            (
+                format!("{EXEC}, token: t"),
+                "both a token and an exec plugin",
+            ),
             (
                 format!("{}, exec: {{command: aws}}", by_certificate()),
-                "a user with exec",
+                "exec, without its apiVersion",
             ),
             (
                 "auth-provider: {name: gcp}".into(),
@@ -271,7 +293,7 @@ mod tests {
                 "token: a, username: b".into(),
                 "both a token and a user name",
             ),
-            ("token: \"a\\n\"".into(), "a token with a space"),
+            ("token: \"a\\n\"".into(), "a token with a blank"),
             ("token: ''".into(), "authenticates with nothing"),
             (
                 format!("{}, client-key: /k", by_certificate()),
