@@ -5,16 +5,19 @@
 //! taken down because a new input is bad.
 
 use anyhow::Result;
-use tracing::info;
+use tracing::debug;
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::{
-    Desired, Observed, Remains, Supplies, Surroundings, helm, parts, plan, plan_departure, services,
+    Desired, Facts, Observed, Remains, Step, Supplies, Surroundings, helm, kubeconfig, parts, plan,
+    plan_departure, services,
 };
 use crate::ground::Ground;
 use crate::health;
-use crate::problem::Problem;
+use crate::kube::Kubeconfig;
+use crate::kube::rotation::Choice;
+use crate::problem::{Problem, told};
 use crate::settings::Settings;
 use crate::unit::kept::Ledger;
 use crate::unit::python::Python;
@@ -34,11 +37,28 @@ pub struct Outcome {
     pub changed: bool,
 }
 
+/// What the operator wants: each half is a problem when it is not valid.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The options and resources; the kubeconfig is still to be chosen.
+    pub settings: Result<Settings, Problem>,
+    /// The kubeconfig that is granted; `None` when none is given.
+    pub kubeconfig: Result<Option<Kubeconfig>, Problem>,
+}
+
+/// Settings that can be met here: everything they need is at hand.
+struct Met {
+    settings: Settings,
+    supplies: Supplies,
+    desired: Desired,
+    credentials: Option<Choice>,
+}
+
 /// Brings the unit to what is wanted. The caller holds the lock ([`state::lock`]).
 ///
 /// # Errors
 /// When something fails that is no operator's to mend: the hook is to fail and be tried again.
-pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Result<Outcome> {
+pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let ground = match told(Ground::look())? {
         Ok(ground) => ground,
@@ -50,11 +70,24 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
     let mut ledger = Ledger::load()?;
     let mut seen = Observed::look(&ground.python, &ledger)?;
     let last_good: Option<Settings> = state::load(LAST_GOOD)?;
-    let prepare = |settings: &Settings| prepared(settings, &ground, &seen, around);
-    let chosen = choose(wanted, last_good.clone(), prepare, &mut outcome.problems)?;
-    let Some((settings, (supplies, desired))) = chosen else {
+    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
+    let granted = &wanted.kubeconfig;
+    let meet = |settings| met(settings, granted, used.as_ref(), &ground, &seen, around);
+    let chosen = choose(
+        wanted.settings,
+        last_good.clone(),
+        meet,
+        &mut outcome.problems,
+    )?;
+    let Some(met) = chosen else {
         return Ok(outcome);
     };
+    let Met {
+        settings,
+        supplies,
+        desired,
+        credentials,
+    } = met;
 
     let facts = supplies.facts.clone();
     let steps = plan(&desired, &seen);
@@ -74,6 +107,12 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
     if seen.helm.is_none() {
         outcome.problems.push(helm::missing());
     }
+    if let Some(choice) = &credentials {
+        kubeconfig::remember(choice)?;
+        outcome
+            .problems
+            .extend(kubeconfig::problems(choice, &settings, &facts)?);
+    }
     if !seen.was_switched_on() {
         return Ok(outcome);
     }
@@ -87,28 +126,85 @@ pub fn graft(wanted: Result<Settings, Problem>, around: &Surroundings<'_>) -> Re
     Ok(outcome)
 }
 
+/// What the next hook would do, and why it would not do what is wanted.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// Its steps.
+    pub steps: Vec<Step>,
+    /// What is there now.
+    pub seen: Option<Observed>,
+    /// What keeps it from what is wanted.
+    pub problems: Vec<Problem>,
+}
+
+/// Plans as [`graft`] does, and changes nothing: nothing is fetched, so a driver that has never been
+/// here is taken to be good.
+///
+/// # Errors
+/// When the unit cannot be looked at.
+pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
+    let mut rehearsal = Rehearsal::default();
+    let ground = match told(Ground::look())? {
+        Ok(ground) => ground,
+        Err(problem) => {
+            rehearsal.problems.push(problem);
+            return Ok(rehearsal);
+        }
+    };
+    let seen = Observed::look(&ground.python, &Ledger::load()?)?;
+    let last_good: Option<Settings> = state::load(LAST_GOOD)?;
+    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
+    let meet = |mut settings: Settings| {
+        let pin = &settings.driver.pin;
+        let credentials = kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin)?;
+        let problem = credentials
+            .as_ref()
+            .and_then(|choice| choice.problem.clone());
+        settings.kubeconfig = credentials.map(|choice| choice.kubeconfig);
+        let facts = Facts::expected(&settings, &ground, &seen)?;
+        Ok((Desired::new(&settings, &ground, &facts)?, problem))
+    };
+    let chosen = choose(wanted.settings, last_good, meet, &mut rehearsal.problems)?;
+    if let Some((desired, problem)) = chosen {
+        rehearsal.problems.extend(problem);
+        rehearsal.steps = plan(&desired, &seen);
+    }
+    rehearsal.seen = Some(seen);
+    Ok(rehearsal)
+}
+
 /// Chooses the settings to go by: the wanted ones when they can be met, else the last good ones.
 /// Why the others were not chosen goes into `problems`.
 fn choose<T>(
     wanted: Result<Settings, Problem>,
     last_good: Option<Settings>,
-    prepare: impl Fn(&Settings) -> Result<T>,
+    meet: impl Fn(Settings) -> Result<T>,
     problems: &mut Vec<Problem>,
-) -> Result<Option<(Settings, T)>> {
-    let wanted = wanted.map(|settings| complete(settings, last_good.as_ref()));
+) -> Result<Option<T>> {
+    let wanted = wanted.map(without_kubeconfig);
+    let last_good = last_good.map(without_kubeconfig);
     // Trying the same again would only take the same time again.
     let last_good = last_good.filter(|last_good| wanted.as_ref() != Ok(last_good));
     for settings in [Some(wanted), last_good.map(Ok)].into_iter().flatten() {
         let attempt = match settings {
-            Ok(settings) => told(prepare(&settings))?.map(|ready| (settings, ready)),
+            Ok(settings) => told(meet(settings))?,
             Err(problem) => Err(problem),
         };
         match attempt {
-            Ok(chosen) => return Ok(Some(chosen)),
+            Ok(met) => return Ok(Some(met)),
+            Err(problem) if problems.contains(&problem) => {}
             Err(problem) => problems.push(problem),
         }
     }
     Ok(None)
+}
+
+/// The kubeconfig is chosen apart from all else: it changes when the secret does.
+fn without_kubeconfig(settings: Settings) -> Settings {
+    Settings {
+        kubeconfig: None,
+        ..settings
+    }
 }
 
 /// Brings the unit to what it was before the charm came. The caller holds the lock.
@@ -122,7 +218,7 @@ pub fn depart() -> Result<()> {
     let seen = Remains::look(site, &ledger)?;
     let steps = plan_departure(&seen);
     if steps.is_empty() {
-        info!("nothing of the graft is left on this unit");
+        debug!("nothing of the graft is left on this unit");
     }
     let mut tools = Tools {
         ledger: &mut ledger,
@@ -133,35 +229,25 @@ pub fn depart() -> Result<()> {
     state::forget()
 }
 
-/// Without a kubeconfig of its own, the graft goes on with the last good one.
-fn complete(mut settings: Settings, last_good: Option<&Settings>) -> Settings {
-    if settings.kubeconfig.is_none() {
-        settings.kubeconfig = last_good.and_then(|last| last.kubeconfig.clone());
-    }
-    settings
-}
-
 /// Makes sure that the settings can be met here, before anything is touched.
-fn prepared(
-    settings: &Settings,
+fn met(
+    mut settings: Settings,
+    granted: &Result<Option<Kubeconfig>, Problem>,
+    used: Option<&Kubeconfig>,
     ground: &Ground,
     seen: &Observed,
     around: &Surroundings<'_>,
-) -> Result<(Supplies, Desired)> {
-    if let Some(kubeconfig) = &settings.kubeconfig {
-        kubeconfig.usable_by(&settings.driver.pin)?;
-    }
-    let supplies = Supplies::provide(settings, ground, seen, around)?;
-    let desired = Desired::new(settings, ground, &supplies.facts)?;
-    Ok((supplies, desired))
-}
-
-/// Tells what a person must know from what makes the hook fail.
-fn told<T>(result: Result<T>) -> Result<Result<T, Problem>> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
-        Err(error) => error.downcast::<Problem>().map(Err),
-    }
+) -> Result<Met> {
+    let credentials = kubeconfig::choose(granted, used, &settings.driver.pin)?;
+    settings.kubeconfig = credentials.as_ref().map(|choice| choice.kubeconfig.clone());
+    let supplies = Supplies::provide(&settings, ground, seen, around)?;
+    let desired = Desired::new(&settings, ground, &supplies.facts)?;
+    Ok(Met {
+        settings,
+        supplies,
+        desired,
+        credentials,
+    })
 }
 
 #[cfg(test)]
@@ -185,14 +271,14 @@ mod tests {
     ) -> (Option<String>, Vec<String>, usize) {
         let tried = RefCell::new(Vec::new());
         let mut problems = Vec::new();
-        let prepare = |settings: &Settings| {
+        let meet = |settings: Settings| {
             let version = settings.driver.pin.version().to_string();
             tried.borrow_mut().push(version.clone());
-            anyhow::ensure!(version == possible, Problem::waiting("cannot be met"));
-            Ok(())
+            let problem = Problem::waiting(format!("{version} cannot be met"));
+            anyhow::ensure!(version == possible, problem);
+            Ok(version)
         };
-        let chosen = choose(wanted, last_good, prepare, &mut problems).unwrap();
-        let version = chosen.map(|(settings, ())| settings.driver.pin.version().to_string());
+        let version = choose(wanted, last_good, meet, &mut problems).unwrap();
         (version, tried.into_inner(), problems.len())
     }
 

@@ -16,6 +16,7 @@ pub mod hook;
 pub mod http;
 pub mod juju;
 pub mod kube;
+pub mod preflight;
 pub mod problem;
 pub mod settings;
 pub mod unit;

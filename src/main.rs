@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use magnum_capi_helm::event::Event;
 use magnum_capi_helm::juju::{Context, log};
-use magnum_capi_helm::{actions, hook};
+use magnum_capi_helm::{actions, hook, preflight};
+use nix::sys::resource::{Resource, setrlimit};
 
 fn main() -> ExitCode {
     let dispatch_path = std::env::var("JUJU_DISPATCH_PATH").ok();
@@ -14,8 +15,10 @@ fn main() -> ExitCode {
         Event::ByHand => log::Sink::Stderr,
         _ => log::Sink::Juju,
     };
-    match log::init(sink)
-        .map_err(anyhow::Error::from)
+    // A core dump would hold the kubeconfig.
+    let undumped = setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(anyhow::Error::from);
+    match undumped
+        .and_then(|()| log::init(sink).map_err(anyhow::Error::from))
         .and_then(|()| run(&event))
     {
         Ok(code) => code,
@@ -33,10 +36,21 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
         Event::Depart => hook::depart()?,
         Event::Action(name) => actions::run(name, &context)?,
         Event::Unknown(name) => tracing::debug!("nothing to do for {name}"),
-        Event::ByHand => {
-            eprintln!("{}", include_str!("usage.txt").trim_end());
-            return Ok(ExitCode::from(2));
-        }
+        Event::ByHand => return Ok(by_hand()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without Juju: the operator's own questions, or how they are put.
+fn by_hand() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let judged = match arguments.next() {
+        Some(command) if command == "preflight" => preflight::run(arguments),
+        Some(other) => Err(anyhow::anyhow!("{} is no command", other.display())),
+        None => Err(anyhow::anyhow!("no command is given")),
+    };
+    judged.unwrap_or_else(|error| {
+        eprintln!("{error:#}\n\n{}", include_str!("usage.txt").trim_end());
+        ExitCode::from(2)
+    })
 }

@@ -5,6 +5,8 @@ use std::fmt;
 /// Who can mend a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// Nothing is wrong yet; somebody should know all the same.
+    Notice,
     /// Nobody has to: the principal is at work, and the graft is finished when it is done.
     Maintenance,
     /// It passes by itself; every hook tries again.
@@ -38,12 +40,31 @@ impl Problem {
         }
     }
 
+    /// Nothing is wrong yet.
+    pub fn notice(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Notice,
+            message: message.into(),
+        }
+    }
+
     /// The principal is at work.
     pub fn maintenance(message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Maintenance,
             message: message.into(),
         }
+    }
+}
+
+/// Tells what a person must know from what makes the hook fail.
+///
+/// # Errors
+/// Any error that is no [`Problem`].
+pub fn told<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Problem>> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => error.downcast::<Problem>().map(Err),
     }
 }
 

@@ -27,6 +27,7 @@
 mod host;
 mod juju;
 mod machine;
+mod management;
 mod root;
 mod snapshot;
 #[doc(hidden)]
@@ -38,5 +39,9 @@ pub use juju::{
     ToolCall, Unit,
 };
 pub use machine::Machine;
+pub use management::{
+    Behaviour, ClientCertificate, Credential, Issuer, KeyKind, ManagementCluster, Mode, Request,
+    Rule, service_account_token,
+};
 pub use root::{Release, Root, ensure_root};
 pub use snapshot::{Diff, Entry, RESTLESS, Snapshot};

@@ -1,5 +1,6 @@
 //! Juju's actions: small programs over the same pieces as the hooks.
 
+mod plan;
 mod verify;
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use crate::juju::{Context, tools};
 pub fn run(name: &str, context: &Context) -> Result<()> {
     let failed = match name {
         "verify" => verify::run(context),
+        "plan" => plan::run(context),
         _ => Ok(Some(format!("this charm has no action {name}"))),
     };
     match failed {

@@ -46,6 +46,11 @@ impl ManagedFile {
         }
     }
 
+    /// Whether everybody may read it.
+    pub fn is_public(&self) -> bool {
+        self.access == Access::PUBLIC
+    }
+
     /// How what stands there differs, in a few words; `None` when it does not.
     pub fn drift(&self, found: &Entry) -> Option<String> {
         match found {

@@ -5,7 +5,8 @@
 //! | driver | [`driver`] |
 //! | helm | [`helm`] |
 //! | chart | [`chart`] |
-//! | kubeconfig, conf, drop-ins | [`files`] |
+//! | kubeconfig | [`kubeconfig`] |
+//! | conf, drop-ins; the bytes of every file | [`files`] |
 //! | services | [`services`] |
 //!
 //! [`Desired`] and [`plan()`] are pure functions of plain data. [`Observed`] only looks,
@@ -16,6 +17,7 @@ pub mod chart;
 pub mod driver;
 pub mod files;
 pub mod helm;
+pub mod kubeconfig;
 mod observed;
 mod plan;
 pub mod services;

@@ -11,6 +11,7 @@ use super::{Desired, chart, files, helm};
 use crate::unit::files::{Entry, litter, look, sha256};
 use crate::unit::kept::{Before, Ledger};
 use crate::unit::python::Python;
+use crate::unit::state;
 
 /// The graft as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,19 @@ impl Observed {
         })
     }
 
+    /// What stands at one of the graft's paths.
+    pub fn at(&self, path: &Path) -> Option<&Entry> {
+        let fixed = [
+            (Path::new(chart::PATH), &self.chart),
+            (Path::new(files::KUBECONFIG), &self.kubeconfig),
+            (Path::new(files::CONF), &self.conf),
+        ];
+        let drop_ins = Service::ALL.into_iter().zip(&self.drop_ins);
+        let drop_ins = drop_ins.map(|(service, found)| (Path::new(service.drop_in()), found));
+        let mut all = fixed.into_iter().chain(drop_ins);
+        all.find(|(at, _)| *at == path).map(|(_, found)| found)
+    }
+
     /// Whether the graft has been switched on before: our fragment has been written.
     pub fn was_switched_on(&self) -> bool {
         let conf = Path::new(files::CONF);
@@ -137,10 +151,12 @@ fn litter_of_hooks(site: Option<&Path>) -> Result<Vec<PathBuf>> {
         .flat_map(|site| site.ancestors().take(2))
         .map(Path::to_owned);
     let bin = Path::new(helm::PATH).parent().map(Path::to_owned);
+    let own = Path::new(state::DIRECTORY).to_owned();
     let mut found = Vec::new();
     for directory in files::directories()
         .chain(etc_magnum)
         .chain(bin)
+        .chain([own])
         .chain(sites)
     {
         found.extend(litter(&directory)?);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::services::{Seen, Service};
-use super::{Desired, ManagedFile, Observed, Remains, helm};
+use super::{Desired, ManagedFile, Observed, Remains, chart, helm};
 use crate::settings::Pin;
 use crate::unit::files::Entry;
 use crate::unit::kept::Before;
@@ -137,6 +137,7 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
     steps.extend(restart(&seen.services, |service| {
         service.restart_due(&reads, !reload)
     }));
+    steps.extend(chart_of_no_use(desired, seen));
     steps
 }
 
@@ -189,6 +190,16 @@ fn left_by_another_python(desired: &Desired, seen: &Observed) -> Vec<Step> {
         .filter(|(path, _)| path.parent() != Some(&desired.site))
         .map(|(path, before)| Step::Restore(path.clone(), before.clone()))
         .collect()
+}
+
+/// A chart that is given no longer, once no process reads its path.
+fn chart_of_no_use(desired: &Desired, seen: &Observed) -> Option<Step> {
+    let ours = |(path, _): &&(PathBuf, Before)| path == Path::new(chart::PATH);
+    let (path, before) = seen.written.iter().find(ours)?;
+    desired
+        .chart
+        .is_none()
+        .then(|| Step::Restore(path.clone(), before.clone()))
 }
 
 fn install_helm(desired: &Desired, seen: &Observed) -> Option<Step> {

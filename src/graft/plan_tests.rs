@@ -28,6 +28,7 @@ pub fn settings(options: &str) -> Settings {
         helm: HelmSource::Found,
         chart: ChartSource::default(),
         kubeconfig: Some(kubeconfig.parse().unwrap()),
+        expiry_warning_days: 30,
         disable_other_drivers: true,
         capi_helm_options: options.parse().unwrap(),
     }

@@ -61,6 +61,24 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// What is known, and for a driver that is not, what there is to expect of it.
+    ///
+    /// # Errors
+    /// When a resource or what is remembered cannot be read.
+    pub fn expected(settings: &Settings, ground: &Ground, seen: &Observed) -> Result<Self> {
+        if let Some(known) = Self::remembered(settings)? {
+            return Ok(known);
+        }
+        let installed = seen.driver.intact(&settings.driver.pin);
+        Ok(Self {
+            driver: Knowledge::expected(settings, ground, installed),
+            helm: settings.helm.key()?,
+            chart: chart(settings)?,
+        })
+    }
+}
+
 impl Supplies {
     /// Gets hold of every part that is not in place already.
     ///

@@ -24,8 +24,8 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
         "update-status" => Ask::Remembered,
         _ => Ask::Juju,
     };
-    let wanted = sources::settings(context, ask)?;
-    let unset = matches!(&wanted, Ok(settings) if settings.kubeconfig.is_none());
+    let wanted = sources::wanted(context, ask)?;
+    let unset = matches!(&wanted.kubeconfig, Ok(None));
     let around = Surroundings {
         proxy: &context.proxy,
         charm: &context.charm,
@@ -83,20 +83,20 @@ fn status(outcome: &Outcome) -> (&'static str, String) {
         .iter()
         .rev()
         .max_by_key(|problem| problem.kind);
+    let version = outcome.driver.as_deref().unwrap_or_default();
     let Some(worst) = worst else {
-        let version = outcome.driver.as_deref().unwrap_or_default();
         return ("active", format!("driver {version} grafted"));
     };
-    let status = match worst.kind {
-        Kind::Blocked => "blocked",
-        Kind::Waiting => "waiting",
-        Kind::Maintenance => "maintenance",
+    let more = match outcome.problems.len() {
+        1 => String::new(),
+        count => format!(" (and {} more: run verify)", count - 1),
     };
-    let message = match outcome.problems.len() {
-        1 => worst.to_string(),
-        count => format!("{worst} (and {} more: run verify)", count - 1),
-    };
-    (status, message)
+    match worst.kind {
+        Kind::Blocked => ("blocked", format!("{worst}{more}")),
+        Kind::Waiting => ("waiting", format!("{worst}{more}")),
+        Kind::Maintenance => ("maintenance", format!("{worst}{more}")),
+        Kind::Notice => ("active", format!("driver {version} grafted; {worst}{more}")),
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +113,10 @@ mod tests {
         assert_eq!(
             status(&outcome(vec![])),
             ("active", "driver 1.1.0 grafted".into())
+        );
+        assert_eq!(
+            status(&outcome(vec![Problem::notice("it ends in 9 days")])),
+            ("active", "driver 1.1.0 grafted; it ends in 9 days".into())
         );
         let paused = Problem::maintenance("magnum is paused");
         assert_eq!(status(&outcome(vec![paused.clone()])).0, "maintenance");

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+use crate::converge::Wanted;
 use crate::juju::{Context, tools};
 use crate::kube::Kubeconfig;
-use crate::problem::Problem;
-use crate::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings, Sha256};
+use crate::problem::{Problem, told};
+use crate::settings::{Credentials, Given, KUBECONFIG, RawConfig, Sha256};
 use crate::unit::{files, state};
 
 /// The option that holds the secret with the package index's credentials.
@@ -31,21 +32,22 @@ pub enum Ask {
     Remembered,
 }
 
-/// What the operator wants: a problem when that is not valid.
+/// What the operator wants: problems where that is not valid.
 ///
 /// # Errors
 /// When Juju does not tell.
-pub fn settings(context: &Context, ask: Ask) -> Result<Result<Settings, Problem>> {
+pub fn wanted(context: &Context, ask: Ask) -> Result<Wanted> {
     let config = tools::config_get().context("reading the configuration")?;
-    match given(&config, context, ask) {
-        Ok(given) => Ok(config.validated(given)),
-        Err(error) => error.downcast::<Problem>().map(Err),
-    }
-}
-
-fn given(config: &RawConfig, context: &Context, ask: Ask) -> Result<Given> {
     let application = context.application();
     let resources = resources(ask)?;
+    let given = told(given(&config, application, &resources))?;
+    Ok(Wanted {
+        settings: given.and_then(|given| config.validated(given)),
+        kubeconfig: told(kubeconfig(&config, application, &resources))?,
+    })
+}
+
+fn given(config: &RawConfig, application: &str, resources: &Resources) -> Result<Given> {
     let driver_wheel = match resources.get("driver-wheel") {
         None => None,
         Some(path) => {
@@ -54,13 +56,6 @@ fn given(config: &RawConfig, context: &Context, ask: Ask) -> Result<Given> {
         }
     };
     Ok(Given {
-        kubeconfig: match config.text(KUBECONFIG) {
-            Some(id) => Some(kubeconfig_in(id, application)?),
-            None => match resources.get(KUBECONFIG) {
-                Some(path) => Some(kubeconfig_at(path)?),
-                None => None,
-            },
-        },
         credentials: match config.text(CREDENTIALS) {
             Some(id) => Some(credentials_in(id, application)?),
             None => None,
@@ -69,6 +64,19 @@ fn given(config: &RawConfig, context: &Context, ask: Ask) -> Result<Given> {
         helm: resources.get("helm").cloned(),
         helm_chart: resources.get("helm-chart").cloned(),
     })
+}
+
+/// The secret first, else the resource.
+fn kubeconfig(
+    config: &RawConfig,
+    application: &str,
+    resources: &Resources,
+) -> Result<Option<Kubeconfig>> {
+    match (config.text(KUBECONFIG), resources.get(KUBECONFIG)) {
+        (Some(id), _) => kubeconfig_in(id, application).map(Some),
+        (None, Some(path)) => kubeconfig_at(path).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 fn resources(ask: Ask) -> Result<Resources> {

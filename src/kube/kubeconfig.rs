@@ -1,21 +1,34 @@
-//! A kubeconfig, judged by what the pinned driver does with it.
+//! A kubeconfig as granted: its document, and where its current context leads.
 //!
-//! The rules are those of `magnum_capi_helm/kubernetes.py`: it follows `current-context` to one
-//! cluster and one user and needs that user's client certificate and key; from 1.3.0 a token will
-//! do. Nothing of the content ever goes into a message: names of contexts and fields do, values
-//! do not, and the parser's own messages, which quote what they read, are left out.
+//! Two programs read the same file: the driver (`magnum_capi_helm/kubernetes.py`, over PyYAML) and
+//! the helm that it runs (client-go's `clientcmd`). What is read here is what both agree on; what
+//! only one of them takes is refused. Which credentials the pinned driver can use is another
+//! question: [`super::usable`].
+//!
+//! Nothing of the content ever goes into a message: names of fields do, values do not, and the
+//! parser's own messages, which quote what they read, are left out.
 
 use std::fmt;
 use std::str::FromStr;
 
-use pep440_rs::Version;
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
+use serde_yaml::Value;
+use url::Url;
 
-use crate::problem::Problem;
-use crate::settings::Pin;
+use super::Fault;
 
-/// The first driver that can use a token (`kubernetes.py` of 1.3.0).
-const FIRST_WITH_TOKENS: [u64; 3] = [1, 3, 0];
+/// base64 as both read it: padded, and trailing bits of no meaning are let pass.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true),
+);
+/// Longer than any host name; a server's address is shown to people.
+const LONGEST_SERVER: usize = 300;
 
 /// The bytes of a kubeconfig as granted, known to lead to one server and one user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,37 +37,43 @@ pub struct Kubeconfig(String);
 /// Where the current context leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The API server's address, `https://…`.
+    /// The API server's address, `https://…`, without a slash at its end.
     pub server: String,
-    /// The certificate authority that vouches for it.
+    /// The certificate authority that vouches for it; `None` leaves it to the unit's own.
     pub authority: Option<Material>,
-    /// How the driver says who it is.
-    pub credentials: Credentials,
-}
-
-/// What the user of the current context authenticates with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// A client certificate and its key.
-    Certificate {
-        /// The certificate, PEM.
-        certificate: Material,
-        /// Its private key, PEM.
-        key: Material,
-    },
-    /// A bearer token.
-    Token(Material),
-    /// Neither; what there is instead, for messages.
-    None(&'static str),
+    /// The client certificate.
+    pub certificate: Option<Material>,
+    /// The client key.
+    pub key: Option<Material>,
+    /// The bearer token.
+    pub token: Option<Secret>,
+    /// A file with a bearer token, which helm reads and the driver does not.
+    pub token_file: Option<String>,
+    /// Whether a user name is given: helm takes it, the driver does not.
+    pub username: bool,
+    /// Whether an exec plugin is given. Neither of the two runs it beside a client certificate.
+    pub plugin: bool,
+    /// What one of the two ignores; for people.
+    pub notes: Vec<&'static str>,
 }
 
 /// A piece of a kubeconfig: given in the file, or as the path of another file. Never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Material {
-    /// base64, or a token's own text.
-    Inline(String),
+    /// The decoded content.
+    Inline(Vec<u8>),
     /// A path on the unit.
     File(String),
+}
+
+/// A text that never shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }
 
 impl fmt::Debug for Material {
@@ -69,59 +88,10 @@ impl fmt::Debug for Kubeconfig {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Document {
-    current_context: Option<String>,
-    #[serde(default)]
-    contexts: Vec<Named>,
-    #[serde(default)]
-    clusters: Vec<Named>,
-    #[serde(default)]
-    users: Vec<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-    context: Option<Context>,
-    cluster: Option<Cluster>,
-    user: Option<User>,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    cluster: String,
-    user: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Cluster {
-    server: String,
-    certificate_authority: Option<String>,
-    certificate_authority_data: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct User {
-    client_certificate: Option<String>,
-    client_certificate_data: Option<String>,
-    client_key: Option<String>,
-    client_key_data: Option<String>,
-    token: Option<String>,
-    #[serde(rename = "tokenFile")]
-    token_file: Option<String>,
-    exec: Option<serde_yaml::Value>,
-    auth_provider: Option<serde_yaml::Value>,
-    username: Option<String>,
-}
-
 impl FromStr for Kubeconfig {
-    type Err = Problem;
+    type Err = Fault;
 
-    fn from_str(text: &str) -> Result<Self, Problem> {
+    fn from_str(text: &str) -> Result<Self, Fault> {
         let kubeconfig = Self(text.to_owned());
         kubeconfig.target()?;
         Ok(kubeconfig)
@@ -138,190 +108,409 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// When it leads nowhere: the reason, naming the field.
-    pub fn target(&self) -> Result<Target, Problem> {
-        let document: Document = serde_yaml::from_str(&self.0).map_err(|error| {
-            refused(match error.location() {
-                Some(at) => format!(
-                    "is not a kubeconfig (line {}, column {})",
-                    at.line(),
-                    at.column()
-                ),
-                None => "is not a kubeconfig".to_owned(),
+    pub fn target(&self) -> Result<Target, Fault> {
+        let document = document(&self.0)?;
+        let contexts = entries(&document, "contexts", "context")?;
+        let clusters = entries(&document, "clusters", "cluster")?;
+        let users = entries(&document, "users", "user")?;
+        // helm reads every entry, also those that the current context does not lead to.
+        for (_, context) in &contexts {
+            texts(context, &["cluster", "user", "namespace"])?;
+        }
+        for (_, cluster) in &clusters {
+            texts(cluster, &["server", "tls-server-name", "proxy-url"])?;
+            texts(cluster, &["certificate-authority"])?;
+            data(cluster, "certificate-authority-data")?;
+        }
+        for (_, user) in &users {
+            texts(user, &["client-certificate", "client-key"])?;
+            texts(user, &["token", "tokenFile", "username", "password", "as"])?;
+            data(user, "client-certificate-data")?;
+            data(user, "client-key-data")?;
+        }
+        let current = text(&document, "current-context")?
+            .ok_or_else(|| Fault::new("has no current-context"))?;
+        let context = named(&contexts, &current)
+            .ok_or_else(|| Fault::new("has no context of the name in current-context"))?;
+        let lead = |field: &str, among: &[(String, Value)]| {
+            let name = text(context, field)?
+                .ok_or_else(|| Fault::new(format!("has a current context without {field}")))?;
+            named(among, &name).cloned().ok_or_else(|| {
+                Fault::new(format!("has no {field} of the name in its current context"))
             })
-        })?;
-        let current = document
-            .current_context
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| refused("has no current-context"))?;
-        let context = named(document.contexts, &current)
-            .and_then(|entry| entry.context)
-            .ok_or_else(|| refused("has no context of the name in current-context"))?;
-        let cluster = named(document.clusters, &context.cluster)
-            .and_then(|entry| entry.cluster)
-            .ok_or_else(|| refused("has no cluster of the name in its current context"))?;
-        let user = named(document.users, &context.user)
-            .and_then(|entry| entry.user)
-            .ok_or_else(|| refused("has no user of the name in its current context"))?;
-        if !cluster.server.starts_with("https://") {
-            return Err(refused("names a server that is no https address"));
-        }
-        Ok(Target {
-            server: cluster.server.trim_end_matches('/').to_owned(),
-            authority: material(
-                cluster.certificate_authority,
-                cluster.certificate_authority_data,
+        };
+        target(&lead("cluster", &clusters)?, &lead("user", &users)?)
+    }
+}
+
+fn document(content: &str) -> Result<Value, Fault> {
+    if let Some(line) = line_with_a_tab(content) {
+        return Err(Fault::new(format!(
+            "has a tab in line {line}, which helm reads and the driver does not; use blanks"
+        )));
+    }
+    let mut document: Value = serde_yaml::from_str(content).map_err(|error| {
+        Fault::new(match error.location() {
+            Some(at) => format!(
+                "is not a kubeconfig: no YAML in line {}, column {}",
+                at.line(),
+                at.column()
             ),
-            credentials: credentials(user),
+            None => "is not a kubeconfig: no single YAML document".to_owned(),
         })
+    })?;
+    document
+        .apply_merge()
+        .map_err(|_| Fault::new("is not a kubeconfig: a YAML merge key leads nowhere"))?;
+    if is_tagged(&document) {
+        return Err(Fault::new("has a YAML tag, which the driver cannot read"));
     }
-
-    /// Whether the pinned driver can use it.
-    ///
-    /// # Errors
-    /// When that driver would die on its first use: why, and what to do.
-    pub fn usable_by(&self, pin: &Pin) -> Result<(), Problem> {
-        let tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
-        match self.target()?.credentials {
-            Credentials::Certificate { .. } => Ok(()),
-            Credentials::Token(_) if tokens => Ok(()),
-            Credentials::Token(_) => Err(unusable(format!(
-                "authenticates with a token, and {pin} needs a client certificate and key; use a \
-                 kubeconfig with both, or a driver-pin from 1.3.0 on"
-            ))),
-            Credentials::None(what) => Err(unusable(format!(
-                "authenticates with {what}, and {pin} needs a client certificate and key; use a \
-                 kubeconfig with both"
-            ))),
+    if !document.is_mapping() {
+        return Err(Fault::new("is not a kubeconfig: no mapping at the top"));
+    }
+    for (field, wanted) in [("apiVersion", "v1"), ("kind", "Config")] {
+        // helm takes a document that leaves them out, and refuses any other.
+        if text(&document, field)?.is_some_and(|found| found != wanted) {
+            return Err(Fault::new(format!(
+                "is not a kubeconfig: {field} is not {wanted}"
+            )));
         }
     }
+    Ok(document)
 }
 
-fn unusable(what: String) -> Problem {
-    Problem::blocked(format!("kubeconfig: what is granted {what}"))
-}
-
-/// What is wrong, to be put behind the name of where the content comes from.
-fn refused(what: impl fmt::Display) -> Problem {
-    Problem::blocked(what.to_string())
-}
-
-/// The first entry of that name, as the driver takes it.
-fn named(entries: Vec<Named>, name: &str) -> Option<Named> {
-    entries.into_iter().find(|entry| entry.name == name)
-}
-
-/// A path wins over data, as in the driver.
-fn material(path: Option<String>, data: Option<String>) -> Option<Material> {
-    path.map(Material::File).or(data.map(Material::Inline))
-}
-
-fn credentials(user: User) -> Credentials {
-    let certificate = material(user.client_certificate, user.client_certificate_data);
-    let key = material(user.client_key, user.client_key_data);
-    let token = material(user.token_file, user.token);
-    match (certificate, key, token) {
-        (Some(certificate), Some(key), _) => Credentials::Certificate { certificate, key },
-        (_, _, Some(token)) => Credentials::Token(token),
-        (Some(_), None, None) => Credentials::None("a client certificate that has no key"),
-        (None, Some(_), None) => Credentials::None("a client key that has no certificate"),
-        (None, None, None) => Credentials::None(if user.exec.is_some() {
-            "an exec plugin"
-        } else if user.auth_provider.is_some() {
-            "an auth provider"
-        } else if user.username.is_some() {
-            "a user name and password"
-        } else {
-            "nothing"
-        }),
+/// The first line with a tab outside of quotes and comments: PyYAML takes none, whatever it
+/// separates.
+fn line_with_a_tab(text: &str) -> Option<usize> {
+    let mut quote = None;
+    for (number, line) in text.lines().enumerate() {
+        let mut before = ' ';
+        for c in line.chars() {
+            match (quote, c) {
+                (None, '\t') => return Some(number + 1),
+                (None, '#') if before.is_whitespace() => break,
+                // Within a word they are letters like any other.
+                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
+                (Some(open), c) if c == open && before != '\\' => quote = None,
+                _ => {}
+            }
+            before = c;
+        }
     }
+    None
+}
+
+/// Whether a tag such as `!thing` stands anywhere: the driver knows none, helm ignores them.
+fn is_tagged(value: &Value) -> bool {
+    match value {
+        Value::Tagged(_) => true,
+        Value::Sequence(items) => items.iter().any(is_tagged),
+        Value::Mapping(fields) => fields
+            .iter()
+            .any(|(key, value)| is_tagged(key) || is_tagged(value)),
+        _ => false,
+    }
+}
+
+/// The entries of a list by name: helm refuses a name that is there twice (and prints the entry, keys
+/// and all), the driver one that is missing.
+fn entries(document: &Value, list: &str, kind: &str) -> Result<Vec<(String, Value)>, Fault> {
+    let found = match document.get(list) {
+        Some(Value::Sequence(found)) => found,
+        _ => return Err(Fault::new(format!("has no list of {list}"))),
+    };
+    let mut entries: Vec<(String, Value)> = Vec::new();
+    for entry in found {
+        let name = match entry.get("name") {
+            Some(Value::String(name)) => name.clone(),
+            None | Some(Value::Null) => {
+                return Err(Fault::new(format!("has an entry without a name in {list}")));
+            }
+            Some(_) => {
+                return Err(Fault::new(format!(
+                    "has a name in {list} that helm takes for no text; put it in quotes"
+                )));
+            }
+        };
+        if entries.iter().any(|(known, _)| *known == name) {
+            return Err(Fault::new(format!("has the same name twice in {list}")));
+        }
+        let content = entry.get(kind).cloned().unwrap_or_default();
+        if !content.is_mapping() && !content.is_null() {
+            return Err(Fault::new(format!("has a {kind} that is no mapping")));
+        }
+        entries.push((name, content));
+    }
+    Ok(entries)
+}
+
+fn named<'a>(entries: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+    let entry = entries.iter().find(|(known, _)| known == name);
+    entry.map(|(_, content)| content)
+}
+
+fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
+    if given(user, "auth-provider") {
+        return Err(Fault::new(
+            "has a user with auth-provider, which helm refuses; use one with a client certificate \
+             and key",
+        ));
+    }
+    let authority = material(cluster, "certificate-authority")?;
+    let insecure = match cluster.get("insecure-skip-tls-verify") {
+        Some(Value::Bool(insecure)) => *insecure,
+        None | Some(Value::Null) => false,
+        Some(_) => {
+            return Err(Fault::new(
+                "has an insecure-skip-tls-verify that is neither true nor false",
+            ));
+        }
+    };
+    if insecure && authority.is_some() {
+        return Err(Fault::new(
+            "has insecure-skip-tls-verify beside a certificate-authority, which helm refuses; take \
+             out insecure-skip-tls-verify",
+        ));
+    }
+    let ignored = [
+        (
+            insecure,
+            "the driver ignores insecure-skip-tls-verify and verifies the server by this unit's own \
+             authorities",
+        ),
+        (
+            given(cluster, "tls-server-name"),
+            "the driver ignores tls-server-name and verifies the name in server",
+        ),
+        (
+            given(cluster, "proxy-url"),
+            "the driver ignores proxy-url, only helm goes through it",
+        ),
+        (
+            given(user, "as"),
+            "the driver ignores as: it acts as the user itself, and helm as the other",
+        ),
+    ];
+    Ok(Target {
+        server: server(cluster)?,
+        authority,
+        certificate: material(user, "client-certificate")?,
+        key: material(user, "client-key")?,
+        token: text(user, "token")?.map(Secret),
+        token_file: text(user, "tokenFile")?,
+        username: given(user, "username"),
+        plugin: plugin(user)?,
+        notes: ignored
+            .into_iter()
+            .filter_map(|(is_there, note)| is_there.then_some(note))
+            .collect(),
+    })
+}
+
+fn server(cluster: &Value) -> Result<String, Fault> {
+    let server =
+        text(cluster, "server")?.ok_or_else(|| Fault::new("has a cluster without server"))?;
+    let no_https = || Fault::new("names a server that is no https address");
+    let address = Url::parse(&server).map_err(|_| no_https())?;
+    // What the parser mends, driver and helm do not.
+    let is_plain = server.len() <= LONGEST_SERVER
+        && server.to_lowercase().starts_with("https://")
+        && !server["https://".len()..].starts_with('/')
+        && !server.contains(|c: char| c.is_whitespace() || c.is_control());
+    if address.scheme() != "https" || !is_plain {
+        return Err(no_https());
+    }
+    if address.query().is_some() || address.fragment().is_some() {
+        return Err(Fault::new(
+            "names a server with ? or # in its address, to which the driver adds its paths",
+        ));
+    }
+    if !address.username().is_empty() || address.password().is_some() {
+        return Err(Fault::new("names a server with a user name in its address"));
+    }
+    Ok(server.trim_end_matches('/').to_owned())
+}
+
+/// A plugin that is not complete makes helm refuse the whole file.
+fn plugin(user: &Value) -> Result<bool, Fault> {
+    let Some(exec) = user.get("exec").filter(|exec| !exec.is_null()) else {
+        return Ok(false);
+    };
+    for field in ["command", "apiVersion", "interactiveMode"] {
+        if text(exec, field)?.is_none() {
+            return Err(Fault::new(format!(
+                "has a user with exec, without its {field}"
+            )));
+        }
+    }
+    Ok(true)
+}
+
+/// A path or a content. The driver lets the path win and helm refuses both, and an empty path
+/// hides the content from the driver alone.
+fn material(of: &Value, field: &str) -> Result<Option<Material>, Fault> {
+    let data_field = format!("{field}-data");
+    match (text(of, field)?, data(of, &data_field)?) {
+        (Some(_), Some(_)) => Err(Fault::new(format!(
+            "has both {field} and {data_field}, which helm refuses; keep one"
+        ))),
+        (Some(path), None) => Ok(Some(Material::File(path))),
+        (None, Some(_)) if of.get(field).is_some() => Err(Fault::new(format!(
+            "has an empty {field}, for which the driver ignores {data_field}; take it out"
+        ))),
+        (None, Some(data)) => Ok(Some(Material::Inline(data))),
+        (None, None) if of.get(field).is_none() && of.get(&data_field).is_some() => {
+            Err(Fault::new(format!(
+                "has an empty {data_field}, at which the driver fails; take it out"
+            )))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// The decoded content of a field; `None` when it is empty.
+fn data(of: &Value, field: &str) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(data) = text(of, field)? else {
+        return Ok(None);
+    };
+    // The one white space that helm skips.
+    let data: String = data.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    // The decoder's own message would quote a byte of it.
+    let decoded = BASE64.decode(data);
+    decoded
+        .map(Some)
+        .map_err(|_| Fault::new(format!("has a {field} that is no base64")))
+}
+
+/// A text that is there and not empty.
+fn text(of: &Value, field: &str) -> Result<Option<String>, Fault> {
+    match of.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+        Some(_) => Err(Fault::new(format!("has a {field} that is no text"))),
+    }
+}
+
+/// Fields that are texts wherever they stand.
+fn texts(of: &Value, fields: &[&str]) -> Result<(), Fault> {
+    fields
+        .iter()
+        .try_for_each(|field| text(of, field).map(drop))
+}
+
+fn given(of: &Value, field: &str) -> bool {
+    of.get(field)
+        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CERTIFICATE: &str = "client-certificate-data: Q0VSVA==, client-key-data: S0VZ";
-
-    fn with_user(user: &str) -> String {
-        format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
-             contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
-             clusters: [{{name: mgmt, cluster: {{server: 'https://192.0.2.1:6443'}}}}]\n\
-             users: [{{name: admin, user: {{{user}}}}}]\n"
-        )
-    }
-
-    fn pin(version: &str) -> Pin {
-        format!("magnum-capi-helm=={version}").parse().unwrap()
-    }
+    const GOOD: &str = "apiVersion: v1
+kind: Config
+current-context: c
+contexts:
+- {name: c, context: {cluster: k, user: u}}
+clusters:
+- {name: k, cluster: {server: 'https://h:6443'}}
+users:
+- {name: u, user: {token: hunter2}}
+- {name: other, user: {exec: {command: aws}}}
+";
 
     #[test]
-    fn a_client_certificate_serves_every_driver() {
-        let kubeconfig: Kubeconfig = with_user(CERTIFICATE).parse().unwrap();
-        assert_eq!(kubeconfig.usable_by(&pin("1.1.0")), Ok(()));
-        assert_eq!(kubeconfig.usable_by(&pin("1.4.0")), Ok(()));
-        assert_eq!(
-            kubeconfig.target().unwrap().server,
-            "https://192.0.2.1:6443"
-        );
-    }
-
-    #[test]
-    fn a_token_serves_from_1_3_0_on() {
-        let kubeconfig: Kubeconfig = with_user("token: SECRET-TOKEN").parse().unwrap();
-        assert_eq!(kubeconfig.usable_by(&pin("1.3.0")), Ok(()));
-        let message = kubeconfig.usable_by(&pin("1.2.1")).unwrap_err().to_string();
-        assert!(
-            message.contains("needs a client certificate and key"),
-            "{message}"
-        );
-        assert!(!message.contains("SECRET-TOKEN"));
-    }
-
-    #[test]
-    fn other_users_serve_none() {
-        for (user, named) in [
-            ("exec: {command: aws}", "an exec plugin"),
-            ("auth-provider: {name: gcp}", "an auth provider"),
-            ("username: a, password: b", "a user name and password"),
-            ("client-certificate-data: Q0VSVA==", "no key"),
-            ("", "nothing"),
+    fn each_document_that_leads_nowhere_is_refused_with_its_reason() {
+        assert!(GOOD.parse::<Kubeconfig>().is_ok());
+        for (from, to, words) in [
+            ("current-context: c", "", "no current-context"),
+            (
+                "current-context: c",
+                "current-context: ''",
+                "no current-context",
+            ),
+            (
+                "current-context: c",
+                "current-context: d",
+                "no context of the name",
+            ),
+            ("user: u}", "user: x}", "no user of the name"),
+            ("cluster: k,", "", "a current context without cluster"),
+            ("kind: Config", "kind: Secret", "kind is not Config"),
+            ("apiVersion: v1", "apiVersion: v2", "apiVersion is not v1"),
+            ("name: other", "name: u", "the same name twice in users"),
+            (
+                "- {name: other, ",
+                "- {",
+                "an entry without a name in users",
+            ),
+            ("https://h", "http://h", "no https address"),
+            ("https://h:6443", "h:6443", "no https address"),
+            (
+                "https://h",
+                "https://a:hunter2@h",
+                "a user name in its address",
+            ),
+            (
+                "server: 'https://h:6443'",
+                "server: 6443",
+                "a server that is no text",
+            ),
+            ("server: 'https://h:6443'", "", "a cluster without server"),
+            ("users:", "people:", "no list of users"),
+            (
+                "exec: {command: aws}",
+                "client-key-data: '?'",
+                "client-key-data that is no base64",
+            ),
+            ("- {name: c", "\t- {name: c", "a tab in line 5"),
+            ("- {name: c", "- [name: c", "line 5, column"),
+            ("name: other", "name: 7", "no text; put it in quotes"),
+            ("https://h:6443", "https:/h", "no https address"),
+            ("https://h:6443", "https://h/?a=b", "with ? or #"),
+            ("token: hunter2", "token: !thing hunter2", "a YAML tag"),
+            (
+                "exec: {command: aws}",
+                "token: 7",
+                "a token that is no text",
+            ),
+            ("users:", "---\nusers:", "no single YAML document"),
         ] {
-            let kubeconfig: Kubeconfig = with_user(user).parse().unwrap();
-            let message = kubeconfig.usable_by(&pin("1.4.0")).unwrap_err().to_string();
-            assert!(message.contains(named), "{message}");
+            assert!(GOOD.contains(from), "{from}");
+            let fault = GOOD
+                .replacen(from, to, 1)
+                .parse::<Kubeconfig>()
+                .unwrap_err();
+            assert!(fault.to_string().contains(words), "{to}: {fault}");
+            assert!(!fault.to_string().contains("hunter2"), "{fault}");
+        }
+        for (text, words) in [
+            ("", "no mapping"),
+            ("[a]", "no mapping"),
+            ("hunter2", "no mapping"),
+        ] {
+            let fault = text.parse::<Kubeconfig>().unwrap_err();
+            assert!(fault.to_string().contains(words), "{text}: {fault}");
         }
     }
 
     #[test]
-    fn what_leads_nowhere_is_refused_and_never_quoted() {
-        let good = with_user(CERTIFICATE);
-        for (text, reason) in [
-            ("TOP-SECRET".to_owned(), "is not a kubeconfig"),
-            ("a: [TOP-SECRET".to_owned(), "is not a kubeconfig"),
-            ("users: TOP-SECRET".to_owned(), "is not a kubeconfig"),
-            (String::new(), "has no current-context"),
-            (
-                good.replace("current-context: admin@mgmt", ""),
-                "has no current-context",
-            ),
-            (
-                good.replace("t: admin@mgmt", "t: TOP-SECRET"),
-                "has no context of the name",
-            ),
-            (
-                good.replace("user: admin", "user: TOP-SECRET"),
-                "has no user of the name",
-            ),
-            (
-                good.replace("cluster: mgmt,", "cluster: x,"),
-                "has no cluster of the name",
-            ),
-            (good.replace("https://", "http://"), "is no https address"),
-        ] {
-            let message = text.parse::<Kubeconfig>().unwrap_err().to_string();
-            assert!(message.contains(reason), "{text:?}: {message}");
-            assert!(!message.contains("TOP-SECRET"), "{message}");
-        }
+    fn merge_keys_and_quoted_tabs_are_read_as_driver_and_helm_do() {
+        let merged = GOOD.replace(
+            "user: {token: hunter2}",
+            "user: {<<: &auth {token: hunter2}}",
+        );
+        let merged = format!("{merged}# a\ttab\n");
+        let target = merged.parse::<Kubeconfig>().unwrap().target().unwrap();
+        assert_eq!(target.token, Some(Secret("hunter2".into())));
+        let quoted = GOOD.replace("command: aws", "command: \"it's\taws\"");
+        assert!(quoted.parse::<Kubeconfig>().is_ok());
+    }
+
+    #[test]
+    fn nothing_of_it_shows_in_debug_output() {
+        let kubeconfig: Kubeconfig = GOOD.parse().unwrap();
+        let shown = format!("{kubeconfig:?} {:?}", kubeconfig.target());
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

@@ -28,8 +28,11 @@ pub struct Settings {
     pub helm: HelmSource,
     /// The chart that clusters are made of.
     pub chart: ChartSource,
-    /// The management cluster's kubeconfig; `None` until there is one.
+    /// The management cluster's kubeconfig, as [`rotation`](crate::kube::rotation) chose it; `None`
+    /// until there is one.
     pub kubeconfig: Option<Kubeconfig>,
+    /// From how many days before its end on the kubeconfig's expiry is told.
+    pub expiry_warning_days: u16,
     /// Whether every other Magnum driver is disabled.
     pub disable_other_drivers: bool,
     /// Further options of `[capi_helm]`.
@@ -66,8 +69,6 @@ pub struct ChartSource {
 /// What the operator gives besides the options' own values: what secrets and resources hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given {
-    /// The kubeconfig.
-    pub kubeconfig: Option<Kubeconfig>,
     /// Credentials for the package index.
     pub credentials: Option<Credentials>,
     /// The driver's wheel and its sha256.
@@ -94,6 +95,12 @@ pub struct DriverSource {
 /// The name of the option that holds the secret with the kubeconfig.
 pub const KUBECONFIG: &str = "kubeconfig";
 
+/// The default of `driver-pin`, as in `config.yaml`.
+pub const DEFAULT_PIN: &str = "magnum-capi-helm==1.1.0";
+/// The default of `expiry-warning-days`, as in `config.yaml`.
+pub const EXPIRY_WARNING_DAYS: u16 = 30;
+const MOST_WARNING_DAYS: u16 = 3650;
+
 /// Configuration as `config-get --all --format=json` gives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -115,15 +122,13 @@ impl RawConfig {
     /// The first option that is not valid, as what to tell the operator.
     pub fn validated(&self, given: Given) -> Result<Settings, Problem> {
         let driver = self.driver(&given)?;
-        if let Some(kubeconfig) = &given.kubeconfig {
-            kubeconfig.usable_by(&driver.pin)?;
-        }
         let switch = self.0.get("disable-other-drivers").and_then(Value::as_bool);
         Ok(Settings {
             driver,
             helm: self.helm(given.helm)?,
             chart: self.chart(given.helm_chart)?,
-            kubeconfig: given.kubeconfig,
+            kubeconfig: None,
+            expiry_warning_days: self.expiry_warning_days()?,
             disable_other_drivers: switch.unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
         })
@@ -189,6 +194,19 @@ impl RawConfig {
         Ok(resource.map_or(given, HelmSource::Resource))
     }
 
+    fn expiry_warning_days(&self) -> Result<u16, Problem> {
+        let Some(given) = self.0.get("expiry-warning-days") else {
+            return Ok(EXPIRY_WARNING_DAYS);
+        };
+        let days = given.as_u64().and_then(|days| u16::try_from(days).ok());
+        days.filter(|days| *days <= MOST_WARNING_DAYS).ok_or_else(|| {
+            Problem::blocked(format!(
+                "expiry-warning-days {given} is no number of days from 0 to {MOST_WARNING_DAYS}; \
+                 set one of them"
+            ))
+        })
+    }
+
     fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
         let plain = |option: &str| match self.text(option) {
             Some(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
@@ -245,6 +263,7 @@ mod tests {
         assert_eq!(settings.driver.pin.to_string(), "magnum-capi-helm==1.1.0");
         assert!(settings.disable_other_drivers);
         assert_eq!(settings.driver.sha256, None);
+        assert_eq!(settings.expiry_warning_days, 30);
     }
 
     #[test]
@@ -259,8 +278,10 @@ mod tests {
             ("helm-chart-repo", "https://charts.example\u{2013}x"),
             ("helm-chart-version", "0 1"),
             ("capi-helm-options", "no equals sign"),
+            ("expiry-warning-days", "-1"),
         ] {
-            let problem = raw(&[(option, Value::from(value))])
+            let value = value.parse::<i64>().map_or(Value::from(value), Value::from);
+            let problem = raw(&[(option, value)])
                 .validated(Given::default())
                 .unwrap_err();
             let message = problem.to_string();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::{command, files, state};
 
@@ -67,7 +68,14 @@ impl Ledger {
             return Ok(());
         }
         let before = match std::fs::symlink_metadata(path) {
-            Ok(_) => Before::Kept(copy_away(path)?),
+            Ok(_) => {
+                let kept = copy_away(path)?;
+                info!(
+                    "what stood at {} is kept, and put back on removal",
+                    path.display()
+                );
+                Before::Kept(kept)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Before::Absent,
             Err(error) => {
                 return Err(error).with_context(|| format!("looking at {}", path.display()));

@@ -15,7 +15,7 @@ const SHOW_LIMIT: Duration = Duration::from_secs(30);
 const JOB_LIMIT: Duration = Duration::from_secs(180);
 /// What is asked about a unit, in systemd's own words.
 const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
-                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths";
+                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,InvocationID";
 
 /// A service as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +36,8 @@ pub struct Unit {
     pub restarts: u32,
     /// The files of the unit changed since systemd read them.
     pub need_daemon_reload: bool,
+    /// Tells this run of the service from the one before it, in the journal.
+    pub invocation: String,
     /// The command lines in force, one for each `ExecStart=` that counts.
     pub exec_start: Vec<String>,
     /// The unit file.
@@ -135,6 +137,7 @@ fn set(unit: &mut Unit, key: &str, value: &str) {
     let text = value.to_owned();
     match key {
         "Id" => unit.id = text,
+        "InvocationID" => unit.invocation = text,
         "LoadState" => unit.load_state = text,
         "UnitFileState" => unit.unit_file_state = text,
         "ActiveState" => unit.active_state = text,

@@ -3,10 +3,29 @@
 use std::path::{Path, PathBuf};
 
 use super::scene::Asked;
-use super::{ANY_HOOK, Finding, Outcome, Scene};
+use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::Service;
 use crate::graft::files::{CONF, CONF_DIRECTORY, KUBECONFIG};
 use crate::unit::files;
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[
+    Check {
+        id: "conf-file",
+        question: "Is 99-capi.conf in place, with its content, owner and mode?",
+        answer: file,
+    },
+    Check {
+        id: "conf-ascii",
+        question: "Are conf.d and the drop-ins plain ASCII?",
+        answer: ascii,
+    },
+    Check {
+        id: "conf-effective",
+        question: "Do the services' own arguments make the graft's options count?",
+        answer: effective,
+    },
+];
 
 /// Is 99-capi.conf in place, with its content, owner and mode?
 pub fn file(scene: &Scene) -> Outcome {
@@ -26,25 +45,28 @@ pub fn ascii(_: &Scene) -> Outcome {
     let drop_in_directories = Service::ALL
         .into_iter()
         .filter_map(|service| Path::new(service.drop_in()).parent());
-    let mut looked_at = 0;
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     for directory in std::iter::once(Path::new(CONF_DIRECTORY)).chain(drop_in_directories) {
-        for name in files::names(directory)? {
-            if !name.ends_with(".conf") {
-                continue;
-            }
-            let path: PathBuf = directory.join(name);
-            looked_at += 1;
-            if let Some((line, column, byte)) = first_odd_byte(&files::read(&path)?) {
-                found.push(format!(
-                    "{}, line {line}, column {column}: byte 0x{byte:02X}",
-                    path.display()
-                ));
-            }
+        let names = files::names(directory)?.into_iter();
+        let fragments = names.filter(|name| name.ends_with(".conf"));
+        paths.extend(fragments.map(|name| directory.join(name)));
+    }
+    odd_bytes(&paths)
+}
+
+/// Is every byte of these files ASCII? Each line with one that is not is named.
+pub fn odd_bytes(paths: &[PathBuf]) -> Outcome {
+    let mut found = Vec::new();
+    for path in paths {
+        for (line, column, byte) in odd_in(&files::read(path)?) {
+            found.push(format!(
+                "{}:{line}:{column}: byte 0x{byte:02X}",
+                path.display()
+            ));
         }
     }
     if found.is_empty() {
-        return Ok(Ok(format!("{looked_at} files, every byte ASCII")));
+        return Ok(Ok(format!("{} files, every byte ASCII", paths.len())));
     }
     Ok(Err(Finding::fail(
         found.join("; "),
@@ -52,16 +74,13 @@ pub fn ascii(_: &Scene) -> Outcome {
     )))
 }
 
-/// The first byte that is no ASCII, with its line and column, both from 1.
-fn first_odd_byte(bytes: &[u8]) -> Option<(usize, usize, u8)> {
-    let at = bytes.iter().position(|byte| !byte.is_ascii())?;
-    let before = &bytes[..at];
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    Some((line, at - start + 1, bytes[at]))
+/// The first byte of each line that is no ASCII, with line and column, both from 1.
+fn odd_in(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
+    let lines = bytes.split(|byte| *byte == b'\n').enumerate();
+    lines.filter_map(|(line, content)| {
+        let column = content.iter().position(|byte| !byte.is_ascii())?;
+        Some((line + 1, column + 1, content[column]))
+    })
 }
 
 /// Do the services' own arguments make the graft's options count?
@@ -146,10 +165,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_odd_byte_is_placed() {
-        assert_eq!(first_odd_byte(b"ok\n"), None);
-        assert_eq!(first_odd_byte(b"\xef\xbb\xbf[x]"), Some((1, 1, 0xef)));
-        assert_eq!(first_odd_byte(b"a\nbc\xe9\n"), Some((2, 3, 0xe9)));
+    fn the_first_odd_byte_of_each_line_is_placed() {
+        let odd = |bytes: &[u8]| odd_in(bytes).collect::<Vec<_>>();
+        assert_eq!(odd(b"ok\n"), []);
+        assert_eq!(odd(b"\xef\xbb\xbf[x]"), [(1, 1, 0xef)]);
+        assert_eq!(odd(b"a\nbc\xe9\n\xe9"), [(2, 3, 0xe9), (3, 1, 0xe9)]);
     }
 
     #[test]

@@ -1,8 +1,42 @@
 //! Checks of the driver, and of what Magnum makes of it.
 
 use super::scene::Asked;
-use super::{ANY_HOOK, Finding, Outcome, Scene};
+use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::ENTRY_POINT;
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[
+    Check {
+        id: "driver-version",
+        question: "Is exactly the pinned driver installed?",
+        answer: version,
+    },
+    Check {
+        id: "driver-record",
+        question: "Is every file of the driver as its RECORD says?",
+        answer: record,
+    },
+    Check {
+        id: "driver-shadowed",
+        question: "Is it the first copy of the driver that Python finds?",
+        answer: shadowed,
+    },
+    Check {
+        id: "driver-loads",
+        question: "Does the driver's entry point load as user magnum?",
+        answer: loads,
+    },
+    Check {
+        id: "driver-requirements",
+        question: "Does this Python have what the driver requires?",
+        answer: requirements,
+    },
+    Check {
+        id: "driver-enabled",
+        question: "Does Magnum's own loader enable the drivers it should?",
+        answer: enabled,
+    },
+];
 
 /// Is exactly the pinned driver installed?
 pub fn version(scene: &Scene) -> Outcome {

@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
-use super::{ANY_HOOK, Finding, Outcome, Scene};
+use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::{chart, helm};
 use crate::unit::command;
 use crate::unit::python::MAGNUM_USER;
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[
+    Check {
+        id: "helm",
+        question: "Does user magnum find a helm that runs?",
+        answer: runs,
+    },
+    Check {
+        id: "chart",
+        question: "Is the given chart in place, and can user magnum's helm read it?",
+        answer: chart,
+    },
+];
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -33,10 +47,11 @@ pub fn chart(scene: &Scene) -> Outcome {
         .desired
         .as_ref()
         .and_then(|desired| desired.chart.as_ref());
-    let (Some(wanted), Some(found)) = (wanted, &scene.observed.helm) else {
-        return Ok(Err(Finding::skip(
-            "no chart is given as a resource, or there is no helm",
-        )));
+    let Some(wanted) = wanted else {
+        return Ok(Err(Finding::skip("no chart is given as a resource")));
+    };
+    let Some(found) = &scene.observed.helm else {
+        return Ok(Err(Finding::skip("there is no helm to read it")));
     };
     if let Some(drift) = wanted.drift(&scene.observed.chart) {
         return Ok(Err(Finding::fail(

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::{CATALOGUE, Scene, Status};
+use super::{CATALOGUE, Check, Group, Outcome, Scene, Status};
 
 /// One check's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Line {
+pub struct Line {
     id: &'static str,
     status: Status,
     summary: String,
@@ -14,44 +14,69 @@ struct Line {
     remedy: String,
 }
 
+impl Line {
+    /// An answer to the question of check `id`.
+    pub fn new(id: &'static str, question: &str, outcome: Outcome) -> Self {
+        let (status, evidence, remedy) = match outcome {
+            Ok(Ok(evidence)) => (Status::Pass, evidence, String::new()),
+            Ok(Err(finding)) => (finding.status, finding.evidence, finding.remedy),
+            // Could not look: that is no pass.
+            Err(error) => (
+                Status::Fail,
+                format!("could not look: {error:#}"),
+                "mend what kept the check from looking, then run verify again".to_owned(),
+            ),
+        };
+        Self {
+            id,
+            status,
+            summary: question.to_owned(),
+            evidence,
+            remedy,
+        }
+    }
+}
+
+/// The answers to `checks`.
+fn answers<'a, S>(checks: &'a [Check<S>], of: &'a S) -> impl Iterator<Item = Line> + 'a {
+    let answer = move |check: &Check<S>| Line::new(check.id, check.question, (check.answer)(of));
+    checks.iter().map(answer)
+}
+
 /// Every check's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Report(Vec<Line>);
 
 impl Report {
     /// Runs every check of the catalogue.
     pub fn of(scene: &Scene) -> Self {
-        let lines = CATALOGUE.iter().map(|check| {
-            let (status, evidence, remedy) = match (check.answer)(scene) {
-                Ok(Ok(evidence)) => (Status::Pass, evidence, String::new()),
-                Ok(Err(finding)) => (finding.status, finding.evidence, finding.remedy),
-                // Could not look: that is no pass.
-                Err(error) => (
-                    Status::Fail,
-                    format!("could not look: {error:#}"),
-                    "mend what kept the check from looking, then run verify again".to_owned(),
-                ),
-            };
-            Line {
-                id: check.id,
-                status,
-                summary: check.question.to_owned(),
-                evidence,
-                remedy: remedy.replace("UNIT", &scene.unit),
+        let mut lines: Vec<Line> = Vec::new();
+        for group in CATALOGUE {
+            match group {
+                Group::Unit(checks) => lines.extend(answers(checks, scene)),
+                Group::Kubeconfig(checks) => lines.extend(answers(checks, &scene.credentials)),
             }
-        });
-        Self(lines.collect())
+        }
+        for line in &mut lines {
+            line.remedy = line.remedy.replace("UNIT", &scene.unit);
+        }
+        Self(lines)
+    }
+
+    /// Runs `checks` alone, and adds `further` answers.
+    pub fn with<S>(checks: &[Check<S>], of: &S, further: impl IntoIterator<Item = Line>) -> Self {
+        Self(answers(checks, of).chain(further).collect())
+    }
+
+    /// How many checks ended so.
+    pub fn count(&self, status: Status) -> usize {
+        self.0.iter().filter(|line| line.status == status).count()
     }
 
     /// The results of the action, by name.
     pub fn results(&self) -> Vec<(&'static str, String)> {
-        let count = |status| {
-            self.0
-                .iter()
-                .filter(|line| line.status == status)
-                .count()
-                .to_string()
-        };
+        let count = |status| self.count(status).to_string();
         // Plain strings and an enum: encoding cannot fail.
         let checks = serde_json::to_string(&self.0).unwrap_or_default();
         vec![
@@ -71,7 +96,8 @@ impl Report {
         (!failed.is_empty()).then(|| format!("verify found faults: {}", failed.join(", ")))
     }
 
-    fn failed(&self) -> Vec<&'static str> {
+    /// The ids of the checks that failed.
+    pub fn failed(&self) -> Vec<&'static str> {
         self.0
             .iter()
             .filter(|line| line.status == Status::Fail)
@@ -80,7 +106,7 @@ impl Report {
     }
 
     /// A line a check; below it, where there is something to do, the remedy.
-    fn table(&self) -> String {
+    pub fn table(&self) -> String {
         let width = self
             .0
             .iter()
@@ -154,7 +180,14 @@ mod tests {
 
     #[test]
     fn every_check_has_an_id_of_its_own_that_juju_takes() {
-        let mut ids: Vec<_> = CATALOGUE.iter().map(|check| check.id).collect();
+        fn all<S>(checks: &[Check<S>]) -> Vec<&'static str> {
+            checks.iter().map(|check| check.id).collect()
+        }
+        let ids = CATALOGUE.iter().flat_map(|group| match group {
+            Group::Unit(checks) => all(checks),
+            Group::Kubeconfig(checks) => all(checks),
+        });
+        let mut ids: Vec<_> = ids.collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();

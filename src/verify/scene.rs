@@ -6,17 +6,27 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Finding, Outcome};
+use super::{Check, Credentials, Finding, Outcome};
 use crate::graft::services::{self, Seen};
-use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service};
+use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service, kubeconfig};
 use crate::ground::Ground;
 use crate::health::STABLE_AFTER;
 use crate::hook::sources::{self, Ask};
 use crate::juju::Context;
+use crate::kube::Judgement;
+use crate::kube::judgement::Reach;
 use crate::problem::Problem;
-use crate::settings::{DISTRIBUTION, Settings};
+use crate::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS, Settings};
+use crate::unit::files::Entry;
 use crate::unit::kept::Ledger;
 use crate::unit::process::Process;
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[Check {
+    id: "settings",
+    question: "Are the options and the kubeconfig's source valid?",
+    answer: settings,
+}];
 
 /// Python's answer to one question, or how it failed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -77,6 +87,8 @@ pub struct Scene {
     pub later: Vec<Seen>,
     /// What Python says; one process.
     pub python: Result<Answers>,
+    /// The kubeconfig that stands on the unit, judged.
+    pub credentials: Credentials,
     /// The unit's name, for remedies.
     pub unit: String,
 }
@@ -87,18 +99,33 @@ impl Scene {
     /// # Errors
     /// When the unit has no Magnum, or Juju does not tell what is wanted.
     pub fn look(context: &Context) -> Result<Self> {
-        let settings = sources::settings(context, Ask::Remembered)?;
+        let wanted = sources::wanted(context, Ask::Remembered)?;
         let ground = Ground::look()?;
         let observed = Observed::look(&ground.python, &Ledger::load()?)?;
-        let desired = match &settings {
-            Ok(settings) => Facts::remembered(settings)?
-                .and_then(|facts| Desired::new(settings, &ground, &facts).ok()),
+        let settings = wanted.settings.and_then(|mut settings| {
+            settings.kubeconfig = wanted.kubeconfig?;
+            Ok(settings)
+        });
+        let facts = match &settings {
+            Ok(settings) => Facts::remembered(settings)?,
             Err(_) => None,
+        };
+        let desired = match (&settings, &facts) {
+            (Ok(settings), Some(facts)) => Desired::new(settings, &ground, facts).ok(),
+            _ => None,
         };
         let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];
         let arguments = arguments(&observed.services);
         question.extend(arguments.iter().map(String::as_str));
-        let python = ground.python.ask(&question);
+        // Both take their time, and neither needs the other.
+        let (python, credentials) = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| credentials(&settings, facts.as_ref(), &observed));
+            let python = ground.python.ask(&question);
+            let credentials = asked.join();
+            (python, credentials)
+        });
+        let credentials =
+            credentials.map_err(|_| anyhow::anyhow!("judging the kubeconfig panicked"))?;
         // A process that crashes at its start is given the time to do so before the second look.
         let young = observed
             .services
@@ -113,6 +140,7 @@ impl Scene {
             desired,
             observed,
             python,
+            credentials,
         })
     }
 
@@ -146,6 +174,31 @@ impl Scene {
             .services
             .iter()
             .any(|seen| seen.unit.is_masked())
+    }
+}
+
+/// Judges the kubeconfig that stands on the unit.
+fn credentials(
+    settings: &Result<Settings, Problem>,
+    facts: Option<&Facts>,
+    observed: &Observed,
+) -> Credentials {
+    let judgement = match (&observed.kubeconfig, settings) {
+        (Entry::File(file), Ok(settings)) => Some(Judgement::of(
+            &String::from_utf8_lossy(&file.bytes).parse(),
+            &settings.driver.pin,
+            &kubeconfig::stack(settings, facts),
+            &kubeconfig::read_as_magnum,
+            Reach::Online,
+        )),
+        _ => None,
+    };
+    let days = settings
+        .as_ref()
+        .map(|settings| settings.expiry_warning_days);
+    Credentials {
+        judgement,
+        warning_days: days.unwrap_or(EXPIRY_WARNING_DAYS),
     }
 }
 

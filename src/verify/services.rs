@@ -1,13 +1,50 @@
 //! Checks of the drop-ins, the running services, the API and the logs.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::Context;
-
-use super::{ANY_HOOK, Finding, Outcome, Scene};
+use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::services::Seen;
 use crate::health;
 use crate::unit::command;
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[
+    Check {
+        id: "drop-in-files",
+        question: "Are both drop-ins in place, with their content, owner and mode?",
+        answer: drop_in_files,
+    },
+    Check {
+        id: "drop-in-effective",
+        question: "Would systemd start both services with the explicit command line?",
+        answer: drop_in_effective,
+    },
+    Check {
+        id: "service-command-line",
+        question: "Do the running processes have that command line?",
+        answer: command_line,
+    },
+    Check {
+        id: "service-current",
+        question: "Have the running processes read the present configuration and driver?",
+        answer: current,
+    },
+    Check {
+        id: "service-stable",
+        question: "Do both services stay up?",
+        answer: stable,
+    },
+    Check {
+        id: "api-answers",
+        question: "Does the API answer HTTP on its configured port?",
+        answer: api,
+    },
+    Check {
+        id: "logs",
+        question: "Are the logs since the services' start free of known failures?",
+        answer: logs,
+    },
+];
 
 const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
 /// How much of each log is read, from its end.
@@ -166,14 +203,11 @@ pub fn api(scene: &Scene) -> Outcome {
 pub fn logs(scene: &Scene) -> Outcome {
     let mut findings = Vec::new();
     for seen in &scene.observed.services {
-        let Some(process) = &seen.process else {
+        if seen.process.is_none() {
             continue;
-        };
-        let since = process
-            .started
-            .duration_since(UNIX_EPOCH)
-            .context("the clock")?
-            .as_secs();
+        }
+        // By time alone, the last words of the run before would count too.
+        let this_run = format!("_SYSTEMD_INVOCATION_ID={}", seen.unit.invocation);
         let printed = command::run("journalctl", JOURNAL_LIMIT)
             .args([
                 "--quiet",
@@ -182,12 +216,7 @@ pub fn logs(scene: &Scene) -> Outcome {
                 "--lines",
                 JOURNAL_LINES,
             ])
-            .args([
-                "--unit",
-                seen.service.unit(),
-                "--since",
-                &format!("@{since}"),
-            ])
+            .arg(this_run)
             .stdout()?;
         let text = String::from_utf8_lossy(&printed);
         for (flag, meaning) in RED_FLAGS {

@@ -179,7 +179,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
         (
             "a key alone",
             "kubeconfig",
-            it.management.key().to_owned(),
+            it.key(),
             &["is not a kubeconfig"],
         ),
         (
@@ -197,7 +197,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
         (
             "a token for an old driver",
             "kubeconfig",
-            it.management.kubeconfig_with_token(),
+            it.kubeconfig_with_token(),
             &["token", "magnum-capi-helm==1.1.0", "1.3.0"],
         ),
         (

@@ -81,6 +81,7 @@ fn a_chart_that_is_given_is_what_the_services_use_and_helm_can_read_it() {
     it.assert_status("active", &["driver 1.1.0 grafted"], "options");
     let lines = "helm_chart_repo = https://charts.example.org/mirror\ndefault_helm_chart_version = 0.10.1\n";
     assert_eq!(it.machine().read_text(CONF).unwrap(), conf(lines));
+    assert!(!it.machine().exists(CHART).unwrap(), "it is of no use now");
     let effective = &it.ask_magnum()["capi_helm"];
     assert_eq!(effective["default_helm_chart_version"], "0.10.1");
     assert_eq!(

@@ -1,6 +1,7 @@
 //! From `juju deploy` to `active`.
 
-use crate::management::Management;
+use lab::ManagementCluster;
+
 use crate::support::{
     API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, assert_differs,
     assert_same, timed,
@@ -99,14 +100,16 @@ fn a_kubeconfig_comes_from_the_resource_or_better_from_the_secret_and_rotates_wi
     it.upgrade();
     it.assert_whole("1.1.0", "a secret beside the resource");
 
-    it.management = Management::new(it.machine());
+    it.management.stop(it.machine()).unwrap();
+    it.management = ManagementCluster::fresh(it.machine()).unwrap();
+    it.management.serve(it.machine()).unwrap();
     it.update_secret(&[("kubeconfig", &it.management.kubeconfig())]);
     it.hook("secret-changed");
     it.assert_whole("1.1.0", "the secret rotated");
     assert_eq!(it.services(), services, "a kubeconfig restarts nothing");
 
     // Whoever may not read the kubeconfig finds it nowhere else either.
-    let key = it.management.key();
+    let key = it.key();
     let found = it.shell(&format!(
         "setpriv --reuid=nobody --regid=nogroup --clear-groups \
          grep -rlF -e '{key}' /etc /usr/local /var /run /tmp /opt/lab 2>/dev/null || true

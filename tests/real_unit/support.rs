@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use lab::{
-    ActionRun, Application, Diff, Exec, HookRun, Machine, RESTLESS, Release, SecretUri, Snapshot,
-    Unit, ensure_root,
+    ActionRun, Application, Diff, Exec, HookRun, Machine, ManagementCluster, RESTLESS, Release,
+    SecretUri, Snapshot, Unit, ensure_root,
 };
 use serde_json::json;
 
-use crate::management::{Management, leak};
+use crate::management::{self, TOKEN, leak};
 
 pub const API: &str = "magnum-api";
 pub const CONDUCTOR: &str = "magnum-conductor";
@@ -58,7 +58,8 @@ const HEADER: &str =
 pub struct Deployment {
     pub application: Application,
     pub unit: Unit,
-    pub management: Management,
+    /// It answers from the start.
+    pub management: ManagementCluster,
     /// The secret with the kubeconfig.
     pub secret: SecretUri,
 }
@@ -85,8 +86,8 @@ impl Deployment {
         };
         let root = ensure_root(release, &mut |line| eprintln!("{line}")).unwrap();
         let machine = Machine::boot(&root, "magnum-0").unwrap();
+        let management = management::start(&machine);
         machine.wait_for_magnum().unwrap();
-        let management = Management::new(&machine);
         let mut application = Application::new(
             &variable("LAB_CHARM"),
             &variable("LAB_JUJU_TOOL"),
@@ -123,6 +124,15 @@ impl Deployment {
 
     pub fn machine(&self) -> &Machine {
         self.unit.machine()
+    }
+
+    /// The key in the kubeconfig, as it stands there.
+    pub fn key(&self) -> String {
+        self.management.admin().key_data()
+    }
+
+    pub fn kubeconfig_with_token(&self) -> String {
+        self.management.kubeconfig_with_token(TOKEN)
     }
 
     pub fn shell(&self, script: &str) -> String {
@@ -406,7 +416,7 @@ pub fn moments(count: u32, range: Duration) -> impl Iterator<Item = Moment> {
 
 /// Nothing of a secret shows in `text`.
 #[track_caller]
-pub fn assert_silent(management: &Management, text: &str, place: &str) {
+pub fn assert_silent(management: &ManagementCluster, text: &str, place: &str) {
     if let Some(what) = leak(management, text) {
         panic!("{place} holds {what}");
     }

@@ -254,9 +254,10 @@ fn faults() -> Vec<Fault> {
 fn verify_passes_on_a_whole_graft_and_changes_nothing() {
     let it = Deployment::active();
     // Not the graft's fault, and so no failure.
+    it.management.stop(it.machine()).unwrap();
     let unreachable = checks(&it.action("verify"));
     assert_eq!(unreachable["management-api"]["status"], "warn");
-    it.management.serve(it.machine());
+    it.management.serve(it.machine()).unwrap();
 
     let look = || {
         let state = it.machine().snapshot(&[STATE], &[]).unwrap();
@@ -274,7 +275,6 @@ fn verify_passes_on_a_whole_graft_and_changes_nothing() {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn verify_names_every_fault_and_passes_again_when_it_is_mended() {
     let it = Deployment::active();
-    it.management.serve(it.machine());
     for fault in faults() {
         let case = fault.name;
         it.shell(&fault.seed);

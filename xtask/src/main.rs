@@ -5,7 +5,6 @@
 mod bench;
 mod binary;
 mod charm;
-mod cluster;
 mod demo;
 mod digest;
 mod exec;

@@ -13,7 +13,7 @@ use super::{Driver, Installed, Staged, look, wheel};
 use crate::graft::{ENTRY_POINT, Service};
 use crate::ground::Ground;
 use crate::problem::Problem;
-use crate::settings::{DISTRIBUTION, DriverSource, Pin, Sha256};
+use crate::settings::{DISTRIBUTION, DriverSource, Pin, Settings, Sha256};
 use crate::unit::kept::Ledger;
 use crate::unit::state;
 
@@ -151,6 +151,22 @@ impl Knowledge {
     /// When the cache cannot be read.
     pub fn cached(pin: &Pin) -> Result<Option<Self>> {
         Ok(cache()?.remove(&pin.to_string()))
+    }
+
+    /// What to expect of a driver that has never been loaded here: that it is good, and knows the
+    /// options that it is given.
+    pub fn expected(settings: &Settings, ground: &Ground, installed: Option<&Driver>) -> Self {
+        let options = settings.capi_helm_options.iter();
+        Self {
+            pin: settings.driver.pin.clone(),
+            sha256: settings.driver.sha256.clone(),
+            record_sha256: installed
+                .map(|driver| driver.record_sha256.clone())
+                .unwrap_or_default(),
+            wheel_sha256: None,
+            next_to: next_to(ground),
+            options: options.map(|(key, _)| key.to_owned()).collect(),
+        }
     }
 
     fn save(&self) -> Result<()> {

@@ -9,9 +9,8 @@ mod series;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use lab::{Exec, HookRun, Unit};
+use lab::{Exec, HookRun, ManagementCluster, Unit};
 
-use crate::cluster;
 use crate::lab::{Lab, PRINCIPAL, require_root};
 use crate::screen::Screen;
 use crate::workspace::Workspace;
@@ -35,7 +34,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     screen.chapter("Making ready");
     let lab = Lab::ready(workspace)?;
     let machine = lab.boot()?;
-    let kubeconfig = cluster::start(&machine)?;
+    let kubeconfig = ManagementCluster::start(&machine)?.kubeconfig();
     let mut application = lab.application()?;
     let unit = application.add_unit(machine, PRINCIPAL)?;
 

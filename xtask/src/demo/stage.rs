@@ -4,10 +4,9 @@
 use std::fmt::Display;
 
 use anyhow::{Context, Result, bail};
-use lab::{Application, HookRun, Machine, Snapshot, Unit};
+use lab::{Application, HookRun, Machine, ManagementCluster, Snapshot, Unit};
 
 use super::look::{self, Magnum, Processes};
-use crate::cluster;
 use crate::lab::{Lab, PRINCIPAL};
 use crate::screen::Screen;
 
@@ -36,8 +35,8 @@ pub struct Stage {
     pub unit: Unit,
     /// The unit before the charm came.
     pub before: Before,
-    /// The kubeconfig of the management cluster.
-    pub kubeconfig: String,
+    /// The management cluster.
+    pub cluster: ManagementCluster,
     /// The name of the charm's file.
     pub charm: String,
 }
@@ -54,13 +53,13 @@ impl Stage {
         let machine = lab.boot()?;
         machine.push(OPERATORS, OPERATORS_TEXT.as_bytes(), 0o644)?;
         machine.shell("systemctl daemon-reload")?;
-        let kubeconfig = cluster::start(&machine)?;
+        let cluster = ManagementCluster::start(&machine)?;
         let before = Before::of(&machine)?;
         screen.say(
             "magnum-0 is a container with systemd as PID 1 and Magnum 18.0.0 of OpenStack 2024.1, cut off from every \
              network. There is no Juju: the lab's agent plays its part, with hooks in Juju's order, hook tools, \
-             secrets and statuses. There is no management cluster: a stand-in on the unit asks for a client \
-             certificate and says its version, and makes no clusters.",
+             secrets and statuses. There is no management cluster: a stand-in on the unit answers as a Kubernetes API \
+             server does, and makes no clusters.",
         );
         screen.say(&format!(
             "Magnum enables {}: clusters are made through Heat. An operator has raised a limit of magnum-conductor \
@@ -77,7 +76,7 @@ impl Stage {
             unit: application.add_unit(machine, PRINCIPAL)?,
             application,
             before,
-            kubeconfig,
+            cluster,
             charm: charm.to_string_lossy().into_owned(),
         })
     }

@@ -55,7 +55,8 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Grant the kubeconfig");
     screen.command("juju add-secret capi-mgmt kubeconfig#file=capi-mgmt-cluster.kubeconfig");
-    let content = [("kubeconfig", stage.kubeconfig.as_str())];
+    let kubeconfig = stage.cluster.kubeconfig();
+    let content = [("kubeconfig", kubeconfig.as_str())];
     let secret = stage.application.add_secret("capi-mgmt", &content)?;
     screen.output(secret.as_ref());
     screen.command("juju grant-secret capi-mgmt magnum-capi-helm");
@@ -76,7 +77,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     stage.claim_status("the unit is active", "active", &["1.1.0"])?;
     let machine = stage.machine();
     let access = machine.shell(&format!("stat --format='%U:%G %a' {KUBECONFIG}"))?;
-    let granted = machine.read_text(KUBECONFIG)? == stage.kubeconfig;
+    let granted = machine.read_text(KUBECONFIG)? == kubeconfig;
     stage.claim(
         "the kubeconfig is the granted one, and only root and group magnum can read it",
         granted && access.trim() == "root:magnum 640",
