@@ -40,8 +40,8 @@ pub use juju::{
 };
 pub use machine::Machine;
 pub use management::{
-    Behaviour, ClientCertificate, Credential, Issuer, KeyKind, ManagementCluster, Mode, Request,
-    Rule, service_account_token,
+    Behaviour, ClientCertificate, Credential, Digest, Issuer, KeyKind, ManagementCluster, Mode,
+    Purpose, Request, Rule, service_account_token,
 };
 pub use root::{Release, Root, ensure_root};
 pub use snapshot::{Diff, Entry, RESTLESS, Snapshot};

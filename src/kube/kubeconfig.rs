@@ -149,7 +149,7 @@ fn document(content: &str) -> Result<Value, Fault> {
             "has a tab in line {line}, which helm reads and the driver does not; use blanks"
         )));
     }
-    let mut document: Value = serde_yaml::from_str(content).map_err(|error| {
+    let mut document: Value = serde_yaml::from_str(content.trim_start_matches('\u{feff}')).map_err(|error| {
         Fault::new(match error.location() {
             Some(at) => format!(
                 "is not a kubeconfig: no YAML in line {}, column {}",

@@ -1,222 +1,227 @@
-//! A table of kubeconfigs, good ones as their tools write them and every fault, each with the drivers that can use it:
-//! held against what the driver's own code and helm make of the very same file.
+//! A table of kubeconfigs: as the tools write them, and with every fault that hands and tools put in. For each it
+//! says which drivers can use it, and that is held against the driver's own client code and its helm, on a unit,
+//! and against the charm's verdict.
+//!
+//! Driver and helm read the very same file, with different eyes: usable is what both can use.
 
-mod cases;
+mod authority;
+mod certificate;
+mod document;
+mod leads;
+mod material;
+mod online;
+mod scene;
+mod server;
 mod shapes;
+mod stricter;
+mod user;
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use lab::{Machine, Release, ensure_root};
+use crate::support::{VERSIONS, timed};
+use online::{Unseen, trusting, unseen};
+use scene::{Refusal, Scene, Verdict, file};
 
-use crate::support::VERSIONS;
-use cases::cases;
+/// Which drivers can use a kubeconfig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Every,
+    /// Those from 1.3.0 on.
+    Tokens,
+    Nobody,
+}
 
-const DIRECTORY: &str = "/etc/magnum/table";
-const MATERIAL: &str = "/etc/magnum/material";
-/// As the services run: their user, their directory, nothing of root's environment.
-const AS_MAGNUM: &str = "cd /var/lib/magnum; setpriv --reuid=magnum --regid=magnum --init-groups env -i HOME=/var/lib/magnum \
-     USER=magnum PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+impl By {
+    fn serves(self, version: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Tokens => !["1.1.0", "1.2.1"].contains(&version),
+            Self::Nobody => false,
+        }
+    }
+}
 
-/// What somebody said of each case, by the name of its file.
-type Said = BTreeMap<String, String>;
+/// One kubeconfig.
+pub struct Case {
+    name: &'static str,
+    text: String,
+    /// Who can use it.
+    usable: By,
+    /// Who can use it as the charm sees it, without asking the management cluster.
+    charm: By,
+    /// Why the two differ.
+    note: Option<&'static str>,
+}
 
-/// Puts the material in: `{NAME}` in base64, `{NAME/HOW}` in base64 of another make, `{=NAME}` as it is.
-fn filled(text: &str, material: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('{') {
-        out.extend(&rest.as_bytes()[..at]);
-        rest = &rest[at..];
-        let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-        let word = &rest[1..end.max(2) - 1];
-        match piece(word, material) {
-            Some(bytes) => out.extend(bytes),
-            None => {
-                out.push(b'{');
-                rest = &rest[1..];
-                continue;
+impl Case {
+    fn new(name: &'static str, usable: By, text: impl AsRef<str>) -> Self {
+        Self {
+            name,
+            text: text.as_ref().to_owned(),
+            usable,
+            charm: usable,
+            note: None,
+        }
+    }
+}
+
+/// `BY "name" => text;` makes the cases of a file.
+macro_rules! table {
+    ($($by:ident $name:literal => $text:expr;)*) => {
+        pub fn cases() -> Vec<Case> {
+            use super::By;
+            vec![$(Case::new($name, By::$by, $text)),*]
+        }
+    };
+}
+use table;
+
+/// What everybody says of the cases of a directory.
+struct Answers {
+    helm: BTreeMap<String, Refusal>,
+    /// By version.
+    driver: BTreeMap<&'static str, BTreeMap<String, Refusal>>,
+    /// By version.
+    charm: BTreeMap<&'static str, BTreeMap<String, Verdict>>,
+}
+
+impl Answers {
+    /// Lays the cases out and asks; `how` are further arguments for the charm's program.
+    fn to(scene: &Scene, directory: &str, cases: &[Case], how: &str) -> Self {
+        scene.lay_out(directory, cases);
+        let driver = || VERSIONS.map(|version| (version, scene.driver(version, directory)));
+        let charm = || VERSIONS.map(|version| (version, scene.charm(version, directory, how)));
+        std::thread::scope(|scope| {
+            let driver = scope.spawn(|| timed("drivers", driver));
+            let helm = timed("helm", || scene.helm(directory));
+            Self {
+                helm,
+                charm: timed("charm", charm).into(),
+                driver: driver.join().unwrap().into(),
+            }
+        })
+    }
+
+    /// Prints a case and what was said of it. Returns where that is not what was expected.
+    fn disagreements(&self, number: usize, case: &Case) -> Vec<String> {
+        let file = file(number);
+        println!("{:?}: {}", case.usable, case.name);
+        if let Some(why) = case.note {
+            println!("    the charm: {:?}, because {why}", case.charm);
+        }
+        let helm = &self.helm[&file];
+        say("helm", "", helm);
+        let (mut both, mut alone) = (Vec::new(), Vec::new());
+        for version in VERSIONS {
+            let driver = &self.driver[version][&file];
+            let charm = &self.charm[version][&file].refusal;
+            say("driver", version, driver);
+            say("charm", version, charm);
+            if case.usable.serves(version) != (helm.is_none() && driver.is_none()) {
+                both.push(version);
+            }
+            if case.charm.serves(version) != charm.is_none() {
+                alone.push(version);
             }
         }
-        rest = &rest[end..];
-    }
-    out.extend(rest.as_bytes());
-    out
-}
-
-fn piece(word: &str, material: &BTreeMap<String, Vec<u8>>) -> Option<Vec<u8>> {
-    if word == "dir" {
-        return Some(MATERIAL.into());
-    }
-    if word == "utf-16" {
-        let text = filled(shapes::KUBEADM, material);
-        let text = String::from_utf8(text).unwrap();
-        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
-        return Some(units.flat_map(u16::to_le_bytes).collect());
-    }
-    if let Some(byte) = word.strip_prefix("byte:") {
-        return Some(vec![u8::from_str_radix(byte, 16).unwrap()]);
-    }
-    if word == "=admin.conf/base64" {
-        return Some(STANDARD.encode(filled(shapes::KUBEADM, material)).into());
-    }
-    if let Some(name) = word.strip_prefix('=') {
-        let text = String::from_utf8(material.get(name)?.clone()).unwrap();
-        return Some(text.replace('\n', "\n      ").trim_end().into());
-    }
-    let (name, how) = word.split_once('/').unwrap_or((word, ""));
-    let content = material.get(name)?;
-    let plain = STANDARD.encode(content);
-    let lines = |between: &str| {
-        let lines: Vec<_> = plain
-            .as_bytes()
-            .chunks(76)
-            .map(String::from_utf8_lossy)
-            .collect();
-        lines.join(between)
-    };
-    Some(
-        match how {
-            "" => plain,
-            "76" => lines("\n      "),
-            "crlf" => lines("\\r\\n"),
-            "bare" => STANDARD_NO_PAD.encode(padded(content)),
-            "more" => STANDARD.encode(padded(content)) + "eHg=",
-            "twice" => STANDARD.encode(plain),
-            _ => panic!("{word}"),
-        }
-        .into(),
-    )
-}
-
-/// The same PEM, of a length whose base64 ends in padding.
-fn padded(content: &[u8]) -> Vec<u8> {
-    let mut content = content.to_vec();
-    while content.len().is_multiple_of(3) {
-        content.push(b'\n');
-    }
-    content
-}
-
-struct Scene {
-    machine: Machine,
-    material: BTreeMap<String, Vec<u8>>,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
-        let machine = Machine::boot(&root, "magnum-0").unwrap();
-        for (name, content) in [
-            ("materials.py", include_str!("materials.py")),
-            ("api.py", include_str!("api.py")),
-            ("driver.py", include_str!("driver.py")),
-            ("helm.py", include_str!("helm.py")),
-        ] {
-            machine
-                .push(&format!("/opt/lab/{name}"), content.as_bytes(), 0o644)
-                .unwrap();
-        }
-        let plugin = b"#!/bin/sh\necho '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"token\":\"kubeconfig-user-x7:9f86d081884c7d659a2feaa0c55ad015\"}}'\n";
-        machine.push("/opt/lab/plugin", plugin, 0o755).unwrap();
-        let made = machine
-            .shell(&format!(
-                "install -d -o root -g magnum -m 0750 {DIRECTORY} {MATERIAL}
-                 python3 /opt/lab/materials.py {MATERIAL}
-                 chgrp magnum {MATERIAL}/*; chmod 0640 {MATERIAL}/*
-                 cd {MATERIAL}; for kind in crt key; do install -m 0600 rsa.$kind private.$kind; done
-                 systemd-run --quiet --unit=management --working-directory={MATERIAL} python3 /opt/lab/api.py
-                 cd /srv/index/simple/magnum-capi-helm
-                 for version in {}; do
-                     python3 -m zipfile -e magnum_capi_helm-$version-*.whl /opt/lab/drivers/$version
-                 done
-                 timeout 20 sh -c 'until ss -ltn | grep -q :3128; do sleep 0.1; done'",
-                VERSIONS.join(" ")
+        let named = |who, expected: By, versions: Vec<&str>| {
+            let versions = (!versions.is_empty()).then(|| versions.join(", "))?;
+            Some(format!(
+                "{}: {expected:?}, and not so {who} of {versions}",
+                case.name
             ))
-            .unwrap();
-        let made: BTreeMap<String, String> = serde_json::from_str(&made).unwrap();
-        let material = made
-            .into_iter()
-            .map(|(name, text)| (name, STANDARD.decode(text).unwrap()))
-            .collect();
-        Self { machine, material }
+        };
+        let wrong = [
+            named("driver and helm", case.usable, both),
+            named("the charm", case.charm, alone),
+        ];
+        wrong.into_iter().flatten().collect()
     }
+}
 
-    /// Asks a program of the unit as user magnum.
-    fn ask(&self, program: &str) -> Said {
-        serde_json::from_str(
-            &self
-                .machine
-                .shell(&format!("{AS_MAGNUM} {program}"))
-                .unwrap(),
-        )
-        .unwrap()
+/// The reason of a refusal, on one line and not all of it.
+fn say(who: &str, version: &str, refusal: &Refusal) {
+    if let Some(reason) = refusal {
+        let words: Vec<&str> = reason.split_whitespace().collect();
+        let line: String = words.join(" ").chars().take(160).collect();
+        println!("    {who:6} {version:5}  {line}");
     }
+}
+
+#[track_caller]
+fn assert_none(wrong: &[String]) {
+    let all = wrong.join("\n");
+    assert!(wrong.is_empty(), "{} disagreements:\n{all}", wrong.len());
 }
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn the_verdict_on_a_kubeconfig_is_what_driver_and_helm_make_of_it() {
-    let scene = Scene::new();
-    let cases = cases();
-    let file = |number: usize| format!("{number:03}");
-    let archive = tempfile::tempdir().unwrap();
-    for (number, case) in cases.iter().enumerate() {
-        std::fs::write(
-            archive.path().join(file(number)),
-            filled(&case.text, &scene.material),
-        )
-        .unwrap();
-    }
-    let tar = std::process::Command::new("tar")
-        .arg("-C")
-        .arg(archive.path())
-        .args(["-cf", "-", "."])
-        .output()
-        .unwrap();
-    scene
-        .machine
-        .push("/root/table.tar", &tar.stdout, 0o600)
-        .unwrap();
-    scene.machine.shell(&format!("tar -xf /root/table.tar --no-same-owner -C {DIRECTORY}; chown -R root:magnum {DIRECTORY}; chmod 0640 {DIRECTORY}/*; chmod 0750 {DIRECTORY}")).unwrap();
+    let scene = timed("unit", Scene::new);
+    let topics = [
+        shapes::cases(),
+        document::cases(),
+        leads::cases(),
+        server::cases(),
+        authority::cases(),
+        certificate::cases(),
+        user::cases(),
+        stricter::cases(),
+    ];
+    let cases: Vec<Case> = topics.into_iter().flatten().collect();
+    let answers = Answers::to(&scene, "/etc/magnum/table", &cases, "--offline");
+    println!("{} kubeconfigs, {} drivers", cases.len(), VERSIONS.len());
+    let each = cases.iter().enumerate();
+    let wrong: Vec<String> = each
+        .flat_map(|(number, case)| answers.disagreements(number, case))
+        .collect();
+    assert_none(&wrong);
+}
 
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_only_the_management_cluster_can_tell_is_seen_when_it_is_asked() {
+    let scene = Scene::new();
+    let (cases, checks): (Vec<Case>, Vec<_>) = unseen()
+        .into_iter()
+        .chain(
+            trusting()
+                .into_iter()
+                .map(|case| Unseen::until_trusted(case)),
+        )
+        .map(|unseen| (unseen.case, (unseen.check, unseen.status)))
+        .unzip();
+    let answers = Answers::to(&scene, "/etc/magnum/unseen", &cases, "");
     let mut wrong = Vec::new();
-    for trusting in [false, true] {
-        if trusting {
-            scene
-                .machine
-                .shell(&format!(
-                    "cp {MATERIAL}/ca.crt /usr/local/share/ca-certificates/management.crt
-                     update-ca-certificates 2>&1"
-                ))
-                .unwrap();
-        }
-        let helm = scene.ask(&format!("python3 /opt/lab/helm.py {DIRECTORY}"));
-        let drivers = VERSIONS
-            .map(|version| scene.ask(&format!("python3 /opt/lab/driver.py {version} {DIRECTORY}")));
-        println!("\n#### trusted by the unit: {trusting}");
-        for (number, case) in cases.iter().enumerate() {
-            let name = file(number);
-            let expected = if trusting { case.trusting } else { case.usable };
-            println!("{name} {expected:?}/{:?} {}", case.offline, case.name);
-            println!("        helm: {}", helm[&name]);
-            for (version, said) in VERSIONS.iter().zip(&drivers) {
-                println!("        {version}: {}", said[&name]);
-                let usable = said[&name] == "200" && helm[&name] == "200";
-                if usable != expected.serves(version) {
-                    wrong.push(format!(
-                        "{}, {version}: expected {expected:?}, usable: {usable}",
-                        case.name
-                    ));
-                }
+    for (number, (case, (check, status))) in cases.iter().zip(checks).enumerate() {
+        wrong.extend(answers.disagreements(number, case));
+        for version in VERSIONS
+            .into_iter()
+            .filter(|version| case.charm.serves(version))
+        {
+            let (found, evidence) = &answers.charm[version][&file(number)].checks[check];
+            println!("    {check} {version}  {evidence}");
+            if found != status {
+                wrong.push(format!(
+                    "{}, {version}: {check} is {found}, not {status}",
+                    case.name
+                ));
             }
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} disagreements:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+
+    scene.trust_the_cluster();
+    let cases = trusting();
+    let answers = Answers::to(&scene, "/etc/magnum/trusting", &cases, "");
+    for (number, case) in cases.iter().enumerate() {
+        wrong.extend(answers.disagreements(number, case));
+        for version in VERSIONS {
+            let (found, evidence) =
+                &answers.charm[version][&file(number)].checks["management-identity"];
+            if found != "pass" {
+                wrong.push(format!("{}, {version}: trusted, and {evidence}", case.name));
+            }
+        }
+    }
+    assert_none(&wrong);
 }

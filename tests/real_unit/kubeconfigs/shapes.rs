@@ -1,13 +1,15 @@
-//! What kubeadm, k3s, Cluster API and their kin write, byte for byte but for the material: `{NAME}` stands for a
-//! file of the material in base64, `{=NAME}` for its text.
+//! Kubeconfigs as their tools write them, but for the material ([`super::material`] puts it in), and edits of the
+//! plainest of them.
 
-/// `/etc/kubernetes/admin.conf`. Cluster API's secret `NAME-kubeconfig` and `clusterctl get kubeconfig` have the same
-/// shape with other names: all three come from client-go's writer.
+use super::{Case, table};
+
+/// kubeadm's `/etc/kubernetes/admin.conf`. Cluster API, `kind` and `talosctl` write the same with other names: it is
+/// what client-go writes.
 pub const KUBEADM: &str = "\
 apiVersion: v1
 clusters:
 - cluster:
-    certificate-authority-data: {ca.crt}
+    certificate-authority-data: $(ca.crt)
     server: https://127.0.0.1:6443
   name: kubernetes
 contexts:
@@ -21,36 +23,15 @@ preferences: {}
 users:
 - name: kubernetes-admin
   user:
-    client-certificate-data: {rsa.crt}
-    client-key-data: {rsa.key}
+    client-certificate-data: $(admin.crt)
+    client-key-data: $(admin.key)
 ";
 
-/// `/etc/rancher/k3s/k3s.yaml`: everything is called `default`, the key is an elliptic curve's, and the CA of the
-/// clients follows the certificate.
-pub fn k3s() -> String {
-    KUBEADM
-        .replace("kubernetes-admin@kubernetes", "default")
-        .replace("kubernetes-admin", "default")
-        .replace("kubernetes", "default")
-        .replace("{rsa.crt}", "{k3s.crt}")
-        .replace("{rsa.key}", "{ec.key}")
-}
-
-/// Cluster API's secret `mgmt-kubeconfig`.
-pub fn cluster_api() -> String {
-    KUBEADM
-        .replace("kubernetes-admin@kubernetes", "mgmt-admin@mgmt")
-        .replace("kubernetes-admin", "mgmt-admin")
-        .replace("kubernetes", "mgmt")
-}
-
-/// minikube: paths, and extensions that nobody else reads.
-pub fn minikube() -> String {
-    "\
+const MINIKUBE: &str = "\
 apiVersion: v1
 clusters:
 - cluster:
-    certificate-authority: {dir}/ca.crt
+    certificate-authority: $(/ca.crt)
     extensions:
     - extension:
         last-update: Tue, 04 Feb 2025 10:12:44 UTC
@@ -77,27 +58,23 @@ preferences: {}
 users:
 - name: minikube
   user:
-    client-certificate: {dir}/rsa.crt
-    client-key: {dir}/rsa.key
-"
-    .to_owned()
-}
+    client-certificate: $(/rsa.crt)
+    client-key: $(/rsa.key)
+";
 
-/// Rancher's download: a token, and a server with a path.
-pub fn rancher() -> String {
-    "\
+const RANCHER: &str = "\
 apiVersion: v1
 kind: Config
 clusters:
 - name: \"mgmt\"
   cluster:
     server: \"https://localhost:6443/k8s/clusters/c-m-x7\"
-    certificate-authority-data: \"{ca.crt}\"
+    certificate-authority-data: \"$(ca.crt)\"
 
 users:
 - name: \"mgmt\"
   user:
-    token: \"{=opaque}\"
+    token: \"$(=token)\"
 
 
 contexts:
@@ -107,13 +84,10 @@ contexts:
     cluster: \"mgmt\"
 
 current-context: \"mgmt\"
-"
-    .to_owned()
-}
+";
 
-/// What `kubectl config view --raw --output=json` prints.
-pub fn json() -> String {
-    "\
+/// `kubectl config view --raw --output=json`.
+pub const JSON: &str = "\
 {
     \"kind\": \"Config\",
     \"apiVersion\": \"v1\",
@@ -123,7 +97,7 @@ pub fn json() -> String {
             \"name\": \"kubernetes\",
             \"cluster\": {
                 \"server\": \"https://127.0.0.1:6443\",
-                \"certificate-authority-data\": \"{ca.crt}\"
+                \"certificate-authority-data\": \"$(ca.crt)\"
             }
         }
     ],
@@ -131,8 +105,8 @@ pub fn json() -> String {
         {
             \"name\": \"kubernetes-admin\",
             \"user\": {
-                \"client-certificate-data\": \"{rsa.crt}\",
-                \"client-key-data\": \"{rsa.key}\"
+                \"client-certificate-data\": \"$(admin.crt)\",
+                \"client-key-data\": \"$(admin.key)\"
             }
         }
     ],
@@ -147,72 +121,89 @@ pub fn json() -> String {
     ],
     \"current-context\": \"kubernetes-admin@kubernetes\"
 }
-"
-    .to_owned()
-}
+";
 
-/// The context of `admin.conf`, as it stands there.
+/// The parts of `admin.conf` as they stand there.
 pub const CONTEXT: &str = "\
 - context:
     cluster: kubernetes
     user: kubernetes-admin
   name: kubernetes-admin@kubernetes
 ";
-
-/// The user of `admin.conf`, as it stands there.
-pub const USER: &str = "\
-- name: kubernetes-admin
-  user:
-    client-certificate-data: {rsa.crt}
-    client-key-data: {rsa.key}
-";
-
-/// The cluster of `admin.conf`, as it stands there.
 pub const CLUSTER: &str = "\
 - cluster:
-    certificate-authority-data: {ca.crt}
+    certificate-authority-data: $(ca.crt)
     server: https://127.0.0.1:6443
   name: kubernetes
 ";
+pub const USER: &str = "\
+- name: kubernetes-admin
+  user:
+    client-certificate-data: $(admin.crt)
+    client-key-data: $(admin.key)
+";
 
-/// `admin.conf` with another thing in one place, which must be there.
+/// The cluster of a service account that an operator made for Magnum, as scripts write it.
+const SERVICE_ACCOUNT: &str = "\
+apiVersion: v1
+kind: Config
+current-context: default
+contexts: [{name: default, context: {cluster: mgmt, user: magnum, namespace: magnum}}]
+clusters: [{name: mgmt, cluster: {server: 'https://127.0.0.1:6443', certificate-authority-data: $(ca.crt)}}]
+users: [{name: magnum, user: {token: $(=jwt)}}]
+";
+
+/// `admin.conf` with something else in one place, which must be there.
 #[track_caller]
 pub fn with(found: &str, replacement: &str) -> String {
     assert!(KUBEADM.contains(found), "no {found:?} in admin.conf");
     KUBEADM.replace(found, replacement)
 }
 
-/// `admin.conf` whose user has these fields and no others, `\n` between them.
+/// `admin.conf` and something more behind one of its parts.
+pub fn and(part: &str, more: &str) -> String {
+    with(part, &format!("{part}{more}"))
+}
+
+/// `admin.conf` whose user has these fields and no others, one in a line.
 pub fn user(fields: &str) -> String {
-    with(
-        "    client-certificate-data: {rsa.crt}\n    client-key-data: {rsa.key}\n",
-        &lines(fields),
-    )
+    let found = "    client-certificate-data: $(admin.crt)\n    client-key-data: $(admin.key)\n";
+    with(found, &lines(fields))
 }
 
-/// The same with a certificate and its key.
+/// `admin.conf` whose user has these fields beside certificate and key.
+pub fn certificate_and(fields: &str) -> String {
+    and("    client-key-data: $(admin.key)\n", &lines(fields))
+}
+
+/// `admin.conf` with another certificate and its key.
 pub fn pair(name: &str) -> String {
-    user(&format!(
-        "client-certificate-data: {{{name}.crt}}\nclient-key-data: {{{name}.key}}"
-    ))
+    with("(admin.", &format!("({name}."))
 }
 
-/// `admin.conf` whose cluster has these fields and no others.
-pub fn cluster(fields: &str) -> String {
-    with(
-        "    certificate-authority-data: {ca.crt}\n    server: https://127.0.0.1:6443\n",
-        &lines(fields),
-    )
+/// `admin.conf` with another field for the client's certificate.
+pub fn certificate(field: &str) -> String {
+    with("client-certificate-data: $(admin.crt)", field)
 }
 
-/// `admin.conf` with this server.
+/// `admin.conf` with another field for the client's key.
+pub fn key(field: &str) -> String {
+    with("client-key-data: $(admin.key)", field)
+}
+
+/// `admin.conf` with another field for the certificate authority.
+pub fn authority(field: &str) -> String {
+    with("certificate-authority-data: $(ca.crt)", field)
+}
+
+/// `admin.conf` with another server.
 pub fn server(address: &str) -> String {
     with("https://127.0.0.1:6443", address)
 }
 
-/// `admin.conf` with this authority.
-pub fn authority(field: &str) -> String {
-    with("certificate-authority-data: {ca.crt}", field)
+/// `admin.conf` with more fields beside its server.
+pub fn server_and(fields: &str) -> String {
+    and("    server: https://127.0.0.1:6443\n", &lines(fields))
 }
 
 fn lines(fields: &str) -> String {
@@ -220,4 +211,43 @@ fn lines(fields: &str) -> String {
         .lines()
         .map(|field| format!("    {field}\n"))
         .collect()
+}
+
+/// `admin.conf` with other names.
+pub fn named(context: &str, cluster: &str, user: &str) -> String {
+    with("kubernetes-admin@kubernetes", "CONTEXT")
+        .replace("kubernetes-admin", user)
+        .replace("kubernetes", cluster)
+        .replace("CONTEXT", context)
+}
+
+/// k3s's `k3s.yaml`: everything has one name, and the clients' CA follows the certificate.
+fn k3s() -> String {
+    named("default", "default", "default").replace("$(admin.crt)", "$(admin.crt+ca.crt)")
+}
+
+/// `KUBECONFIG=a:b kubectl config view --flatten`: clusters of a cloud beside the one that is meant.
+fn merged() -> String {
+    let context = "- context:\n    cluster: eks\n    user: eks\n  name: eks\n";
+    let cluster = "- cluster:\n    server: https://x.eks.amazonaws.com\n  name: eks\n";
+    let user = "- name: eks\n  user:\n    exec:\n      apiVersion: client.authentication.k8s.io/v1beta1\n      \
+                args:\n      - eks\n      command: aws\n      env: null\n      interactiveMode: IfAvailable\n      \
+                provideClusterInfo: false\n";
+    with(CONTEXT, &format!("{context}{CONTEXT}"))
+        .replace(CLUSTER, &format!("{cluster}{CLUSTER}"))
+        .replace(USER, &format!("{user}{USER}"))
+}
+
+table! {
+    Every  "kubeadm's admin.conf" => KUBEADM;
+    Every  "Cluster API's secret" => named("mgmt-admin@mgmt", "mgmt", "mgmt-admin");
+    Every  "k3s's k3s.yaml" => k3s();
+    Every  "minikube's, with paths" => MINIKUBE;
+    Tokens "Rancher's, with a token and a path" => RANCHER;
+    Tokens "a service account's" => SERVICE_ACCOUNT;
+    Every  "kubectl's, merged of several" => merged();
+    Every  "kubectl's, as JSON" => JSON;
+    Every  "JSON on one line" => JSON.replace("\n", "").replace("  ", "");
+    Every  "neither kind nor apiVersion" => with("apiVersion: v1\n", "").replace("kind: Config\n", "");
+    Every  "fields that nobody knows" => with("preferences: {}", "colour: blue").replace("client-key-data", "x: 1\n    client-key-data");
 }
