@@ -14,6 +14,7 @@
 )]
 
 mod bad_input;
+mod capture;
 mod chart;
 mod crash;
 mod crash_pins;
@@ -30,6 +31,7 @@ mod options;
 mod pause;
 mod pins;
 mod pips;
+mod plan;
 mod record;
 mod sources;
 mod support;
