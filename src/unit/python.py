@@ -179,12 +179,15 @@ def inventory(*arguments):
 
     lines = Lines()
     config.parse_args(["magnum"] + list(arguments))
-    magnum.conf.CONF.log_opt_values(lines, 0)
     points = importlib.metadata.entry_points()
     if hasattr(points, "select"):
         points = points.select(group="magnum.drivers")
     else:
         points = points.get("magnum.drivers", [])
+    for point in points:
+        # A driver registers its options when it is imported.
+        attempt(point.load)
+    magnum.conf.CONF.log_opt_values(lines, 0)
     return {
         "configuration": lines,
         "distributions": sorted(
