@@ -21,6 +21,7 @@ mod crash_pins;
 mod departure;
 mod deploy;
 mod drift;
+mod faults;
 mod ground;
 mod helm;
 mod idempotence;
