@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// The checks by their ids, after a look at everything the action promises of its results.
-fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
+pub fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
     assert_eq!(action.run.exit, Some(0), "{}", action.run.describe());
     let result = |key: &str| {
         let found = action.results.get(key);
