@@ -14,6 +14,7 @@
 )]
 
 mod bad_input;
+mod capture;
 mod chart;
 mod crash;
 mod crash_pins;
@@ -33,6 +34,7 @@ mod options;
 mod pause;
 mod pins;
 mod pips;
+mod plan;
 mod record;
 mod rotation;
 mod scanner;
