@@ -7,6 +7,7 @@
 
 pub mod actions;
 pub mod audit;
+pub mod capture;
 pub mod converge;
 pub mod event;
 pub mod graft;

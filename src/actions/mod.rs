@@ -1,5 +1,6 @@
 //! Juju's actions: small programs over the same pieces as the hooks.
 
+mod capture_state;
 mod plan;
 mod verify;
 
@@ -15,6 +16,7 @@ pub fn run(name: &str, context: &Context) -> Result<()> {
     let failed = match name {
         "verify" => verify::run(context),
         "plan" => plan::run(context),
+        "capture-state" => capture_state::run(context),
         _ => Ok(Some(format!("this charm has no action {name}"))),
     };
     match failed {

@@ -5,7 +5,7 @@
 //! secret is never readable by more than its final owner and mode allow.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -134,6 +134,22 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
         .and_then(|file| file.take(SIZE_LIMIT).read_to_end(&mut bytes))
         .with_context(|| format!("reading {}", path.display()))?;
     Ok(bytes)
+}
+
+/// The last `most` bytes of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_end(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().with_context(|| format!("reading {}", path.display()))
 }
 
 /// The content of a text file, or `None` when there is no such file.

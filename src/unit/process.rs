@@ -47,6 +47,17 @@ impl Process {
         }))
     }
 
+    /// The ids of the processes it has started; none when it has ended meanwhile.
+    pub fn workers(&self) -> Vec<i32> {
+        let pid = self.pid;
+        let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let listed = listed.unwrap_or_default();
+        listed
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
+    }
+
     /// How long it has been running.
     pub fn age(&self) -> Duration {
         self.started.elapsed().unwrap_or_default()

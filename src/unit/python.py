@@ -6,6 +6,7 @@ where                     the interpreter, its version and its module path
 driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one);
                           with DIR, waits for a line on stdin first: it may still be on its way
 verify DIST ENTRY ARG…    what `verify` asks, with a service's own arguments ARG…
+inventory ARG…            the effective configuration without secrets, distributions, drivers
 """
 import importlib.metadata
 import json
@@ -166,6 +167,37 @@ def verify(name, entry, *arguments):
     return answers
 
 
-QUESTIONS = {"where": where, "driver": driver, "verify": verify}
+def inventory(*arguments):
+    import magnum.conf
+    from magnum.common import config
+
+    class Lines(list):
+        """What oslo.config writes to a log: every option, with its own idea of what is secret."""
+
+        def log(self, _level, message, *values):
+            self.append(message % values if values else message)
+
+    lines = Lines()
+    config.parse_args(["magnum"] + list(arguments))
+    points = importlib.metadata.entry_points()
+    if hasattr(points, "select"):
+        points = points.select(group="magnum.drivers")
+    else:
+        points = points.get("magnum.drivers", [])
+    for point in points:
+        # A driver registers its options when it is imported.
+        attempt(point.load)
+    magnum.conf.CONF.log_opt_values(lines, 0)
+    return {
+        "configuration": lines,
+        "distributions": sorted(
+            "%s==%s %s" % (found.metadata["Name"], found.version, found.locate_file(""))
+            for found in importlib.metadata.distributions()
+        ),
+        "drivers": sorted("%s = %s" % (point.name, point.value) for point in points),
+    }
+
+
+QUESTIONS = {"where": where, "driver": driver, "verify": verify, "inventory": inventory}
 # Imported modules may print; the answer is the last line, on the real stdout.
 print(json.dumps(QUESTIONS[sys.argv[1]](*sys.argv[2:])))

@@ -4,10 +4,12 @@
 //! saw, or what is wrong and the remedy; one that could not look says so, which is never a pass.
 //! Everything is looked at once, into a [`Scene`], and Python is started once.
 
+mod chain;
 mod conf;
 mod driver;
 mod helm;
 mod kubeconfig;
+mod logs;
 mod management;
 mod report;
 mod scene;
@@ -97,4 +99,6 @@ const CATALOGUE: &[Group] = &[
     Group::Kubeconfig(management::CHECKS),
     Group::Unit(conf::CHECKS),
     Group::Unit(services::CHECKS),
+    Group::Unit(logs::CHECKS),
+    Group::Unit(chain::CHECKS),
 ];

@@ -1,11 +1,8 @@
 //! Checks of the drop-ins, the running services, the API and the logs.
 
-use std::time::Duration;
-
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::services::Seen;
 use crate::health;
-use crate::unit::command;
 
 /// The checks of this group.
 pub const CHECKS: &[Check<Scene>] = &[
@@ -39,49 +36,6 @@ pub const CHECKS: &[Check<Scene>] = &[
         question: "Does the API answer HTTP on its configured port?",
         answer: api,
     },
-    Check {
-        id: "logs",
-        question: "Are the logs since the services' start free of known failures?",
-        answer: logs,
-    },
-];
-
-const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
-/// How much of each log is read, from its end.
-const JOURNAL_LINES: &str = "2000";
-
-/// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the
-/// daemons really say.
-const RED_FLAGS: [(&str, &str); 8] = [
-    (
-        "No module named 'magnum_capi_helm",
-        "the driver is not installed for this Python",
-    ),
-    (
-        "No module named magnum_capi_helm",
-        "the driver is not installed for this Python",
-    ),
-    (
-        "No 'k8s_capi_helm_v1' driver",
-        "the driver's entry point is missing",
-    ),
-    (
-        "looking for 'k8s_capi_helm_v1'",
-        "the driver's entry point is missing",
-    ),
-    (
-        "ConfigDirNotFoundError",
-        "/etc/magnum/magnum.conf.d is missing",
-    ),
-    (
-        "ConfigFileParseError",
-        "a file of /etc/magnum does not parse",
-    ),
-    ("UnicodeDecodeError", "a file of /etc/magnum is not UTF-8"),
-    (
-        "ConfigFilesPermissionDeniedError",
-        "user magnum cannot read a file of /etc/magnum",
-    ),
 ];
 
 /// Are both drop-ins in place, with their content, owner and mode?
@@ -196,40 +150,6 @@ pub fn api(scene: &Scene) -> Outcome {
     }
     Ok(health::api_answer()
         .map_err(|problem| Finding::fail(problem.to_string(), "mend what service-stable says")))
-}
-
-/// Are the logs since the services' start free of known failures? With the graft's command line
-/// the daemons log to the journal; the journal has what kills a daemon in any case.
-pub fn logs(scene: &Scene) -> Outcome {
-    let mut findings = Vec::new();
-    for seen in &scene.observed.services {
-        if seen.process.is_none() {
-            continue;
-        }
-        // By time alone, the last words of the run before would count too.
-        let this_run = format!("_SYSTEMD_INVOCATION_ID={}", seen.unit.invocation);
-        let printed = command::run("journalctl", JOURNAL_LIMIT)
-            .args([
-                "--quiet",
-                "--no-pager",
-                "--output=cat",
-                "--lines",
-                JOURNAL_LINES,
-            ])
-            .arg(this_run)
-            .stdout()?;
-        let text = String::from_utf8_lossy(&printed);
-        for (flag, meaning) in RED_FLAGS {
-            if text.contains(flag) {
-                findings.push(format!("{}: {flag}: {meaning}", seen.service.name()));
-            }
-        }
-    }
-    verdict(
-        findings,
-        "none of the known failures in the journal since the services' start",
-        "mend what the evidence means, then: systemctl restart the service",
-    )
 }
 
 /// Asks about each service that must be running; skipped while Magnum is paused.

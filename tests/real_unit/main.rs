@@ -14,24 +14,32 @@
 )]
 
 mod bad_input;
+mod capture;
 mod chart;
 mod crash;
 mod crash_pins;
 mod departure;
 mod deploy;
 mod drift;
+mod faults;
+mod fit;
 mod ground;
 mod helm;
 mod idempotence;
 mod integrity;
 mod kubeconfigs;
+mod leaks;
 mod management;
 mod mirror;
+mod online;
 mod options;
 mod pause;
 mod pins;
 mod pips;
+mod plan;
 mod record;
+mod rotation;
+mod scanner;
 mod sources;
 mod support;
 mod verify;

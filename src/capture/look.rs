@@ -1,0 +1,176 @@
+//! What goes into the archive: each piece a name and a text. A piece that cannot be had says why.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Deserialize;
+
+use super::blank::blanked;
+use crate::audit;
+use crate::converge;
+use crate::graft::Service;
+use crate::graft::files::CONF_DIRECTORY;
+use crate::ground::Ground;
+use crate::hook::sources::{self, Ask};
+use crate::juju::Context;
+use crate::unit::command;
+use crate::unit::files;
+use crate::unit::kept::Ledger;
+use crate::verify::{Report, Scene};
+
+/// Each question is small.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The end of each journal.
+const JOURNAL_LINES: &str = "1000";
+/// What is asked of systemd: nothing that could hold an environment.
+const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,MainPID,NRestarts,\
+                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,ExecMainStartTimestamp";
+
+/// Python's answer to the question `inventory`.
+#[derive(Deserialize)]
+struct Inventory {
+    /// Every option with its effective value, secrets already taken out by oslo.config.
+    configuration: Vec<String>,
+    /// Every distribution, `NAME==VERSION PLACE`.
+    distributions: Vec<String>,
+    /// Magnum's drivers by their entry points.
+    drivers: Vec<String>,
+}
+
+/// Everything there is to see.
+pub fn everything(context: &Context) -> Vec<(String, String)> {
+    let inventory = inventory();
+    let of_python = |which: fn(&Inventory) -> &Vec<String>| match &inventory {
+        Ok(inventory) => Ok(which(inventory).join("\n") + "\n"),
+        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+    };
+    let mut pieces = vec![
+        ("versions.txt", versions(context)),
+        ("units.txt", systemctl(&["cat", "--no-pager", "--"])),
+        (
+            "services.txt",
+            systemctl(&["show", "--no-pager", "--property", PROPERTIES, "--"]),
+        ),
+        (
+            "configuration.txt",
+            of_python(|inventory| &inventory.configuration),
+        ),
+        ("drivers.txt", of_python(|inventory| &inventory.drivers)),
+        (
+            "python-packages.txt",
+            of_python(|inventory| &inventory.distributions),
+        ),
+        (
+            "packages.txt",
+            run("dpkg-query", &["--show", "*magnum*", "*helm*", "python3*"]),
+        ),
+        (
+            "conf.d.txt",
+            run("ls", &["-lAR", "--full-time", "/etc/magnum"]),
+        ),
+        ("plan.txt", plan(context)),
+        (
+            "verify.txt",
+            Scene::look(context).map(|scene| Report::of(&scene).table()),
+        ),
+        (
+            "record.json",
+            audit::read().and_then(|record| Ok(serde_json::to_string_pretty(&record)?)),
+        ),
+        ("kept.txt", kept()),
+    ]
+    .into_iter()
+    .map(|(name, text)| (name.to_owned(), text))
+    .collect::<Vec<_>>();
+    for service in Service::ALL {
+        let arguments = [
+            "--quiet",
+            "--no-pager",
+            "--lines",
+            JOURNAL_LINES,
+            "--unit",
+            service.unit(),
+        ];
+        let name = format!("journal/{}.txt", service.name());
+        pieces.push((name, run("journalctl", &arguments)));
+    }
+    pieces.extend(fragments());
+    let told = |text: Result<String>| match text {
+        Ok(text) => blanked(&text),
+        Err(error) => blanked(&format!("could not look: {error:#}\n")),
+    };
+    pieces
+        .into_iter()
+        .map(|(name, text)| (name, told(text)))
+        .collect()
+}
+
+fn inventory() -> Result<Inventory> {
+    let mut question = vec!["inventory"];
+    let arguments = Service::ARGUMENTS.into_iter();
+    question.extend(arguments.filter(|argument| {
+        let path = argument.split_once('=').map(|(_, path)| Path::new(path));
+        path.is_some_and(Path::exists)
+    }));
+    Ground::look()?.python.ask(&question)
+}
+
+fn versions(context: &Context) -> Result<String> {
+    let ground = Ground::look()?;
+    let system = files::read_text(Path::new("/etc/os-release"))?.unwrap_or_default();
+    Ok(format!(
+        "unit {}\ncharm {}\nmagnum {}\npython {} {}\n\n{system}\n{}",
+        context.unit,
+        context.charm,
+        ground.magnum,
+        ground.python.executable.display(),
+        ground.python.version,
+        run("uname", &["-a"])?,
+    ))
+}
+
+fn plan(context: &Context) -> Result<String> {
+    let rehearsal = converge::rehearse(sources::wanted(context, Ask::Remembered)?)?;
+    let steps = rehearsal.steps.iter().map(|step| format!("{step}\n"));
+    let problems = rehearsal.problems.iter();
+    let problems = problems.map(|problem| format!("problem: {problem}\n"));
+    Ok(steps.chain(problems).collect())
+}
+
+/// What stood on the unit before the charm came.
+fn kept() -> Result<String> {
+    let entries = Ledger::load()?.entries().into_iter();
+    Ok(entries
+        .map(|(path, before)| format!("{}: {before:?}\n", path.display()))
+        .collect())
+}
+
+/// The configuration's fragments, themselves.
+fn fragments() -> Vec<(String, Result<String>)> {
+    let directory = Path::new(CONF_DIRECTORY);
+    let names = files::names(directory).unwrap_or_default();
+    let text = |name: &str| {
+        let bytes = files::read(&directory.join(name))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    names
+        .into_iter()
+        .map(|name| (format!("magnum.conf.d/{name}"), text(&name)))
+        .collect()
+}
+
+fn systemctl(arguments: &[&str]) -> Result<String> {
+    let units = Service::ALL.map(Service::unit);
+    run("systemctl", &[arguments, &units].concat())
+}
+
+/// What a program prints; one that fails is told with what it printed all the same.
+fn run(program: &str, arguments: &[&str]) -> Result<String> {
+    let output = command::run(program, LIMIT).args(arguments).output()?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(match output.code {
+        Some(0) => printed,
+        _ => format!("{printed}{}\n", output.failure()),
+    })
+}

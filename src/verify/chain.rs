@@ -1,0 +1,179 @@
+//! Checks of the links next to the graft, in the order in which a cluster's creation meets them.
+//!
+//! When one of them is broken, the graft looks broken. None is the charm's to mend, so each finding
+//! is a warning that says "not the graft, but".
+
+use std::path::Path;
+use std::time::Duration;
+
+use url::Url;
+
+use super::scene::Asked;
+use super::{Check, Finding, Outcome, Scene};
+use crate::graft::files::CONF_DIRECTORY;
+use crate::ground::MAGNUM_CONF;
+use crate::http;
+use crate::unit::{files, oslo};
+
+/// The checks of this group.
+pub const CHECKS: &[Check<Scene>] = &[
+    Check {
+        id: "chain-trust",
+        question: "Does Magnum know its trustee domain, without which no cluster is made?",
+        answer: trust,
+    },
+    Check {
+        id: "chain-keystone",
+        question: "Does Magnum use Keystone v3?",
+        answer: keystone,
+    },
+    Check {
+        id: "chain-certificates",
+        question: "Where does Magnum put each cluster's certificates?",
+        answer: certificates,
+    },
+    Check {
+        id: "chain-chart-repository",
+        question: "Can this unit reach the repository of the driver's chart?",
+        answer: chart_repository,
+    },
+];
+
+const REPOSITORY_LIMIT: Duration = Duration::from_secs(5);
+
+fn trust(_: &Scene) -> Outcome {
+    let missing: Vec<&str> = [
+        ("trustee_domain_id", "trustee_domain_name"),
+        ("trustee_domain_admin_id", "trustee_domain_admin_name"),
+        (
+            "trustee_domain_admin_password",
+            "trustee_domain_admin_password",
+        ),
+    ]
+    .into_iter()
+    .map(|(id, name)| Ok((id, value("trust", id)?.or(value("trust", name)?))))
+    .collect::<anyhow::Result<Vec<_>>>()?
+    .into_iter()
+    .filter_map(|(option, value)| value.is_none().then_some(option))
+    .collect();
+    Ok(if missing.is_empty() {
+        Ok("[trust] names the trustee domain and its administrator".to_owned())
+    } else {
+        Err(Finding::warn(
+            format!("not the graft, but [trust] has no {}", missing.join(", ")),
+            "juju run magnum/leader domain-setup, once for the application",
+        ))
+    })
+}
+
+fn keystone(_: &Scene) -> Outcome {
+    let mut found = Vec::new();
+    for (section, option) in [
+        ("keystone_auth", "auth_url"),
+        ("keystone_authtoken", "auth_url"),
+        ("keystone_authtoken", "www_authenticate_uri"),
+    ] {
+        found.push((section, option, value(section, option)?));
+    }
+    let old: Vec<String> = found
+        .iter()
+        .filter_map(|(section, option, value)| {
+            let value = value.as_deref()?;
+            let is_old = value.trim_end_matches('/').ends_with("/v2.0");
+            is_old.then(|| format!("[{section}] {option} is {value}"))
+        })
+        .collect();
+    Ok(if !old.is_empty() {
+        Err(Finding::warn(
+            format!("not the graft, but {}", old.join("; ")),
+            "relate magnum to a Keystone that offers v3, and let its charm render the endpoints",
+        ))
+    } else if found.iter().all(|(.., value)| value.is_none()) {
+        Err(Finding::warn(
+            "not the graft, but magnum.conf names no Keystone",
+            "juju relate magnum keystone",
+        ))
+    } else {
+        Ok("no endpoint of v2.0".to_owned())
+    })
+}
+
+fn certificates(_: &Scene) -> Outcome {
+    // Magnum's own default.
+    let manager = value("certificates", "cert_manager_type")?.unwrap_or("barbican".to_owned());
+    Ok(match manager.as_str() {
+        "barbican" => Ok("in Barbican: no cluster is made while that is down".to_owned()),
+        "x509keypair" => Ok("in Magnum's own database".to_owned()),
+        other => Err(Finding::warn(
+            format!(
+                "not the graft, but [certificates] cert_manager_type is {other}, on this unit alone"
+            ),
+            "use barbican or x509keypair, which every unit of magnum can read",
+        )),
+    })
+}
+
+fn chart_repository(scene: &Scene) -> Outcome {
+    let effective = match scene.asked(|answers| &answers.effective)? {
+        Asked::Answer(effective) => effective,
+        Asked::Error(_) => return Ok(Err(Finding::skip("the configuration cannot be read"))),
+    };
+    let option = |key: &str| {
+        let option = effective.get(&format!("capi_helm.{key}"));
+        option
+            .and_then(|option| option.value.as_str())
+            .unwrap_or_default()
+    };
+    let (repo, name) = (option("helm_chart_repo"), option("helm_chart_name"));
+    let address = match name.strip_prefix("oci://") {
+        Some(rest) => {
+            let registry = rest.split('/').next().unwrap_or_default();
+            format!("https://{registry}/v2/")
+        }
+        None if repo.is_empty() => return Ok(Ok(format!("none is needed: the chart is {name}"))),
+        None => format!("{}/index.yaml", repo.trim_end_matches('/')),
+    };
+    let client = http::direct().timeout(REPOSITORY_LIMIT).build()?;
+    let request = client.get(&address);
+    let address = shown(&address);
+    let unreachable = |why: String| {
+        Finding::warn(
+            format!("not the graft, but {address} does not serve the chart: {why}"),
+            "let this unit reach it, or give the chart: juju attach-resource helm-chart=FILE, or \
+             set helm-chart-repo to a mirror",
+        )
+    };
+    Ok(match request.send() {
+        // A registry asks for a token first: it is there.
+        Ok(answer) if answer.status().is_success() || answer.status().as_u16() == 401 => {
+            Ok(format!("{address} answers"))
+        }
+        Ok(answer) => Err(unreachable(format!("HTTP {}", answer.status()))),
+        Err(error) => Err(unreachable(http::reason(&error))),
+    })
+}
+
+/// An address without its credentials.
+fn shown(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(mut url) => {
+            // Fails only for addresses that can have none.
+            url.set_username("").ok();
+            url.set_password(None).ok();
+            url.to_string()
+        }
+        Err(_) => "what helm_chart_repo names".to_owned(),
+    }
+}
+
+/// An option as the services read it with the graft's arguments; `None` when it is unset or empty.
+pub(super) fn value(section: &str, key: &str) -> anyhow::Result<Option<String>> {
+    let mut found = None;
+    for path in oslo::files_read(Path::new(MAGNUM_CONF), Path::new(CONF_DIRECTORY))? {
+        let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
+        found = oslo::value(&text, section, key)
+            .map(str::to_owned)
+            .or(found);
+    }
+    Ok(found.filter(|value| !value.is_empty()))
+}
