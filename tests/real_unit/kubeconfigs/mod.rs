@@ -184,11 +184,7 @@ fn what_only_the_management_cluster_can_tell_is_seen_when_it_is_asked() {
     let scene = Scene::new();
     let (cases, checks): (Vec<Case>, Vec<_>) = unseen()
         .into_iter()
-        .chain(
-            trusting()
-                .into_iter()
-                .map(|case| Unseen::until_trusted(case)),
-        )
+        .chain(trusting().into_iter().map(Unseen::until_trusted))
         .map(|unseen| (unseen.case, (unseen.check, unseen.status)))
         .unzip();
     let answers = Answers::to(&scene, "/etc/magnum/unseen", &cases, "");

@@ -137,11 +137,11 @@ pub fn trusting() -> Vec<Case> {
     let without = || with("    certificate-authority-data: $(ca.crt)\n", "");
     let insecure = "    insecure-skip-tls-verify: true\n    server";
     vec![
-        Case::new("no CA", By::Every, &without()),
+        Case::new("no CA", By::Every, without()),
         Case::new(
             "insecure",
             By::Every,
-            &without().replace("    server", insecure),
+            without().replace("    server", insecure),
         ),
     ]
 }
