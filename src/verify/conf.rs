@@ -49,7 +49,8 @@ pub fn ascii(_: &Scene) -> Outcome {
     for directory in std::iter::once(Path::new(CONF_DIRECTORY)).chain(drop_in_directories) {
         let names = files::names(directory)?.into_iter();
         let fragments = names.filter(|name| name.ends_with(".conf"));
-        paths.extend(fragments.map(|name| directory.join(name)));
+        let fragments = fragments.map(|name| directory.join(name));
+        paths.extend(fragments.filter(|path| !path.is_dir()));
     }
     odd_bytes(&paths)
 }

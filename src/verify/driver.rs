@@ -135,9 +135,10 @@ pub fn requirements(scene: &Scene) -> Outcome {
 
 /// Does Magnum's own loader enable the drivers it should?
 pub fn enabled(scene: &Scene) -> Outcome {
-    let enabled = match scene.asked(|answers| &answers.enabled)? {
-        Asked::Answer(enabled) => enabled,
-        Asked::Error(error) => {
+    let enabled = match scene.asked_of_conf(|answers| &answers.enabled)? {
+        Err(finding) => return Ok(Err(finding)),
+        Ok(Asked::Answer(enabled)) => enabled,
+        Ok(Asked::Error(error)) => {
             return Ok(Err(Finding::fail(
                 format!("Magnum's loader says {error}"),
                 "mend what driver-loads and conf-effective say",

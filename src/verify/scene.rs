@@ -168,6 +168,21 @@ impl Scene {
         }
     }
 
+    /// The answer to a question that needs the configuration.
+    ///
+    /// # Errors
+    /// A finding when that cannot be read; the check `conf-effective` says so.
+    pub fn asked_of_conf<T>(
+        &self,
+        which: impl Fn(&Answers) -> &Asked<T>,
+    ) -> Result<Result<&Asked<T>, Finding>> {
+        let unread = || Finding::skip("the configuration cannot be read");
+        Ok(match self.asked(|answers| &answers.configuration)? {
+            Asked::Answer(_) => Ok(self.asked(which)?),
+            Asked::Error(_) => Err(unread()),
+        })
+    }
+
     /// Whether the principal has paused Magnum.
     pub fn paused(&self) -> bool {
         self.observed

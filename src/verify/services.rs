@@ -117,7 +117,7 @@ pub fn stable(scene: &Scene) -> Outcome {
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
-    let mut findings = each(&scene.later, |seen| match (seen.problem(), &seen.process) {
+    let mut findings = each(&scene.later, |seen| match (seen.end(), &seen.process) {
         (Some(problem), _) => Some(problem.to_string()),
         (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
         (None, Some(_)) => None,
