@@ -114,9 +114,9 @@ fn certificates(_: &Scene) -> Outcome {
 }
 
 fn chart_repository(scene: &Scene) -> Outcome {
-    let effective = match scene.asked_of_conf(|answers| &answers.effective)? {
+    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
         Ok(Asked::Answer(effective)) => effective,
-        Ok(Asked::Error(_)) => return Ok(Err(Finding::skip("the driver does not load"))),
+        Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
         Err(finding) => return Ok(Err(finding)),
     };
     let option = |key: &str| {

@@ -92,9 +92,10 @@ pub fn effective(scene: &Scene) -> Outcome {
             "mend the file that the evidence names",
         )));
     }
-    let effective = match scene.asked(|answers| &answers.effective)? {
-        Asked::Answer(effective) => effective,
-        Asked::Error(error) => {
+    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
+        Err(finding) => return Ok(Err(finding)),
+        Ok(Asked::Answer(effective)) => effective,
+        Ok(Asked::Error(error)) => {
             let evidence = format!("the effective configuration cannot be read: {error}");
             return Ok(Err(Finding::fail(evidence, "mend what driver-loads says")));
         }

@@ -168,19 +168,22 @@ impl Scene {
         }
     }
 
-    /// The answer to a question that needs the configuration.
+    /// The answer to a question that needs the configuration and the driver.
     ///
     /// # Errors
-    /// A finding when that cannot be read; the check `conf-effective` says so.
-    pub fn asked_of_conf<T>(
+    /// A finding when one of them cannot be read; the checks `conf-effective` and `driver-loads`
+    /// say so.
+    pub fn asked_of_driver<T>(
         &self,
         which: impl Fn(&Answers) -> &Asked<T>,
     ) -> Result<Result<&Asked<T>, Finding>> {
-        let unread = || Finding::skip("the configuration cannot be read");
-        Ok(match self.asked(|answers| &answers.configuration)? {
-            Asked::Answer(_) => Ok(self.asked(which)?),
-            Asked::Error(_) => Err(unread()),
-        })
+        if let Asked::Error(_) = self.asked(|answers| &answers.configuration)? {
+            return Ok(Err(Finding::skip("the configuration cannot be read")));
+        }
+        if let Asked::Error(_) = self.asked(|answers| &answers.loads)? {
+            return Ok(Err(Finding::skip("the driver does not load")));
+        }
+        self.asked(which).map(Ok)
     }
 
     /// Whether the principal has paused Magnum.

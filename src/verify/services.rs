@@ -103,7 +103,13 @@ pub fn current(scene: &Scene) -> Outcome {
     let Some(desired) = &scene.desired else {
         return Ok(Err(Finding::skip("the wanted graft is not known")));
     };
-    let reads = scene.observed.reads(desired);
+    let observed = &scene.observed;
+    if observed.driver.intact(&desired.pin).is_none() || !observed.shadows.is_empty() {
+        return Ok(Err(Finding::skip(
+            "the driver itself is to be mended first",
+        )));
+    }
+    let reads = observed.reads(desired);
     running(scene, |seen| {
         let process = seen.process.as_ref()?;
         (!seen.is_current(&reads))
