@@ -219,6 +219,13 @@ impl Seen {
                 last.as_deref().unwrap_or("its unit file")
             )));
         }
+        self.end()
+    }
+
+    /// How it has ended, when it has.
+    pub fn end(&self) -> Option<Problem> {
+        let name = self.service.name();
+        let unit = &self.unit;
         if unit.has_failed() || self.is_in_crash_loop() {
             return Some(self.keeps_failing());
         }

@@ -16,9 +16,11 @@ pub fn files_read(conf: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
     let fragments = fragments
         .iter()
         .filter(|name| name.ends_with(".conf") && !name.starts_with('.'));
-    Ok(std::iter::once(conf.to_owned())
-        .chain(fragments.map(|name| directory.join(name)))
-        .collect())
+    // A directory of such a name stops the daemons; whoever asks here goes by the rest.
+    let fragments = fragments
+        .map(|name| directory.join(name))
+        .filter(|path| !path.is_dir());
+    Ok(std::iter::once(conf.to_owned()).chain(fragments).collect())
 }
 
 /// The last value of `key` in `[section]` of one file's text.

@@ -114,9 +114,10 @@ fn certificates(_: &Scene) -> Outcome {
 }
 
 fn chart_repository(scene: &Scene) -> Outcome {
-    let effective = match scene.asked(|answers| &answers.effective)? {
-        Asked::Answer(effective) => effective,
-        Asked::Error(_) => return Ok(Err(Finding::skip("the configuration cannot be read"))),
+    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
+        Ok(Asked::Answer(effective)) => effective,
+        Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
+        Err(finding) => return Ok(Err(finding)),
     };
     let option = |key: &str| {
         let option = effective.get(&format!("capi_helm.{key}"));

@@ -168,6 +168,24 @@ impl Scene {
         }
     }
 
+    /// The answer to a question that needs the configuration and the driver.
+    ///
+    /// # Errors
+    /// A finding when one of them cannot be read; the checks `conf-effective` and `driver-loads`
+    /// say so.
+    pub fn asked_of_driver<T>(
+        &self,
+        which: impl Fn(&Answers) -> &Asked<T>,
+    ) -> Result<Result<&Asked<T>, Finding>> {
+        if let Asked::Error(_) = self.asked(|answers| &answers.configuration)? {
+            return Ok(Err(Finding::skip("the configuration cannot be read")));
+        }
+        if let Asked::Error(_) = self.asked(|answers| &answers.loads)? {
+            return Ok(Err(Finding::skip("the driver does not load")));
+        }
+        self.asked(which).map(Ok)
+    }
+
     /// Whether the principal has paused Magnum.
     pub fn paused(&self) -> bool {
         self.observed

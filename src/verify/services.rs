@@ -103,7 +103,13 @@ pub fn current(scene: &Scene) -> Outcome {
     let Some(desired) = &scene.desired else {
         return Ok(Err(Finding::skip("the wanted graft is not known")));
     };
-    let reads = scene.observed.reads(desired);
+    let observed = &scene.observed;
+    if observed.driver.intact(&desired.pin).is_none() || !observed.shadows.is_empty() {
+        return Ok(Err(Finding::skip(
+            "the driver itself is to be mended first",
+        )));
+    }
+    let reads = observed.reads(desired);
     running(scene, |seen| {
         let process = seen.process.as_ref()?;
         (!seen.is_current(&reads))
@@ -117,7 +123,7 @@ pub fn stable(scene: &Scene) -> Outcome {
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
-    let mut findings = each(&scene.later, |seen| match (seen.problem(), &seen.process) {
+    let mut findings = each(&scene.later, |seen| match (seen.end(), &seen.process) {
         (Some(problem), _) => Some(problem.to_string()),
         (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
         (None, Some(_)) => None,

@@ -52,14 +52,7 @@ fn of_the_configuration() -> Vec<Fault> {
         fault(
             "the conf replaced by a directory",
             format!("rm {CONF}; mkdir {CONF}"),
-            &[
-                "conf-file",
-                "conf-ascii",
-                "conf-effective",
-                "driver-enabled",
-                "kubeconfig-readable",
-                "chain-chart-repository",
-            ],
+            &["conf-file", "conf-effective"],
             &["a directory"],
         ),
         fault(
@@ -153,7 +146,7 @@ fn of_the_drop_ins() -> Vec<Fault> {
         fault(
             "no empty ExecStart=: bad-setting, the old process runs on and is active",
             format!("sed -i '/^ExecStart=$/d' {conductor}; systemctl daemon-reload; ! systemctl restart magnum-conductor"),
-            &["drop-in-effective", "drop-in-files", "service-stable"],
+            &["drop-in-effective", "drop-in-files"],
             &["bad-setting"],
         ),
         fault(

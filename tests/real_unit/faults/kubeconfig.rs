@@ -41,7 +41,7 @@ fn of_the_file() -> Vec<Fault> {
         ),
         fault(
             "a key that is no base64",
-            with_key("client-key-data: '?'"),
+            with_key("client-key-data: ????"),
             unusable,
             &["client-key-data that is no base64"],
         ),

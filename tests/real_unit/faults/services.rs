@@ -33,14 +33,16 @@ fn faults() -> Vec<Fault> {
             "the API stopped",
             format!("systemctl stop {API}"),
             &["service-stable", "service-command-line", "service-current", "api-answers"],
-            &["magnum-api"],
-        ),
+            &["magnum-api", "systemctl start magnum-api"],
+        )
+        .by(format!("systemctl start {API}; sleep 6")),
         fault(
             "the conductor stopped",
             format!("systemctl stop {CONDUCTOR}"),
             &["service-stable", "service-command-line", "service-current"],
-            &["magnum-conductor"],
-        ),
+            &["magnum-conductor", "systemctl start magnum-conductor"],
+        )
+        .by(format!("systemctl start {CONDUCTOR}; sleep 6")),
         fault(
             "runbook 9: the conductor runs its packaged command line, systemctl show says ours",
             packaged(CONDUCTOR, conductor),
@@ -71,7 +73,8 @@ fn faults() -> Vec<Fault> {
             format!("mv {CONF_DIRECTORY} /root/; systemctl restart {CONDUCTOR}; {}; mkdir {CONF_DIRECTORY}; chmod 0755 {CONF_DIRECTORY}; cp -a /root/magnum.conf.d/* {CONF_DIRECTORY}/; systemctl stop {CONDUCTOR}; rm -r /root/magnum.conf.d", twice_restarted(CONDUCTOR)),
             &["service-stable", "service-command-line", "service-current"],
             &["magnum-conductor"],
-        ),
+        )
+        .by(format!("systemctl start {CONDUCTOR}; sleep 6")),
         fault(
             "the API hangs: active, and no answer",
             format!("kill -STOP $(systemctl show --property=MainPID --value {API})"),
