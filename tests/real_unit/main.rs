@@ -27,6 +27,7 @@ mod helm;
 mod idempotence;
 mod integrity;
 mod leaks;
+mod malformed;
 mod management;
 mod mirror;
 mod online;
