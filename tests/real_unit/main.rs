@@ -29,6 +29,7 @@ mod idempotence;
 mod integrity;
 mod kubeconfigs;
 mod leaks;
+mod malformed;
 mod management;
 mod mirror;
 mod online;

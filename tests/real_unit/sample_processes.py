@@ -6,11 +6,14 @@ where a piece was seen, and what size of core dump each run of the charm was las
 import json
 import os
 import sys
+import time
 
 pieces = {}
 for piece in json.load(sys.stdin):
     pieces.setdefault(len(piece), set()).add(piece.encode())
 known, seen, core, looks = set(), set(), {}, 0
+# A program that has just started has not limited itself yet.
+YOUNG = 0.05
 
 
 def holds_piece(content):
@@ -35,11 +38,19 @@ while not os.path.exists("/run/enough"):
                 if name == "cmdline" and content.split(b"\0")[0].endswith(b"/dispatch"):
                     with open(f"/proc/{pid}/limits") as file:
                         line = next(line for line in file if line.startswith("Max core file size"))
-                    core[pid] = line.split()[4:6]
+                    now = time.monotonic()
+                    born, _ = core.setdefault(pid, (now, None))
+                    if now - born > YOUNG:
+                        core[pid] = born, " ".join(line.split()[4:6])
                 if holds_piece(content):
                     with open(f"/proc/{pid}/comm") as file:
                         seen.add(f"{name} of {file.read().strip()}")
         except OSError:
             continue
-limits = sorted({" ".join(limit) for limit in core.values()})
-print(json.dumps({"looks": looks, "contents": len(known), "seen": sorted(seen), "runs": len(core), "core": limits}))
+    # Not a whole core of the machine.
+    time.sleep(0.002)
+limits = [limit for _, limit in core.values() if limit]
+print(json.dumps({
+    "looks": looks, "contents": len(known), "seen": sorted(seen),
+    "runs": len(limits), "core": sorted(set(limits)),
+}))
