@@ -21,6 +21,7 @@ mod crash_pins;
 mod departure;
 mod deploy;
 mod drift;
+mod false_alarms;
 mod faults;
 mod fit;
 mod ground;

@@ -70,21 +70,26 @@ impl Fault {
     }
 }
 
-/// A whole graft, with a chart of its own: the unit reaches no repository.
+/// A whole graft, with a chart of its own.
 fn healthy() -> Deployment {
     let it = Deployment::active();
+    chart_of_its_own(&it);
+    assert_eq!(findings(&it), BTreeMap::new(), "a whole graft");
+    it
+}
+
+/// The unit reaches no chart repository: it is given a chart.
+pub fn chart_of_its_own(it: &Deployment) {
     it.shell("cd /root; helm create openstack-cluster >/dev/null; helm package --version 0.10.1 openstack-cluster >/dev/null");
     let chart = it.machine().read("/root/openstack-cluster-0.10.1.tgz");
     it.application
         .attach_resource("helm-chart", Some(chart.unwrap()))
         .unwrap();
     it.upgrade();
-    assert_eq!(findings(&it), BTreeMap::new(), "a whole graft");
-    it
 }
 
 /// What is not well: by id, how bad, and the evidence.
-fn findings(it: &Deployment) -> BTreeMap<String, (String, String)> {
+pub fn findings(it: &Deployment) -> BTreeMap<String, (String, String)> {
     let all = checks(&it.action("verify"));
     let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
     all.into_iter()
