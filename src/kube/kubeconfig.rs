@@ -149,16 +149,17 @@ fn document(content: &str) -> Result<Value, Fault> {
             "has a tab in line {line}, which helm reads and the driver does not; use blanks"
         )));
     }
-    let mut document: Value = serde_yaml::from_str(content.trim_start_matches('\u{feff}')).map_err(|error| {
-        Fault::new(match error.location() {
-            Some(at) => format!(
-                "is not a kubeconfig: no YAML in line {}, column {}",
-                at.line(),
-                at.column()
-            ),
-            None => "is not a kubeconfig: no single YAML document".to_owned(),
-        })
-    })?;
+    let mut document: Value = serde_yaml::from_str(content.trim_start_matches('\u{feff}'))
+        .map_err(|error| {
+            Fault::new(match error.location() {
+                Some(at) => format!(
+                    "is not a kubeconfig: no YAML in line {}, column {}",
+                    at.line(),
+                    at.column()
+                ),
+                None => "is not a kubeconfig: no single YAML document".to_owned(),
+            })
+        })?;
     document
         .apply_merge()
         .map_err(|_| Fault::new("is not a kubeconfig: a YAML merge key leads nowhere"))?;
