@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 use url::Url;
 
-use super::Fault;
+use super::{Fault, yaml};
 
 /// base64 as both read it: padded, and trailing bits of no meaning are let pass.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -109,7 +109,8 @@ impl Kubeconfig {
     /// # Errors
     /// When it leads nowhere: the reason, naming the field.
     pub fn target(&self) -> Result<Target, Fault> {
-        let document = document(&self.0)?;
+        let document = yaml::document(&self.0)?;
+        of_the_right_kind(&document)?;
         let contexts = entries(&document, "contexts", "context")?;
         let clusters = entries(&document, "clusters", "cluster")?;
         let users = entries(&document, "users", "user")?;
@@ -121,6 +122,7 @@ impl Kubeconfig {
             texts(cluster, &["server", "tls-server-name", "proxy-url"])?;
             texts(cluster, &["certificate-authority"])?;
             data(cluster, "certificate-authority-data")?;
+            insecure(cluster)?;
         }
         for (_, user) in &users {
             texts(user, &["client-certificate", "client-key"])?;
@@ -143,74 +145,16 @@ impl Kubeconfig {
     }
 }
 
-fn document(content: &str) -> Result<Value, Fault> {
-    if let Some(line) = line_with_a_tab(content) {
-        return Err(Fault::new(format!(
-            "has a tab in line {line}, which helm reads and the driver does not; use blanks"
-        )));
-    }
-    let mut document: Value = serde_yaml::from_str(content.trim_start_matches('\u{feff}'))
-        .map_err(|error| {
-            Fault::new(match error.location() {
-                Some(at) => format!(
-                    "is not a kubeconfig: no YAML in line {}, column {}",
-                    at.line(),
-                    at.column()
-                ),
-                None => "is not a kubeconfig: no single YAML document".to_owned(),
-            })
-        })?;
-    document
-        .apply_merge()
-        .map_err(|_| Fault::new("is not a kubeconfig: a YAML merge key leads nowhere"))?;
-    if is_tagged(&document) {
-        return Err(Fault::new("has a YAML tag, which the driver cannot read"));
-    }
-    if !document.is_mapping() {
-        return Err(Fault::new("is not a kubeconfig: no mapping at the top"));
-    }
+fn of_the_right_kind(document: &Value) -> Result<(), Fault> {
     for (field, wanted) in [("apiVersion", "v1"), ("kind", "Config")] {
         // helm takes a document that leaves them out, and refuses any other.
-        if text(&document, field)?.is_some_and(|found| found != wanted) {
+        if text(document, field)?.is_some_and(|found| found != wanted) {
             return Err(Fault::new(format!(
                 "is not a kubeconfig: {field} is not {wanted}"
             )));
         }
     }
-    Ok(document)
-}
-
-/// The first line with a tab outside of quotes and comments: PyYAML takes none, whatever it
-/// separates.
-fn line_with_a_tab(text: &str) -> Option<usize> {
-    let mut quote = None;
-    for (number, line) in text.lines().enumerate() {
-        let mut before = ' ';
-        for c in line.chars() {
-            match (quote, c) {
-                (None, '\t') => return Some(number + 1),
-                (None, '#') if before.is_whitespace() => break,
-                // Within a word they are letters like any other.
-                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
-                (Some(open), c) if c == open && before != '\\' => quote = None,
-                _ => {}
-            }
-            before = c;
-        }
-    }
-    None
-}
-
-/// Whether a tag such as `!thing` stands anywhere: the driver knows none, helm ignores them.
-fn is_tagged(value: &Value) -> bool {
-    match value {
-        Value::Tagged(_) => true,
-        Value::Sequence(items) => items.iter().any(is_tagged),
-        Value::Mapping(fields) => fields
-            .iter()
-            .any(|(key, value)| is_tagged(key) || is_tagged(value)),
-        _ => false,
-    }
+    Ok(())
 }
 
 /// The entries of a list by name: helm refuses a name that is there twice (and prints the entry, keys
@@ -258,21 +202,14 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
         ));
     }
     let authority = material(cluster, "certificate-authority")?;
-    let insecure = match cluster.get("insecure-skip-tls-verify") {
-        Some(Value::Bool(insecure)) => *insecure,
-        None | Some(Value::Null) => false,
-        Some(_) => {
-            return Err(Fault::new(
-                "has an insecure-skip-tls-verify that is neither true nor false",
-            ));
-        }
-    };
+    let insecure = insecure(cluster)?;
     if insecure && authority.is_some() {
         return Err(Fault::new(
             "has insecure-skip-tls-verify beside a certificate-authority, which helm refuses; take \
              out insecure-skip-tls-verify",
         ));
     }
+    proxy(cluster)?;
     let ignored = [
         (
             insecure,
@@ -286,6 +223,10 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
         (
             given(cluster, "proxy-url"),
             "the driver ignores proxy-url, only helm goes through it",
+        ),
+        (
+            given(user, "tokenFile"),
+            "the driver ignores tokenFile, which helm prefers to token",
         ),
         (
             given(user, "as"),
@@ -306,6 +247,29 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
             .filter_map(|(is_there, note)| is_there.then_some(note))
             .collect(),
     })
+}
+
+fn insecure(cluster: &Value) -> Result<bool, Fault> {
+    match cluster.get("insecure-skip-tls-verify") {
+        Some(Value::Bool(insecure)) => Ok(*insecure),
+        None | Some(Value::Null) => Ok(false),
+        Some(_) => Err(Fault::new(
+            "has an insecure-skip-tls-verify that is neither true nor false",
+        )),
+    }
+}
+
+/// An address that only helm looks at, and refuses the file for.
+fn proxy(cluster: &Value) -> Result<(), Fault> {
+    let Some(proxy) = text(cluster, "proxy-url")? else {
+        return Ok(());
+    };
+    match Url::parse(&proxy) {
+        Ok(url) if ["http", "https", "socks5"].contains(&url.scheme()) => Ok(()),
+        _ => Err(Fault::new(
+            "names a proxy-url that is no http, https or socks5 address",
+        )),
+    }
 }
 
 fn server(cluster: &Value) -> Result<String, Fault> {
@@ -467,6 +431,22 @@ users:
             ("- {name: c", "\t- {name: c", "a tab in line 5"),
             ("- {name: c", "- [name: c", "line 5, column"),
             ("name: other", "name: 7", "no text; put it in quotes"),
+            (
+                "name: other",
+                "name: 017",
+                "line 10 that helm takes for a number",
+            ),
+            (
+                "name: other",
+                "name: Yes",
+                "line 10 that helm takes for a number",
+            ),
+            ("token: hunter2", "token: !!binary hunter2", "a YAML tag"),
+            (
+                "cluster: {server",
+                "cluster: {proxy-url: 'p:1', server",
+                "a proxy-url that is no",
+            ),
             ("https://h:6443", "https:/h", "no https address"),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
             ("token: hunter2", "token: !thing hunter2", "a YAML tag"),

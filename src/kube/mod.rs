@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | where does it lead? | [`kubeconfig`] |
+//! | where does it lead? | [`kubeconfig`], `yaml` |
 //! | can the pinned driver use it? | [`usable`], [`certificate`] |
 //! | for how long? | [`validity`] |
 //! | does the cluster answer, and know us? | [`client`], [`online`] |
@@ -20,6 +20,7 @@ pub mod online;
 pub mod rotation;
 pub mod usable;
 pub mod validity;
+mod yaml;
 
 use std::fmt;
 
