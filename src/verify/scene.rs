@@ -220,18 +220,20 @@ fn credentials(
     }
 }
 
-/// The arguments of the running conductor (which loads drivers), as far as they name configuration.
+/// The arguments of the running conductor (which loads drivers), as far as they name configuration;
+/// while none is running, those that the next one gets.
 fn arguments(services: &[Seen]) -> Vec<String> {
-    services
+    let mut conductors = services
         .iter()
-        .filter(|seen| seen.service == Service::Conductor)
-        .filter_map(|seen| seen.process.as_ref())
-        .flat_map(|process| process.cmdline.iter())
-        .filter(|argument| {
-            argument.starts_with("--config-file=") || argument.starts_with("--config-dir=")
-        })
-        .cloned()
-        .collect()
+        .filter(|seen| seen.service == Service::Conductor);
+    let Some(process) = conductors.find_map(|seen| seen.process.as_ref()) else {
+        return Service::ARGUMENTS.map(str::to_owned).to_vec();
+    };
+    let names_configuration = |argument: &&String| {
+        argument.starts_with("--config-file=") || argument.starts_with("--config-dir=")
+    };
+    let arguments = process.cmdline.iter().filter(names_configuration);
+    arguments.cloned().collect()
 }
 
 /// The check `settings`.
