@@ -16,10 +16,13 @@ const DAY: i64 = 24 * 60 * 60;
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_a_hundred_rotations() {
     let it = Deployment::active();
+    // As long as those of somebody with many clusters, and different to their ends: what is torn
+    // shows.
     let kubeconfigs = [
-        it.management.kubeconfig(),
-        it.kubeconfig_of(&ClientCertificate::default()),
+        it.management.kubeconfig() + &"# one more cluster\n".repeat(3000),
+        it.kubeconfig_of(&ClientCertificate::default()) + &"# and yet another\n".repeat(3000),
     ];
+    it.rotate(&kubeconfigs[0]);
     let services = it.services();
     let read = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -55,6 +58,8 @@ fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_a_hundred_rotations()
         let count = read["seen"][which].as_u64().unwrap();
         assert!(count > 1000, "too few reads: {read}");
     }
+    let slow = read["slow"].as_u64().unwrap();
+    assert!(slow > 20, "too few slow reads: {read}");
     assert_eq!(it.services(), services, "nothing was restarted");
     assert_eq!(it.litter(), "");
 }
