@@ -195,3 +195,46 @@ fn a_converged_hook_puts_one_question_and_a_change_all_of_them() {
         it.assert_status("active", &["UNHEALTHY"], hook);
     }
 }
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_is_asked_for_is_enough_for_helm() {
+    let it = Deployment::active();
+    let machine = it.machine();
+    let chart = b"apiVersion: v2\nname: empty\nversion: 0.1.0\n";
+    machine.push("/run/chart/Chart.yaml", chart, 0o644).unwrap();
+    it.behave(Behaviour::default().allowing(DEEDS.iter().map(rule).collect()));
+    for command in [
+        "install a /run/chart",
+        "upgrade a /run/chart",
+        "uninstall a",
+    ] {
+        let command = format!("helm {command} --kubeconfig /etc/magnum/kubeconfig");
+        let run = machine.run(&["sh", "-c", &command]).unwrap();
+        assert!(run.ok(), "{command}: {}", run.stderr);
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_cluster_that_falls_silent_within_a_hook_has_not_said_that_it_fits() {
+    let it = Deployment::active();
+    let machine = it.machine();
+    it.set(&[("driver-pin", &pin("1.2.1"))]);
+    it.management.forget_requests(machine).unwrap();
+    let mut stopped = false;
+    let run = it.unit.kill_hook_when("config-changed", |_| {
+        if !stopped && !it.management.requests(machine).unwrap().is_empty() {
+            it.management.stop(machine).unwrap();
+            stopped = true;
+        }
+        false
+    });
+    it.heard(run.unwrap());
+    it.assert_status("waiting", &["does not answer"], "it has gone");
+    it.management.serve(machine).unwrap();
+    it.management.forget_requests(machine).unwrap();
+    it.hook("update-status");
+    let asked = it.management.requests(machine).unwrap();
+    assert!(asked.iter().any(|asked| asked.path == "/apis"), "{asked:?}");
+}

@@ -180,7 +180,43 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     let case = "only the earlier one is known";
     it.assert_status("blocked", &["HTTP 401", "stays in place"], case);
     it.assert_in_place(&old, case);
+    // It is right that it stays, and no hook would do anything about it.
+    let found = checks(&it.action("verify"));
+    let file = &found["kubeconfig-file"];
+    assert!(
+        !file["remedy"].as_str().unwrap().contains("any hook"),
+        "{file}"
+    );
+    // One that is no good hides nothing of what stands.
+    it.rotate("nonsense");
+    let found = checks(&it.action("verify"));
+    for id in [
+        "kubeconfig-usable",
+        "management-identity",
+        "conf-file",
+        "driver-version",
+    ] {
+        assert_eq!(found[id]["status"], "pass", "{}", found[id]);
+    }
     assert_eq!(it.services(), services, "nothing was restarted");
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn the_last_one_that_worked_comes_back_also_when_nothing_is_granted_any_more() {
+    let it = Deployment::active();
+    let new = it.kubeconfig_of(&ClientCertificate {
+        issuer: Issuer::Stranger,
+        ..ClientCertificate::default()
+    });
+    it.management.stop(it.machine()).unwrap();
+    it.rotate(&new);
+    it.assert_in_place(&new, "neither is answered");
+    it.application.revoke(&it.secret).unwrap();
+    it.management.serve(it.machine()).unwrap();
+    it.hook("update-status");
+    it.assert_status("blocked", &["is not granted"], "revoked");
+    it.assert_in_place(&it.management.kubeconfig(), "revoked");
 }
 
 #[test]
