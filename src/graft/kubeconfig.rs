@@ -148,7 +148,11 @@ fn misfits(choice: &Choice, stack: &Stack) -> Result<Vec<Problem>> {
     }
     let server = &choice.usable.server;
     let answers = Online::ask(&choice.usable, stack);
-    let mut problems = Vec::new();
+    // It may have gone since it was asked who we are.
+    let mut problems: Vec<Problem> = match &answers.identity {
+        Ok(_) => Vec::new(),
+        Err(trouble) => told(server, trouble).into_iter().collect(),
+    };
     match &answers.denied {
         Some(Ok(denied)) if !denied.is_empty() => {
             problems.push(Problem::blocked(denial(server, denied)));

@@ -41,7 +41,7 @@ pub const CHECKS: &[Check<Scene>] = &[
 
 /// Is exactly the pinned driver installed?
 pub fn version(scene: &Scene) -> Outcome {
-    let Ok(settings) = &scene.settings else {
+    let Some(settings) = &scene.settings else {
         return Ok(Err(Finding::skip(
             "the pin is not known while the settings are not valid",
         )));
@@ -158,7 +158,7 @@ pub fn enabled(scene: &Scene) -> Outcome {
     let only_ours = scene
         .settings
         .as_ref()
-        .is_ok_and(|settings| settings.disable_other_drivers);
+        .is_some_and(|settings| settings.disable_other_drivers);
     if only_ours && enabled.len() > 1 {
         return Ok(Err(Finding::fail(
             format!("{seen}, though disable-other-drivers is true"),

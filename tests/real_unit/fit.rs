@@ -8,44 +8,45 @@ use crate::support::{Deployment, pin};
 
 const WHO: &str = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews";
 const MAY: &str = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+const CORE: &str = "cluster.x-k8s.io";
+const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
+const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
 const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
+const ADDONS: &str = "addons.stackhpc.com";
 
 /// What the driver's `kubernetes.py` and helm with the chart do: verb, API group, resource.
-const DEEDS: [[&str; 3]; 22] = [
+const DEEDS: [[&str; 3]; 31] = [
     ["create", "", "namespaces"],
     ["patch", "", "namespaces"],
     ["get", "", "secrets"],
     ["list", "", "secrets"],
     ["create", "", "secrets"],
+    ["update", "", "secrets"],
     ["patch", "", "secrets"],
     ["delete", "", "secrets"],
     ["deletecollection", "", "secrets"],
-    ["get", "cluster.x-k8s.io", "clusters"],
-    ["create", "cluster.x-k8s.io", "clusters"],
-    ["delete", "cluster.x-k8s.io", "clusters"],
-    ["list", "cluster.x-k8s.io", "machines"],
-    ["get", "cluster.x-k8s.io", "machinedeployments"],
-    ["create", "cluster.x-k8s.io", "machinedeployments"],
-    [
-        "get",
-        "controlplane.cluster.x-k8s.io",
-        "kubeadmcontrolplanes",
-    ],
-    [
-        "create",
-        "controlplane.cluster.x-k8s.io",
-        "kubeadmcontrolplanes",
-    ],
-    [
-        "create",
-        "bootstrap.cluster.x-k8s.io",
-        "kubeadmconfigtemplates",
-    ],
+    ["get", CORE, "clusters"],
+    ["create", CORE, "clusters"],
+    ["patch", CORE, "clusters"],
+    ["delete", CORE, "clusters"],
+    ["list", CORE, "machines"],
+    ["get", CORE, "machinedeployments"],
+    ["create", CORE, "machinedeployments"],
+    ["patch", CORE, "machinedeployments"],
+    ["create", CORE, "machinehealthchecks"],
+    ["get", CONTROL_PLANE, "kubeadmcontrolplanes"],
+    ["create", CONTROL_PLANE, "kubeadmcontrolplanes"],
+    ["patch", CONTROL_PLANE, "kubeadmcontrolplanes"],
+    ["create", BOOTSTRAP, "kubeadmconfigtemplates"],
     ["get", OPENSTACK, "openstackclusters"],
     ["create", OPENSTACK, "openstackclusters"],
+    ["patch", OPENSTACK, "openstackclusters"],
     ["create", OPENSTACK, "openstackmachinetemplates"],
-    ["list", "addons.stackhpc.com", "helmreleases"],
-    ["list", "addons.stackhpc.com", "manifests"],
+    ["list", ADDONS, "helmreleases"],
+    ["create", ADDONS, "helmreleases"],
+    ["patch", ADDONS, "helmreleases"],
+    ["list", ADDONS, "manifests"],
+    ["create", ADDONS, "manifests"],
 ];
 
 fn shown([verb, group, resource]: &[&str; 3]) -> String {
