@@ -301,6 +301,10 @@ fn plugin(user: &Value) -> Result<bool, Fault> {
     let Some(exec) = user.get("exec").filter(|exec| !exec.is_null()) else {
         return Ok(false);
     };
+    // Without a certificate the plugin itself is what is wrong.
+    if material(user, "client-certificate")?.is_none() {
+        return Ok(true);
+    }
     for field in ["command", "apiVersion", "interactiveMode"] {
         if text(exec, field)?.is_none() {
             return Err(Fault::new(format!(

@@ -74,7 +74,6 @@ fn every_kind_of_key_logs_in_and_the_identity_is_named() {
         ("rsa-pkcs8", KeyKind::RsaPkcs8, Issuer::Cluster),
         ("ec-p384", KeyKind::EcP384, Issuer::Cluster),
         ("ed25519", KeyKind::Ed25519, Issuer::Cluster),
-        ("ec-p521", KeyKind::EcP521, Issuer::Cluster),
         ("intermediate", KeyKind::EcP256Sec1, Issuer::Intermediate),
     ] {
         let kubeconfig = it.kubeconfig_of(&ClientCertificate {
