@@ -226,7 +226,7 @@ impl Seen {
     pub fn end(&self) -> Option<Problem> {
         let name = self.service.name();
         let unit = &self.unit;
-        if unit.has_failed() || self.is_in_crash_loop() {
+        if self.keeps_ending() {
             return Some(self.keeps_failing());
         }
         // One that ended once and is being started again may yet stay: that is seen later.
@@ -236,6 +236,11 @@ impl Seen {
             )));
         }
         None
+    }
+
+    /// Whether it ended for good, or ends again and again.
+    pub fn keeps_ending(&self) -> bool {
+        self.unit.has_failed() || self.is_in_crash_loop()
     }
 
     /// Whether systemd has restarted it again and again until now. On a busy machine a daemon that

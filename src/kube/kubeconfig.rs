@@ -11,22 +11,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 use url::Url;
 
+use super::fields::{Material, data, given, material, text, texts};
 use super::{Fault, yaml};
 
-/// base64 as both read it: padded, and trailing bits of no meaning are let pass.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
-        .with_decode_allow_trailing_bits(true),
-);
 /// Longer than any host name; a server's address is shown to people.
 const LONGEST_SERVER: usize = 300;
 
@@ -57,15 +48,6 @@ pub struct Target {
     pub notes: Vec<&'static str>,
 }
 
-/// A piece of a kubeconfig: given in the file, or as the path of another file. Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Material {
-    /// The decoded content.
-    Inline(Vec<u8>),
-    /// A path on the unit.
-    File(String),
-}
-
 /// A text that never shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -73,12 +55,6 @@ pub struct Secret(pub String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
-    }
-}
-
-impl fmt::Debug for Material {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Material(…)")
     }
 }
 
@@ -278,9 +254,11 @@ fn server(cluster: &Value) -> Result<String, Fault> {
     let no_https = || Fault::new("names a server that is no https address");
     let address = Url::parse(&server).map_err(|_| no_https())?;
     // What the parser mends, driver and helm do not.
+    let scheme = "https://";
+    let starts = server.get(..scheme.len());
     let is_plain = server.len() <= LONGEST_SERVER
-        && server.to_lowercase().starts_with("https://")
-        && !server["https://".len()..].starts_with('/')
+        && starts.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        && !server[scheme.len()..].starts_with('/')
         && !server.contains(|c: char| c.is_whitespace() || c.is_control());
     if address.scheme() != "https" || !is_plain {
         return Err(no_https());
@@ -313,63 +291,6 @@ fn plugin(user: &Value) -> Result<bool, Fault> {
         }
     }
     Ok(true)
-}
-
-/// A path or a content. The driver lets the path win and helm refuses both, and an empty path
-/// hides the content from the driver alone.
-fn material(of: &Value, field: &str) -> Result<Option<Material>, Fault> {
-    let data_field = format!("{field}-data");
-    match (text(of, field)?, data(of, &data_field)?) {
-        (Some(_), Some(_)) => Err(Fault::new(format!(
-            "has both {field} and {data_field}, which helm refuses; keep one"
-        ))),
-        (Some(path), None) => Ok(Some(Material::File(path))),
-        (None, Some(_)) if of.get(field).is_some() => Err(Fault::new(format!(
-            "has an empty {field}, for which the driver ignores {data_field}; take it out"
-        ))),
-        (None, Some(data)) => Ok(Some(Material::Inline(data))),
-        (None, None) if of.get(field).is_none() && of.get(&data_field).is_some() => {
-            Err(Fault::new(format!(
-                "has an empty {data_field}, at which the driver fails; take it out"
-            )))
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-/// The decoded content of a field; `None` when it is empty.
-fn data(of: &Value, field: &str) -> Result<Option<Vec<u8>>, Fault> {
-    let Some(data) = text(of, field)? else {
-        return Ok(None);
-    };
-    // The one white space that helm skips.
-    let data: String = data.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    // The decoder's own message would quote a byte of it.
-    let decoded = BASE64.decode(data);
-    decoded
-        .map(Some)
-        .map_err(|_| Fault::new(format!("has a {field} that is no base64")))
-}
-
-/// A text that is there and not empty.
-fn text(of: &Value, field: &str) -> Result<Option<String>, Fault> {
-    match of.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        Some(_) => Err(Fault::new(format!("has a {field} that is no text"))),
-    }
-}
-
-/// Fields that are texts wherever they stand.
-fn texts(of: &Value, fields: &[&str]) -> Result<(), Fault> {
-    fields
-        .iter()
-        .try_for_each(|field| text(of, field).map(drop))
-}
-
-fn given(of: &Value, field: &str) -> bool {
-    of.get(field)
-        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 #[cfg(test)]

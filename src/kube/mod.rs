@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | where does it lead? | [`kubeconfig`], `yaml` |
+//! | where does it lead? | [`kubeconfig`], `yaml`, `fields` |
 //! | can the pinned driver use it? | [`usable`], [`certificate`] |
 //! | for how long? | [`validity`] |
 //! | does the cluster answer, and know us? | [`client`], [`online`] |
@@ -13,6 +13,7 @@
 
 pub mod certificate;
 pub mod client;
+mod fields;
 pub mod fit;
 pub mod judgement;
 pub mod kubeconfig;

@@ -11,7 +11,8 @@ use pep440_rs::Version;
 
 use super::Fault;
 use super::certificate::{self, Pair};
-use super::kubeconfig::{Kubeconfig, Material, Target};
+use super::fields::Material;
+use super::kubeconfig::{Kubeconfig, Target};
 use super::validity::Validity;
 use crate::settings::Pin;
 

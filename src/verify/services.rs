@@ -1,4 +1,4 @@
-//! Checks of the drop-ins, the running services, the API and the logs.
+//! Checks of the drop-ins, the running services and the API.
 
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::services::Seen;
@@ -158,11 +158,15 @@ pub fn api(scene: &Scene) -> Outcome {
         .map_err(|problem| Finding::fail(problem.to_string(), "mend what service-stable says")))
 }
 
-/// Asks about each service that runs; one that does not is told by `service-stable`.
+/// Asks about each service that runs; one that does not is told by `service-stable`. Skipped while
+/// Magnum is paused.
 fn running(
     scene: &Scene,
     wrong: impl Fn(&Seen) -> Option<String>,
 ) -> anyhow::Result<Result<(), Finding>> {
+    if scene.paused() {
+        return Ok(Err(Finding::skip("magnum is paused")));
+    }
     let services = &scene.observed.services;
     if services.iter().all(|seen| seen.process.is_none()) {
         return Ok(Err(Finding::skip("neither is running")));

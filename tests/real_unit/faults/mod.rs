@@ -112,10 +112,6 @@ fn each_is_found_and_mended(faults: Vec<Fault>) {
         let found = findings(&it);
         let ids: Vec<&str> = found.keys().map(String::as_str).collect();
         let mut expected = fault.found_by.to_vec();
-        // A daemon that ends again and again has said why, or will in a moment.
-        if expected.contains(&"service-stable") && ids.contains(&"logs") {
-            expected.push("logs");
-        }
         expected.sort_unstable();
         if ids != expected {
             wrong.push(format!("{case}: found by {found:#?}, not by {expected:?}"));

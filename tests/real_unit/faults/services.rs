@@ -65,7 +65,7 @@ fn faults() -> Vec<Fault> {
         fault(
             "runbook 9: a crash loop that is-active calls active",
             format!("printf '[DEFAULT]\\n# caf\\351\\n' >{later}; systemctl restart {CONDUCTOR}; {}", twice_restarted(CONDUCTOR)),
-            &["service-stable", "conf-ascii", "conf-effective"],
+            &["service-stable", "conf-ascii", "conf-effective", "logs"],
             &["magnum-conductor"],
         )
         // A restart that comes while systemd itself is at it can fail.
