@@ -34,6 +34,8 @@ pub struct Ground {
     pub magnum: String,
     /// Every registered Magnum driver but ours, sorted.
     pub other_drivers: Vec<String>,
+    /// The charm's own program.
+    pub charm: PathBuf,
 }
 
 impl Ground {
@@ -76,6 +78,7 @@ impl Ground {
         Ok(Self {
             magnum: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
             python,
+            charm: std::env::current_exe().context("looking up the charm's program")?,
             magnum_gid: group.gid.as_raw(),
             other_drivers,
         })

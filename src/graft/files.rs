@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::services::Service;
-use super::{ENTRY_POINT, Facts, chart};
+use super::{ENTRY_POINT, Facts, chart, guard, helm};
 use crate::ground::Ground;
 use crate::problem::Problem;
 use crate::settings::{Pin, Settings, first_non_ascii};
@@ -16,7 +16,8 @@ pub const CONF_DIRECTORY: &str = "/etc/magnum/magnum.conf.d";
 /// The graft's fragment; the number puts it after any other.
 pub const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
 
-const HEADER: &str =
+/// Begins every file of configuration that the charm writes.
+pub const HEADER: &str =
     "# Written by the magnum-capi-helm charm, which puts back what is changed here.\n";
 
 /// A file the charm puts in place and keeps.
@@ -38,7 +39,8 @@ impl std::fmt::Debug for ManagedFile {
 }
 
 impl ManagedFile {
-    fn public(path: impl Into<PathBuf>, text: String) -> Self {
+    /// root:root 0644.
+    pub fn public(path: impl Into<PathBuf>, text: String) -> Self {
         Self {
             path: path.into(),
             bytes: text.into_bytes(),
@@ -91,6 +93,8 @@ pub struct Desired {
     pub conf: ManagedFile,
     /// The drop-in of each service, in the order of [`Service::ALL`].
     pub drop_ins: Vec<ManagedFile>,
+    /// The guard's units, in the order of [`guard::UNITS`]; none when it is turned off.
+    pub guard: Vec<ManagedFile>,
 }
 
 impl Desired {
@@ -110,7 +114,12 @@ impl Desired {
                  rename the Magnum driver or option it comes from"
             )));
         }
+        let guard = match settings.guard {
+            true => guard::files(&ground.charm, &watched(ground, facts)).to_vec(),
+            false => Vec::new(),
+        };
         Ok(Self {
+            guard,
             pin: settings.driver.pin.clone(),
             record_sha256: driver.record_sha256.clone(),
             site: ground.python.site.clone(),
@@ -201,6 +210,26 @@ fn chart_options<'a>(
         .into_iter()
         .map(|(_, key, value)| (key, value))
         .collect())
+}
+
+/// What the guard watches: every file of the graft, and the directories from which Python could
+/// load the driver or another copy of it.
+fn watched(ground: &Ground, facts: &Facts) -> Vec<PathBuf> {
+    let python = &ground.python;
+    let before = python.path.iter().take_while(|path| **path != python.site);
+    let driver = facts.driver.directories.iter();
+    let drop_ins = Service::ALL.map(|service| PathBuf::from(service.drop_in()));
+    let helm = facts.helm.as_ref().map(|_| PathBuf::from(helm::PATH));
+    let chart = facts.chart.as_ref().map(|_| PathBuf::from(chart::PATH));
+    [PathBuf::from(KUBECONFIG), PathBuf::from(CONF)]
+        .into_iter()
+        .chain(drop_ins)
+        .chain(helm)
+        .chain(chart)
+        .chain(before.cloned())
+        .chain([python.site.clone()])
+        .chain(driver.map(|directory| python.site.join(directory)))
+        .collect()
 }
 
 /// The drop-in of a service. The empty `ExecStart=` clears the inherited one.

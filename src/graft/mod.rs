@@ -8,6 +8,7 @@
 //! | kubeconfig | [`kubeconfig`] |
 //! | conf, drop-ins; the bytes of every file | [`files`] |
 //! | services | [`services`] |
+//! | guard | [`guard`] |
 //!
 //! [`Desired`] and [`plan()`] are pure functions of plain data. [`Observed`] only looks,
 //! [`apply`] only does what the plan says.
@@ -16,6 +17,7 @@ pub mod apply;
 pub mod chart;
 pub mod driver;
 pub mod files;
+pub mod guard;
 pub mod helm;
 pub mod kubeconfig;
 mod observed;

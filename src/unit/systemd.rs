@@ -1,7 +1,8 @@
 //! systemd, asked and told through `systemctl`.
 //!
 //! One `show` answers everything about all services at once: a converged hook needs no second
-//! call. Nothing here enables, unmasks or stops a unit: those belong to the principal.
+//! call. Only the charm's own units are enabled and disabled here: to enable, unmask or stop a
+//! service of Magnum is the principal's.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -105,17 +106,52 @@ pub fn daemon_reload() -> Result<()> {
         .context("making systemd read the unit files")
 }
 
+/// Whether a change of units is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Until it is done.
+    Done,
+    /// Until systemd has taken it on.
+    TakenOn,
+}
+
 /// Restarts units, starting those that are not running.
 ///
 /// # Errors
 /// When `systemctl` fails, as it does for a unit that systemd could not load.
-pub fn restart(units: &[&str]) -> Result<()> {
+pub fn restart(units: &[&str], until: Job) -> Result<()> {
     command::run("systemctl", JOB_LIMIT)
-        .args(["restart", "--"])
+        .arg("restart")
+        .args((until == Job::TakenOn).then_some("--no-block"))
+        .arg("--")
         .args(units)
         .stdout()
         .map(drop)
         .with_context(|| format!("restarting {}", units.join(" and ")))
+}
+
+/// Starts one of the charm's own units, now and at every boot.
+///
+/// # Errors
+/// When `systemctl` fails.
+pub fn enable(unit: &str) -> Result<()> {
+    switch("enable", unit)
+}
+
+/// Stops one of the charm's own units, now and for good.
+///
+/// # Errors
+/// When `systemctl` fails.
+pub fn disable(unit: &str) -> Result<()> {
+    switch("disable", unit)
+}
+
+fn switch(how: &str, unit: &str) -> Result<()> {
+    command::run("systemctl", JOB_LIMIT)
+        .args(["--quiet", "--now", how, "--", unit])
+        .stdout()
+        .map(drop)
+        .with_context(|| format!("{how} {unit}"))
 }
 
 /// Parses what `systemctl show` prints: `Key=value` lines, an empty line between units.

@@ -3,7 +3,7 @@
 //! A dist-info directory's [RECORD](https://packaging.python.org/en/latest/specifications/recording-installed-packages/)
 //! names every file with its sha256.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,8 @@ pub struct Driver {
     pub changed: SystemTime,
     /// When RECORD was written (mtime): tells one installation of a build from the next.
     pub written: SystemTime,
+    /// The directories of what it lists, relative to the site directory.
+    pub directories: BTreeSet<String>,
     /// What differs from RECORD.
     pub damage: Vec<Damage>,
 }

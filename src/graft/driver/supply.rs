@@ -3,7 +3,7 @@
 //! This comes before any plan: a driver that cannot be had, or that does not load next to this
 //! unit's Magnum, is found out while the old one is still in place and running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -34,6 +34,9 @@ pub struct Knowledge {
     next_to: (String, String),
     /// The `[capi_helm]` options it registers.
     pub options: Vec<String>,
+    /// The directories it consists of, relative to the site directory.
+    #[serde(default)]
+    pub directories: BTreeSet<String>,
 }
 
 /// The driver, ready to be installed when it is not installed already.
@@ -142,6 +145,7 @@ impl Knowledge {
             wheel_sha256: None,
             next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
             options: options.iter().map(|&option| option.to_owned()).collect(),
+            directories: BTreeSet::from(["magnum_capi_helm".to_owned()]),
         }
     }
 
@@ -166,6 +170,9 @@ impl Knowledge {
             wheel_sha256: None,
             next_to: next_to(ground),
             options: options.map(|(key, _)| key.to_owned()).collect(),
+            directories: installed
+                .map(|driver| driver.directories.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -246,6 +253,7 @@ fn judged(
         wheel_sha256: wheel_sha256.cloned(),
         next_to: next_to(ground),
         options: loaded.options,
+        directories: driver.directories.clone(),
     };
     knowledge.save()?;
     Ok(knowledge)
