@@ -10,8 +10,8 @@ use tracing::debug;
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::{
-    Desired, Facts, Observed, Remains, Step, Supplies, Surroundings, helm, kubeconfig, parts, plan,
-    plan_departure, services,
+    Desired, Facts, Observed, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
+    kubeconfig, parts, plan, plan_departure, services,
 };
 use crate::ground::Ground;
 use crate::health;
@@ -90,15 +90,13 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     } = met;
 
     let facts = supplies.facts.clone();
-    let steps = plan(&desired, &seen);
-    outcome.changed = !steps.is_empty();
+    let steps = Staged::new(plan(&desired, &seen), &seen.services);
     let mut tools = Tools {
         ledger: &mut ledger,
         supplies: Some(supplies),
     };
+    outcome.changed = carried_out(&steps, &mut tools, around, &mut outcome.problems)?;
     if outcome.changed {
-        (around.progress)("putting the graft in place")?;
-        apply(&steps, &mut tools)?;
         seen = Observed::look(&ground.python, &ledger)?;
     }
     audit::record(parts(&settings, &facts, &seen), around.charm)?;
@@ -124,6 +122,35 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     services::record(&services, &reads)?;
     outcome.problems.extend(problems);
     Ok(outcome)
+}
+
+/// Applies a plan, its restart only when it is this unit's turn. Says whether there was anything
+/// to apply.
+fn carried_out(
+    steps: &Staged,
+    tools: &mut Tools<'_>,
+    around: &Surroundings<'_>,
+    problems: &mut Vec<Problem>,
+) -> Result<bool> {
+    if !steps.before.is_empty() {
+        (around.progress)("putting the graft in place")?;
+        apply(&steps.before, tools)?;
+    }
+    if steps.due.is_empty() {
+        return Ok(!steps.before.is_empty());
+    }
+    let rest = match (around.turn)(&steps.due)? {
+        Turn::Ours => &steps.now,
+        Turn::NotYet(problem) => {
+            problems.push(problem);
+            &steps.later
+        }
+    };
+    if !rest.is_empty() {
+        (around.progress)("restarting the services")?;
+        apply(rest, tools)?;
+    }
+    Ok(!steps.before.is_empty() || !rest.is_empty())
 }
 
 /// What a hook would go by, and why that is not all that is wanted.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::services::{Seen, Service};
+use super::services::{Due, Seen, Service};
 use super::{Desired, ManagedFile, Observed, Remains, chart, helm};
 use crate::settings::Pin;
 use crate::unit::files::Entry;
@@ -42,7 +42,7 @@ pub enum Step {
     /// Make systemd read its unit files.
     ReloadSystemd,
     /// Restart services, all in one go, each with why.
-    Restart(Vec<(Service, String)>),
+    Restart(Vec<Due>),
 }
 
 impl fmt::Display for Step {
@@ -141,6 +141,60 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
     steps
 }
 
+/// A plan, parted where it first touches services that are serving.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// What can be done at any time.
+    pub before: Vec<Step>,
+    /// The restarts of services that are serving, each with why.
+    pub due: Vec<Due>,
+    /// What follows when these may be restarted now.
+    pub now: Vec<Step>,
+    /// What follows when they may not.
+    pub later: Vec<Step>,
+}
+
+impl Staged {
+    /// Parts `steps`, planned from `services` as they are.
+    pub fn new(mut steps: Vec<Step>, services: &[Seen]) -> Self {
+        let serving = |service: &Service| {
+            let mut all = services.iter();
+            all.any(|seen| seen.service == *service && seen.is_serving())
+        };
+        let found = steps.iter().enumerate().find_map(|(at, step)| match step {
+            Step::Restart(each) => Some((at, each.clone())),
+            _ => None,
+        });
+        let Some((at, each)) = found else {
+            return Self::unstaged(steps);
+        };
+        let (due, failed): (Vec<_>, Vec<_>) =
+            each.into_iter().partition(|(service, _)| serving(service));
+        if due.is_empty() {
+            return Self::unstaged(steps);
+        }
+        let now = steps.split_off(at);
+        Self {
+            before: steps,
+            due,
+            now,
+            later: (!failed.is_empty())
+                .then_some(Step::Restart(failed))
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    fn unstaged(before: Vec<Step>) -> Self {
+        Self {
+            before,
+            due: Vec::new(),
+            now: Vec::new(),
+            later: Vec::new(),
+        }
+    }
+}
+
 /// What must be done so that the unit is as it was before the charm came.
 ///
 /// Drop-ins go first, and systemd forgets them, before the directory that they name: without it a
@@ -230,7 +284,7 @@ fn drop_ins_change(desired: &Desired, seen: &Observed) -> bool {
 }
 
 fn restart(services: &[Seen], due: impl Fn(&Seen) -> Option<String>) -> Option<Step> {
-    let services: Vec<(Service, String)> = services
+    let services: Vec<Due> = services
         .iter()
         .filter_map(|service| due(service).map(|why| (service.service, why)))
         .collect();

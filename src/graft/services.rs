@@ -134,6 +134,9 @@ pub fn look() -> Result<Vec<Seen>> {
         .collect()
 }
 
+/// A service that is due for a restart, and why.
+pub type Due = (Service, String);
+
 /// What the services read of the graft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reads {
@@ -236,6 +239,11 @@ impl Seen {
             )));
         }
         None
+    }
+
+    /// Whether a restart would take something away: one that has failed serves nobody.
+    pub fn is_serving(&self) -> bool {
+        self.process.is_some() && !self.keeps_ending()
     }
 
     /// Whether it ended for good, or ends again and again.

@@ -6,9 +6,11 @@ use anyhow::Result;
 
 use super::chart::Chart;
 use super::driver::Knowledge;
+use super::services::Due;
 use super::{Observed, driver, helm};
 use crate::audit::Part;
 use crate::ground::Ground;
+use crate::problem::Problem;
 use crate::settings::{HelmSource, Settings};
 use crate::unit::files;
 use crate::unit::kept::Ledger;
@@ -32,6 +34,17 @@ pub struct Surroundings<'a> {
     pub charm: &'a str,
     /// Told what is going on before each thing that takes longer than a moment.
     pub progress: &'a dyn Fn(&str) -> Result<()>,
+    /// Asked right before a restart of services that are serving: which, and why each.
+    pub turn: &'a dyn Fn(&[Due]) -> Result<Turn>,
+}
+
+/// Whether services that are serving may be restarted now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// They may.
+    Ours,
+    /// Not yet, and why.
+    NotYet(Problem),
 }
 
 /// The parts themselves.
@@ -78,7 +91,7 @@ impl Supplies {
     /// Gets hold of every part that is not in place already.
     ///
     /// # Errors
-    /// A [`Problem`](crate::problem::Problem) when one cannot be had or does not work here.
+    /// A [`Problem`] when one cannot be had or does not work here.
     pub fn provide(
         settings: &Settings,
         ground: &Ground,

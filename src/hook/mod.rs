@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use self::sources::Ask;
 use crate::converge::{self, Outcome};
-use crate::graft::Surroundings;
+use crate::graft::{Surroundings, Turn};
 use crate::juju::{Context, tools};
 use crate::problem::{Kind, Problem};
 use crate::unit::state;
@@ -30,6 +30,7 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
         proxy: &context.proxy,
         charm: &context.charm,
         progress: &|what| tools::status_set("maintenance", what),
+        turn: &|_| Ok(Turn::Ours),
     };
     let mut outcome = converge::graft(wanted, &around)?;
     if unset {
