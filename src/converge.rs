@@ -4,13 +4,15 @@
 //! it. When the settings are no good, the last good ones are upheld: a graft that works is never
 //! taken down because a new input is bad.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use tracing::debug;
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::{
-    Desired, Facts, Observed, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
+    Desired, Facts, Observed, Pace, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
     kubeconfig, parts, plan, plan_departure, services,
 };
 use crate::ground::Ground;
@@ -21,6 +23,7 @@ use crate::problem::{Problem, told};
 use crate::settings::Settings;
 use crate::unit::kept::Ledger;
 use crate::unit::python::Python;
+use crate::unit::systemd::Job;
 use crate::unit::{apt, state};
 
 /// The file of the last good settings.
@@ -33,8 +36,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// The driver's version, when it is installed.
     pub driver: Option<String>,
-    /// Whether anything on the unit was changed.
-    pub changed: bool,
+    /// Each path that was put right, and what was wrong with it.
+    pub put_right: Vec<(PathBuf, String)>,
 }
 
 /// What the operator wants: each half is a problem when it is not valid.
@@ -54,6 +57,14 @@ struct Met {
     credentials: Option<Choice>,
 }
 
+/// The settings that were met last.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn last_good() -> Result<Option<Settings>> {
+    state::load(LAST_GOOD)
+}
+
 /// Brings the unit to what is wanted. The caller holds the lock ([`state::lock`]).
 ///
 /// # Errors
@@ -69,7 +80,7 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     };
     let mut ledger = Ledger::load()?;
     let mut seen = Observed::look(&ground.python, &ledger)?;
-    let last_good: Option<Settings> = state::load(LAST_GOOD)?;
+    let last_good = last_good()?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let granted = &wanted.kubeconfig;
     let meet = |settings| met(settings, granted, used.as_ref(), &ground, &seen, around);
@@ -90,13 +101,29 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     } = met;
 
     let facts = supplies.facts.clone();
-    let steps = Staged::new(plan(&desired, &seen), &seen.services);
+    let mut steps = plan(&desired, &seen);
+    let left = |path: &Path| around.leave.iter().any(|left| path.starts_with(left));
+    steps.retain(|step| !step.puts_right().is_some_and(|(path, _)| left(path)));
+    let put_right = steps.iter().filter_map(Step::puts_right);
+    outcome.put_right = put_right
+        .map(|(path, why)| (path.to_owned(), why.to_owned()))
+        .collect();
+    let steps = Staged::new(steps, &seen.services);
+    let mut news = last_good.as_ref() != Some(&settings);
+    if news && seen.was_switched_on() {
+        // First of all: if this hook is killed, the guard works to the same end.
+        state::save(LAST_GOOD, &settings)?;
+        news = false;
+    }
     let mut tools = Tools {
         ledger: &mut ledger,
         supplies: Some(supplies),
+        restarts: match around.pace {
+            Pace::Judging => Job::Done,
+            Pace::Swift => Job::TakenOn,
+        },
     };
-    outcome.changed = carried_out(&steps, &mut tools, around, &mut outcome.problems)?;
-    if outcome.changed {
+    if carried_out(&steps, &mut tools, around, &mut outcome.problems)? {
         seen = Observed::look(&ground.python, &ledger)?;
     }
     audit::record(parts(&settings, &facts, &seen), around.charm)?;
@@ -114,11 +141,14 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     if !seen.was_switched_on() {
         return Ok(outcome);
     }
-    if last_good.as_ref() != Some(&settings) {
+    if news {
         state::save(LAST_GOOD, &settings)?;
     }
     let reads = seen.reads(&desired);
-    let (services, problems) = health::settled(seen.services)?;
+    let (services, problems) = match around.pace {
+        Pace::Judging => health::settled(seen.services)?,
+        Pace::Swift => (seen.services, Vec::new()),
+    };
     services::record(&services, &reads)?;
     outcome.problems.extend(problems);
     Ok(outcome)
@@ -173,11 +203,12 @@ pub struct Expected {
 /// When something cannot be read.
 pub fn expect(wanted: Wanted, ground: &Ground, seen: &Observed) -> Result<Expected> {
     let mut expected = Expected::default();
-    let last_good: Option<Settings> = state::load(LAST_GOOD)?;
+    let last_good = last_good()?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let meet = |mut settings: Settings| {
         let pin = &settings.driver.pin;
-        let credentials = kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin)?;
+        let credentials =
+            kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin, Pace::Judging)?;
         let problem = credentials
             .as_ref()
             .and_then(|choice| choice.problem.clone());
@@ -283,6 +314,7 @@ pub fn depart() -> Result<()> {
     let mut tools = Tools {
         ledger: &mut ledger,
         supplies: None,
+        restarts: Job::Done,
     };
     apply(&steps, &mut tools)?;
     apt::remove_ours()?;
@@ -298,7 +330,7 @@ fn met(
     seen: &Observed,
     around: &Surroundings<'_>,
 ) -> Result<Met> {
-    let credentials = kubeconfig::choose(granted, used, &settings.driver.pin)?;
+    let credentials = kubeconfig::choose(granted, used, &settings.driver.pin, around.pace)?;
     settings.kubeconfig = credentials.as_ref().map(|choice| choice.kubeconfig.clone());
     let supplies = Supplies::provide(&settings, ground, seen, around)?;
     let desired = Desired::new(&settings, ground, &supplies.facts)?;

@@ -12,6 +12,7 @@ pub mod converge;
 pub mod event;
 pub mod graft;
 pub mod ground;
+pub mod guard;
 pub mod health;
 pub mod hook;
 pub mod http;

@@ -5,11 +5,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tracing::info;
 
-use super::Supplies;
 use super::plan::Step;
+use super::{Supplies, guard};
 use crate::unit::files::{self, Entry};
 use crate::unit::kept::Ledger;
-use crate::unit::systemd;
+use crate::unit::systemd::{self, Job};
 
 /// What the steps need besides themselves.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Tools<'a> {
     pub ledger: &'a mut Ledger,
     /// What is at hand to be installed; a departure needs nothing.
     pub supplies: Option<Supplies>,
+    /// How long a restart is waited for.
+    pub restarts: Job,
 }
 
 /// Applies `steps` in their order.
@@ -33,7 +35,11 @@ pub fn apply(steps: &[Step], tools: &mut Tools<'_>) -> Result<()> {
 }
 
 fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
-    let Tools { ledger, supplies } = tools;
+    let Tools {
+        ledger,
+        supplies,
+        restarts,
+    } = tools;
     match step {
         Step::RemoveLitter(path) => files::remove(path),
         Step::MakeDirectory(path) => {
@@ -60,9 +66,11 @@ fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
         }
         Step::Restore(path, _) => ledger.restore(path),
         Step::ReloadSystemd => systemd::daemon_reload(),
+        Step::StartGuard => systemd::enable(guard::WATCH),
+        Step::StopGuard => systemd::disable(guard::WATCH),
         Step::Restart(services) => {
             let units: Vec<&str> = services.iter().map(|(service, _)| service.unit()).collect();
-            systemd::restart(&units)
+            systemd::restart(&units, *restarts)
         }
     }
 }

@@ -37,9 +37,9 @@ impl Seen {
     /// # Errors
     /// When a file cannot be looked at.
     pub fn look(units: Vec<Unit>) -> Result<Self> {
-        let files = UNITS.map(unit_file).iter().map(|path| look(path));
+        let files = UNITS.map(|unit| look(&unit_file(unit)));
         Ok(Self {
-            files: files.collect::<Result<_>>()?,
+            files: files.into_iter().collect::<Result<_>>()?,
             units,
         })
     }
@@ -97,7 +97,10 @@ pub fn files(program: &Path, watched: &[PathBuf]) -> [ManagedFile; 3] {
         ),
         file(
             put_back,
-            service("Put back", &format!("OnSuccess={again}\nOnFailure={again}\n")),
+            service(
+                "Put back",
+                &format!("OnSuccess={again}\nOnFailure={again}\n"),
+            ),
         ),
         file(again, service("Look again at", "")),
     ]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Facts;
+use super::{Facts, Pace};
 use crate::kube::fit::{Harm, Stack};
 use crate::kube::judgement::Online;
 use crate::kube::rotation::{self, Candidates, Choice};
@@ -57,6 +57,7 @@ pub fn choose(
     granted: &Result<Option<Kubeconfig>, Problem>,
     used: Option<&Kubeconfig>,
     pin: &Pin,
+    pace: Pace,
 ) -> Result<Option<Choice>> {
     let memory = Memory::load()?;
     let candidates = Candidates {
@@ -65,7 +66,10 @@ pub fn choose(
         proven: memory.proven.as_ref(),
     };
     let judge = |kubeconfig: &Kubeconfig| kubeconfig.usable_by(pin, &read_as_magnum);
-    let ask = |usable: &Usable| Session::open(usable).and_then(|session| session.whoami());
+    let ask = |usable: &Usable| match pace {
+        Pace::Judging => Session::open(usable).and_then(|session| session.whoami()),
+        Pace::Swift => Err(Trouble::Unaskable),
+    };
     Ok(rotation::choose(candidates, Timestamp::now(), judge, ask)?)
 }
 

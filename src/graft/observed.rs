@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::driver::{self, Installed};
 use super::services::{self, Reads, Seen, Service};
-use super::{Desired, chart, files, helm};
+use super::{Desired, chart, files, guard, helm};
 use crate::unit::files::{Entry, litter, look, sha256};
 use crate::unit::kept::{Before, Ledger};
 use crate::unit::python::Python;
@@ -36,6 +36,8 @@ pub struct Observed {
     pub litter: Vec<PathBuf>,
     /// The services.
     pub services: Vec<Seen>,
+    /// The guard.
+    pub guard: guard::Seen,
     /// Every path the charm has written on this unit, and what was there before.
     pub written: Vec<(PathBuf, Before)>,
 }
@@ -58,6 +60,7 @@ impl Observed {
     /// When a part cannot be looked at.
     pub fn look(python: &Python, ledger: &Ledger) -> Result<Self> {
         let site = python.site.as_path();
+        let (services, units) = services::look_with(&guard::UNITS)?;
         Ok(Self {
             driver: driver::look(site)?,
             shadows: driver::shadows(&python.path, site)?,
@@ -74,22 +77,24 @@ impl Observed {
                 .filter(|directory| !directory.is_dir())
                 .collect(),
             litter: litter_of_hooks(Some(site))?,
-            services: services::look()?,
+            services,
+            guard: guard::Seen::look(units)?,
             written: ledger.entries(),
         })
     }
 
     /// What stands at one of the graft's paths.
     pub fn at(&self, path: &Path) -> Option<&Entry> {
-        let fixed = [
-            (Path::new(chart::PATH), &self.chart),
-            (Path::new(files::KUBECONFIG), &self.kubeconfig),
-            (Path::new(files::CONF), &self.conf),
-        ];
-        let drop_ins = Service::ALL.into_iter().zip(&self.drop_ins);
-        let drop_ins = drop_ins.map(|(service, found)| (Path::new(service.drop_in()), found));
-        let mut all = fixed.into_iter().chain(drop_ins);
-        all.find(|(at, _)| *at == path).map(|(_, found)| found)
+        let fixed = [chart::PATH, files::KUBECONFIG, files::CONF].map(PathBuf::from);
+        let fixed = fixed
+            .into_iter()
+            .zip([&self.chart, &self.kubeconfig, &self.conf]);
+        let drop_ins = Service::ALL.map(|service| PathBuf::from(service.drop_in()));
+        let guard = guard::UNITS.map(guard::unit_file);
+        let mut all = fixed
+            .chain(drop_ins.into_iter().zip(&self.drop_ins))
+            .chain(guard.into_iter().zip(&self.guard.files));
+        all.find(|(at, _)| at == path).map(|(_, found)| found)
     }
 
     /// Whether the graft has been switched on before: our fragment has been written.

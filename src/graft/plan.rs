@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::services::{Due, Seen, Service};
-use super::{Desired, ManagedFile, Observed, Remains, chart, helm};
-use crate::settings::Pin;
+use super::{Desired, ManagedFile, Observed, Remains, chart, guard, helm};
+use crate::settings::{DISTRIBUTION, Pin};
 use crate::unit::files::Entry;
 use crate::unit::kept::Before;
 
@@ -41,6 +41,10 @@ pub enum Step {
     Restore(PathBuf, Before),
     /// Make systemd read its unit files.
     ReloadSystemd,
+    /// Have systemd watch over the graft.
+    StartGuard,
+    /// Have it watch no more.
+    StopGuard,
     /// Restart services, all in one go, each with why.
     Restart(Vec<Due>),
 }
@@ -71,6 +75,8 @@ impl fmt::Display for Step {
             }
             Self::Restore(path, _) => write!(f, "remove {}", path.display()),
             Self::ReloadSystemd => write!(f, "reload systemd"),
+            Self::StartGuard => write!(f, "start {}", guard::WATCH),
+            Self::StopGuard => write!(f, "stop {}", guard::WATCH),
             Self::Restart(services) => {
                 let each: Vec<String> = services
                     .iter()
@@ -78,6 +84,21 @@ impl fmt::Display for Step {
                     .collect();
                 write!(f, "restart {}", each.join("; "))
             }
+        }
+    }
+}
+
+impl Step {
+    /// The path that it puts right, and what is wrong with it.
+    pub fn puts_right(&self) -> Option<(&Path, &str)> {
+        match self {
+            Self::MakeDirectory(path) => Some((path, "missing")),
+            Self::InstallDriver { why, .. } => Some((Path::new(DISTRIBUTION), why)),
+            Self::SetAside(path) => Some((path, "in the way")),
+            Self::InstallHelm { why } => Some((Path::new(helm::PATH), why)),
+            Self::Write { file, why } => Some((&file.path, why)),
+            Self::StartGuard => Some((Path::new(guard::WATCH), "stopped")),
+            _ => None,
         }
     }
 }
@@ -128,10 +149,24 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
         steps.extend(file.path.parent().and_then(&make));
         steps.extend(write(file, found));
     }
+    let unguarded = guard_of_no_use(desired, seen);
+    let guard: Vec<Step> = desired
+        .guard
+        .iter()
+        .zip(&seen.guard.files)
+        .filter_map(|(file, found)| write(file, found))
+        .chain(unguarded)
+        .collect();
     let reload =
         drop_ins_change(desired, seen) || seen.services.iter().any(Seen::is_behind_its_files);
-    if reload {
+    let reload_guard = !guard.is_empty() || seen.guard.is_behind_its_files();
+    steps.extend(guard);
+    if reload || reload_guard {
         steps.push(Step::ReloadSystemd);
+    }
+    let guarded = seen.guard.watches() || seen.guard.is_masked();
+    if !desired.guard.is_empty() && !guarded {
+        steps.push(Step::StartGuard);
     }
     let reads = seen.reads(desired);
     steps.extend(restart(&seen.services, |service| {
@@ -207,6 +242,8 @@ pub fn plan_departure(seen: &Remains) -> Vec<Step> {
         .partition(|(path, _)| path.starts_with("/etc/systemd"));
     let restore = |(path, before)| Step::Restore(path, before);
     let stale = |s: &Seen| s.unit.need_daemon_reload && !s.unit.is_masked();
+    let is_guard = |(path, _): &(PathBuf, Before)| *path == guard::unit_file(guard::WATCH);
+    let guarded = of_systemd.iter().any(is_guard);
     let reload = !of_systemd.is_empty() || seen.services.iter().any(stale);
     let mut steps: Vec<Step> = seen
         .litter
@@ -214,6 +251,7 @@ pub fn plan_departure(seen: &Remains) -> Vec<Step> {
         .cloned()
         .map(Step::RemoveLitter)
         .collect();
+    steps.extend(guarded.then_some(Step::StopGuard));
     steps.extend(of_systemd.into_iter().map(restore));
     steps.extend(reload.then_some(Step::ReloadSystemd));
     steps.extend(others.into_iter().map(restore));
@@ -244,6 +282,17 @@ fn left_by_another_python(desired: &Desired, seen: &Observed) -> Vec<Step> {
         .filter(|(path, _)| path.parent() != Some(&desired.site))
         .map(|(path, before)| Step::Restore(path.clone(), before.clone()))
         .collect()
+}
+
+/// The guard, once it is turned off.
+fn guard_of_no_use(desired: &Desired, seen: &Observed) -> Vec<Step> {
+    let ours = |(path, _): &&(PathBuf, Before)| guard::UNITS.map(guard::unit_file).contains(path);
+    if !desired.guard.is_empty() || !seen.written.iter().any(|entry| ours(&entry)) {
+        return Vec::new();
+    }
+    let restore = |(path, before): &(PathBuf, Before)| Step::Restore(path.clone(), before.clone());
+    let files = seen.written.iter().filter(ours).map(restore);
+    std::iter::once(Step::StopGuard).chain(files).collect()
 }
 
 /// A chart that is given no longer, once no process reads its path.

@@ -1,5 +1,6 @@
 //! The plan, proven without a machine: steps are applied to a model of the unit.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -31,6 +32,7 @@ pub fn settings(options: &str) -> Settings {
         expiry_warning_days: 30,
         disable_other_drivers: true,
         capi_helm_options: options.parse().unwrap(),
+        guard: true,
     }
 }
 
@@ -45,6 +47,7 @@ pub fn ground() -> Ground {
         magnum: "18.0.0".into(),
         magnum_gid: 64,
         other_drivers: vec!["k8s_fedora_coreos_v1".into()],
+        charm: "/charm/dispatch".into(),
     }
 }
 
@@ -101,6 +104,10 @@ impl Model {
                 missing_directories: directories().collect(),
                 litter: vec![],
                 services: Service::ALL.map(service).to_vec(),
+                guard: guard::Seen {
+                    files: vec![Entry::Absent; 3],
+                    units: vec![Unit::default(); 3],
+                },
                 written: vec![],
             },
             clock: 1,
@@ -134,20 +141,15 @@ impl Model {
                     file.path.display()
                 );
                 self.put(&file.path, entry(&file.bytes, file.access, now));
+                self.unknown_to_systemd(&file.path);
                 if !self.seen.written.iter().any(|(path, _)| *path == file.path) {
                     self.seen.written.push((file.path.clone(), Before::Absent));
-                }
-                for service in &mut self.seen.services {
-                    // systemd does not notice a first drop-in, in a directory that is new to it.
-                    service.unit.need_daemon_reload |= service.unit.drop_ins.contains(&file.path);
                 }
             }
             Step::Restore(path, _) => {
                 self.put(path, Entry::Absent);
+                self.unknown_to_systemd(path);
                 self.seen.written.retain(|(written, _)| written != path);
-                for service in &mut self.seen.services {
-                    service.unit.need_daemon_reload |= service.unit.drop_ins.contains(path);
-                }
             }
             Step::ReloadSystemd => {
                 for (service, drop_in) in self.seen.services.iter_mut().zip(&self.seen.drop_ins) {
@@ -160,6 +162,28 @@ impl Model {
                         false => format!("/etc/init.d/{} systemd-start", service.service.name()),
                     }];
                 }
+                let guard = &mut self.seen.guard;
+                for (unit, file) in guard.units.iter_mut().zip(&guard.files) {
+                    unit.need_daemon_reload = false;
+                    unit.load_state = match file {
+                        Entry::File(_) => "loaded".into(),
+                        _ => "not-found".into(),
+                    };
+                }
+            }
+            Step::StartGuard => {
+                let watch = &mut self.seen.guard.units[0];
+                assert!(
+                    watch.exists(),
+                    "the guard is started before systemd knows it"
+                );
+                watch.active_state = "active".into();
+                watch.unit_file_state = "enabled".into();
+            }
+            Step::StopGuard => {
+                let watch = &mut self.seen.guard.units[0];
+                watch.active_state = "inactive".into();
+                watch.unit_file_state = "disabled".into();
             }
             Step::Restart(services) => {
                 for (service, _) in services {
@@ -203,7 +227,23 @@ impl Model {
         }
     }
 
+    /// systemd notices that a file it has read is another, but no first drop-in, in a directory that
+    /// is new to it.
+    fn unknown_to_systemd(&mut self, path: &Path) {
+        for service in &mut self.seen.services {
+            service.unit.need_daemon_reload |= service.unit.drop_ins.iter().any(|own| own == path);
+        }
+        let guard = guard::UNITS.iter().zip(&mut self.seen.guard.units);
+        for (_, unit) in guard.filter(|(name, _)| guard::unit_file(name) == path) {
+            unit.need_daemon_reload |= unit.exists();
+        }
+    }
+
     fn put(&mut self, path: &Path, what: Entry) {
+        let guard = guard::UNITS.iter().zip(&mut self.seen.guard.files);
+        for (_, file) in guard.filter(|(name, _)| guard::unit_file(name) == path) {
+            *file = what.clone();
+        }
         match path.to_str().unwrap() {
             crate::graft::files::KUBECONFIG => self.seen.kubeconfig = what,
             crate::graft::chart::PATH => self.seen.chart = what,
@@ -235,6 +275,7 @@ fn installed(pin: &Pin, changed: SystemTime) -> Installed {
         record_sha256: "build".into(),
         changed,
         written: changed,
+        directories: BTreeSet::new(),
         damage: vec![],
     }])
 }

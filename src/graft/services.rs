@@ -111,9 +111,19 @@ type Records = BTreeMap<Service, Record>;
 /// # Errors
 /// When one of them cannot be looked at.
 pub fn look() -> Result<Vec<Seen>> {
+    look_with(&[]).map(|(services, _)| services)
+}
+
+/// Looks at both services, and at other units within the same call of `systemctl`.
+///
+/// # Errors
+/// When one of them cannot be looked at.
+pub fn look_with(others: &[&str]) -> Result<(Vec<Seen>, Vec<Unit>)> {
     let records: Records = state::load(RECORD)?.unwrap_or_default();
-    let units = systemd::show(&Service::ALL.map(Service::unit))?;
-    Service::ALL
+    let asked = [&Service::ALL.map(Service::unit), others].concat();
+    let mut units = systemd::show(&asked)?;
+    let others = units.split_off(Service::ALL.len());
+    let services = Service::ALL
         .into_iter()
         .zip(units)
         .map(|(service, unit)| {
@@ -131,7 +141,8 @@ pub fn look() -> Result<Vec<Seen>> {
                 read,
             })
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok((services, others))
 }
 
 /// A service that is due for a restart, and why.

@@ -36,6 +36,19 @@ pub struct Surroundings<'a> {
     pub progress: &'a dyn Fn(&str) -> Result<()>,
     /// Asked right before a restart of services that are serving: which, and why each.
     pub turn: &'a dyn Fn(&[Due]) -> Result<Turn>,
+    /// How thorough it is.
+    pub pace: Pace,
+    /// What is left as it is, with all that is below it.
+    pub leave: &'a [PathBuf],
+}
+
+/// How thorough the way through is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Asks the management cluster, and judges whether the services are well: a hook.
+    Judging,
+    /// Puts drift right and waits for nothing; the next hook judges: the guard.
+    Swift,
 }
 
 /// Whether services that are serving may be restarted now.

@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use self::sources::Ask;
 use crate::converge::{self, Outcome};
-use crate::graft::{Surroundings, Turn};
+use crate::graft::{Pace, Surroundings, Turn};
+use crate::guard;
 use crate::juju::{Context, tools};
 use crate::problem::{Kind, Problem};
 use crate::unit::state;
@@ -31,11 +32,14 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
         charm: &context.charm,
         progress: &|what| tools::status_set("maintenance", what),
         turn: &|_| Ok(Turn::Ours),
+        pace: Pace::Judging,
+        leave: &[],
     };
     let mut outcome = converge::graft(wanted, &around)?;
     if unset {
         outcome.problems.push(no_kubeconfig(context.application()));
     }
+    outcome.problems.extend(guard::contested()?);
     let (status, message) = status(&outcome);
     tools::status_set(status, &message)?;
     match &outcome.driver {
@@ -109,7 +113,7 @@ mod tests {
         let outcome = |problems: Vec<Problem>| Outcome {
             problems,
             driver: Some("1.1.0".into()),
-            changed: false,
+            put_right: vec![],
         };
         assert_eq!(
             status(&outcome(vec![])),

@@ -1,7 +1,6 @@
 //! What Juju says in the environment of a hook or action, read once.
 
 use std::env;
-use std::path::Path;
 
 /// The environment of a hook or action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +30,7 @@ impl Context {
                 .iter()
                 .filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?)))
                 .collect(),
-            charm: charm(text("JUJU_CHARM_DIR").as_deref().unwrap_or(".")),
+            charm: charm(),
         }
     }
 
@@ -41,10 +40,12 @@ impl Context {
     }
 }
 
-/// The unit agent leaves the charm's URL, which holds its revision, in the charm's directory.
-fn charm(directory: &str) -> String {
+/// The charm: its version, and its revision, which the unit agent leaves with the charm's URL beside
+/// the program.
+pub fn charm() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let url = std::fs::read_to_string(Path::new(directory).join(".juju-charm"));
+    let program = env::current_exe().unwrap_or_default();
+    let url = std::fs::read_to_string(program.with_file_name(".juju-charm"));
     match url.unwrap_or_default().trim() {
         "" => version.to_owned(),
         url => format!("{version} ({url})"),

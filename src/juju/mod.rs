@@ -7,4 +7,4 @@ mod context;
 pub mod log;
 pub mod tools;
 
-pub use context::Context;
+pub use context::{Context, charm};

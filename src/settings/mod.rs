@@ -37,6 +37,9 @@ pub struct Settings {
     pub disable_other_drivers: bool,
     /// Further options of `[capi_helm]`.
     pub capi_helm_options: CapiHelmOptions,
+    /// Whether systemd watches over the graft between hooks.
+    #[serde(default)]
+    pub guard: bool,
 }
 
 /// Where helm comes from.
@@ -122,14 +125,15 @@ impl RawConfig {
     /// The first option that is not valid, as what to tell the operator.
     pub fn validated(&self, given: Given) -> Result<Settings, Problem> {
         let driver = self.driver(&given)?;
-        let switch = self.0.get("disable-other-drivers").and_then(Value::as_bool);
+        let switch = |option: &str| self.0.get(option).and_then(Value::as_bool);
         Ok(Settings {
             driver,
             helm: self.helm(given.helm)?,
             chart: self.chart(given.helm_chart)?,
             kubeconfig: None,
             expiry_warning_days: self.expiry_warning_days()?,
-            disable_other_drivers: switch.unwrap_or(true),
+            disable_other_drivers: switch("disable-other-drivers").unwrap_or(true),
+            guard: switch("guard").unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
         })
     }

@@ -5,6 +5,7 @@
 
 pub mod apt;
 pub mod command;
+pub mod culprit;
 pub mod files;
 pub mod kept;
 pub mod oslo;

@@ -25,6 +25,11 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(DIRECTORY).join(name)
 }
 
+/// Whether the charm is on this unit: only then is there anything to remember.
+pub fn exists() -> bool {
+    Path::new(DIRECTORY).is_dir()
+}
+
 /// Reads one JSON file of the state directory; `None` when it does not exist.
 ///
 /// # Errors

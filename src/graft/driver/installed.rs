@@ -120,9 +120,11 @@ pub fn look(site: &Path) -> Result<Installed> {
             files::Entry::File(file) => (file.bytes, file.changed, file.written),
             _ => (Vec::new(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH),
         };
+        let (directories, damage) = compared(site, &name, &bytes)?;
         found.push(Driver {
             version: version.parse().ok(),
-            damage: damage(site, &name, &bytes)?,
+            directories,
+            damage,
             record_sha256: files::sha256(&bytes),
             changed,
             written,
@@ -148,7 +150,13 @@ pub fn shadows(path: &[PathBuf], site: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
+/// What RECORD lists, compared with what is there: its directories, and what differs.
+fn compared(
+    site: &Path,
+    dist_info: &str,
+    record: &[u8],
+) -> Result<(BTreeSet<String>, Vec<Damage>)> {
+    let mut directories = BTreeSet::from([dist_info.to_owned()]);
     let mut damage = Vec::new();
     let mut add = |path: &str, what| {
         let path = path.to_owned();
@@ -176,6 +184,9 @@ fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
         if hash.is_empty() {
             continue;
         }
+        if let Some((directory, _)) = path.rsplit_once('/') {
+            directories.insert(directory.to_owned());
+        }
         if let Some(what) = differs(&site.join(path), hash)
             .with_context(|| format!("comparing {path} with RECORD"))?
         {
@@ -191,7 +202,7 @@ fn damage(site: &Path, dist_info: &str, record: &[u8]) -> Result<Vec<Damage>> {
             add(&path, "not in RECORD");
         }
     }
-    Ok(damage)
+    Ok((directories, damage))
 }
 
 /// Every Python module below `package`: what another version left there would be imported.

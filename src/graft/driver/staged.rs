@@ -12,15 +12,19 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{pip, wheel};
 use crate::settings::{DriverSource, Sha256};
-use crate::unit::files;
 use crate::unit::kept::Ledger;
 use crate::unit::python::Python;
+use crate::unit::{files, state};
 
 /// A staged driver; its directory goes when this is dropped.
 #[derive(Debug)]
 pub struct Staged {
     directory: tempfile::TempDir,
+    wheel: Vec<u8>,
 }
+
+/// The wheel of the driver that was installed last: to put it back takes no network.
+const KEPT: &str = "driver.whl";
 
 impl Staged {
     /// Makes the directory, still empty.
@@ -32,31 +36,44 @@ impl Staged {
         let parent = parent.with_context(|| format!("{} has no parent", python.site.display()))?;
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
         let directory = temporary_directory(parent)?;
-        Ok(Self { directory })
+        Ok(Self {
+            directory,
+            wheel: Vec::new(),
+        })
     }
 
-    /// Unpacks the pinned driver's wheel, from the resource when there is one, else fetched by pip,
-    /// and gives the wheel's sha256.
+    /// Unpacks the pinned driver's wheel and gives its sha256: from the resource when there is one,
+    /// or from the wheel that was installed before when it is `known` to be the right one, else
+    /// fetched by pip.
     ///
     /// # Errors
     /// A [`Problem`](crate::problem::Problem) that names what went wrong with the wheel, the pin or the index.
     pub fn fetch(
-        &self,
+        &mut self,
         source: &DriverSource,
+        known: Option<&Sha256>,
         python: &Python,
         proxy: &[(String, String)],
     ) -> Result<Sha256> {
         let parent = self.path().parent().context("it has no parent")?;
-        let sha256 = match &source.wheel {
-            Some(path) => wheel::unpack(path, source, self.path())?,
-            None => {
+        let kept = match known {
+            Some(known) => files::read(&state::path(KEPT))
+                .ok()
+                .filter(|wheel| files::sha256(wheel) == known.to_string()),
+            None => None,
+        };
+        self.wheel = match (&source.wheel, kept) {
+            (Some(path), _) => files::read(path)?,
+            (None, Some(kept)) => kept,
+            (None, None) => {
                 let downloads = temporary_directory(parent)?;
                 pip::download(source, python, proxy, downloads.path())?;
                 let names = files::names(downloads.path())?;
                 let name = names.first().context("pip downloaded nothing")?;
-                wheel::unpack(&downloads.path().join(name), source, self.path())?
+                files::read(&downloads.path().join(name))?
             }
         };
+        let sha256 = wheel::unpack(&self.wheel, source, self.path())?;
         readable_for_all(self.path())?;
         Ok(sha256)
     }
@@ -94,7 +111,8 @@ impl Staged {
         for path in &old {
             files::remove(path)?;
         }
-        files::sync_directory(site)
+        files::sync_directory(site)?;
+        files::write(&state::path(KEPT), &self.wheel, files::Access::PRIVATE)
     }
 }
 

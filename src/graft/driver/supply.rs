@@ -87,16 +87,18 @@ impl Supply {
                 )?));
             }
         }
-        let staged = Staged::empty(&ground.python)?;
+        let mut staged = Staged::empty(&ground.python)?;
         let directory = staged.path().to_string_lossy().into_owned();
         // A driver that is known here need not be tried again; Python is not started in vain.
         let is_known =
-            |known: &Knowledge| known.sha256 == source.sha256 && known.next_to == next_to(ground);
-        let trial = match cached.as_ref().is_some_and(is_known) {
-            true => None,
-            false => Some(ground.python.ask_later(&question(&directory))),
+            |known: &&Knowledge| known.sha256 == source.sha256 && known.next_to == next_to(ground);
+        let known = cached.as_ref().filter(is_known);
+        let trial = match known {
+            Some(_) => None,
+            None => Some(ground.python.ask_later(&question(&directory))),
         };
-        let wheel_sha256 = staged.fetch(source, &ground.python, proxy)?;
+        let known = known.and_then(|known| known.wheel_sha256.as_ref());
+        let wheel_sha256 = staged.fetch(source, known, &ground.python, proxy)?;
         let fetched = look(staged.path())?;
         let driver = fetched.intact(&source.pin).ok_or_else(|| {
             let how = fetched.differs(&source.pin, None).unwrap_or_default();

@@ -5,7 +5,7 @@
 //! nothing else (no scripts, no data files), so unpacking it is installing it; one that had is
 //! refused.
 
-use std::fs::File;
+use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -14,14 +14,13 @@ use crate::problem::Problem;
 use crate::settings::{DriverSource, Sha256};
 use crate::unit::files;
 
-/// Unpacks the wheel at `path` into `directory`, when it is the one that `source` pins, and gives
+/// Unpacks `wheel` into `directory`, when it is the one that `source` pins, and gives
 /// its sha256.
 ///
 /// # Errors
 /// A [`Problem`] when it is another wheel or none at all.
-pub fn unpack(path: &Path, source: &DriverSource, directory: &Path) -> Result<Sha256> {
-    let bytes = files::read(path)?;
-    let sha256: Sha256 = files::sha256(&bytes).parse()?;
+pub fn unpack(wheel: &[u8], source: &DriverSource, directory: &Path) -> Result<Sha256> {
+    let sha256: Sha256 = files::sha256(wheel).parse()?;
     if source
         .sha256
         .as_ref()
@@ -33,9 +32,7 @@ pub fn unpack(path: &Path, source: &DriverSource, directory: &Path) -> Result<Sh
         ))
         .into());
     }
-    let mut archive = File::open(path)
-        .map_err(zip::result::ZipError::Io)
-        .and_then(zip::ZipArchive::new)
+    let mut archive = zip::ZipArchive::new(Cursor::new(wheel))
         .map_err(|error| no_wheel(source, &error.to_string()))?;
     if let Some(name) = archive.file_names().find(|name| name.contains(".data/")) {
         let what = format!("it holds {name}, which does not belong in a site directory");
@@ -84,7 +81,7 @@ mod tests {
             wheel: Some(wheel.to_owned()),
         };
         let directory = tempfile::tempdir()?;
-        let sha256 = unpack(wheel, &source, directory.path())?;
+        let sha256 = unpack(&files::read(wheel)?, &source, directory.path())?;
         Ok((sha256, files::names(directory.path())?))
     }
 

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -21,6 +21,8 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 /// The official tarball has 17 MB.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
 const SIZE_LIMIT: u64 = 300 << 20;
+/// What `helm-url` served.
+const KEPT: &str = "helm-download";
 
 /// helm, ready to be installed when it is not there already.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ impl Supply {
             (HelmSource::Url { url, sha256 }, _) => {
                 let file = download(url.expose(), &sha256.to_string(), proxy)?;
                 return Ok(Self {
-                    staged: Some(stage(file.path(), "helm-url", key.clone())?),
+                    staged: Some(stage(&file, "helm-url", key.clone())?),
                     source: key,
                 });
             }
@@ -145,7 +147,11 @@ fn stage(given: &Path, origin: &str, source: Option<String>) -> Result<Staged> {
             "{origin} {what}; give helm {OLDEST} or later for this machine"
         ))
     };
-    let version = version_of(&path).map_err(|error| refused(format!("does not run: {error:#}")))?;
+    let known = state::load::<Known>(CACHE)?.filter(|known| known.sha256.as_ref() == Some(&sha256));
+    let version = match known {
+        Some(known) => known.version,
+        None => version_of(&path).map_err(|error| refused(format!("does not run: {error:#}")))?,
+    };
     if version < OLDEST {
         return Err(refused(format!("is {version}, too old for the driver")).into());
     }
@@ -161,12 +167,13 @@ fn stage(given: &Path, origin: &str, source: Option<String>) -> Result<Staged> {
     })
 }
 
-/// Fetches what `helm-url` names into a file that only root can read.
-fn download(
-    url: &str,
-    sha256: &str,
-    proxy: &[(String, String)],
-) -> Result<tempfile::NamedTempFile> {
+/// Fetches what `helm-url` names into a file that only root can read. It is kept there: to put helm
+/// back takes no network.
+fn download(url: &str, sha256: &str, proxy: &[(String, String)]) -> Result<PathBuf> {
+    let kept = state::path(KEPT);
+    if fs::read(&kept).is_ok_and(|bytes| files::sha256(&bytes) == sha256) {
+        return Ok(kept);
+    }
     let cannot = |what: String| Problem::waiting(format!("cannot fetch helm-url: {what}"));
     let mut file = tempfile::Builder::new()
         .prefix(files::TEMPORARY_PREFIX)
@@ -213,7 +220,9 @@ fn download(
         ))
         .into());
     }
-    Ok(file)
+    file.persist(&kept)
+        .with_context(|| format!("keeping {}", kept.display()))?;
+    Ok(kept)
 }
 
 impl HelmSource {

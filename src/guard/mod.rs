@@ -1,0 +1,134 @@
+//! The guard: puts drift right between hooks, from what was wanted last. systemd runs it when
+//! something changes that the [path unit](crate::graft::guard) watches.
+//!
+//! It takes the way through that a hook takes, under the same lock, but for the questions: whether
+//! the management cluster answers and the services are well is for the next hook to judge.
+
+mod duel;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use tracing::warn;
+
+use self::duel::Memory;
+use crate::converge::{self, Wanted};
+use crate::graft::{Pace, Surroundings, Turn};
+use crate::juju;
+use crate::problem::Problem;
+use crate::unit::{culprit, state};
+
+const MEMORY: &str = "guard.json";
+/// How long the kernel is asked who undoes what the guard does.
+const CULPRIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long systemd does not watch while something is contested, so that the other side costs
+/// little.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// One run: what has drifted is put right.
+///
+/// # Errors
+/// When that fails; the next hook tries again.
+pub fn run() -> Result<()> {
+    // Without it the charm has not grafted yet, or has left.
+    if !state::exists() {
+        return Ok(());
+    }
+    let lock = state::lock()?;
+    let Some(settings) = converge::last_good()?.filter(|settings| settings.guard) else {
+        return Ok(());
+    };
+    let mut memory = Memory::load()?;
+    let now = Timestamp::now().as_second();
+    let contested: Vec<PathBuf> = memory
+        .contested(now)
+        .map(|(path, _)| path.to_owned())
+        .collect();
+    let around = Surroundings {
+        proxy: &[],
+        charm: &juju::charm(),
+        progress: &|_| Ok(()),
+        turn: &|_| Ok(Turn::Ours),
+        pace: Pace::Swift,
+        leave: &contested,
+    };
+    let kubeconfig = settings.kubeconfig.clone();
+    let wanted = Wanted {
+        settings: Ok(settings),
+        kubeconfig: Ok(kubeconfig),
+    };
+    let outcome = converge::graft(wanted, &around)?;
+    let before = memory.clone();
+    let news = memory.enter(now, &outcome.put_right);
+    if memory != before {
+        state::save(MEMORY, &memory)?;
+    }
+    drop(lock);
+    if !news.is_empty() {
+        blame(&news)?;
+    }
+    if !news.is_empty() || !contested.is_empty() {
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// What the guard has given way to, for the unit's status and for `verify`.
+///
+/// # Errors
+/// When what it remembers cannot be read.
+pub fn contested() -> Result<Vec<Problem>> {
+    let memory = Memory::load()?;
+    let now = Timestamp::now().as_second();
+    Ok(memory
+        .contested(now)
+        .map(|(path, contested)| {
+            let who = contested.who.as_deref().unwrap_or("something");
+            Problem::notice(format!(
+                "{who} keeps undoing {}; have it leave that to the charm",
+                path.display()
+            ))
+        })
+        .collect())
+}
+
+/// Finds out who undoes what the guard has just done at `paths`, each in its directory.
+fn blame(paths: &[PathBuf]) -> Result<()> {
+    let mut directories: BTreeMap<&Path, Vec<&PathBuf>> = BTreeMap::new();
+    for path in paths {
+        let directory = path.parent().filter(|directory| directory.is_dir());
+        directories
+            .entry(directory.unwrap_or(Path::new("/")))
+            .or_default()
+            .push(path);
+    }
+    for (directory, paths) in directories {
+        let who = culprit::wait(directory, CULPRIT_LIMIT).unwrap_or_else(|error| {
+            warn!("who it is cannot be seen: {error:#}");
+            None
+        });
+        for path in paths {
+            let name = who.as_deref().unwrap_or("something");
+            warn!(
+                "{name} keeps undoing {}: it is left to the hooks for now",
+                path.display()
+            );
+            if let Some(who) = &who {
+                let _lock = state::lock()?;
+                let mut memory = Memory::load()?;
+                memory.blame(path, who.clone());
+                state::save(MEMORY, &memory)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Memory {
+    fn load() -> Result<Self> {
+        Ok(state::load(MEMORY)?.unwrap_or_default())
+    }
+}
