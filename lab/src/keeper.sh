@@ -99,7 +99,8 @@ while :; do
         done
         exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
             systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="${name%%.*}" \
-            --register=no --keep-unit --console=pipe --private-network --resolv-conf=off --timezone=off \
+            --register=no --keep-unit --console=pipe --private-network \
+            --system-call-filter="fanotify_init fanotify_mark" --resolv-conf=off --timezone=off \
             --link-journal=no --settings=no \
             </dev/null >>"$dir/layer/console.log" 2>&1 8>&-
     ) &

@@ -25,6 +25,7 @@ mod false_alarms;
 mod faults;
 mod fit;
 mod ground;
+mod guard;
 mod helm;
 mod idempotence;
 mod integrity;

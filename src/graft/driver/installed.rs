@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -163,6 +163,8 @@ fn compared(
         damage.push(Damage { path, what });
     };
     let own = format!("{dist_info}/RECORD");
+    // Whoever owns the site directory: root, but for a test's.
+    let owner = site.metadata().map(|meta| meta.uid()).unwrap_or_default();
     let mut listed = false;
     let mut recorded = HashSet::new();
     let mut rows = csv::ReaderBuilder::new()
@@ -181,13 +183,13 @@ fn compared(
         recorded.insert(path.to_owned());
         listed |= path.starts_with(PACKAGE) && path.ends_with("/driver.py");
         // Compiled files and RECORD itself have no hash: Python judges the first, we the second.
-        if hash.is_empty() {
+        if hash.is_empty() && path != own {
             continue;
         }
         if let Some((directory, _)) = path.rsplit_once('/') {
             directories.insert(directory.to_owned());
         }
-        if let Some(what) = differs(&site.join(path), hash)
+        if let Some(what) = differs(&site.join(path), hash, owner)
             .with_context(|| format!("comparing {path} with RECORD"))?
         {
             add(path, what);
@@ -219,8 +221,8 @@ fn modules(package: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// How a file differs from `sha256=<unpadded url-safe base64>`.
-fn differs(path: &Path, hash: &str) -> Result<Option<&'static str>> {
+/// How a file differs from `sha256=<unpadded url-safe base64>`, and from what `owner` alone may write.
+fn differs(path: &Path, hash: &str, owner: u32) -> Result<Option<&'static str>> {
     let Ok(meta) = std::fs::symlink_metadata(path) else {
         return Ok(Some("missing"));
     };
@@ -233,15 +235,22 @@ fn differs(path: &Path, hash: &str) -> Result<Option<&'static str>> {
         return Ok(Some("behind a link"));
     }
     if !readable(meta.permissions().mode(), 0o004)
-        || !parent.is_some_and(|dir| readable(dir.permissions().mode(), 0o005))
+        || !parent
+            .as_ref()
+            .is_some_and(|dir| readable(dir.permissions().mode(), 0o005))
     {
         return Ok(Some("not readable for user magnum"));
     }
+    // Whoever can write what Magnum runs is Magnum.
+    let others = |meta: &Metadata| meta.permissions().mode() & 0o002 != 0 || meta.uid() != owner;
+    if others(&meta) || parent.is_some_and(|meta| others(&meta)) {
+        return Ok(Some("writable for others"));
+    }
+    let Some(expected) = hash.strip_prefix("sha256=") else {
+        return Ok((!hash.is_empty()).then_some("edited"));
+    };
     let digest = Sha256::digest(files::read(path)?);
-    let same = hash
-        .strip_prefix("sha256=")
-        .is_some_and(|expected| expected == URL_SAFE_NO_PAD.encode(digest));
-    Ok((!same).then_some("edited"))
+    Ok((expected != URL_SAFE_NO_PAD.encode(digest)).then_some("edited"))
 }
 
 #[cfg(test)]
@@ -298,7 +307,14 @@ mod tests {
     fn every_kind_of_damage_is_found_and_named() {
         let driver = |site: &Path| site.join(PACKAGE).join("driver.py");
         type Change = Box<dyn FnOnce(&Path)>;
-        let cases: [(&str, Change); 10] = [
+        let cases: [(&str, Change); 11] = [
+            (
+                "driver.py is writable for others",
+                Box::new(move |site| {
+                    std::fs::set_permissions(driver(site), PermissionsExt::from_mode(0o666))
+                        .unwrap();
+                }),
+            ),
             (
                 "not installed",
                 Box::new(|site| files::remove(&site.join(DIST_INFO)).unwrap()),
