@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::blank::blanked;
 use crate::audit;
 use crate::converge;
-use crate::graft::Service;
 use crate::graft::files::CONF_DIRECTORY;
+use crate::graft::{Service, guard};
 use crate::ground::Ground;
 use crate::hook::sources::{self, Ask};
 use crate::juju::Context;
@@ -83,16 +83,16 @@ pub fn everything(context: &Context) -> Vec<(String, String)> {
     .into_iter()
     .map(|(name, text)| (name.to_owned(), text))
     .collect::<Vec<_>>();
-    for service in Service::ALL {
+    for unit in units() {
         let arguments = [
             "--quiet",
             "--no-pager",
             "--lines",
             JOURNAL_LINES,
             "--unit",
-            service.unit(),
+            unit,
         ];
-        let name = format!("journal/{}.txt", service.name());
+        let name = format!("journal/{}.txt", unit.trim_end_matches(".service"));
         pieces.push((name, run("journalctl", &arguments)));
     }
     pieces.extend(fragments());
@@ -161,8 +161,18 @@ fn fragments() -> Vec<(String, Result<String>)> {
 }
 
 fn systemctl(arguments: &[&str]) -> Result<String> {
-    let units = Service::ALL.map(Service::unit);
-    run("systemctl", &[arguments, &units].concat())
+    run("systemctl", &[arguments, &units()].concat())
+}
+
+/// The services, and the guard's units when it is there.
+fn units() -> Vec<&'static str> {
+    let guard = guard::UNITS.into_iter();
+    let guard = guard.filter(|unit| guard::unit_file(unit).exists());
+    Service::ALL
+        .map(Service::unit)
+        .into_iter()
+        .chain(guard)
+        .collect()
 }
 
 /// What a program prints; one that fails is told with what it printed all the same.

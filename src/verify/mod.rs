@@ -7,6 +7,7 @@
 mod chain;
 mod conf;
 mod driver;
+mod guard;
 mod helm;
 mod kubeconfig;
 mod logs;
@@ -99,6 +100,7 @@ const CATALOGUE: &[Group] = &[
     Group::Kubeconfig(management::CHECKS),
     Group::Unit(conf::CHECKS),
     Group::Unit(services::CHECKS),
+    Group::Unit(guard::CHECKS),
     Group::Unit(logs::CHECKS),
     Group::Unit(chain::CHECKS),
 ];

@@ -45,6 +45,7 @@ impl Unit {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn removal_leaves_the_unit_as_it_was() {
     let it = Deployment::bare();
+    it.set(&[("guard", "true")]);
     let before = Unit::look(&it);
     it.deploy();
     it.grant();

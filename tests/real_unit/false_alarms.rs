@@ -13,6 +13,7 @@ fn runs() -> usize {
 
 fn nothing_is_found_on(release: Release) {
     let it = Deployment::bare_on(release);
+    it.set(&[("guard", "true")]);
     it.deploy();
     it.grant();
     it.hook("config-changed");

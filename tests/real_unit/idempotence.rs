@@ -49,6 +49,8 @@ fn every_hook_run_twice_changes_nothing_the_second_time() {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_converged_update_status_is_cheap() {
     let it = Deployment::active();
+    it.set(&[("guard", "true")]);
+    it.hook("config-changed");
     let (run, execs) = it.hook_traced("update-status");
     let programs = programs(&execs);
     let systemctls = programs.iter().filter(|name| **name == "systemctl").count();

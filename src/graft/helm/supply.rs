@@ -1,12 +1,13 @@
 //! helm at hand and known to run here: already on the unit, or staged from what the operator gives.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::unistd::{Gid, Uid, fchown};
 use sha2::{Digest, Sha256};
 
 use super::{CACHE, Found, Identity, Known, OLDEST, PATH, archive, version_of};
@@ -22,7 +23,11 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
 const SIZE_LIMIT: u64 = 300 << 20;
 /// What `helm-url` served.
-const KEPT: &str = "helm-download";
+const DOWNLOAD: &str = "helm-download";
+/// A second name of the file that was installed: to put it back takes no copying.
+const KEPT: &str = "helm";
+/// Where helm is staged, beside its place.
+const DIRECTORY: &str = "/usr/local/bin";
 
 /// helm, ready to be installed when it is not there already.
 #[derive(Debug)]
@@ -58,6 +63,12 @@ impl Supply {
                 }
             }
             _ if known.is_some_and(|known| known.source == key) => {}
+            _ if let Some(staged) = stage_kept(key.as_deref())? => {
+                return Ok(Self {
+                    staged: Some(staged),
+                    source: key,
+                });
+            }
             (HelmSource::Resource(path), _) => {
                 return Ok(Self {
                     staged: Some(stage(path, "resource helm", key.clone())?),
@@ -89,9 +100,16 @@ impl Supply {
         if path.is_dir() {
             files::remove(path)?;
         }
-        file.persist(path)
-            .with_context(|| format!("putting {PATH} in place"))?;
-        files::sync_directory(Path::new("/usr/local/bin"))?;
+        let inode = |path: &Path| fs::symlink_metadata(path).map(|meta| meta.ino()).ok();
+        // A rename of one name of a file to another would leave both.
+        if inode(file.path()) == inode(path) {
+            drop(file);
+        } else {
+            file.persist(path)
+                .with_context(|| format!("putting {PATH} in place"))?;
+        }
+        files::sync_directory(Path::new(DIRECTORY))?;
+        keep()?;
         let meta = path
             .metadata()
             .with_context(|| format!("looking at {PATH}"))?;
@@ -125,9 +143,46 @@ fn look_into(path: &Path) -> Result<()> {
     state::save(CACHE, &known)
 }
 
+/// Gives the installed helm its second name, unless the state directory is on another disk.
+fn keep() -> Result<()> {
+    let kept = state::path(KEPT);
+    files::remove(&kept)?;
+    match fs::hard_link(PATH, &kept) {
+        Err(error) if error.kind() != ErrorKind::CrossesDevices => {
+            Err(error).with_context(|| format!("keeping {}", kept.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stages the file that was installed from `source` before, when nobody has changed it meanwhile.
+fn stage_kept(source: Option<&str>) -> Result<Option<Staged>> {
+    let known = state::load::<Known>(CACHE)?;
+    let Some(known) = known.filter(|known| known.source.as_deref() == source) else {
+        return Ok(None);
+    };
+    let kept = state::path(KEPT);
+    let same = |bytes: &Vec<u8>| known.sha256.as_ref() == Some(&files::sha256(bytes));
+    if !fs::read(&kept).is_ok_and(|bytes| same(&bytes)) {
+        return Ok(None);
+    }
+    let link = |path: &Path| {
+        fs::hard_link(&kept, path)?;
+        let file = File::open(path)?;
+        fchown(&file, Some(Uid::from_raw(0)), Some(Gid::from_raw(0)))?;
+        file.set_permissions(fs::Permissions::from_mode(0o755))?;
+        Ok(file)
+    };
+    let file = tempfile::Builder::new()
+        .prefix(files::TEMPORARY_PREFIX)
+        .make_in(DIRECTORY, link)
+        .with_context(|| format!("linking {} to {DIRECTORY}", kept.display()))?;
+    Ok(Some(Staged { file, known }))
+}
+
 /// Extracts helm beside its target, and runs it as user magnum.
 fn stage(given: &Path, origin: &str, source: Option<String>) -> Result<Staged> {
-    let directory = Path::new("/usr/local/bin");
+    let directory = Path::new(DIRECTORY);
     fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
     let mut file = tempfile::Builder::new()
         .prefix(files::TEMPORARY_PREFIX)
@@ -170,7 +225,7 @@ fn stage(given: &Path, origin: &str, source: Option<String>) -> Result<Staged> {
 /// Fetches what `helm-url` names into a file that only root can read. It is kept there: to put helm
 /// back takes no network.
 fn download(url: &str, sha256: &str, proxy: &[(String, String)]) -> Result<PathBuf> {
-    let kept = state::path(KEPT);
+    let kept = state::path(DOWNLOAD);
     if fs::read(&kept).is_ok_and(|bytes| files::sha256(&bytes) == sha256) {
         return Ok(kept);
     }
