@@ -11,6 +11,7 @@ use tracing::debug;
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
+use crate::graft::defaults::Defaults;
 use crate::graft::{
     Desired, Facts, Observed, Pace, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
     kubeconfig, parts, plan, plan_departure, services,
@@ -144,9 +145,12 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     if news {
         state::save(LAST_GOOD, &settings)?;
     }
+    outcome
+        .problems
+        .extend(Defaults::problems(ground.defaults.values()));
     let reads = seen.reads(&desired);
     let (services, problems) = match around.pace {
-        Pace::Judging => health::settled(seen.services)?,
+        Pace::Judging => health::settled(seen.services, &reads)?,
         Pace::Swift => (seen.services, Vec::new()),
     };
     services::record(&services, &reads)?;

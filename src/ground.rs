@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
+use crate::graft::defaults::Defaults;
 use crate::graft::files::CONF_DIRECTORY;
 use crate::graft::{ENTRY_POINT, Service};
 use crate::problem::Problem;
@@ -34,6 +35,8 @@ pub struct Ground {
     pub magnum: String,
     /// Every registered Magnum driver but ours, sorted.
     pub other_drivers: Vec<String>,
+    /// What `/etc/default` gives each service.
+    pub defaults: BTreeMap<Service, Defaults>,
     /// The charm's own program.
     pub charm: PathBuf,
 }
@@ -78,6 +81,10 @@ impl Ground {
         Ok(Self {
             magnum: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
             python,
+            defaults: Service::ALL
+                .into_iter()
+                .map(|service| Ok((service, Defaults::look(service)?)))
+                .collect::<Result<_>>()?,
             charm: std::env::current_exe().context("looking up the charm's program")?,
             magnum_gid: group.gid.as_raw(),
             other_drivers,

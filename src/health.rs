@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::graft::Service;
-use crate::graft::services::{self, Seen};
+use crate::graft::services::{self, Reads, Seen};
 use crate::ground;
 use crate::http;
 use crate::problem::Problem;
@@ -25,14 +25,15 @@ const API_LIMIT: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// When the services cannot be looked at.
-pub fn settled(mut seen: Vec<Seen>) -> Result<(Vec<Seen>, Vec<Problem>)> {
+pub fn settled(mut seen: Vec<Seen>, reads: &Reads) -> Result<(Vec<Seen>, Vec<Problem>)> {
     let began = Instant::now();
     loop {
         let late = began.elapsed() > SETTLE_LIMIT;
         let mut problems: Vec<Problem> = Vec::new();
         let mut young = false;
         for service in &seen {
-            match (service.problem(), &service.process) {
+            let wanted = &reads.command_lines[&service.service];
+            match (service.problem(wanted), &service.process) {
                 (Some(problem), _) => problems.push(problem),
                 (None, Some(process)) if process.age() >= STABLE_AFTER => {}
                 (None, _) => {

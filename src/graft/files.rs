@@ -1,7 +1,9 @@
 //! The files of the graft: kubeconfig, conf and drop-ins, with their exact bytes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::defaults::Defaults;
 use super::services::Service;
 use super::{ENTRY_POINT, Facts, chart, guard, helm};
 use crate::ground::Ground;
@@ -91,6 +93,8 @@ pub struct Desired {
     pub kubeconfig: Option<ManagedFile>,
     /// `99-capi.conf`.
     pub conf: ManagedFile,
+    /// The command line of each service.
+    pub command_lines: BTreeMap<Service, String>,
     /// The drop-in of each service, in the order of [`Service::ALL`].
     pub drop_ins: Vec<ManagedFile>,
     /// The guard's units, in the order of [`guard::UNITS`]; none when it is turned off.
@@ -118,6 +122,13 @@ impl Desired {
             true => guard::files(&ground.charm, &watched(ground, facts)).to_vec(),
             false => Vec::new(),
         };
+        let command_lines: BTreeMap<Service, String> = Service::ALL
+            .into_iter()
+            .map(|service| {
+                let given = &ground.defaults[&service].arguments;
+                (service, service.command_line(settings.log_to, given))
+            })
+            .collect();
         Ok(Self {
             guard,
             pin: settings.driver.pin.clone(),
@@ -139,7 +150,16 @@ impl Desired {
                 },
             }),
             conf: ManagedFile::public(CONF, conf),
-            drop_ins: Service::ALL.map(drop_in).to_vec(),
+            drop_ins: Service::ALL
+                .map(|service| {
+                    drop_in(
+                        service,
+                        &command_lines[&service],
+                        &ground.defaults[&service],
+                    )
+                })
+                .to_vec(),
+            command_lines,
         })
     }
 }
@@ -233,12 +253,14 @@ fn watched(ground: &Ground, facts: &Facts) -> Vec<PathBuf> {
 }
 
 /// The drop-in of a service. The empty `ExecStart=` clears the inherited one.
-fn drop_in(service: Service) -> ManagedFile {
+fn drop_in(service: Service, command_line: &str, defaults: &Defaults) -> ManagedFile {
+    let umask = defaults.umask.as_ref();
+    let umask = umask.map(|umask| format!("UMask={umask}\n"));
     ManagedFile::public(
         service.drop_in(),
         format!(
-            "{HEADER}[Service]\nExecStart=\nExecStart={}\n",
-            service.command_line()
+            "{HEADER}[Service]\nExecStart=\nExecStart={command_line}\n{}",
+            umask.unwrap_or_default()
         ),
     )
 }

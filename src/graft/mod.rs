@@ -7,7 +7,7 @@
 //! | chart | [`chart`] |
 //! | kubeconfig | [`kubeconfig`] |
 //! | conf, drop-ins; the bytes of every file | [`files`] |
-//! | services | [`services`] |
+//! | services; what their start scripts gave them | [`services`], [`defaults`] |
 //! | guard | [`guard`] |
 //!
 //! [`Desired`] and [`plan()`] are pure functions of plain data. [`Observed`] only looks,
@@ -15,6 +15,7 @@
 
 pub mod apply;
 pub mod chart;
+pub mod defaults;
 pub mod driver;
 pub mod files;
 pub mod guard;

@@ -128,6 +128,7 @@ impl Observed {
         );
         content.extend_from_slice(desired.site.as_os_str().as_encoded_bytes());
         Reads {
+            command_lines: desired.command_lines.clone(),
             fingerprint: sha256(&content),
             since,
         }

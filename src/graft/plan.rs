@@ -259,10 +259,9 @@ pub fn plan_departure(seen: &Remains) -> Vec<Step> {
         if service.unit.is_masked() || !service.unit.exists() {
             return None;
         }
-        let process = service.process.as_ref()?;
+        service.process.as_ref()?;
         let grafted = service.read.is_some()
-            || (process.runs(&service.service.command_line())
-                && (reload || !service.runs_ours_next()));
+            || (service.is_grafted() && (reload || !service.is_grafted_next()));
         grafted.then(|| "it runs with the graft".to_owned())
     }));
     steps

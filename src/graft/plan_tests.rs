@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::graft::Facts;
+use crate::graft::defaults::Defaults;
 use crate::graft::driver::{Driver, Installed, Knowledge};
 use crate::graft::files::directories;
 use crate::ground::Ground;
-use crate::settings::{ChartSource, DriverSource, HelmSource, Settings};
+use crate::settings::{ChartSource, DriverSource, HelmSource, LogTo, Settings};
 use crate::unit::files::{Access, File};
 use crate::unit::process::Process;
 use crate::unit::python::Python;
@@ -32,6 +33,7 @@ pub fn settings(options: &str) -> Settings {
         expiry_warning_days: 30,
         disable_other_drivers: true,
         capi_helm_options: options.parse().unwrap(),
+        log_to: LogTo::Journal,
         guard: true,
     }
 }
@@ -47,6 +49,9 @@ pub fn ground() -> Ground {
         magnum: "18.0.0".into(),
         magnum_gid: 64,
         other_drivers: vec!["k8s_fedora_coreos_v1".into()],
+        defaults: Service::ALL
+            .map(|service| (service, Defaults::default()))
+            .into(),
         charm: "/charm/dispatch".into(),
     }
 }
@@ -154,13 +159,20 @@ impl Model {
             Step::ReloadSystemd => {
                 for (service, drop_in) in self.seen.services.iter_mut().zip(&self.seen.drop_ins) {
                     service.unit.need_daemon_reload = false;
-                    let ours = matches!(drop_in, Entry::File(_));
+                    let command_line = match drop_in {
+                        Entry::File(file) => String::from_utf8_lossy(&file.bytes)
+                            .lines()
+                            .rev()
+                            .find_map(|line| line.strip_prefix("ExecStart="))
+                            .map(str::to_owned),
+                        _ => None,
+                    };
+                    let ours = command_line.is_some();
                     let known = ours.then(|| service.service.drop_in().into());
                     service.unit.drop_ins = known.into_iter().collect();
-                    service.unit.exec_start = vec![match ours {
-                        true => service.service.command_line(),
-                        false => format!("/etc/init.d/{} systemd-start", service.service.name()),
-                    }];
+                    service.unit.exec_start = vec![command_line.unwrap_or_else(|| {
+                        format!("/etc/init.d/{} systemd-start", service.service.name())
+                    })];
                 }
                 let guard = &mut self.seen.guard;
                 for (unit, file) in guard.units.iter_mut().zip(&guard.files) {
@@ -259,6 +271,11 @@ impl Model {
     }
 }
 
+/// Its command line by default.
+fn own(service: Service) -> String {
+    service.command_line(LogTo::Journal, &[])
+}
+
 fn process(command_line: &str, tick: u32) -> Process {
     Process {
         pid: i32::try_from(tick).unwrap(),
@@ -327,7 +344,7 @@ fn a_crash_after_any_step_is_mended_by_the_next_hook() {
                     .process
                     .as_ref()
                     .unwrap()
-                    .runs(&service.service.command_line())
+                    .runs(&own(service.service))
             );
         }
     }
@@ -550,7 +567,10 @@ fn a_later_drop_in_that_overrides_ours_is_not_fought_with_restarts() {
     model.seen.services[1].unit.exec_start = vec!["/usr/bin/other".into()];
     model.seen.services[1].process = Some(process("/usr/bin/other", 300));
     assert_eq!(plan(&wanted, &model.seen), []);
-    let problem = model.seen.services[1].problem().unwrap().to_string();
+    let problem = model.seen.services[1]
+        .problem(&own(Service::Conductor))
+        .unwrap()
+        .to_string();
     assert!(problem.contains("another command line"), "{problem}");
 }
 
@@ -580,7 +600,7 @@ fn departing_takes_everything_away_and_restarts_what_ran_with_it() {
         for service in &model.seen.services {
             let process = service.process.as_ref().unwrap();
             assert!(
-                !process.runs(&service.service.command_line()),
+                !process.runs(&own(service.service)),
                 "after {crash_after} steps"
             );
         }
@@ -594,9 +614,9 @@ fn a_service_that_ended_once_may_yet_stay_and_one_that_ends_again_and_again_does
     let mut service = Model::grafted(&wanted).seen.services[0].clone();
     service.process = None;
     service.unit.sub_state = "auto-restart".into();
-    assert_eq!(service.problem(), None);
+    assert_eq!(service.problem(&own(Service::Api)), None);
     service.unit.restarts = 2;
-    let problem = service.problem().unwrap().to_string();
+    let problem = service.problem(&own(Service::Api)).unwrap().to_string();
     assert!(
         problem.contains("does not stay up (2 restarts)"),
         "{problem}"
@@ -606,7 +626,7 @@ fn a_service_that_ended_once_may_yet_stay_and_one_that_ends_again_and_again_does
     service.unit.active_state = "failed".into();
     assert!(
         service
-            .problem()
+            .problem(&own(Service::Api))
             .unwrap()
             .to_string()
             .contains("does not stay up")

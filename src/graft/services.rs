@@ -15,6 +15,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
+use crate::settings::LogTo;
 use crate::unit::process::Process;
 use crate::unit::state;
 use crate::unit::systemd::{self, Unit};
@@ -77,9 +78,21 @@ impl Service {
         "--config-dir=/etc/magnum/magnum.conf.d",
     ];
 
-    /// The whole command line.
-    pub fn command_line(self) -> String {
-        format!("{} {}", self.program(), Self::ARGUMENTS.join(" "))
+    /// The whole command line: where it logs, and what it is given besides.
+    pub fn command_line(self, log_to: LogTo, given: &[String]) -> String {
+        let mut words = vec![self.program().to_owned()];
+        words.extend(Self::ARGUMENTS.map(str::to_owned));
+        if log_to == LogTo::File {
+            words.push(format!("--log-file=/var/log/magnum/{}.log", self.name()));
+        }
+        words.extend_from_slice(given);
+        words.join(" ")
+    }
+
+    /// Whether a command line is one of the graft's.
+    fn is_grafted(command_line: &str) -> bool {
+        let mut words = command_line.split(' ');
+        words.any(|word| word == Self::ARGUMENTS[1])
     }
 }
 
@@ -151,6 +164,8 @@ pub type Due = (Service, String);
 /// What the services read of the graft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reads {
+    /// The command line of each.
+    pub command_lines: BTreeMap<Service, String>,
     /// A fingerprint of the right content.
     pub fingerprint: String,
     /// When the files last changed, or `None` when they are not right yet.
@@ -170,8 +185,10 @@ impl Seen {
         };
         // With a foreign drop-in after ours, a restart would not bring our command line: it is
         // reported, and not tried again and again.
-        let attainable = !command_line_settled || self.runs_ours_next();
-        if attainable && !process.runs(&self.service.command_line()) {
+        let wanted = reads.command_lines.get(&self.service);
+        let wanted = wanted.map(String::as_str).unwrap_or_default();
+        let attainable = !command_line_settled || self.runs_next(wanted);
+        if attainable && !process.runs(wanted) {
             return Some("it runs another command line".to_owned());
         }
         match &self.read {
@@ -188,9 +205,21 @@ impl Seen {
             || (self.read.is_none() && self.started_after(reads))
     }
 
-    /// Whether systemd would start it with our command line.
-    pub fn runs_ours_next(&self) -> bool {
-        self.unit.exec_start == [self.service.command_line()]
+    /// Whether systemd would start it with this command line.
+    pub fn runs_next(&self, command_line: &str) -> bool {
+        self.unit.exec_start == [command_line]
+    }
+
+    /// Whether it would be started with a command line of the graft's.
+    pub fn is_grafted_next(&self) -> bool {
+        let mut next = self.unit.exec_start.iter();
+        next.any(|command_line| Service::is_grafted(command_line))
+    }
+
+    /// Whether it runs with a command line of the graft's.
+    pub fn is_grafted(&self) -> bool {
+        let process = self.process.as_ref();
+        process.is_some_and(|process| Service::is_grafted(&process.cmdline.join(" ")))
     }
 
     /// Whether systemd does not know its files as they are, drop-in included. systemd itself notices
@@ -210,8 +239,9 @@ impl Seen {
         }
     }
 
-    /// What is wrong with the service as it is now, apart from whether it has settled.
-    pub fn problem(&self) -> Option<Problem> {
+    /// What is wrong with the service as it is now, apart from whether it has settled; `wanted` is its
+    /// command line.
+    pub fn problem(&self, wanted: &str) -> Option<Problem> {
         let name = self.service.name();
         let unit = &self.unit;
         if !unit.exists() {
@@ -226,7 +256,7 @@ impl Seen {
                 unit.load_state
             )));
         }
-        if !self.runs_ours_next() {
+        if !self.runs_next(wanted) {
             let last = unit.drop_ins.last().map(|path| path.display().to_string());
             return Some(Problem::blocked(format!(
                 "{name} is set to run another command line by {}; remove its ExecStart",

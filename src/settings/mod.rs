@@ -37,9 +37,23 @@ pub struct Settings {
     pub disable_other_drivers: bool,
     /// Further options of `[capi_helm]`.
     pub capi_helm_options: CapiHelmOptions,
+    /// Where the services log.
+    #[serde(default)]
+    pub log_to: LogTo,
     /// Whether systemd watches over the graft between hooks.
     #[serde(default)]
     pub guard: bool,
+}
+
+/// Where the services log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogTo {
+    /// To the journal, as in the runbook.
+    #[default]
+    Journal,
+    /// To the file in `/var/log/magnum` that their packaged start scripts name.
+    File,
 }
 
 /// Where helm comes from.
@@ -133,6 +147,7 @@ impl RawConfig {
             kubeconfig: None,
             expiry_warning_days: self.expiry_warning_days()?,
             disable_other_drivers: switch("disable-other-drivers").unwrap_or(true),
+            log_to: self.log_to()?,
             guard: switch("guard").unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
         })
@@ -196,6 +211,17 @@ impl RawConfig {
             }
         };
         Ok(resource.map_or(given, HelmSource::Resource))
+    }
+
+    fn log_to(&self) -> Result<LogTo, Problem> {
+        match self.text("log-to") {
+            None | Some("journal") => Ok(LogTo::Journal),
+            Some("file") => Ok(LogTo::File),
+            Some(other) => Err(Problem::blocked(format!(
+                "log-to {} is neither journal nor file; set one of them",
+                shown(other)
+            ))),
+        }
     }
 
     fn expiry_warning_days(&self) -> Result<u16, Problem> {
@@ -283,6 +309,7 @@ mod tests {
             ("helm-chart-version", "0 1"),
             ("capi-helm-options", "no equals sign"),
             ("expiry-warning-days", "-1"),
+            ("log-to", "syslog"),
         ] {
             let value = value.parse::<i64>().map_or(Value::from(value), Value::from);
             let problem = raw(&[(option, value)])

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{Check, Credentials, Finding, Outcome};
 use crate::converge::{self, Expected};
+use crate::graft::defaults::Defaults;
 use crate::graft::services::{self, Seen};
 use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service, kubeconfig};
 use crate::ground::Ground;
@@ -88,6 +89,8 @@ pub struct Scene {
     pub observed: Observed,
     /// The services, a window of time later.
     pub later: Vec<Seen>,
+    /// What of `/etc/default` has no effect.
+    pub unheard: Vec<Problem>,
     /// What Python says; one process.
     pub python: Result<Answers>,
     /// The kubeconfig that stands on the unit, judged.
@@ -132,6 +135,7 @@ impl Scene {
         std::thread::sleep(STABLE_AFTER.saturating_sub(youngest));
         Ok(Self {
             later: services::look()?,
+            unheard: Defaults::problems(ground.defaults.values()),
             unit: context.unit.clone(),
             settings,
             problems,

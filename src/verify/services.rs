@@ -17,6 +17,11 @@ pub const CHECKS: &[Check<Scene>] = &[
         answer: drop_in_effective,
     },
     Check {
+        id: "drop-in-defaults",
+        question: "Is what /etc/default gave the services carried over?",
+        answer: drop_in_defaults,
+    },
+    Check {
         id: "service-command-line",
         question: "Do the running processes have that command line?",
         answer: command_line,
@@ -65,12 +70,16 @@ pub fn drop_in_effective(scene: &Scene) -> Outcome {
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
+    let desired = match scene.desired() {
+        Ok(desired) => desired,
+        Err(finding) => return Ok(Err(finding)),
+    };
     let findings = each(&scene.observed.services, |seen| {
         let unit = &seen.unit;
         if unit.load_state != "loaded" {
             return Some(format!("systemd cannot load it: {}", unit.load_state));
         }
-        if !seen.runs_ours_next() {
+        if !seen.runs_next(&desired.command_lines[&seen.service]) {
             let last = unit.drop_ins.last().map(|path| path.display().to_string());
             return Some(format!(
                 "ExecStart is {}, after {}",
@@ -88,11 +97,29 @@ pub fn drop_in_effective(scene: &Scene) -> Outcome {
     )
 }
 
+/// Is what `/etc/default` gave the services carried over?
+pub fn drop_in_defaults(scene: &Scene) -> Outcome {
+    let unheard: Vec<String> = scene.unheard.iter().map(ToString::to_string).collect();
+    if unheard.is_empty() {
+        return Ok(Ok(
+            "all that /etc/default gives the services, they get".to_owned()
+        ));
+    }
+    Ok(Err(Finding::warn(
+        unheard.join("; "),
+        "move what these lines do into a drop-in of another name, such as 10-local.conf",
+    )))
+}
+
 /// Do the running processes have that command line?
 pub fn command_line(scene: &Scene) -> Outcome {
+    let desired = match scene.desired() {
+        Ok(desired) => desired,
+        Err(finding) => return Ok(Err(finding)),
+    };
     running(scene, |seen| {
         let process = seen.process.as_ref()?;
-        (!process.runs(&seen.service.command_line()))
+        (!process.runs(&desired.command_lines[&seen.service]))
             .then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
     })
     .map(|found| found.map(|()| "both processes run with --config-dir".into()))

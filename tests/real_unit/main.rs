@@ -31,6 +31,7 @@ mod idempotence;
 mod integrity;
 mod kubeconfigs;
 mod leaks;
+mod log_to;
 mod malformed;
 mod management;
 mod mirror;
