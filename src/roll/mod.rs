@@ -29,19 +29,6 @@ pub enum Health {
     Ill(String),
 }
 
-/// What a unit wants of the others.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Wish {
-    /// Nothing.
-    #[default]
-    None,
-    /// A turn.
-    Turn,
-    /// Patience: it has had its turn and is not well since.
-    Patience,
-}
-
 /// What a unit says to the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word {
@@ -49,8 +36,8 @@ pub struct Word {
     pub principal: String,
     /// The number of its wish; each new one has a greater number.
     pub ticket: u64,
-    /// The wish.
-    pub wish: Wish,
+    /// Whether it wants a turn.
+    pub wants: bool,
     /// How its services are.
     pub health: Health,
     /// The last grant to the leader that it has seen.
@@ -103,25 +90,18 @@ impl Word {
     /// Whether `unit`, which has said this, has the turn.
     pub fn has_turn(&self, unit: &str, ruling: &Ruling) -> bool {
         let granted = |grant: &Grant| grant.unit == unit && grant.ticket == self.ticket;
-        self.wish != Wish::None && ruling.turn.as_ref().is_some_and(granted)
+        self.wants && ruling.turn.as_ref().is_some_and(granted)
     }
 
     /// What `unit`, which has said this, has to say now.
     #[must_use]
     pub fn next(&self, unit: &str, ruling: &Ruling, now: Situation) -> Self {
-        let ill = matches!(now.health, Health::Ill(_));
-        let (ticket, wish) = match self.wish {
-            Wish::None if now.withheld => (self.ticket + 1, Wish::Turn),
-            _ if now.withheld => (self.ticket, Wish::Turn),
-            _ if ill && self.has_turn(unit, ruling) => (self.ticket, Wish::Patience),
-            _ => (self.ticket, Wish::None),
-        };
         let echo = ruling.turn.as_ref().filter(|grant| grant.to_leader);
         let echo = echo.filter(|grant| grant.unit != unit);
         Self {
             principal: self.principal.clone(),
-            ticket,
-            wish,
+            ticket: self.ticket + u64::from(now.withheld && !self.wants),
+            wants: now.withheld,
             // The words of one illness may change from look to look: that is no news.
             health: match (&self.health, now.health) {
                 (Health::Ill(why), Health::Ill(_)) => Health::Ill(why.clone()),
@@ -137,7 +117,7 @@ impl Word {
     /// Whether the turn is still out, as far as this word of its holder tells. An older word than
     /// the wish that was granted tells nothing.
     fn holds(&self, grant: &Grant) -> bool {
-        self.ticket < grant.ticket || (self.ticket == grant.ticket && self.wish != Wish::None)
+        self.ticket < grant.ticket || (self.ticket == grant.ticket && self.wants)
     }
 }
 
@@ -155,20 +135,18 @@ impl Ruling {
         now: i64,
     ) -> Result<Self, E> {
         if let Some(grant) = &self.turn {
-            let word = words.get(&grant.unit);
-            let out = match word {
+            let out = match words.get(&grant.unit) {
                 Some(word) => word.holds(grant),
                 None => !is_gone(grant)?,
             };
             if out {
                 return Ok(Self {
                     turn: self.turn.clone(),
-                    stopped: stuck(grant, word, now),
+                    stopped: silent(grant, now),
                 });
             }
         }
-        let (waiting, others): (Vec<_>, Vec<_>) =
-            words.iter().partition(|(_, word)| word.wish == Wish::Turn);
+        let (waiting, others): (Vec<_>, Vec<_>) = words.iter().partition(|(_, word)| word.wants);
         let order = |(unit, word): &(&String, &Word)| {
             let ill = matches!(word.health, Health::Ill(_));
             (!ill, *unit == leader, number(unit))
@@ -207,19 +185,12 @@ impl Ruling {
     }
 }
 
-/// Whether the holder of a turn stops the roll.
-fn stuck(grant: &Grant, word: Option<&Word>, now: i64) -> Option<Stop> {
-    let why = match word.map(|word| (word.wish, &word.health)) {
-        Some((Wish::Patience, Health::Ill(why))) => why.clone(),
-        _ if now - grant.since > SILENT_AFTER => {
-            let minutes = SILENT_AFTER / 60;
-            format!("it has had its turn for more than {minutes} minutes and says nothing")
-        }
-        _ => return None,
-    };
-    Some(Stop {
+/// Whoever has had its turn for too long and says nothing stops the roll.
+fn silent(grant: &Grant, now: i64) -> Option<Stop> {
+    let minutes = SILENT_AFTER / 60;
+    (now - grant.since > SILENT_AFTER).then(|| Stop {
         unit: grant.unit.clone(),
-        why,
+        why: format!("it has had its turn for more than {minutes} minutes and says nothing"),
     })
 }
 
