@@ -9,12 +9,13 @@ use tracing::debug;
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
+use crate::graft::services::Due;
 use crate::graft::{
-    Desired, Facts, Observed, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
+    AskTurn, Desired, Facts, Observed, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
     kubeconfig, parts, plan, plan_departure, services,
 };
 use crate::ground::Ground;
-use crate::health;
+use crate::health::{self, Health};
 use crate::kube::Kubeconfig;
 use crate::kube::rotation::Choice;
 use crate::problem::{Problem, told};
@@ -35,6 +36,12 @@ pub struct Outcome {
     pub driver: Option<String>,
     /// Whether anything on the unit was changed.
     pub changed: bool,
+    /// What was restarted.
+    pub restarted: Vec<Due>,
+    /// Restarts that are due and wait for their turn.
+    pub withheld: Vec<Due>,
+    /// How the services are.
+    pub health: Health,
 }
 
 /// What the operator wants: each half is a problem when it is not valid.
@@ -95,7 +102,7 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
         ledger: &mut ledger,
         supplies: Some(supplies),
     };
-    outcome.changed = carried_out(&steps, &mut tools, around, &mut outcome.problems)?;
+    carry_out(&steps, &mut tools, around, &mut outcome)?;
     if outcome.changed {
         seen = Observed::look(&ground.python, &ledger)?;
     }
@@ -120,37 +127,44 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     let reads = seen.reads(&desired);
     let (services, problems) = health::settled(seen.services)?;
     services::record(&services, &reads)?;
+    outcome.health = Health::of(&problems);
     outcome.problems.extend(problems);
     Ok(outcome)
 }
 
-/// Applies a plan, its restart only when it is this unit's turn. Says whether there was anything
-/// to apply.
-fn carried_out(
+/// Applies a plan, its restart of services that are serving only when it is this unit's turn.
+fn carry_out(
     steps: &Staged,
     tools: &mut Tools<'_>,
     around: &Surroundings<'_>,
-    problems: &mut Vec<Problem>,
-) -> Result<bool> {
-    if !steps.before.is_empty() {
-        (around.progress)("putting the graft in place")?;
-        apply(&steps.before, tools)?;
-    }
-    if steps.due.is_empty() {
-        return Ok(!steps.before.is_empty());
-    }
-    let rest = match (around.turn)(&steps.due)? {
-        Turn::Ours => &steps.now,
-        Turn::NotYet(problem) => {
-            problems.push(problem);
-            &steps.later
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut done = |steps: &[Step], what: &str| {
+        if !steps.is_empty() {
+            (around.progress)(what)?;
+            apply(steps, tools)?;
+            outcome.changed = true;
         }
+        let restarts = steps.iter().filter_map(|step| match step {
+            Step::Restart(services) => Some(services),
+            _ => None,
+        });
+        outcome.restarted.extend(restarts.flatten().cloned());
+        anyhow::Ok(())
     };
-    if !rest.is_empty() {
-        (around.progress)("restarting the services")?;
-        apply(rest, tools)?;
+    done(&steps.before, "putting the graft in place")?;
+    if steps.due.is_empty() {
+        return Ok(());
     }
-    Ok(!steps.before.is_empty() || !rest.is_empty())
+    match (around.turn)(&steps.due)? {
+        Turn::Ours => done(&steps.now, "restarting the services"),
+        Turn::NotYet(problem) => {
+            done(&steps.later, "restarting what has failed")?;
+            outcome.problems.push(problem);
+            outcome.withheld.clone_from(&steps.due);
+            Ok(())
+        }
+    }
 }
 
 /// What a hook would go by, and why that is not all that is wanted.
@@ -210,8 +224,8 @@ pub struct Rehearsal {
 /// Plans as [`graft`] does, and changes nothing.
 ///
 /// # Errors
-/// When the unit cannot be looked at.
-pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
+/// When the unit cannot be looked at, or `turn` fails.
+pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
     let ground = match told(Ground::look())? {
         Ok(ground) => ground,
         Err(problem) => {
@@ -223,12 +237,15 @@ pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
     };
     let seen = Observed::look(&ground.python, &Ledger::load()?)?;
     let expected = expect(wanted, &ground, &seen)?;
-    let desired = expected.desired.as_ref();
+    let (steps, withheld) = match &expected.desired {
+        Some(desired) => Staged::new(plan(desired, &seen), &seen.services).as_far_as(turn)?,
+        None => Default::default(),
+    };
+    let mut problems = expected.problems;
+    problems.extend(withheld);
     Ok(Rehearsal {
-        steps: desired
-            .map(|desired| plan(desired, &seen))
-            .unwrap_or_default(),
-        problems: expected.problems,
+        steps,
+        problems,
         seen: Some(seen),
     })
 }

@@ -7,7 +7,7 @@ use crate::graft::Facts;
 use crate::graft::driver::{Driver, Installed, Knowledge};
 use crate::graft::files::directories;
 use crate::ground::Ground;
-use crate::settings::{ChartSource, DriverSource, HelmSource, Settings};
+use crate::settings::{ChartSource, DriverSource, HelmSource, RestartMode, Settings};
 use crate::unit::files::{Access, File};
 use crate::unit::process::Process;
 use crate::unit::python::Python;
@@ -31,6 +31,7 @@ pub fn settings(options: &str) -> Settings {
         expiry_warning_days: 30,
         disable_other_drivers: true,
         capi_helm_options: options.parse().unwrap(),
+        restart_mode: RestartMode::Rolling,
     }
 }
 

@@ -35,8 +35,11 @@ pub struct Surroundings<'a> {
     /// Told what is going on before each thing that takes longer than a moment.
     pub progress: &'a dyn Fn(&str) -> Result<()>,
     /// Asked right before a restart of services that are serving: which, and why each.
-    pub turn: &'a dyn Fn(&[Due]) -> Result<Turn>,
+    pub turn: &'a AskTurn<'a>,
 }
+
+/// Says whether these services, which are serving, may be restarted now.
+pub type AskTurn<'a> = dyn Fn(&[Due]) -> Result<Turn> + 'a;
 
 /// Whether services that are serving may be restarted now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,14 +1,17 @@
 //! A hook: settings from Juju, the one way through, and what came of it back to Juju.
 
+pub mod roll;
 pub mod sources;
 
 use anyhow::Result;
 
+use self::roll::Roll;
 use self::sources::Ask;
 use crate::converge::{self, Outcome};
-use crate::graft::{Surroundings, Turn};
+use crate::graft::Surroundings;
 use crate::juju::{Context, tools};
 use crate::problem::{Kind, Problem};
+use crate::settings::RestartMode;
 use crate::unit::state;
 
 /// The file of the workload version that Juju was told last.
@@ -19,29 +22,49 @@ const TOLD: &str = "told.json";
 /// # Errors
 /// When the charm or Juju is at fault; Juju then tries the hook again.
 pub fn converge(hook: &str, context: &Context) -> Result<()> {
+    if roll::is_farewell(hook, context) {
+        return Ok(());
+    }
+    one_way_through(hook, context, None).map(drop)
+}
+
+/// As any hook, but what is due for a restart is restarted at once.
+///
+/// # Errors
+/// When the charm or Juju is at fault.
+pub fn restart(context: &Context) -> Result<Outcome> {
+    one_way_through("restart", context, Some(RestartMode::Immediate))
+}
+
+fn one_way_through(event: &str, context: &Context, mode: Option<RestartMode>) -> Result<Outcome> {
     let _lock = state::lock()?;
-    let ask = match hook {
+    let ask = match event {
         "update-status" => Ask::Remembered,
         _ => Ask::Juju,
     };
     let wanted = sources::wanted(context, ask)?;
     let unset = matches!(&wanted.kubeconfig, Ok(None));
+    let roll = match mode {
+        Some(mode) => Roll::new(mode, context),
+        None => Roll::of(&wanted, context),
+    };
     let around = Surroundings {
         proxy: &context.proxy,
         charm: &context.charm,
         progress: &|what| tools::status_set("maintenance", what),
-        turn: &|_| Ok(Turn::Ours),
+        turn: &|due| roll.turn(due),
     };
     let mut outcome = converge::graft(wanted, &around)?;
     if unset {
         outcome.problems.push(no_kubeconfig(context.application()));
     }
+    roll.tell(event, &outcome)?;
     let (status, message) = status(&outcome);
     tools::status_set(status, &message)?;
-    match &outcome.driver {
-        Some(version) => tell_version(version, hook),
-        None => Ok(()),
+    if let Some(version) = &outcome.driver {
+        tell_version(version, event)?;
     }
+    Ok(outcome)
 }
 
 /// Tells Juju the driver's version, but not in each of the many hooks in which nothing happens.
@@ -109,7 +132,7 @@ mod tests {
         let outcome = |problems: Vec<Problem>| Outcome {
             problems,
             driver: Some("1.1.0".into()),
-            changed: false,
+            ..Outcome::default()
         };
         assert_eq!(
             status(&outcome(vec![])),

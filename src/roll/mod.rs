@@ -10,24 +10,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Health;
+
 /// In seconds: a restart takes at most three minutes, settling one. Whoever has its turn for longer
 /// and says nothing is stuck.
 pub const SILENT_AFTER: i64 = 600;
-
-/// How the services of a unit are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Health {
-    /// There is nothing to judge yet.
-    #[default]
-    Unknown,
-    /// The API answers, both processes stay.
-    Well,
-    /// The principal has paused them.
-    Paused,
-    /// They are not well, and why.
-    Ill(String),
-}
 
 /// What a unit says to the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

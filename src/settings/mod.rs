@@ -37,6 +37,22 @@ pub struct Settings {
     pub disable_other_drivers: bool,
     /// Further options of `[capi_helm]`.
     pub capi_helm_options: CapiHelmOptions,
+    /// When services that are serving may be restarted.
+    #[serde(default)]
+    pub restart_mode: RestartMode,
+}
+
+/// When services that are serving may be restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// One unit at a time, the next when the last one is well.
+    #[default]
+    Rolling,
+    /// At once.
+    Immediate,
+    /// When the action `restart` says so.
+    Manual,
 }
 
 /// Where helm comes from.
@@ -131,6 +147,7 @@ impl RawConfig {
             expiry_warning_days: self.expiry_warning_days()?,
             disable_other_drivers: switch.unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
+            restart_mode: self.restart_mode()?,
         })
     }
 
@@ -207,6 +224,18 @@ impl RawConfig {
         })
     }
 
+    fn restart_mode(&self) -> Result<RestartMode, Problem> {
+        match self.text("restart-mode") {
+            None | Some("rolling") => Ok(RestartMode::Rolling),
+            Some("immediate") => Ok(RestartMode::Immediate),
+            Some("manual") => Ok(RestartMode::Manual),
+            Some(other) => Err(Problem::blocked(format!(
+                "restart-mode {} is none of rolling, immediate, manual; set one of them",
+                shown(other)
+            ))),
+        }
+    }
+
     fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
         let plain = |option: &str| match self.text(option) {
             Some(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
@@ -279,6 +308,7 @@ mod tests {
             ("helm-chart-version", "0 1"),
             ("capi-helm-options", "no equals sign"),
             ("expiry-warning-days", "-1"),
+            ("restart-mode", "Rolling"),
         ] {
             let value = value.parse::<i64>().map_or(Value::from(value), Value::from);
             let problem = raw(&[(option, value)])
