@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 
 use crate::graft::Service;
 use crate::graft::services::{self, Seen};
@@ -22,8 +21,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
 
 /// How the services are, in a word.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Health {
     /// There is nothing to judge yet.
     #[default]

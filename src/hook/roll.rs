@@ -14,6 +14,7 @@ use tracing::warn;
 use crate::converge::{Outcome, Wanted};
 use crate::graft::Turn;
 use crate::graft::services::Due;
+use crate::health::Health;
 use crate::juju::tools::{self, Bag, GoalState};
 use crate::juju::{Context, ENDPOINT};
 use crate::problem::Problem;
@@ -113,7 +114,10 @@ impl<'a> Roll<'a> {
         let unit = self.context.unit.as_str();
         let now = Situation {
             withheld: self.mode == RestartMode::Rolling && !outcome.withheld.is_empty(),
-            health: outcome.health.clone(),
+            ill: match &outcome.health {
+                Health::Ill(why) => Some(why.clone()),
+                _ => None,
+            },
         };
         let memory: Option<Memory> = state::load(MEMORY)?;
         let idle = match &memory {

@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::health::Health;
-
 /// In seconds: a restart takes at most three minutes, settling one. Whoever has its turn for longer
 /// and says nothing is stuck.
 pub const SILENT_AFTER: i64 = 600;
@@ -25,8 +23,8 @@ pub struct Word {
     pub ticket: u64,
     /// Whether it wants a turn.
     pub wants: bool,
-    /// How its services are.
-    pub health: Health,
+    /// What is wrong with its services, when they are not well.
+    pub ill: Option<String>,
     /// The last grant to the leader that it has seen.
     pub heard: Option<(String, u64)>,
 }
@@ -69,8 +67,8 @@ pub struct Ruling {
 pub struct Situation {
     /// Whether it held a restart back until its turn.
     pub withheld: bool,
-    /// How its services are.
-    pub health: Health,
+    /// What is wrong with its services, when they are not well.
+    pub ill: Option<String>,
 }
 
 impl Word {
@@ -90,10 +88,7 @@ impl Word {
             ticket: self.ticket + u64::from(now.withheld && !self.wants),
             wants: now.withheld,
             // The words of one illness may change from look to look: that is no news.
-            health: match (&self.health, now.health) {
-                (Health::Ill(why), Health::Ill(_)) => Health::Ill(why.clone()),
-                (_, health) => health,
-            },
+            ill: now.ill.map(|why| self.ill.clone().unwrap_or(why)),
             heard: echo.map_or_else(
                 || self.heard.clone(),
                 |grant| Some((grant.unit.clone(), grant.ticket)),
@@ -134,22 +129,16 @@ impl Ruling {
             }
         }
         let (waiting, others): (Vec<_>, Vec<_>) = words.iter().partition(|(_, word)| word.wants);
-        let order = |(unit, word): &(&String, &Word)| {
-            let ill = matches!(word.health, Health::Ill(_));
-            (!ill, *unit == leader, number(unit))
-        };
+        let order =
+            |(unit, word): &(&String, &Word)| (word.ill.is_none(), *unit == leader, number(unit));
         let Some((unit, word)) = waiting.into_iter().min_by_key(order) else {
             return Ok(Self::default());
         };
-        let ill = others
-            .into_iter()
-            .find_map(|(unit, word)| match &word.health {
-                Health::Ill(why) => Some(Stop {
-                    unit: unit.clone(),
-                    why: why.clone(),
-                }),
-                _ => None,
-            });
+        let ill = others.into_iter().find_map(|(unit, word)| {
+            let why = word.ill.clone()?;
+            let unit = unit.clone();
+            Some(Stop { unit, why })
+        });
         let turn = ill.is_none().then(|| Grant {
             unit: unit.clone(),
             ticket: word.ticket,

@@ -6,17 +6,17 @@ use super::*;
 
 const TURN: Situation = Situation {
     withheld: true,
-    health: Health::Well,
+    ill: None,
 };
 const WELL: Situation = Situation {
     withheld: false,
-    health: Health::Well,
+    ill: None,
 };
 
 fn ill() -> Situation {
     Situation {
         withheld: false,
-        health: Health::Ill("magnum-api does not answer".into()),
+        ill: Some("magnum-api does not answer".into()),
     }
 }
 
@@ -355,12 +355,12 @@ fn a_unit_that_stays_ill_stops_the_roll_until_it_is_well() {
     }
 }
 
-fn word(ticket: u64, wants: bool, health: Health) -> Word {
+fn word(ticket: u64, wants: bool, ill: Option<&str>) -> Word {
     Word {
         principal: "m/1".into(),
         ticket,
         wants,
-        health,
+        ill: ill.map(str::to_owned),
         heard: None,
     }
 }
@@ -386,33 +386,29 @@ fn ruled(words: &[(&str, Word)], turn: Option<Grant>, now: i64) -> Ruling {
 }
 
 #[test]
-fn a_paused_unit_blocks_nobody_and_an_ill_one_that_wants_no_turn_does() {
-    let wants = |unit| (unit, word(1, true, Health::Well));
-    let with = |health| ("c/2", word(0, false, health));
-    let paused = ruled(&[wants("c/1"), with(Health::Paused)], None, 0);
-    assert_eq!(paused.turn, Some(grant("c/1", 1)));
-    let ill = ruled(&[wants("c/1"), with(Health::Ill("x".into()))], None, 0);
+fn an_ill_unit_that_wants_no_turn_blocks_the_others() {
+    let wants = ("c/1", word(1, true, None));
+    let with = |ill| ("c/2", word(0, false, ill));
+    let well = ruled(&[wants.clone(), with(None)], None, 0);
+    assert_eq!(well.turn, Some(grant("c/1", 1)));
+    let ill = ruled(&[wants, with(Some("x"))], None, 0);
     assert_eq!((ill.turn, ill.stopped.unwrap().unit), (None, "c/2".into()));
 }
 
 #[test]
 fn an_ill_unit_that_a_restart_may_mend_comes_first_and_the_leader_last() {
-    let wants = |unit, health| (unit, word(1, true, health));
-    let words = [
-        wants("c/0", Health::Well),
-        wants("c/10", Health::Well),
-        wants("c/9", Health::Well),
-    ];
+    let wants = |unit, ill| (unit, word(1, true, ill));
+    let words = [wants("c/0", None), wants("c/10", None), wants("c/9", None)];
     assert_eq!(ruled(&words, None, 0).turn.unwrap().unit, "c/9");
     let mut words = words.to_vec();
-    words.push(wants("c/11", Health::Ill("x".into())));
+    words.push(wants("c/11", Some("x")));
     assert_eq!(ruled(&words, None, 0).turn.unwrap().unit, "c/11");
 }
 
 #[test]
 fn a_holder_that_says_nothing_for_long_is_named_and_one_that_is_gone_holds_nothing() {
-    let holder = ("c/1", word(1, true, Health::Well));
-    let waits = ("c/2", word(1, true, Health::Well));
+    let holder = ("c/1", word(1, true, None));
+    let waits = ("c/2", word(1, true, None));
     let words = [holder, waits];
     let turn = Some(grant("c/1", 1));
     assert_eq!(ruled(&words, turn.clone(), SILENT_AFTER).stopped, None);
@@ -423,8 +419,8 @@ fn a_holder_that_says_nothing_for_long_is_named_and_one_that_is_gone_holds_nothi
 
 #[test]
 fn a_word_older_than_the_grant_gives_no_turn_away() {
-    let stale = ("c/1", word(4, false, Health::Well));
-    let waits = ("c/2", word(1, true, Health::Well));
+    let stale = ("c/1", word(4, false, None));
+    let waits = ("c/2", word(1, true, None));
     let kept = ruled(&[stale, waits], Some(grant("c/1", 5)), 0);
     assert_eq!(kept.turn.unwrap().unit, "c/1");
 }
