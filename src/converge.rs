@@ -12,12 +12,13 @@ use tracing::debug;
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::defaults::Defaults;
+use crate::graft::services::Due;
 use crate::graft::{
-    Desired, Facts, Observed, Pace, Remains, Staged, Step, Supplies, Surroundings, Turn, helm,
-    kubeconfig, parts, plan, plan_departure, services,
+    AskTurn, Desired, Facts, Observed, Pace, Remains, Staged, Step, Supplies, Surroundings, Turn,
+    helm, kubeconfig, parts, plan, plan_departure, services,
 };
 use crate::ground::Ground;
-use crate::health;
+use crate::health::{self, Health};
 use crate::kube::Kubeconfig;
 use crate::kube::rotation::Choice;
 use crate::problem::{Problem, told};
@@ -39,6 +40,14 @@ pub struct Outcome {
     pub driver: Option<String>,
     /// Each path that was put right, and what was wrong with it.
     pub put_right: Vec<(PathBuf, String)>,
+    /// Whether anything on the unit was changed.
+    pub changed: bool,
+    /// What was restarted.
+    pub restarted: Vec<Due>,
+    /// Restarts that are due and wait for their turn.
+    pub withheld: Vec<Due>,
+    /// How the services are.
+    pub health: Health,
 }
 
 /// What the operator wants: each half is a problem when it is not valid.
@@ -124,7 +133,8 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
             Pace::Swift => Job::TakenOn,
         },
     };
-    if carried_out(&steps, &mut tools, around, &mut outcome.problems)? {
+    carry_out(&steps, &mut tools, around, &mut outcome)?;
+    if outcome.changed {
         seen = Observed::look(&ground.python, &ledger)?;
     }
     audit::record(parts(&settings, &facts, &seen), around.charm)?;
@@ -154,37 +164,44 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
         Pace::Swift => (seen.services, Vec::new()),
     };
     services::record(&services, &reads)?;
+    outcome.health = Health::of(&problems);
     outcome.problems.extend(problems);
     Ok(outcome)
 }
 
-/// Applies a plan, its restart only when it is this unit's turn. Says whether there was anything
-/// to apply.
-fn carried_out(
+/// Applies a plan, its restart of services that are serving only when it is this unit's turn.
+fn carry_out(
     steps: &Staged,
     tools: &mut Tools<'_>,
     around: &Surroundings<'_>,
-    problems: &mut Vec<Problem>,
-) -> Result<bool> {
-    if !steps.before.is_empty() {
-        (around.progress)("putting the graft in place")?;
-        apply(&steps.before, tools)?;
-    }
-    if steps.due.is_empty() {
-        return Ok(!steps.before.is_empty());
-    }
-    let rest = match (around.turn)(&steps.due)? {
-        Turn::Ours => &steps.now,
-        Turn::NotYet(problem) => {
-            problems.push(problem);
-            &steps.later
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut done = |steps: &[Step], what: &str| {
+        if !steps.is_empty() {
+            (around.progress)(what)?;
+            apply(steps, tools)?;
+            outcome.changed = true;
         }
+        let restarts = steps.iter().filter_map(|step| match step {
+            Step::Restart(services) => Some(services),
+            _ => None,
+        });
+        outcome.restarted.extend(restarts.flatten().cloned());
+        anyhow::Ok(())
     };
-    if !rest.is_empty() {
-        (around.progress)("restarting the services")?;
-        apply(rest, tools)?;
+    done(&steps.before, "putting the graft in place")?;
+    if steps.due.is_empty() {
+        return Ok(());
     }
-    Ok(!steps.before.is_empty() || !rest.is_empty())
+    match (around.turn)(&steps.due)? {
+        Turn::Ours => done(&steps.now, "restarting the services"),
+        Turn::NotYet(problem) => {
+            done(&steps.later, "restarting what has failed")?;
+            outcome.problems.push(problem);
+            outcome.withheld.clone_from(&steps.due);
+            Ok(())
+        }
+    }
 }
 
 /// What a hook would go by, and why that is not all that is wanted.
@@ -245,8 +262,8 @@ pub struct Rehearsal {
 /// Plans as [`graft`] does, and changes nothing.
 ///
 /// # Errors
-/// When the unit cannot be looked at.
-pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
+/// When the unit cannot be looked at, or `turn` fails.
+pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
     let ground = match told(Ground::look())? {
         Ok(ground) => ground,
         Err(problem) => {
@@ -258,12 +275,15 @@ pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
     };
     let seen = Observed::look(&ground.python, &Ledger::load()?)?;
     let expected = expect(wanted, &ground, &seen)?;
-    let desired = expected.desired.as_ref();
+    let (steps, withheld) = match &expected.desired {
+        Some(desired) => Staged::new(plan(desired, &seen), &seen.services).as_far_as(turn)?,
+        None => Default::default(),
+    };
+    let mut problems = expected.problems;
+    problems.extend(withheld);
     Ok(Rehearsal {
-        steps: desired
-            .map(|desired| plan(desired, &seen))
-            .unwrap_or_default(),
-        problems: expected.problems,
+        steps,
+        problems,
         seen: Some(seen),
     })
 }

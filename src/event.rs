@@ -26,7 +26,7 @@ pub enum Event {
 /// Hooks after which the unit is no longer ours.
 const DEPARTURES: [&str; 3] = ["magnum-relation-broken", "stop", "remove"];
 /// Hooks that all lead the one way through.
-const CONVERGING: [&str; 16] = [
+const CONVERGING: [&str; 20] = [
     "install",
     "config-changed",
     "start",
@@ -43,6 +43,11 @@ const CONVERGING: [&str; 16] = [
     "magnum-relation-joined",
     "magnum-relation-changed",
     "magnum-relation-departed",
+    // Juju breaks no peer relation.
+    "cluster-relation-created",
+    "cluster-relation-joined",
+    "cluster-relation-changed",
+    "cluster-relation-departed",
 ];
 
 impl Event {
@@ -97,6 +102,11 @@ mod tests {
                 Some("hooks/magnum-relation-broken"),
                 "./dispatch",
                 Event::Depart,
+            ),
+            (
+                Some("hooks/cluster-relation-departed"),
+                "./dispatch",
+                converge("cluster-relation-departed"),
             ),
             (
                 Some("actions/verify"),

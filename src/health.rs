@@ -11,7 +11,7 @@ use crate::graft::Service;
 use crate::graft::services::{self, Reads, Seen};
 use crate::ground;
 use crate::http;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -19,6 +19,34 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(5);
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
+
+/// How the services are, in a word.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Health {
+    /// There is nothing to judge yet.
+    #[default]
+    Unknown,
+    /// The API answers, both processes stay.
+    Well,
+    /// The principal has paused them.
+    Paused,
+    /// They are not well, and why.
+    Ill(String),
+}
+
+impl Health {
+    /// What [`settled`] found, in a word.
+    pub fn of(problems: &[Problem]) -> Self {
+        match problems.iter().max_by_key(|problem| problem.kind) {
+            None => Self::Well,
+            Some(worst) => match worst.kind {
+                Kind::Blocked => Self::Ill(worst.to_string()),
+                Kind::Maintenance => Self::Paused,
+                Kind::Waiting | Kind::Notice => Self::Unknown,
+            },
+        }
+    }
+}
 
 /// Looks until both services are stable and the API answers, or something keeps them from it.
 /// Services that have long been running cost one request to the API and nothing else.

@@ -20,6 +20,7 @@ pub mod juju;
 pub mod kube;
 pub mod preflight;
 pub mod problem;
+pub mod roll;
 pub mod settings;
 pub mod unit;
 pub mod verify;

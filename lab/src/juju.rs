@@ -14,6 +14,7 @@ mod format;
 mod hook;
 mod model;
 mod options;
+mod peers;
 mod secrets;
 mod server;
 mod tools;

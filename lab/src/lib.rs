@@ -24,6 +24,7 @@
 //! below `/var/cache/magnum-capi-helm-lab` (or `LAB_CACHE`); machines live in memory, and nothing of
 //! them stays behind however the process that booted them ends.
 
+mod balancer;
 mod host;
 mod juju;
 mod machine;
@@ -33,6 +34,7 @@ mod snapshot;
 #[doc(hidden)]
 pub mod wire;
 
+pub use balancer::LoadBalancer;
 pub use host::Output;
 pub use juju::{
     ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,

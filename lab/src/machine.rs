@@ -7,6 +7,7 @@
 
 mod children;
 mod files;
+mod network;
 mod process;
 
 use std::fs;

@@ -6,6 +6,7 @@ use similar::TextDiff;
 
 use crate::converge::{self, Rehearsal};
 use crate::graft::{Observed, Step};
+use crate::hook::roll::Roll;
 use crate::hook::sources::{self, Ask};
 use crate::juju::{Context, tools};
 use crate::unit::files::Entry;
@@ -13,11 +14,12 @@ use crate::unit::files::Entry;
 /// Sets the steps as results, as text for people and as JSON.
 pub fn run(context: &Context) -> Result<Option<String>> {
     let wanted = sources::wanted(context, Ask::Remembered)?;
+    let roll = Roll::of(&wanted, context);
     let Rehearsal {
         steps,
         seen,
         problems,
-    } = converge::rehearse(wanted)?;
+    } = converge::rehearse(wanted, &|due| roll.turn(due))?;
     let steps: Vec<(String, String)> = steps
         .iter()
         .map(|step| (step.to_string(), diff(step, seen.as_ref())))

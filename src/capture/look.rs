@@ -12,6 +12,7 @@ use crate::converge;
 use crate::graft::files::CONF_DIRECTORY;
 use crate::graft::{Service, guard};
 use crate::ground::Ground;
+use crate::hook::roll::Roll;
 use crate::hook::sources::{self, Ask};
 use crate::juju::Context;
 use crate::unit::command;
@@ -131,7 +132,9 @@ fn versions(context: &Context) -> Result<String> {
 }
 
 fn plan(context: &Context) -> Result<String> {
-    let rehearsal = converge::rehearse(sources::wanted(context, Ask::Remembered)?)?;
+    let wanted = sources::wanted(context, Ask::Remembered)?;
+    let roll = Roll::of(&wanted, context);
+    let rehearsal = converge::rehearse(wanted, &|due| roll.turn(due))?;
     let steps = rehearsal.steps.iter().map(|step| format!("{step}\n"));
     let problems = rehearsal.problems.iter();
     let problems = problems.map(|problem| format!("problem: {problem}\n"));

@@ -30,7 +30,7 @@ pub use files::{Desired, ManagedFile};
 pub use observed::{Observed, Remains};
 pub use plan::{Staged, Step, plan, plan_departure};
 pub use services::Service;
-pub use supplies::{Facts, Pace, Supplies, Surroundings, Turn, parts};
+pub use supplies::{AskTurn, Facts, Pace, Supplies, Surroundings, Turn, parts};
 
 /// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";

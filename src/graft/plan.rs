@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+
 use super::services::{Due, Seen, Service};
-use super::{Desired, ManagedFile, Observed, Remains, chart, guard, helm};
+use super::{AskTurn, Desired, ManagedFile, Observed, Remains, Turn, chart, guard, helm};
+use crate::problem::Problem;
 use crate::settings::{DISTRIBUTION, Pin};
 use crate::unit::files::Entry;
 use crate::unit::kept::Before;
@@ -218,6 +221,23 @@ impl Staged {
                 .into_iter()
                 .collect(),
         }
+    }
+
+    /// The steps that can be done now, and why not all.
+    ///
+    /// # Errors
+    /// As `turn`.
+    pub fn as_far_as(self, turn: &AskTurn<'_>) -> Result<(Vec<Step>, Option<Problem>)> {
+        let mut steps = self.before;
+        if self.due.is_empty() {
+            return Ok((steps, None));
+        }
+        let (rest, problem) = match turn(&self.due)? {
+            Turn::Ours => (self.now, None),
+            Turn::NotYet(problem) => (self.later, Some(problem)),
+        };
+        steps.extend(rest);
+        Ok((steps, problem))
     }
 
     fn unstaged(before: Vec<Step>) -> Self {

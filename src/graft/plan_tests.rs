@@ -9,7 +9,7 @@ use crate::graft::defaults::Defaults;
 use crate::graft::driver::{Driver, Installed, Knowledge};
 use crate::graft::files::directories;
 use crate::ground::Ground;
-use crate::settings::{ChartSource, DriverSource, HelmSource, LogTo, Settings};
+use crate::settings::{ChartSource, DriverSource, HelmSource, LogTo, RestartMode, Settings};
 use crate::unit::files::{Access, File};
 use crate::unit::process::Process;
 use crate::unit::python::Python;
@@ -35,6 +35,7 @@ pub fn settings(options: &str) -> Settings {
         capi_helm_options: options.parse().unwrap(),
         log_to: LogTo::Journal,
         guard: true,
+        restart_mode: RestartMode::Rolling,
     }
 }
 

@@ -312,20 +312,24 @@ impl Seen {
     }
 }
 
-/// Records the processes that are known to have read the right files. Writes only what is new.
+/// Records what the processes are known to have read: the right files, or, while a restart waits,
+/// what they had read before. Writes only what is new.
 ///
 /// # Errors
 /// When the record cannot be written.
 pub fn record(services: &[Seen], reads: &Reads) -> Result<()> {
     let records: Records = services
         .iter()
-        .filter(|seen| seen.is_current(reads))
         .filter_map(|seen| {
             let process = seen.process.as_ref()?;
+            let read = match seen.is_current(reads) {
+                true => reads.fingerprint.clone(),
+                false => seen.read.clone()?,
+            };
             let record = Record {
                 pid: process.pid,
                 start_ticks: process.start_ticks,
-                read: reads.fingerprint.clone(),
+                read,
             };
             Some((seen.service, record))
         })

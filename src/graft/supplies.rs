@@ -35,7 +35,7 @@ pub struct Surroundings<'a> {
     /// Told what is going on before each thing that takes longer than a moment.
     pub progress: &'a dyn Fn(&str) -> Result<()>,
     /// Asked right before a restart of services that are serving: which, and why each.
-    pub turn: &'a dyn Fn(&[Due]) -> Result<Turn>,
+    pub turn: &'a AskTurn<'a>,
     /// How thorough it is.
     pub pace: Pace,
     /// What is left as it is, with all that is below it.
@@ -50,6 +50,9 @@ pub enum Pace {
     /// Puts drift right and waits for nothing; the next hook judges: the guard.
     Swift,
 }
+
+/// Says whether these services, which are serving, may be restarted now.
+pub type AskTurn<'a> = dyn Fn(&[Due]) -> Result<Turn> + 'a;
 
 /// Whether services that are serving may be restarted now.
 #[derive(Debug, Clone, PartialEq, Eq)]

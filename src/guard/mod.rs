@@ -12,13 +12,16 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use tracing::warn;
+use tracing::{info, warn};
 
 use self::duel::Memory;
 use crate::converge::{self, Wanted};
+use crate::graft::services::Due;
 use crate::graft::{Pace, Surroundings, Turn};
+use crate::hook::roll;
 use crate::juju;
 use crate::problem::Problem;
+use crate::settings::RestartMode;
 use crate::unit::{culprit, state};
 
 const MEMORY: &str = "guard.json";
@@ -47,15 +50,15 @@ pub fn run() -> Result<()> {
         .contested(now)
         .map(|(path, _)| path.to_owned())
         .collect();
+    let (kubeconfig, restarts) = (settings.kubeconfig.clone(), settings.restart_mode);
     let around = Surroundings {
         proxy: &[],
         charm: &juju::charm(),
         progress: &|_| Ok(()),
-        turn: &|_| Ok(Turn::Ours),
+        turn: &|due| turn(restarts, due),
         pace: Pace::Swift,
         leave: &contested,
     };
-    let kubeconfig = settings.kubeconfig.clone();
     let wanted = Wanted {
         settings: Ok(settings),
         kubeconfig: Ok(kubeconfig),
@@ -67,6 +70,11 @@ pub fn run() -> Result<()> {
         state::save(MEMORY, &memory)?;
     }
     drop(lock);
+    if !outcome.withheld.is_empty() {
+        for problem in &outcome.problems {
+            info!("{problem}");
+        }
+    }
     if !news.is_empty() {
         blame(&news)?;
     }
@@ -74,6 +82,21 @@ pub fn run() -> Result<()> {
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Whether services that are serving may be restarted: only where nobody is to be asked.
+fn turn(mode: RestartMode, due: &[Due]) -> Result<Turn> {
+    Ok(match mode {
+        RestartMode::Immediate => Turn::Ours,
+        RestartMode::Rolling if roll::was_alone()? => Turn::Ours,
+        RestartMode::Rolling | RestartMode::Manual => {
+            let names: Vec<&str> = due.iter().map(|(service, _)| service.name()).collect();
+            let names = names.join(" and ");
+            Turn::NotYet(Problem::waiting(format!(
+                "the restart of {names} waits for the next hook"
+            )))
+        }
+    })
 }
 
 /// What the guard has given way to, for the unit's status and for `verify`.

@@ -1,15 +1,18 @@
 //! A hook: settings from Juju, the one way through, and what came of it back to Juju.
 
+pub mod roll;
 pub mod sources;
 
 use anyhow::Result;
 
+use self::roll::Roll;
 use self::sources::Ask;
 use crate::converge::{self, Outcome};
-use crate::graft::{Pace, Surroundings, Turn};
+use crate::graft::{Pace, Surroundings};
 use crate::guard;
 use crate::juju::{Context, tools};
 use crate::problem::{Kind, Problem};
+use crate::settings::RestartMode;
 use crate::unit::state;
 
 /// The file of the workload version that Juju was told last.
@@ -20,18 +23,37 @@ const TOLD: &str = "told.json";
 /// # Errors
 /// When the charm or Juju is at fault; Juju then tries the hook again.
 pub fn converge(hook: &str, context: &Context) -> Result<()> {
+    if roll::is_farewell(hook, context) {
+        return Ok(());
+    }
+    one_way_through(hook, context, None).map(drop)
+}
+
+/// As any hook, but what is due for a restart is restarted at once.
+///
+/// # Errors
+/// When the charm or Juju is at fault.
+pub fn restart(context: &Context) -> Result<Outcome> {
+    one_way_through("restart", context, Some(RestartMode::Immediate))
+}
+
+fn one_way_through(event: &str, context: &Context, mode: Option<RestartMode>) -> Result<Outcome> {
     let _lock = state::lock()?;
-    let ask = match hook {
+    let ask = match event {
         "update-status" => Ask::Remembered,
         _ => Ask::Juju,
     };
     let wanted = sources::wanted(context, ask)?;
     let unset = matches!(&wanted.kubeconfig, Ok(None));
+    let roll = match mode {
+        Some(mode) => Roll::new(mode, context),
+        None => Roll::of(&wanted, context),
+    };
     let around = Surroundings {
         proxy: &context.proxy,
         charm: &context.charm,
         progress: &|what| tools::status_set("maintenance", what),
-        turn: &|_| Ok(Turn::Ours),
+        turn: &|due| roll.turn(due),
         pace: Pace::Judging,
         leave: &[],
     };
@@ -40,12 +62,13 @@ pub fn converge(hook: &str, context: &Context) -> Result<()> {
         outcome.problems.push(no_kubeconfig(context.application()));
     }
     outcome.problems.extend(guard::contested()?);
+    roll.tell(event, &outcome)?;
     let (status, message) = status(&outcome);
     tools::status_set(status, &message)?;
-    match &outcome.driver {
-        Some(version) => tell_version(version, hook),
-        None => Ok(()),
+    if let Some(version) = &outcome.driver {
+        tell_version(version, event)?;
     }
+    Ok(outcome)
 }
 
 /// Tells Juju the driver's version, but not in each of the many hooks in which nothing happens.
@@ -113,7 +136,7 @@ mod tests {
         let outcome = |problems: Vec<Problem>| Outcome {
             problems,
             driver: Some("1.1.0".into()),
-            put_right: vec![],
+            ..Outcome::default()
         };
         assert_eq!(
             status(&outcome(vec![])),

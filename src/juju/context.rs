@@ -7,6 +7,10 @@ use std::env;
 pub struct Context {
     /// The unit's name, `magnum-capi-helm/0`.
     pub unit: String,
+    /// The principal's unit it sits on, `magnum/0`.
+    pub principal: String,
+    /// The unit that goes, in a `-relation-departed` hook.
+    pub departing: Option<String>,
     /// The model's proxy settings, under the names that programs know.
     pub proxy: Vec<(String, String)>,
     /// The charm: its version, and its revision as Juju names it.
@@ -26,6 +30,8 @@ impl Context {
         let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             unit: text("JUJU_UNIT_NAME").unwrap_or_else(|| "magnum-capi-helm/0".to_owned()),
+            principal: text("JUJU_PRINCIPAL_UNIT").unwrap_or_default(),
+            departing: text("JUJU_DEPARTING_UNIT"),
             proxy: PROXIES
                 .iter()
                 .filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?)))

@@ -8,3 +8,6 @@ pub mod log;
 pub mod tools;
 
 pub use context::{Context, charm};
+
+/// The endpoint to the principal, as in `metadata.yaml`.
+pub const ENDPOINT: &str = "magnum";

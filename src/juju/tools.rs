@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::problem::Problem;
@@ -121,6 +122,134 @@ pub fn action_set(results: &[(&str, String)]) -> Result<()> {
 /// When the tool fails.
 pub fn action_fail(message: &str) -> Result<()> {
     silent(tool("action-fail").args(["--", message]))
+}
+
+/// Whose data bag in a relation.
+#[derive(Debug, Clone, Copy)]
+pub enum Bag<'a> {
+    /// This unit's.
+    Unit(&'a str),
+    /// This application's; only its leader may write it.
+    Application(&'a str),
+}
+
+/// The relations of an endpoint, by their ids.
+///
+/// # Errors
+/// When the tool fails.
+pub fn relation_ids(endpoint: &str) -> Result<Vec<String>> {
+    json(tool("relation-ids").args([endpoint, "--format=json"]))
+}
+
+/// The units on the other side of a relation: of a peer relation, the other units.
+///
+/// # Errors
+/// When the tool fails.
+pub fn relation_list(relation: &str) -> Result<Vec<String>> {
+    json(tool("relation-list").args(["-r", relation, "--format=json"]))
+}
+
+/// A key of a data bag; `None` when it is unset.
+///
+/// # Errors
+/// When the tool fails.
+pub fn relation_get(relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
+    let run = tool("relation-get").args(["-r", relation, "--format=json"]);
+    json(match bag {
+        Bag::Unit(unit) => run.args(["--", key, unit]),
+        Bag::Application(name) => run.args(["--app", "--", key, name]),
+    })
+}
+
+/// Sets a key of this unit's or this application's data bag, as soon as the hook has ended well.
+///
+/// # Errors
+/// When the tool fails.
+pub fn relation_set(relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
+    let run = tool("relation-set").args(["-r", relation]);
+    let run = match bag {
+        Bag::Unit(_) => run,
+        Bag::Application(_) => run.arg("--app"),
+    };
+    silent(run.arg("--").arg(format!("{key}={value}")))
+}
+
+/// Whether this unit is its application's leader.
+///
+/// # Errors
+/// When the tool fails.
+pub fn is_leader() -> Result<bool> {
+    json(tool("is-leader").arg("--format=json"))
+}
+
+/// The units that there are and will be: the application's own as far as it is told of them, and
+/// those on the other side of each endpoint, where the applications stand beside their units.
+#[derive(Debug, Default, Deserialize)]
+pub struct GoalState {
+    #[serde(default)]
+    relations: BTreeMap<String, BTreeMap<String, Goal>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Goal {
+    status: String,
+}
+
+impl GoalState {
+    /// The units on the other side of an endpoint.
+    pub fn units(&self, endpoint: &str) -> Vec<&str> {
+        self.which(endpoint, |_| true)
+    }
+
+    /// Those of them that are not on their way out.
+    pub fn staying(&self, endpoint: &str) -> Vec<&str> {
+        self.which(endpoint, |goal| goal.status != "dying")
+    }
+
+    fn which(&self, endpoint: &str, of: impl Fn(&Goal) -> bool) -> Vec<&str> {
+        let all = self.relations.get(endpoint).into_iter().flatten();
+        all.filter(|(name, goal)| name.contains('/') && of(goal))
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+}
+
+/// What Juju says there is and will be.
+///
+/// # Errors
+/// When the tool fails.
+pub fn goal_state() -> Result<GoalState> {
+    json(tool("goal-state").arg("--format=json"))
+}
+
+/// The application's status and its message; only the leader may ask.
+///
+/// # Errors
+/// When the tool fails.
+pub fn application_status() -> Result<(String, String)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Shown {
+        application_status: Status,
+    }
+    #[derive(Deserialize)]
+    struct Status {
+        status: String,
+        #[serde(default)]
+        message: String,
+    }
+    let run = tool("status-get").args(["--application", "--include-data", "--format=json"]);
+    let shown: Shown = json(run)?;
+    let Status { status, message } = shown.application_status;
+    Ok((status, message))
+}
+
+/// Sets the application's status; only the leader may.
+///
+/// # Errors
+/// When the tool fails.
+pub fn application_status_set(status: &str, message: &str) -> Result<()> {
+    silent(tool("status-set").args(["--application", "--", status, message]))
 }
 
 fn tool(name: &str) -> Run {

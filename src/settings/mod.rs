@@ -43,6 +43,9 @@ pub struct Settings {
     /// Whether systemd watches over the graft between hooks.
     #[serde(default)]
     pub guard: bool,
+    /// When services that are serving may be restarted.
+    #[serde(default)]
+    pub restart_mode: RestartMode,
 }
 
 /// Where the services log.
@@ -54,6 +57,19 @@ pub enum LogTo {
     Journal,
     /// To the file in `/var/log/magnum` that their packaged start scripts name.
     File,
+}
+
+/// When services that are serving may be restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// One unit at a time, the next when the last one is well.
+    #[default]
+    Rolling,
+    /// At once.
+    Immediate,
+    /// When the action `restart` says so.
+    Manual,
 }
 
 /// Where helm comes from.
@@ -150,6 +166,7 @@ impl RawConfig {
             log_to: self.log_to()?,
             guard: switch("guard").unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
+            restart_mode: self.restart_mode()?,
         })
     }
 
@@ -237,6 +254,18 @@ impl RawConfig {
         })
     }
 
+    fn restart_mode(&self) -> Result<RestartMode, Problem> {
+        match self.text("restart-mode") {
+            None | Some("rolling") => Ok(RestartMode::Rolling),
+            Some("immediate") => Ok(RestartMode::Immediate),
+            Some("manual") => Ok(RestartMode::Manual),
+            Some(other) => Err(Problem::blocked(format!(
+                "restart-mode {} is none of rolling, immediate, manual; set one of them",
+                shown(other)
+            ))),
+        }
+    }
+
     fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
         let plain = |option: &str| match self.text(option) {
             Some(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
@@ -310,6 +339,7 @@ mod tests {
             ("capi-helm-options", "no equals sign"),
             ("expiry-warning-days", "-1"),
             ("log-to", "syslog"),
+            ("restart-mode", "Rolling"),
         ] {
             let value = value.parse::<i64>().map_or(Value::from(value), Value::from);
             let problem = raw(&[(option, value)])

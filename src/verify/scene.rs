@@ -10,9 +10,10 @@ use super::{Check, Credentials, Finding, Outcome};
 use crate::converge::{self, Expected};
 use crate::graft::defaults::Defaults;
 use crate::graft::services::{self, Seen};
-use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service, kubeconfig};
+use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service, Staged, kubeconfig, plan};
 use crate::ground::Ground;
 use crate::health::STABLE_AFTER;
+use crate::hook::roll::Roll;
 use crate::hook::sources::{self, Ask};
 use crate::juju::Context;
 use crate::kube::Judgement;
@@ -87,6 +88,8 @@ pub struct Scene {
     pub desired: Option<Desired>,
     /// What is there.
     pub observed: Observed,
+    /// Why a restart that is due is not done by the next hook.
+    pub withheld: Option<Problem>,
     /// The services, a window of time later.
     pub later: Vec<Seen>,
     /// What of `/etc/default` has no effect.
@@ -106,6 +109,7 @@ impl Scene {
     /// When the unit has no Magnum, or Juju does not tell what is wanted.
     pub fn look(context: &Context) -> Result<Self> {
         let wanted = sources::wanted(context, Ask::Remembered)?;
+        let roll = Roll::of(&wanted, context);
         let ground = Ground::look()?;
         let observed = Observed::look(&ground.python, &Ledger::load()?)?;
         let Expected {
@@ -114,6 +118,14 @@ impl Scene {
             desired,
             problems,
         } = converge::expect(wanted, &ground, &observed)?;
+        let withheld = match &desired {
+            Some(desired) => {
+                Staged::new(plan(desired, &observed), &observed.services)
+                    .as_far_as(&|due| roll.turn(due))?
+                    .1
+            }
+            None => None,
+        };
         let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];
         let arguments = arguments(&observed.services);
         question.extend(arguments.iter().map(String::as_str));
@@ -141,6 +153,7 @@ impl Scene {
             problems,
             desired,
             observed,
+            withheld,
             python,
             credentials,
         })

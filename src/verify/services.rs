@@ -198,7 +198,10 @@ fn running(
     if services.iter().all(|seen| seen.process.is_none()) {
         return Ok(Err(Finding::skip("neither is running")));
     }
-    Ok(verdict(each(services, wrong), "", ANY_HOOK)?.map(drop))
+    // A hook does not mend it while it is not its turn.
+    let withheld = scene.withheld.as_ref().map(ToString::to_string);
+    let remedy = withheld.as_deref().unwrap_or(ANY_HOOK);
+    Ok(verdict(each(services, wrong), "", remedy)?.map(drop))
 }
 
 fn each(services: &[Seen], wrong: impl Fn(&Seen) -> Option<String>) -> Vec<String> {

@@ -42,6 +42,8 @@ mod pins;
 mod pips;
 mod plan;
 mod record;
+mod restart_mode;
+mod roll;
 mod rotation;
 mod scanner;
 mod sources;

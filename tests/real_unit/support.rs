@@ -31,7 +31,7 @@ pub const STATE: &str = "/var/lib/magnum-capi-helm";
 pub const VERSIONS: [&str; 4] = ["1.1.0", "1.2.1", "1.3.0", "1.4.0"];
 
 /// Every hook in which the charm stays, and some that only other Jujus know.
-pub const HOOKS: [&str; 16] = [
+pub const HOOKS: [&str; 18] = [
     "install",
     "config-changed",
     "start",
@@ -48,6 +48,8 @@ pub const HOOKS: [&str; 16] = [
     "magnum-relation-joined",
     "magnum-relation-changed",
     "magnum-relation-departed",
+    "cluster-relation-created",
+    "cluster-relation-changed",
 ];
 
 /// The header of every file the charm writes.
@@ -79,21 +81,11 @@ impl Deployment {
 
     /// The same on a unit of another release.
     pub fn bare_on(release: Release) -> Self {
-        let variable = |name: &str| {
-            PathBuf::from(std::env::var_os(name).unwrap_or_else(|| {
-                panic!("{name} is not set: these tests are run by `cargo xtask test`")
-            }))
-        };
         let root = ensure_root(release, &mut |line| eprintln!("{line}")).unwrap();
         let machine = Machine::boot(&root, "magnum-0").unwrap();
         let management = management::start(&machine);
         machine.wait_for_magnum().unwrap();
-        let mut application = Application::new(
-            &variable("LAB_CHARM"),
-            &variable("LAB_JUJU_TOOL"),
-            "magnum-capi-helm",
-        )
-        .unwrap();
+        let mut application = application();
         // Nearly every test is about what a hook does: nothing else is to do it before.
         application.set_config(&[("guard", "false")]).unwrap();
         let unit = application.add_unit(machine, "magnum/0").unwrap();
@@ -397,6 +389,17 @@ impl Deployment {
         };
         self.heard(run.unwrap()).signal == Some(9)
     }
+}
+
+/// `juju deploy` of the packed charm, without a unit.
+pub fn application() -> Application {
+    let variable = |name: &str| {
+        PathBuf::from(std::env::var_os(name).unwrap_or_else(|| {
+            panic!("{name} is not set: these tests are run by `cargo xtask test`")
+        }))
+    };
+    let (charm, tool) = (variable("LAB_CHARM"), variable("LAB_JUJU_TOOL"));
+    Application::new(&charm, &tool, "magnum-capi-helm").unwrap()
 }
 
 /// When to kill a hook.

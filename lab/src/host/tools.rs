@@ -25,9 +25,7 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// The packages of the programs that are not there.
 pub(crate) fn missing_tools() -> Vec<&'static str> {
-    let missing = TOOLS
-        .iter()
-        .filter(|(program, _)| find_program(program).is_none());
+    let missing = TOOLS.iter().filter(|(program, _)| !is_there(program));
     let mut missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
     if !Path::new(KEYRING).exists() {
         missing.push("debian-archive-keyring");
@@ -45,12 +43,20 @@ pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()
     if missing.is_empty() {
         return Ok(());
     }
+    install(&missing, progress)
+}
+
+/// Install packages, with apt.
+///
+/// # Errors
+/// When there is no apt, or it cannot install them.
+pub(crate) fn install(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Result<()> {
     ensure!(
-        find_program("apt-get").is_some(),
+        is_there("apt-get"),
         "the lab needs {} and can install them with apt only",
-        missing.join(", ")
+        packages.join(", ")
     );
-    progress(&format!("installing with apt-get: {}", missing.join(" ")));
+    progress(&format!("installing with apt-get: {}", packages.join(" ")));
     let apt = |arguments: &[&str], limit| {
         let mut command = Command::new("apt-get");
         run(
@@ -62,7 +68,7 @@ pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()
     };
     apt(&["update", "--quiet=2"], Duration::from_secs(300))?;
     let mut install = vec!["install", "--quiet=2", "--yes", "--no-install-recommends"];
-    install.extend(&missing);
+    install.extend(packages);
     apt(&install, Duration::from_secs(600))?;
     Ok(())
 }
@@ -77,11 +83,11 @@ pub(crate) fn ensure_root_user() -> Result<()> {
     Ok(())
 }
 
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let system = ["/usr/sbin", "/sbin"].map(Into::into);
+/// Whether a program is on the PATH.
+pub(crate) fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)
         .chain(system)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
+        .any(|dir| dir.join(program).is_file())
 }

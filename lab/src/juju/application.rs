@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::charm::Charm;
 use super::event::Event;
 use super::model::{Model, Proxy, Relation, Status, UnitState};
+use super::peers::{Peer, Peers};
 use super::secrets::{SecretUri, Secrets};
 use super::unit::Unit;
 use super::{random_id, random_uuid};
@@ -46,11 +47,13 @@ impl Application {
     /// # Errors
     /// When the charm is none, or the tool cannot be read.
     pub fn new(charm_file: &Path, juju_tool: &Path, name: &str) -> Result<Self> {
+        let charm = Charm::open(charm_file)?;
         let model = Model {
             name: "lab".into(),
             uuid: random_uuid(),
             application: name.into(),
-            charm: Charm::open(charm_file)?,
+            peers: charm.peers.clone().map(Peers::new),
+            charm,
             config: BTreeMap::new(),
             secrets: Secrets::default(),
             resources: BTreeMap::new(),
@@ -103,7 +106,7 @@ impl Application {
                     entered: false,
                     units: BTreeSet::new(),
                     settings: BTreeMap::from(remote.clone()),
-                    remote: BTreeMap::from(remote),
+                    remote: BTreeMap::from(remote.clone()),
                 });
             let state = UnitState {
                 status: status.clone(),
@@ -111,6 +114,7 @@ impl Application {
                 address,
                 principal: principal.into(),
                 relation,
+                peer: Peer::new(BTreeMap::from(remote)),
                 ..UnitState::default()
             };
             model.units.insert(unit.clone(), state);
@@ -217,11 +221,33 @@ impl Application {
     /// # Errors
     /// When the charm is none.
     pub fn refresh(&self, charm_file: &Path) -> Result<()> {
-        lock(&self.shared.model).charm = Charm::open(charm_file)?;
+        let charm = Charm::open(charm_file)?;
+        let mut model = lock(&self.shared.model);
+        // A charm's new peer relation comes with the charm.
+        if model.peers.is_none() {
+            model.peers = charm.peers.clone().map(Peers::new);
+        }
+        model.charm = charm;
         Ok(())
     }
 
-    /// Make another unit the leader.
+    /// The application's databag in the relation between its units.
+    #[must_use]
+    pub fn peer_settings(&self) -> BTreeMap<String, String> {
+        let model = lock(&self.shared.model);
+        let peers = model.peers.as_ref();
+        peers
+            .map(|peers| peers.settings.clone())
+            .unwrap_or_default()
+    }
+
+    /// The machine of a unit is gone for good (`juju remove-unit --force`): no hook runs on it any
+    /// more, and the other units see it depart. When it was the leader, there is none.
+    pub fn lose(&self, unit: &str) {
+        lock(&self.shared.model).forget(unit);
+    }
+
+    /// Make another unit the leader. Its `leader-elected` is the caller's to run.
     ///
     /// # Errors
     /// When there is no such unit.

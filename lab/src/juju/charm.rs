@@ -26,6 +26,8 @@ pub(crate) struct Charm {
     pub(crate) actions: BTreeMap<String, Value>,
     /// Names of endpoints.
     pub(crate) endpoints: Vec<String>,
+    /// The endpoint between the units.
+    pub(crate) peers: Option<String>,
     /// The endpoint to the principal: the container-scoped `requires` of a subordinate.
     pub(crate) principal_endpoint: Option<String>,
 }
@@ -101,6 +103,7 @@ impl Charm {
                 .map(|(name, resource)| (name, resource.filename))
                 .collect(),
             actions,
+            peers: metadata.peers.keys().next().cloned(),
             endpoints: endpoints
                 .into_iter()
                 .flat_map(BTreeMap::keys)
@@ -186,7 +189,8 @@ impl Charm {
             options,
             resources: named.collect(),
             actions: BTreeMap::new(),
-            endpoints: vec!["magnum".into()],
+            endpoints: vec!["magnum".into(), "cluster".into()],
+            peers: Some("cluster".into()),
             principal_endpoint: Some("magnum".into()),
         }
     }

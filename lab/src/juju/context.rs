@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::model::{Model, Settings};
+use super::peers::Due;
 
 /// The context that hook tools work in. It is gone when the hook has ended.
 #[derive(Debug, Default)]
@@ -17,15 +19,19 @@ pub(crate) struct HookContext {
     /// The hook's name; empty for an action.
     pub(crate) hook: String,
     pub(crate) relation: Option<HookRelation>,
+    /// What a peer hook is about, when Juju said so.
+    pub(crate) peer: Option<Due>,
     pub(crate) action: Option<ActionContext>,
     /// The secret that a secret hook is about.
     pub(crate) secret: Option<String>,
     /// The charm state as the hook sees it, from its first look on.
     pub(crate) state: Option<Settings>,
-    /// The unit's own databag, likewise.
-    pub(crate) unit_settings: Option<Settings>,
-    /// The application's databag, likewise.
-    pub(crate) application_settings: Option<Settings>,
+    /// The unit's own databag in each relation, by its id, likewise.
+    pub(crate) unit_settings: BTreeMap<u32, Settings>,
+    /// The application's databags, likewise.
+    pub(crate) application_settings: BTreeMap<u32, Settings>,
+    /// What the hook has written into the application's databags, which only a leader may.
+    pub(crate) wrote_as_leader: bool,
     pub(crate) calls: Vec<ToolCall>,
     pub(crate) log: Vec<(String, String)>,
 }
@@ -68,18 +74,36 @@ pub struct ToolCall {
 
 impl HookContext {
     /// Write what was buffered: only when the hook exited with 0.
-    pub(crate) fn flush(self, model: &mut Model) {
-        if let Some(settings) = self.application_settings {
-            model.application_settings = settings;
+    ///
+    /// # Errors
+    /// When it wrote as the leader, and the unit is none any more: then nothing is written.
+    pub(crate) fn flush(self, model: &mut Model) -> Result<()> {
+        ensure!(
+            !self.wrote_as_leader || model.leader.as_ref() == Some(&self.unit),
+            "cannot write relation settings: {} is not the leader",
+            self.unit
+        );
+        let peers = model.peers.as_ref().map(|peers| peers.id);
+        for (id, settings) in self.application_settings {
+            match &mut model.peers {
+                Some(peers) if peers.id == id && self.wrote_as_leader => peers.write(settings),
+                Some(peers) if peers.id == id => {}
+                _ => model.application_settings = settings,
+            }
         }
         let Some(unit) = model.units.get_mut(&self.unit) else {
-            return;
+            return Ok(());
         };
         if let Some(state) = self.state {
             unit.state = state;
         }
-        if let (Some(settings), Some(relation)) = (self.unit_settings, &mut unit.relation) {
-            relation.settings = settings;
+        for (id, settings) in self.unit_settings {
+            match &mut unit.relation {
+                _ if Some(id) == peers => unit.peer.write(settings),
+                Some(relation) => relation.settings = settings,
+                None => {}
+            }
         }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::charm::Charm;
+use super::peers::{Peer, Peers};
 use super::secrets::Secrets;
 
 /// A databag, or any other string map.
@@ -34,6 +35,8 @@ pub(crate) struct Model {
     /// The application's side of the relation.
     pub(crate) application_settings: Settings,
     pub(crate) leader_settings: Settings,
+    /// The relation between the units, when the charm has one.
+    pub(crate) peers: Option<Peers>,
     pub(crate) proxy: Proxy,
 }
 
@@ -59,6 +62,12 @@ pub(crate) struct UnitState {
     pub(crate) address: String,
     pub(crate) principal: String,
     pub(crate) relation: Option<Relation>,
+    /// Its side of the relation to the other units.
+    pub(crate) peer: Peer,
+    /// Whether it is being removed.
+    pub(crate) dying: bool,
+    /// Whether it has been.
+    pub(crate) gone: bool,
 }
 
 /// A unit's container-scoped relation to its principal.
@@ -74,13 +83,6 @@ pub(crate) struct Relation {
     pub(crate) settings: Settings,
     /// The principal's databag.
     pub(crate) remote: Settings,
-}
-
-impl Relation {
-    /// `endpoint:id`.
-    pub(crate) fn fake_id(&self) -> String {
-        format!("{}:{}", self.endpoint, self.id)
-    }
 }
 
 /// The application part of a unit's name.

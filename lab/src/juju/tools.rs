@@ -19,13 +19,14 @@ use super::model::Model;
 use crate::wire::{Reply, Request};
 
 /// Every tool the agent knows, and so every link in the unit's tools directory.
-pub(crate) const NAMES: [&str; 23] = [
+pub(crate) const NAMES: [&str; 24] = [
     "action-fail",
     "action-get",
     "action-log",
     "action-set",
     "application-version-set",
     "config-get",
+    "goal-state",
     "is-leader",
     "juju-log",
     "leader-get",
@@ -137,6 +138,7 @@ fn find(name: &str) -> Option<Tool> {
         "action-set" => (&[], NONE, actions::set),
         "application-version-set" => (&[], NONE, status::version_set),
         "config-get" => (&[ALL_KEYS], ALL, values::config_get),
+        "goal-state" => (&[], NO_SMART, values::goal_state),
         "is-leader" => (&[], ALL, values::is_leader),
         "juju-log" => (&[DEBUG, LEVEL, OLD_FORMAT], NONE, status::log),
         "leader-get" => (&[], ALL, values::leader_get),

@@ -1,6 +1,7 @@
 //! One unit: its agent runs the charm's hooks and actions on a machine.
 
 mod lifecycle;
+mod peers;
 mod run;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -183,7 +184,7 @@ impl Unit {
             parameters: parameters(&schema, given)?,
             ..ActionContext::default()
         };
-        let (run, context) = self.execute(Job {
+        let (mut run, context) = self.execute(Job {
             action: Some(action),
             ..Job::default()
         })?;
@@ -213,7 +214,7 @@ impl Unit {
                 action.results.insert(key.into(), text.clone());
             }
         }
-        self.end(&run, context);
+        self.end(&mut run, context);
         Ok(ActionRun {
             status,
             message: action.message,

@@ -1,6 +1,7 @@
 //! The hook tools without a machine: what they print, how they exit, what they leave.
 
 mod others;
+mod peers;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,7 @@ fn bench() -> Bench {
         units: BTreeMap::from([("probe/0".to_owned(), unit)]),
         application_settings: BTreeMap::new(),
         leader_settings: BTreeMap::new(),
+        peers: None,
         proxy: Proxy::default(),
     };
     let context = HookContext {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Failure, Line, Outcome, Session, error, no_more, settings, usage};
-use crate::juju::model::{Settings, tag};
+use crate::juju::model::{Settings, application_of, tag};
 
 pub(super) fn config_get(line: &Line, session: &mut Session<'_>) -> Outcome {
     let key = line.words.first().map(String::as_str).unwrap_or_default();
@@ -29,6 +29,30 @@ pub(super) fn config_get(line: &Line, session: &mut Session<'_>) -> Outcome {
 pub(super) fn is_leader(line: &Line, session: &mut Session<'_>) -> Outcome {
     no_more(&line.words)?;
     Ok(Answer::Shown(json!(leads(session)).into()))
+}
+
+/// A subordinate is told of its principal's application and all its units, of its own application only
+/// of units on the same principal's unit, itself not among them (`goalStateUnits` of
+/// `apiserver/facades/agent/uniter`).
+pub(super) fn goal_state(line: &Line, session: &mut Session<'_>) -> Outcome {
+    no_more(&line.words)?;
+    let since = "2026-01-01 00:00:00Z";
+    let mut seen = Map::new();
+    for unit in session.model.units.values().filter(|unit| !unit.gone) {
+        let status = if unit.dying { "dying" } else { "active" };
+        let joined = json!({"status": "joined", "since": since});
+        seen.insert(application_of(&unit.principal).into(), joined);
+        let status = json!({"status": status, "since": since});
+        seen.insert(unit.principal.clone(), status);
+    }
+    let endpoint = session.model.charm.principal_endpoint.clone();
+    let relations: Map<_, _> = endpoint
+        .map(|name| (name, seen.into()))
+        .into_iter()
+        .collect();
+    Ok(Answer::Shown(Value::into(
+        json!({"units": {}, "relations": relations}),
+    )))
 }
 
 /// Whether the unit is its application's leader.

@@ -21,11 +21,12 @@ impl Unit {
     /// # Errors
     /// As [`Unit::hook`].
     pub fn deploy(&self) -> Result<Vec<HookRun>> {
-        let (leads, endpoint) = {
+        let (leads, endpoint, peers) = {
             let model = lock(&self.board.shared.model);
             (
                 model.leader.as_deref() == Some(self.name()),
                 model.charm.principal_endpoint.clone(),
+                model.charm.peers.clone(),
             )
         };
         let leadership = if leads {
@@ -40,6 +41,7 @@ impl Unit {
                 .collect::<Vec<_>>()
         };
         let mut hooks = vec!["install".to_owned()];
+        hooks.extend(peers.map(|name| format!("{name}-relation-created")));
         hooks.extend(relation("created"));
         hooks.extend([leadership, "config-changed", "start"].map(str::to_owned));
         hooks.extend(relation("joined"));
@@ -58,11 +60,18 @@ impl Unit {
             let mut unpacked = lock(&self.unpacked);
             *unpacked = charm.unpack(self.machine(), &self.charm_directory(), &unpacked)?;
         }
-        self.queue(
-            ["upgrade-charm", "config-changed"]
-                .map(str::to_owned)
-                .into(),
-        )
+        let mut hooks = ["upgrade-charm", "config-changed"]
+            .map(str::to_owned)
+            .to_vec();
+        let model = lock(&self.board.shared.model);
+        let entered = model
+            .units
+            .get(self.name())
+            .is_some_and(|unit| unit.peer.entered);
+        let new = model.charm.peers.clone().filter(|_| !entered);
+        drop(model);
+        hooks.extend(new.map(|name| format!("{name}-relation-created")));
+        self.queue(hooks)
     }
 
     /// Everything Juju runs when the relation to the principal is removed, and with it the unit; then
@@ -71,10 +80,20 @@ impl Unit {
     /// # Errors
     /// As [`Unit::hook`].
     pub fn remove(&self) -> Result<Vec<HookRun>> {
-        let endpoint = lock(&self.board.shared.model)
-            .charm
-            .principal_endpoint
-            .clone();
+        let endpoint = {
+            let mut model = lock(&self.board.shared.model);
+            if let Some(unit) = model.units.get_mut(self.name()) {
+                unit.dying = true;
+            }
+            model.charm.principal_endpoint.clone()
+        };
+        let mut runs = Vec::new();
+        while let Some(run) = self.peer_hook()? {
+            runs.push(run.expect_ok()?);
+        }
+        if let Some(unit) = lock(&self.board.shared.model).units.get_mut(self.name()) {
+            unit.peer.entered = false;
+        }
         let mut hooks: Vec<String> = Vec::new();
         if let Some(name) = endpoint {
             hooks.extend([
@@ -83,8 +102,9 @@ impl Unit {
             ]);
         }
         hooks.extend(["stop".into(), "remove".into()]);
-        let runs = self.queue(hooks)?;
+        runs.extend(self.queue(hooks)?);
         if lock(&self.waiting).is_empty() {
+            lock(&self.board.shared.model).forget(self.name());
             let (agent, tools) = (agent_directory(self.name()), tools_directory(self.name()));
             self.machine().shell(&format!("rm -rf {agent} {tools}"))?;
         }

@@ -14,6 +14,7 @@ use crate::juju::environment::variables;
 use crate::juju::event::Event;
 use crate::juju::hook::HookRun;
 use crate::juju::model::{Model, application_of};
+use crate::juju::peers::Due;
 use crate::juju::trace;
 use crate::machine::child_of;
 
@@ -29,6 +30,7 @@ pub(super) struct Job<'a> {
     pub(super) hook: String,
     pub(super) action: Option<ActionContext>,
     pub(super) secret: Option<String>,
+    pub(super) peer: Option<Due>,
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) trace_to: Option<&'a str>,
     pub(super) kill_when: Option<KillWhen<'a>>,
@@ -36,7 +38,8 @@ pub(super) struct Job<'a> {
 
 impl Unit {
     pub(super) fn run(&self, job: Job<'_>) -> Result<HookRun> {
-        let (run, context) = self.execute(job)?;
+        let (mut run, context) = self.execute(job)?;
+        self.end(&mut run, context);
         let mut failed = lock(&self.failed);
         if !run.ok() {
             *failed = Some(run.name.clone());
@@ -44,7 +47,6 @@ impl Unit {
             *failed = None;
         }
         drop(failed);
-        self.end(&run, context);
         Ok(run)
     }
 
@@ -66,11 +68,16 @@ impl Unit {
             hook: job.hook.clone(),
             action: job.action,
             secret: job.secret,
+            peer: job.peer,
             ..HookContext::default()
         };
         let mut environment = {
             let mut model = lock(&self.board.shared.model);
-            context.relation = enter_relation(&mut model, self.name(), &job.hook)?;
+            let unit = self.name();
+            context.relation = match model.enter_peers(unit, &job.hook, context.peer.as_ref())? {
+                Some(relation) => Some(relation),
+                None => enter_relation(&mut model, unit, &job.hook)?,
+            };
             variables(&context, &model)
         };
         environment.extend(
@@ -138,15 +145,27 @@ impl Unit {
         Ok((run, context))
     }
 
-    /// After a run: flush what it buffered when it ended well, and tell.
-    pub(super) fn end(&self, run: &HookRun, context: HookContext) {
+    /// After a run: flush what it buffered when it ended well, and tell. What cannot be flushed makes it
+    /// a failed one.
+    pub(super) fn end(&self, run: &mut HookRun, context: HookContext) {
         if run.ok() {
             let mut model = lock(&self.board.shared.model);
             let broken = context.relation.is_some() && context.hook.ends_with("-relation-broken");
             let unit = context.unit.clone();
-            context.flush(&mut model);
-            if broken && let Some(unit) = model.units.get_mut(&unit) {
-                unit.relation = None;
+            let peer = context.peer.clone();
+            match context.flush(&mut model) {
+                Ok(()) => {
+                    if let Some(peer) = &peer {
+                        model.peer_hook_done(&unit, peer);
+                    }
+                    if broken && let Some(unit) = model.units.get_mut(&unit) {
+                        unit.relation = None;
+                    }
+                }
+                Err(error) => {
+                    run.exit = Some(1);
+                    run.stderr.push_str(&format!("ERROR {error}\n"));
+                }
             }
         }
         let (unit, name) = (self.name().to_owned(), run.name.clone());
