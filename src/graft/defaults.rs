@@ -39,7 +39,7 @@ impl Defaults {
             return Ok(defaults);
         };
         // Arguments for uWSGI are none for the daemon.
-        let is_uwsgi = script.contains("UWSGI_PORT=");
+        let is_uwsgi = script.lines().any(|line| line.starts_with("UWSGI_PORT="));
         let own = Path::new("/etc/default").join(service.name());
         for path in [PathBuf::from(COMMON), own] {
             if let Some(text) = files::read_text(&path)? {

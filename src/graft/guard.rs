@@ -99,7 +99,8 @@ pub fn files(program: &Path, watched: &[PathBuf]) -> [ManagedFile; 3] {
             put_back,
             service(
                 "Put back",
-                &format!("OnSuccess={again}\nOnFailure={again}\n"),
+                // One after the other: a second look that has begun already would be none.
+                &format!("After={again}\nOnSuccess={again}\nOnFailure={again}\n"),
             ),
         ),
         file(again, service("Look again at", "")),

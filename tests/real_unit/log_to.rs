@@ -33,8 +33,9 @@ fn the_services_log_to_their_files_when_that_is_wanted_and_back_to_the_journal()
     assert!(it.shell(&format!("cat {LOG}")).contains("Starting server"));
     // A known failure in that file is found there.
     assert_eq!(check(&it, "logs").0, "pass");
+    let pid = it.machine().pid_of(CONDUCTOR).unwrap();
     it.shell(&format!(
-        "printf '%s ERROR x stevedore.exception.NoMatches: No magnum.drivers driver found, looking for k8s_capi_helm_v1\\n' \"$(date '+%F %T.%3N')\" | sed \"s/No magnum.drivers/No 'magnum.drivers'/; s/for k8s_capi_helm_v1/for 'k8s_capi_helm_v1'/\" >>{LOG}"
+        "echo \"$(date '+%F %T.%3N') {pid} ERROR magnum No module named 'magnum_capi_helm'\" >>{LOG}"
     ));
     let (status, evidence) = check(&it, "logs");
     assert_eq!(status, "fail", "{evidence}");
