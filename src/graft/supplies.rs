@@ -6,11 +6,9 @@ use anyhow::Result;
 
 use super::chart::Chart;
 use super::driver::Knowledge;
-use super::services::Due;
-use super::{Observed, driver, helm};
+use super::{AskTurn, Observed, driver, helm};
 use crate::audit::Part;
 use crate::ground::Ground;
-use crate::problem::Problem;
 use crate::settings::{HelmSource, Settings};
 use crate::unit::files;
 use crate::unit::kept::Ledger;
@@ -36,18 +34,6 @@ pub struct Surroundings<'a> {
     pub progress: &'a dyn Fn(&str) -> Result<()>,
     /// Asked right before a restart of services that are serving: which, and why each.
     pub turn: &'a AskTurn<'a>,
-}
-
-/// Says whether these services, which are serving, may be restarted now.
-pub type AskTurn<'a> = dyn Fn(&[Due]) -> Result<Turn> + 'a;
-
-/// Whether services that are serving may be restarted now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    /// They may.
-    Ours,
-    /// Not yet, and why.
-    NotYet(Problem),
 }
 
 /// The parts themselves.
@@ -94,7 +80,7 @@ impl Supplies {
     /// Gets hold of every part that is not in place already.
     ///
     /// # Errors
-    /// A [`Problem`] when one cannot be had or does not work here.
+    /// A [`Problem`](crate::problem::Problem) when one cannot be had or does not work here.
     pub fn provide(
         settings: &Settings,
         ground: &Ground,
