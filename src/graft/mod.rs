@@ -25,12 +25,14 @@ mod observed;
 mod plan;
 pub mod services;
 mod supplies;
+mod turn;
 
 pub use files::{Desired, ManagedFile};
 pub use observed::{Observed, Remains};
-pub use plan::{Staged, Step, plan, plan_departure};
+pub use plan::{Step, plan, plan_departure};
 pub use services::Service;
-pub use supplies::{AskTurn, Facts, Pace, Supplies, Surroundings, Turn, parts};
+pub use supplies::{Facts, Pace, Supplies, Surroundings, parts};
+pub use turn::{AskTurn, Staged, Turn};
 
 /// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";

@@ -3,11 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
-use super::services::{Due, Seen, Service};
-use super::{AskTurn, Desired, ManagedFile, Observed, Remains, Turn, chart, guard, helm};
-use crate::problem::Problem;
+use super::services::{Due, Seen};
+use super::{Desired, ManagedFile, Observed, Remains, chart, guard, helm};
 use crate::settings::{DISTRIBUTION, Pin};
 use crate::unit::files::Entry;
 use crate::unit::kept::Before;
@@ -177,77 +174,6 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
     }));
     steps.extend(chart_of_no_use(desired, seen));
     steps
-}
-
-/// A plan, parted where it first touches services that are serving.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Staged {
-    /// What can be done at any time.
-    pub before: Vec<Step>,
-    /// The restarts of services that are serving, each with why.
-    pub due: Vec<Due>,
-    /// What follows when these may be restarted now.
-    pub now: Vec<Step>,
-    /// What follows when they may not.
-    pub later: Vec<Step>,
-}
-
-impl Staged {
-    /// Parts `steps`, planned from `services` as they are.
-    pub fn new(mut steps: Vec<Step>, services: &[Seen]) -> Self {
-        let serving = |service: &Service| {
-            let mut all = services.iter();
-            all.any(|seen| seen.service == *service && seen.is_serving())
-        };
-        let found = steps.iter().enumerate().find_map(|(at, step)| match step {
-            Step::Restart(each) => Some((at, each.clone())),
-            _ => None,
-        });
-        let Some((at, each)) = found else {
-            return Self::unstaged(steps);
-        };
-        let (due, failed): (Vec<_>, Vec<_>) =
-            each.into_iter().partition(|(service, _)| serving(service));
-        if due.is_empty() {
-            return Self::unstaged(steps);
-        }
-        let now = steps.split_off(at);
-        Self {
-            before: steps,
-            due,
-            now,
-            later: (!failed.is_empty())
-                .then_some(Step::Restart(failed))
-                .into_iter()
-                .collect(),
-        }
-    }
-
-    /// The steps that can be done now, and why not all.
-    ///
-    /// # Errors
-    /// As `turn`.
-    pub fn as_far_as(self, turn: &AskTurn<'_>) -> Result<(Vec<Step>, Option<Problem>)> {
-        let mut steps = self.before;
-        if self.due.is_empty() {
-            return Ok((steps, None));
-        }
-        let (rest, problem) = match turn(&self.due)? {
-            Turn::Ours => (self.now, None),
-            Turn::NotYet(problem) => (self.later, Some(problem)),
-        };
-        steps.extend(rest);
-        Ok((steps, problem))
-    }
-
-    fn unstaged(before: Vec<Step>) -> Self {
-        Self {
-            before,
-            due: Vec::new(),
-            now: Vec::new(),
-            later: Vec::new(),
-        }
-    }
 }
 
 /// What must be done so that the unit is as it was before the charm came.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::graft::Facts;
 use crate::graft::defaults::Defaults;
 use crate::graft::driver::{Driver, Installed, Knowledge};
 use crate::graft::files::directories;
+use crate::graft::{Facts, Service};
 use crate::ground::Ground;
 use crate::settings::{ChartSource, DriverSource, HelmSource, LogTo, RestartMode, Settings};
 use crate::unit::files::{Access, File};

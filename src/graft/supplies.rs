@@ -6,11 +6,9 @@ use anyhow::Result;
 
 use super::chart::Chart;
 use super::driver::Knowledge;
-use super::services::Due;
-use super::{Observed, driver, helm};
+use super::{AskTurn, Observed, driver, helm};
 use crate::audit::Part;
 use crate::ground::Ground;
-use crate::problem::Problem;
 use crate::settings::{HelmSource, Settings};
 use crate::unit::files;
 use crate::unit::kept::Ledger;
@@ -49,18 +47,6 @@ pub enum Pace {
     Judging,
     /// Puts drift right and waits for nothing; the next hook judges: the guard.
     Swift,
-}
-
-/// Says whether these services, which are serving, may be restarted now.
-pub type AskTurn<'a> = dyn Fn(&[Due]) -> Result<Turn> + 'a;
-
-/// Whether services that are serving may be restarted now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    /// They may.
-    Ours,
-    /// Not yet, and why.
-    NotYet(Problem),
 }
 
 /// The parts themselves.
@@ -107,7 +93,7 @@ impl Supplies {
     /// Gets hold of every part that is not in place already.
     ///
     /// # Errors
-    /// A [`Problem`] when one cannot be had or does not work here.
+    /// A [`Problem`](crate::problem::Problem) when one cannot be had or does not work here.
     pub fn provide(
         settings: &Settings,
         ground: &Ground,

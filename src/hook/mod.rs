@@ -41,6 +41,7 @@ fn one_way_through(event: &str, context: &Context, mode: Option<RestartMode>) ->
     let _lock = state::lock()?;
     let ask = match event {
         "update-status" => Ask::Remembered,
+        _ if roll::is_about_others(event) => Ask::Remembered,
         _ => Ask::Juju,
     };
     let wanted = sources::wanted(context, ask)?;

@@ -242,7 +242,8 @@ impl View {
     }
 }
 
-fn is_about_others(hook: &str) -> bool {
+/// Whether a hook brings news of the other units, and none of this one's options or resources.
+pub fn is_about_others(hook: &str) -> bool {
     hook == "leader-elected" || hook.starts_with(&format!("{PEERS}-relation-"))
 }
 

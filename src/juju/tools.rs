@@ -264,3 +264,21 @@ fn json<T: serde::de::DeserializeOwned>(run: Run) -> Result<T> {
     let printed = run.stdout()?;
     serde_json::from_slice(&printed).context("a hook tool printed other JSON than Juju documents")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_goal_state_of_a_subordinate_has_its_principals_units() {
+        // In the shape of Juju 3.6: applications stand beside units, and its own like are left out.
+        let printed = r#"{"units": {}, "relations": {"magnum": {
+            "magnum": {"status": "joined", "since": "2026-01-01 00:00:00Z"},
+            "magnum/0": {"status": "active", "since": "2026-01-01 00:00:00Z"},
+            "magnum/10": {"status": "dying", "since": "2026-01-01 00:00:00Z"}}}}"#;
+        let goal: GoalState = serde_json::from_str(printed).unwrap();
+        assert_eq!(goal.units("magnum"), ["magnum/0", "magnum/10"]);
+        assert_eq!(goal.staying("magnum"), ["magnum/0"]);
+        assert_eq!(goal.units("other"), [""; 0]);
+    }
+}

@@ -56,16 +56,21 @@ impl Cluster {
     /// All units are grafted, and know each other.
     pub fn active() -> Self {
         let cluster = Self::bare();
+        cluster.install();
+        cluster
+    }
+
+    /// The charm comes to all units at the same time, with all it needs.
+    pub fn install(&self) {
+        self.application.grant(&self.secret).unwrap();
+        self.set(&[("kubeconfig", self.secret.as_ref())]);
         std::thread::scope(|scope| {
-            for unit in &cluster.units {
-                scope.spawn(|| cluster.heard(unit.deploy().unwrap()));
+            for unit in &self.units {
+                scope.spawn(|| self.heard(unit.deploy().unwrap()));
             }
         });
-        cluster.application.grant(&cluster.secret).unwrap();
-        cluster.set(&[("kubeconfig", cluster.secret.as_ref())]);
-        cluster.run(Some("config-changed"));
-        cluster.assert_active();
-        cluster
+        self.run(None);
+        self.assert_active();
     }
 
     pub fn set(&self, options: &[(&str, &str)]) {

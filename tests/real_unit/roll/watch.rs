@@ -1,5 +1,6 @@
 //! Who answers when: each unit's API asked directly, and a steady load through a proxy.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,21 @@ pub fn watch(machines: &[&Machine], what: impl FnOnce()) -> Seen {
             failures: loads.into_iter().flat_map(|(_, failed)| failed).collect(),
         }
     })
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, (samples, gaps)) in self.samples.iter().zip(&self.gaps).enumerate() {
+            let gaps: Vec<_> = gaps.iter().map(|(from, to)| *to - *from).collect();
+            writeln!(f, "unit {unit}: asked {samples} times, gaps: {gaps:.2?}")?;
+        }
+        write!(
+            f,
+            "{} requests, {} failed",
+            self.requests,
+            self.failures.len()
+        )
+    }
 }
 
 impl Seen {

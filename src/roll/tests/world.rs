@@ -1,0 +1,283 @@
+//! A small world: hooks of several units in any order, each in steps that others come between,
+//! killed at any of them, with units and leaders that come and go. What a unit reads of another is
+//! what the last event brought it, as Juju's agent caches it.
+
+use super::*;
+
+const TURN: Situation = Situation {
+    withheld: true,
+    ill: None,
+};
+const WELL: Situation = Situation {
+    withheld: false,
+    ill: None,
+};
+
+fn ill() -> Situation {
+    Situation {
+        withheld: false,
+        ill: Some("magnum-api does not answer".into()),
+    }
+}
+
+/// Random numbers that are the same in each run (xorshift64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+
+    fn once_in(&mut self, bound: usize) -> bool {
+        self.below(bound) == 0
+    }
+}
+
+/// What a hook read when it began.
+#[derive(Clone)]
+struct Read {
+    leads: bool,
+    ruling: Ruling,
+    word: Word,
+    others: BTreeMap<String, Word>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Service {
+    Old,
+    Restarting,
+    New,
+}
+
+#[derive(Clone)]
+pub struct Unit {
+    pub service: Service,
+    /// Whether the new configuration makes it ill.
+    pub breaks: bool,
+    pub restarts: u32,
+    /// What it has flushed.
+    word: Word,
+    /// What events have brought it of the others, and of the ruling.
+    others: BTreeMap<String, Word>,
+    ruling: Ruling,
+    hook: Option<Read>,
+}
+
+pub struct World {
+    dice: Dice,
+    pub units: BTreeMap<String, Unit>,
+    pub leader: Option<String>,
+    pub ruling: Ruling,
+    made: u32,
+}
+
+impl World {
+    pub fn new(seed: u64, count: u32) -> Self {
+        let mut world = Self {
+            dice: Dice(seed),
+            units: BTreeMap::new(),
+            leader: None,
+            ruling: Ruling::default(),
+            made: 0,
+        };
+        for _ in 0..count {
+            world.add();
+        }
+        world.leader = Some("c/0".into());
+        world
+    }
+
+    pub fn add(&mut self) {
+        let unit = Unit {
+            service: Service::Old,
+            breaks: false,
+            restarts: 0,
+            word: Word {
+                principal: format!("m/{}", self.made),
+                ..Word::default()
+            },
+            others: BTreeMap::new(),
+            ruling: Ruling::default(),
+            hook: None,
+        };
+        self.units.insert(format!("c/{}", self.made), unit);
+        self.made += 1;
+    }
+
+    pub fn remove(&mut self, name: &str) {
+        self.units.remove(name);
+        if self.leader.as_deref() == Some(name) {
+            self.leader = None;
+        }
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.units.keys().cloned().collect()
+    }
+
+    pub fn any(&mut self) -> String {
+        let names = self.names();
+        names[self.dice.below(names.len())].clone()
+    }
+
+    pub fn unit(&mut self, name: &str) -> &mut Unit {
+        self.units.get_mut(name).unwrap()
+    }
+
+    /// An event brings `name` the news of one other unit, or of the ruling. Whether it was news.
+    fn bring(&mut self, name: &str, of: Option<&str>) -> bool {
+        let Some(of) = of else {
+            // Nothing tells a leader of its own ruling.
+            if self.leader.as_deref() == Some(name) {
+                return false;
+            }
+            let ruling = self.ruling.clone();
+            return std::mem::replace(&mut self.unit(name).ruling, ruling.clone()) != ruling;
+        };
+        let word = self.units.get(of).map(|unit| unit.word.clone());
+        let others = &mut self.unit(name).others;
+        match word {
+            Some(word) => others.insert(of.to_owned(), word.clone()) != Some(word),
+            None => others.remove(of).is_some(),
+        }
+    }
+
+    fn begin(&mut self, name: &str) {
+        let leads = self.leader.as_deref() == Some(name);
+        let fresh = self.ruling.clone();
+        let unit = self.unit(name);
+        unit.hook = Some(Read {
+            leads,
+            ruling: if leads { fresh } else { unit.ruling.clone() },
+            word: unit.word.clone(),
+            others: unit.others.clone(),
+        });
+    }
+
+    /// The restart of a hook that has the turn; it takes its time, also when the hook is killed.
+    fn act(&mut self, name: &str) {
+        let unit = self.unit(name);
+        let Some(read) = &unit.hook else { return };
+        if unit.service == Service::Old && read.word.has_turn(name, &read.ruling) {
+            unit.service = Service::Restarting;
+            unit.restarts += 1;
+        }
+        let restarting = |unit: &&Unit| unit.service == Service::Restarting;
+        let many = self.units.values().filter(restarting).count();
+        assert!(many <= 1, "{many} units restart at once");
+    }
+
+    fn settle(&mut self, name: &str) {
+        let unit = self.unit(name);
+        if unit.service == Service::Restarting {
+            unit.service = Service::New;
+        }
+    }
+
+    /// The end of a hook: it has waited until the services have settled, and speaks.
+    fn end(&mut self, name: &str) {
+        self.settle(name);
+        let principals: Vec<String> = self
+            .units
+            .values()
+            .map(|unit| unit.word.principal.clone())
+            .collect();
+        let still_leads = self.leader.as_deref() == Some(name);
+        let unit = self.unit(name);
+        let Some(read) = unit.hook.take() else { return };
+        let now = match (unit.service, unit.breaks) {
+            (Service::Old, _) => TURN,
+            (_, true) => ill(),
+            _ => WELL,
+        };
+        let word = read.word.next(name, &read.ruling, now);
+        if !read.leads {
+            unit.word = word;
+            return;
+        }
+        let mut words = read.others;
+        words.insert(name.to_owned(), word.clone());
+        let gone = |grant: &Grant| Ok::<_, ()>(!principals.contains(&grant.principal));
+        let ruling = read.ruling.next(name, &words, gone, 0).unwrap();
+        // Juju writes nothing of a hook that writes as a leader and is none any more.
+        if still_leads {
+            unit.word = word;
+            self.ruling = ruling;
+        }
+    }
+
+    pub fn hook(&mut self, name: &str) {
+        self.begin(name);
+        self.act(name);
+        self.end(name);
+    }
+
+    /// The operator changes an option: what runs is old.
+    fn change(&mut self) {
+        for unit in self.units.values_mut() {
+            if unit.service == Service::New {
+                unit.service = Service::Old;
+            }
+        }
+    }
+
+    /// One thing happens, anywhere.
+    pub fn step(&mut self) {
+        let name = self.any();
+        match self.dice.below(12) {
+            0 | 1 => {
+                let of = self.any();
+                self.bring(
+                    &name,
+                    Some(&of).filter(|of| **of != name).map(String::as_str),
+                );
+            }
+            2..=4 if self.unit(&name).hook.is_none() => self.begin(&name),
+            5 | 6 => self.act(&name),
+            7..=9 => self.end(&name),
+            10 if self.dice.once_in(3) => self.unit(&name).hook = None,
+            11 if self.dice.once_in(6) => self.settle(&name),
+            11 if self.dice.once_in(6) => self.leader = Some(name),
+            11 if self.dice.once_in(12) => self.change(),
+            11 if self.dice.once_in(12) && self.units.len() > 2 => self.remove(&name),
+            11 if self.dice.once_in(12) && self.units.len() < 6 => self.add(),
+            _ => {}
+        }
+    }
+
+    /// Every event that is due is brought, and its hook run; each unit's `update-status` besides,
+    /// when `timer`. Whether there was any event.
+    pub fn round(&mut self, timer: bool) -> bool {
+        if self.leader.is_none() {
+            self.leader = self.names().first().cloned();
+        }
+        let mut news = false;
+        for name in self.names() {
+            let mut known: Vec<String> = self.unit(&name).others.keys().cloned().collect();
+            known.extend(self.names());
+            known.retain(|of| *of != name);
+            known.dedup();
+            for of in known.iter().map(|of| Some(of.as_str())).chain([None]) {
+                if self.bring(&name, of) {
+                    news = true;
+                    self.hook(&name);
+                }
+            }
+            if timer {
+                self.hook(&name);
+            }
+        }
+        news
+    }
+
+    pub fn assert_done(&self, seed: u64) {
+        for (name, unit) in &self.units {
+            assert!(unit.service == Service::New, "{seed}: {name} is wedged");
+            assert!(!unit.word.wants, "{seed}: {name}");
+        }
+        assert_eq!(self.ruling, Ruling::default(), "{seed}");
+    }
+}
