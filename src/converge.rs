@@ -7,22 +7,22 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::defaults::Defaults;
 use crate::graft::services::Due;
 use crate::graft::{
-    AskTurn, Desired, Facts, Observed, Pace, Remains, Staged, Step, Supplies, Surroundings, Turn,
-    helm, kubeconfig, parts, plan, plan_departure, services,
+    AskTurn, Desired, Facts, Observed, Pace, Remains, Service, Staged, Step, Supplies,
+    Surroundings, Turn, helm, kubeconfig, parts, plan, plan_departure, services,
 };
 use crate::ground::Ground;
 use crate::health::{self, Health};
 use crate::kube::Kubeconfig;
 use crate::kube::rotation::Choice;
 use crate::problem::{Problem, told};
-use crate::settings::Settings;
+use crate::settings::{DISTRIBUTION, Settings};
 use crate::unit::kept::Ledger;
 use crate::unit::python::Python;
 use crate::unit::systemd::Job;
@@ -335,6 +335,9 @@ pub fn depart() -> Result<()> {
     if steps.is_empty() {
         debug!("nothing of the graft is left on this unit");
     }
+    if let Some(python) = python.filter(|_| seen.was_switched_on()) {
+        tell_orphans(&python);
+    }
     let mut tools = Tools {
         ledger: &mut ledger,
         supplies: None,
@@ -343,6 +346,39 @@ pub fn depart() -> Result<()> {
     apply(&steps, &mut tools)?;
     apt::remove_ours()?;
     state::forget()
+}
+
+/// Names in the log the clusters that Magnum cannot manage without the driver. They themselves live on.
+fn tell_orphans(python: &Python) {
+    const MOST: usize = 20;
+    let mut question = vec!["clusters", DISTRIBUTION];
+    question.extend(Service::ARGUMENTS);
+    let clusters: Vec<(String, String)> = match python.ask(&question) {
+        Ok(clusters) => clusters,
+        Err(error) => {
+            let text = format!("{error:#}");
+            let last = text.lines().rev().find(|line| !line.trim().is_empty());
+            let why = last.unwrap_or_default();
+            return warn!("which clusters lose their driver cannot be said: {why}");
+        }
+    };
+    if clusters.is_empty() {
+        return;
+    }
+    let named = clusters.iter().take(MOST);
+    let named: Vec<String> = named
+        .map(|(name, uuid)| format!("{name} ({uuid})"))
+        .collect();
+    let more = match clusters.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    warn!(
+        "{} clusters made through Cluster API lose their driver on this unit; they live on, and \
+         Magnum can manage them again when the charm is back: {}{more}",
+        clusters.len(),
+        named.join(", ")
+    );
 }
 
 /// Makes sure that the settings can be met here, before anything is touched.

@@ -136,6 +136,12 @@ impl Observed {
 }
 
 impl Remains {
+    /// Whether the graft has been switched on: our fragment has been written.
+    pub fn was_switched_on(&self) -> bool {
+        let conf = Path::new(files::CONF);
+        self.written.iter().any(|(path, _)| path == conf)
+    }
+
     /// Looks at what is left, also on a unit that Magnum has left already.
     ///
     /// # Errors

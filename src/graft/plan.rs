@@ -164,7 +164,9 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
     if reload || reload_guard {
         steps.push(Step::ReloadSystemd);
     }
-    let guarded = seen.guard.watches() || seen.guard.is_masked();
+    // Nothing at all is started while the principal has paused.
+    let paused = seen.services.iter().any(|service| service.unit.is_masked());
+    let guarded = seen.guard.watches() || seen.guard.is_masked() || paused;
     if !desired.guard.is_empty() && !guarded {
         steps.push(Step::StartGuard);
     }

@@ -7,6 +7,7 @@ driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", th
                           with DIR, waits for a line on stdin first: it may still be on its way
 verify DIST ENTRY ARG…    what `verify` asks, with a service's own arguments ARG…
 inventory ARG…            the effective configuration without secrets, distributions, drivers
+clusters DIST ARG…        [name, uuid] of each cluster whose driver is of the distribution DIST
 """
 import importlib.metadata
 import json
@@ -198,6 +199,34 @@ def inventory(*arguments):
     }
 
 
-QUESTIONS = {"where": where, "driver": driver, "verify": verify, "inventory": inventory}
+def clusters(name, *arguments):
+    from magnum import objects
+    from magnum.common import config, context
+    from magnum.drivers.common.driver import Driver
+
+    config.parse_args(["magnum"] + list(arguments))
+    points = importlib.metadata.distribution(name).entry_points
+    modules = {point.value.split(":")[0] for point in points if point.group == "magnum.drivers"}
+    admin = context.make_admin_context(all_tenants=True)
+    ours = {}
+    found = []
+    for cluster in objects.Cluster.list(admin):
+        template = cluster.cluster_template
+        kind = (template.server_type, template.cluster_distro, template.coe)
+        if kind not in ours:
+            served = attempt(lambda: type(Driver.get_driver_for_cluster(admin, cluster)).__module__)
+            ours[kind] = served.get("answer") in modules
+        if ours[kind]:
+            found.append([cluster.name, cluster.uuid])
+    return found
+
+
+QUESTIONS = {
+    "where": where,
+    "driver": driver,
+    "verify": verify,
+    "inventory": inventory,
+    "clusters": clusters,
+}
 # Imported modules may print; the answer is the last line, on the real stdout.
 print(json.dumps(QUESTIONS[sys.argv[1]](*sys.argv[2:])))

@@ -33,6 +33,9 @@ fn guarded(scene: &Scene) -> Outcome {
     if let Some((unit, drift)) = drift.into_iter().next() {
         return Ok(Err(Finding::fail(format!("{unit}: {drift}"), ANY_HOOK)));
     }
+    if scene.paused() && !seen.watches() {
+        return Ok(Err(Finding::skip("magnum is paused")));
+    }
     if !seen.watches() {
         let evidence = format!("{WATCH} is not running, or not enabled");
         return Ok(Err(Finding::fail(evidence, ANY_HOOK)));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, KUBECONFIG, Moment, STATE, assert_same,
-    dist_info, moments,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, HOOKS, KUBECONFIG, Moment, STATE,
+    assert_same, dist_info, moments,
 };
 
 /// All that a removal must bring back. The files are those of /etc, /usr/local and /var/lib, but
@@ -94,6 +94,82 @@ fn what_an_operator_had_there_is_put_back() {
         .map(|path| it.shell(&format!("stat -c '%n %U:%G %a %y' {path}")));
     assert_eq!(theirs, now, "owners, modes and times");
     it.machine().wait_for_magnum().unwrap();
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn clusters_that_lose_their_driver_are_named_before() {
+    let it = Deployment::active();
+    it.machine()
+        .push("/root/clusters.py", include_bytes!("clusters.py"), 0o644)
+        .unwrap();
+    let printed = it.shell(
+        "cp /root/clusters.py /tmp/; sudo -u magnum python3 /tmp/clusters.py \
+         one:ubuntu two:flatcar heat:fedora-coreos 2>/dev/null",
+    );
+    let uuids: Vec<&str> = printed.split_whitespace().collect();
+    let log = it.hook("stop").log_text();
+    let named = format!(": one ({}), two ({})", uuids[0], uuids[1]);
+    assert!(
+        log.contains("2 clusters made through Cluster API lose their driver"),
+        "{log}"
+    );
+    assert!(log.contains(&named), "{log}");
+    assert!(!log.contains("heat"), "{log}");
+    let log = it.hook("remove").log_text();
+    assert!(!log.contains("clusters"), "once is enough: {log}");
+}
+
+/// Numbers without a pattern, the same ones in each run of the test.
+fn chance(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed;
+    move |below| {
+        // Knuth's linear congruential generator; its upper bits.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn after_a_hundred_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
+    let it = Deployment::bare();
+    it.set(&[("guard", "true")]);
+    let before = Unit::look(&it);
+    it.deploy();
+    let hooks: Vec<&str> = HOOKS
+        .into_iter()
+        .filter(|hook| *hook != "secret-changed")
+        .collect();
+    let options = [
+        ("capi-helm-options", "namespace_prefix = other"),
+        ("capi-helm-options", ""),
+        ("driver-pin", "magnum-capi-helm==1.2.1"),
+        ("driver-pin", "magnum-capi-helm==1.1.0"),
+        ("driver-pin", "magnum-capi-helm==9.9"),
+        ("disable-other-drivers", "false"),
+        ("guard", "false"),
+        ("guard", "true"),
+        ("log-to", "file"),
+        ("log-to", "journal"),
+        ("restart-mode", "immediate"),
+    ];
+    let mut any = chance(2024);
+    for round in 0..100 {
+        match any(10) {
+            0 => drop(it.action(["plan", "restart", "capture-state"][any(3)])),
+            1 | 2 => it.set(&[options[any(options.len())]]),
+            3 if round < 50 => it.grant(),
+            _ => drop(it.hook(hooks[any(hooks.len())])),
+        }
+    }
+    it.set(&[("driver-pin", "magnum-capi-helm==1.1.0")]);
+    it.hook("config-changed");
+    it.assert_status("active", &["driver 1.1.0 grafted"], "in the end");
+    it.remove();
+    before.assert_is_back(&it, "removed");
 }
 
 #[test]

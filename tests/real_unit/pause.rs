@@ -16,8 +16,19 @@ fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
     ));
     let paused = state();
     it.set(&[("capi-helm-options", "namespace_prefix = other")]);
+    it.set(&[("guard", "true"), ("log-to", "file")]);
     for hook in HOOKS {
-        it.hook(hook);
+        let (_, execs) = it.hook_traced(hook);
+        let systemctl = execs
+            .iter()
+            .filter(|exec| exec.path.ends_with("/systemctl"));
+        for exec in systemctl {
+            let verb = exec.argv.get(1).map(String::as_str);
+            assert!(
+                matches!(verb, Some("show" | "daemon-reload")),
+                "{hook}: {exec:?}"
+            );
+        }
         let case = format!("{hook} while paused");
         assert_eq!(state(), paused, "{case}");
         it.assert_status("maintenance", &["magnum is paused"], &case);
@@ -28,6 +39,7 @@ fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
     it.shell(&format!(
         "systemctl unmask --quiet {API} {CONDUCTOR}; systemctl enable --quiet --now {API} {CONDUCTOR}"
     ));
+    it.set(&[("log-to", "journal")]);
     it.hook("update-status");
     it.assert_status("active", &["driver 1.1.0 grafted"], "resumed");
     let written = it.machine().read_text(CONF).unwrap();
