@@ -41,17 +41,18 @@ pub(crate) struct Peer {
     read: BTreeMap<String, Settings>,
 }
 
-/// What a peer hook is about.
+/// What a peer hook is about; of a databag, in which version: one that changes while the hook runs is to
+/// be told of again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Due {
     /// A unit has left.
     Departed(String),
     /// The application's databag has changed.
-    Application,
+    Application(u64),
     /// A unit has come.
     Joined(String),
     /// A unit's databag has changed, or the unit has just joined.
-    Changed(String),
+    Changed(String, u64),
 }
 
 impl Peers {
@@ -89,14 +90,14 @@ impl Due {
         match self {
             Self::Departed(_) => "departed",
             Self::Joined(_) => "joined",
-            Self::Application | Self::Changed(_) => "changed",
+            Self::Application(_) | Self::Changed(..) => "changed",
         }
     }
 
     fn unit(&self) -> Option<&String> {
         match self {
-            Self::Departed(unit) | Self::Joined(unit) | Self::Changed(unit) => Some(unit),
-            Self::Application => None,
+            Self::Departed(unit) | Self::Joined(unit) | Self::Changed(unit, _) => Some(unit),
+            Self::Application(_) => None,
         }
     }
 }
@@ -111,7 +112,8 @@ impl Model {
             return None;
         }
         if let Some(joined) = &own.joined {
-            return Some(Due::Changed(joined.clone()));
+            let theirs = self.units.get(joined).map_or(0, |unit| unit.peer.version);
+            return Some(Due::Changed(joined.clone(), theirs));
         }
         // A unit that goes sees all others go.
         let others: BTreeMap<&String, u64> = self
@@ -126,7 +128,7 @@ impl Model {
         }
         let leads = self.leader.as_deref() == Some(unit);
         if !state.dying && !leads && own.application != peers.version {
-            return Some(Due::Application);
+            return Some(Due::Application(peers.version));
         }
         let new = others.keys().find(|name| !own.members.contains_key(**name));
         if let Some(new) = new {
@@ -134,7 +136,7 @@ impl Model {
         }
         let mut others = others.iter();
         let changed = others.find(|(name, version)| own.members.get(**name) != Some(version));
-        changed.map(|(name, _)| Due::Changed((*name).clone()))
+        changed.map(|(name, version)| Due::Changed((*name).clone(), *version))
     }
 
     /// A peer hook starts: what it is about, and what the unit forgets of what it has read.
@@ -164,10 +166,10 @@ impl Model {
             (_, Some(Due::Departed(of))) => {
                 own.members.remove(of);
             }
-            (_, Some(Due::Changed(of))) => {
+            (_, Some(Due::Changed(of, _))) => {
                 own.read.remove(of);
             }
-            ("changed", None) | (_, Some(Due::Application)) => {
+            ("changed", None) | (_, Some(Due::Application(_))) => {
                 own.read.remove(&application);
             }
             _ => bail!("{hook} is about another unit: see Unit::peer_hook"),
@@ -188,9 +190,6 @@ impl Model {
 
     /// A peer hook has ended well: that was told.
     pub(crate) fn peer_hook_done(&mut self, unit: &str, due: &Due) {
-        let version = self.peers.as_ref().map_or(0, |peers| peers.version);
-        let of = due.unit().and_then(|of| self.units.get(of));
-        let theirs = of.map_or(0, |other| other.peer.version);
         let Some(state) = self.units.get_mut(unit) else {
             return;
         };
@@ -200,10 +199,10 @@ impl Model {
                 own.members.remove(of);
                 own.read.remove(of);
             }
-            Due::Application => own.application = version,
+            Due::Application(version) => own.application = *version,
             Due::Joined(of) => own.joined = Some(of.clone()),
-            Due::Changed(of) => {
-                own.members.insert(of.clone(), theirs);
+            Due::Changed(of, version) => {
+                own.members.insert(of.clone(), *version);
                 own.joined = None;
             }
         }

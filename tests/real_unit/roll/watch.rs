@@ -51,8 +51,9 @@ pub fn watch(machines: &[&Machine], what: impl FnOnce()) -> Seen {
         let load: Vec<_> = (0..CLIENTS)
             .map(|_| scope.spawn(|| requests(through, &done)))
             .collect();
+        let ending = End(&done);
         what();
-        done.store(true, Ordering::Relaxed);
+        drop(ending);
         let sampled: Vec<Vec<Sample>> = sampling.into_iter().map(|s| s.join().unwrap()).collect();
         let loads: Vec<_> = load.into_iter().map(|load| load.join().unwrap()).collect();
         Seen {
@@ -62,6 +63,15 @@ pub fn watch(machines: &[&Machine], what: impl FnOnce()) -> Seen {
             failures: loads.into_iter().flat_map(|(_, failed)| failed).collect(),
         }
     })
+}
+
+/// Ends the watch, also when the test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Display for Seen {

@@ -67,9 +67,9 @@ fn units_join_one_another_and_each_is_told_of_what_another_writes() {
         bench.all("probe/0"),
         [
             Due::Joined(of(1)),
-            Due::Changed(of(1)),
+            Due::Changed(of(1), 0),
             Due::Joined(of(2)),
-            Due::Changed(of(2))
+            Due::Changed(of(2), 0)
         ]
     );
     bench.on("probe/1");
@@ -84,7 +84,7 @@ fn units_join_one_another_and_each_is_told_of_what_another_writes() {
     bench.on("probe/1");
     bench.prints("relation-set -r cluster:1 k=v", "");
     bench.end();
-    assert_eq!(bench.all("probe/0"), [Due::Changed(of(1))]);
+    assert_eq!(bench.all("probe/0"), [Due::Changed(of(1), 1)]);
     bench.on("probe/0");
     bench.prints(
         "relation-get -r cluster:1 --format json k probe/1",
@@ -130,6 +130,29 @@ fn what_a_unit_has_read_of_another_stays_until_it_is_told_of_a_change() {
 }
 
 #[test]
+fn what_is_written_while_a_hook_runs_is_told_by_the_next() {
+    let mut bench = three();
+    bench.all("probe/0");
+    for (value, version) in [("a", 1), ("b", 2)] {
+        bench.on("probe/1");
+        bench.prints(&format!("relation-set -r cluster:1 k={value}"), "");
+        bench.end();
+        if version == 1 {
+            let due = bench.begin("probe/0");
+            assert_eq!(due, Some(Due::Changed("probe/1".into(), 1)));
+            let running = std::mem::take(&mut bench.context);
+            bench.on("probe/1");
+            bench.prints("relation-set -r cluster:1 k=between", "");
+            bench.end();
+            bench.context = running;
+            bench.end();
+        }
+        let due = Due::Changed("probe/1".into(), version + 1);
+        assert_eq!(bench.all("probe/0"), [due]);
+    }
+}
+
+#[test]
 fn the_leader_writes_for_all_and_all_others_are_told() {
     let mut bench = three();
     for unit in ["probe/0", "probe/1", "probe/2"] {
@@ -145,7 +168,7 @@ fn the_leader_writes_for_all_and_all_others_are_told() {
     bench.prints("relation-set -r cluster:1 --app k=v", "");
     bench.end();
     assert_eq!(bench.all("probe/0"), []);
-    assert_eq!(bench.begin("probe/1"), Some(Due::Application));
+    assert_eq!(bench.begin("probe/1"), Some(Due::Application(1)));
     bench.prints(
         "relation-get -r cluster:1 --format json --app k probe",
         "\"v\"\n",
