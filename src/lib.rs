@@ -20,5 +20,6 @@ pub mod kube;
 pub mod preflight;
 pub mod problem;
 pub mod settings;
+pub mod smoketest;
 pub mod unit;
 pub mod verify;

@@ -24,6 +24,7 @@
 //! below `/var/cache/magnum-capi-helm-lab` (or `LAB_CACHE`); machines live in memory, and nothing of
 //! them stays behind however the process that booted them ends.
 
+mod cloud;
 mod host;
 mod juju;
 mod machine;
@@ -33,6 +34,7 @@ mod snapshot;
 #[doc(hidden)]
 pub mod wire;
 
+pub use cloud::{Cloud, HttpFault};
 pub use host::Output;
 pub use juju::{
     ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,
@@ -40,8 +42,9 @@ pub use juju::{
 };
 pub use machine::Machine;
 pub use management::{
-    Behaviour, ClientCertificate, Credential, Issuer, KeyKind, ManagementCluster, Mode, Request,
-    Rule, service_account_token,
+    Behaviour, ClientCertificate, Controllers, Credential, Issuer, KeyKind, ManagementCluster,
+    Mode, Request, Rule, service_account_token,
 };
+pub use nix::sys::signal::Signal;
 pub use root::{Release, Root, ensure_root};
 pub use snapshot::{Diff, Entry, RESTLESS, Snapshot};

@@ -2,6 +2,7 @@
 
 mod capture_state;
 mod plan;
+mod smoketest;
 mod verify;
 
 use anyhow::Result;
@@ -16,6 +17,7 @@ pub fn run(name: &str, context: &Context) -> Result<()> {
     let failed = match name {
         "verify" => verify::run(context),
         "plan" => plan::run(context),
+        "smoketest" => smoketest::run(context),
         "capture-state" => capture_state::run(context),
         _ => Ok(Some(format!("this charm has no action {name}"))),
     };

@@ -115,6 +115,14 @@ pub fn action_set(results: &[(&str, String)]) -> Result<()> {
     )
 }
 
+/// Tells whoever waits for the action how far it is.
+///
+/// # Errors
+/// When the tool fails.
+pub fn action_log(message: &str) -> Result<()> {
+    silent(tool("action-log").args(["--", message]))
+}
+
 /// Makes the action that is running a failed one.
 ///
 /// # Errors

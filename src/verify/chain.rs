@@ -167,7 +167,7 @@ fn shown(address: &str) -> String {
 }
 
 /// An option as the services read it with the graft's arguments; `None` when it is unset or empty.
-pub(super) fn value(section: &str, key: &str) -> anyhow::Result<Option<String>> {
+pub(crate) fn value(section: &str, key: &str) -> anyhow::Result<Option<String>> {
     let mut found = None;
     for path in oslo::files_read(Path::new(MAGNUM_CONF), Path::new(CONF_DIRECTORY))? {
         let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();

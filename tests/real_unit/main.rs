@@ -33,6 +33,7 @@ mod pins;
 mod pips;
 mod plan;
 mod record;
+mod smoketest;
 mod sources;
 mod support;
 mod verify;

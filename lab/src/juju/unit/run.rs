@@ -32,6 +32,8 @@ pub(super) struct Job<'a> {
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) trace_to: Option<&'a str>,
     pub(super) kill_when: Option<KillWhen<'a>>,
+    /// By what; SIGKILL unless given.
+    pub(super) kill_by: Option<Signal>,
 }
 
 impl Unit {
@@ -125,7 +127,14 @@ impl Unit {
         let ended = self
             .machine()
             .start(&argv, &environment, &directory, None)
-            .and_then(|process| watch(process, start, job.kill_when));
+            .and_then(|process| {
+                watch(
+                    process,
+                    start,
+                    job.kill_when,
+                    job.kill_by.unwrap_or(Signal::SIGKILL),
+                )
+            });
         let context = lock(&self.board.context)
             .take()
             .context("the hook's context is gone")?;
@@ -164,6 +173,7 @@ fn watch(
     mut process: Process,
     start: Instant,
     mut kill_when: Option<KillWhen<'_>>,
+    kill_by: Signal,
 ) -> Result<(Output, Option<i32>)> {
     while let Some(when) = &mut kill_when {
         if process.has_ended()? {
@@ -172,7 +182,7 @@ fn watch(
         if when(start.elapsed()) {
             // The first process is nsenter, which waits for the hook and ends as it did.
             if let Some(hook) = child_of(process.id())? {
-                kill(Pid::from_raw(hook), Signal::SIGKILL).ok();
+                kill(Pid::from_raw(hook), kill_by).ok();
                 kill_when = None;
             }
         }

@@ -1,0 +1,69 @@
+//! Removing what a run made. Whoever wants it to stop waits for this: otherwise it would stay for ever.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use reqwest::Method;
+
+use super::api::Session;
+use super::{Failure, Stage};
+
+/// How long Cluster API may take to remove machines, load balancer and network.
+const LIMIT: Duration = Duration::from_secs(900);
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Deletes a cluster and waits until it is gone.
+///
+/// # Errors
+/// A [`Failure`] when it stays.
+pub fn cluster(session: &mut Session<'_>, id: &str) -> Result<()> {
+    let stage = Stage::ClusterDelete;
+    let path = format!("/clusters/{id}");
+    let began = Instant::now();
+    if !delete(session, stage, &path)? {
+        return Ok(());
+    }
+    while let Some(found) = session.look(stage, &path)? {
+        let text = |key: &str| found[key].as_str().unwrap_or_default();
+        if text("status") == "DELETE_FAILED" {
+            let said = session.blanked(text("status_reason"));
+            return Err(Failure::of_cluster(stage, "DELETE_FAILED", &said, "").into());
+        }
+        if began.elapsed() > LIMIT {
+            let said = format!("still {} after {} s", text("status"), LIMIT.as_secs());
+            return Err(Failure::of_cluster(stage, "not deleted", &said, "").into());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+/// Deletes a template.
+///
+/// # Errors
+/// A [`Failure`] when it stays.
+pub fn template(session: &mut Session<'_>, id: &str) -> Result<()> {
+    delete(
+        session,
+        Stage::TemplateDelete,
+        &format!("/clustertemplates/{id}"),
+    )
+    .map(drop)
+}
+
+/// Whether there was something to delete.
+fn delete(session: &mut Session<'_>, stage: Stage, path: &str) -> Result<bool> {
+    // A proxy's reload, or a database that is locked for a moment, must not leave anything behind.
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match session.ask(stage, &Method::DELETE, path, None) {
+            Ok(_) => return Ok(true),
+            Err(error) => match error.downcast_ref::<Failure>() {
+                Some(failure) if failure.status == 404 => return Ok(false),
+                Some(failure) if failure.passes() && tries < 4 => std::thread::sleep(PAUSE),
+                _ => return Err(error),
+            },
+        }
+    }
+}
