@@ -12,8 +12,9 @@ use super::{Failure, Stage};
 use crate::http;
 use crate::problem::Problem;
 
-/// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one.
-const LIMIT: Duration = Duration::from_secs(60);
+/// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for
+/// its conductor before it says that there is none.
+const LIMIT: Duration = Duration::from_secs(90);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What Keystone gave: a token, and where Magnum is.

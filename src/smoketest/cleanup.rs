@@ -11,6 +11,8 @@ use super::{Failure, Stage};
 /// How long Cluster API may take to remove machines, load balancer and network.
 const LIMIT: Duration = Duration::from_secs(900);
 const PAUSE: Duration = Duration::from_secs(2);
+/// So many looks in a row may fail.
+const FAILED_LOOKS: u32 = 15;
 
 /// Deletes a cluster and waits until it is gone.
 ///
@@ -23,7 +25,21 @@ pub fn cluster(session: &mut Session<'_>, id: &str) -> Result<()> {
     if !delete(session, stage, &path)? {
         return Ok(());
     }
-    while let Some(found) = session.look(stage, &path)? {
+    let mut failed = 0;
+    loop {
+        let found = match session.look(stage, &path) {
+            Ok(None) => return Ok(()),
+            Ok(Some(found)) => found,
+            // While a cluster goes, Magnum cannot always show it: its node groups go first, and
+            // then "master_count" is 0, which it refuses (400).
+            Err(error) if failed >= FAILED_LOOKS || !error.is::<Failure>() => return Err(error),
+            Err(_) => {
+                failed += 1;
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+        };
+        failed = 0;
         let text = |key: &str| found[key].as_str().unwrap_or_default();
         if text("status") == "DELETE_FAILED" {
             let said = session.blanked(text("status_reason"));
@@ -35,7 +51,6 @@ pub fn cluster(session: &mut Session<'_>, id: &str) -> Result<()> {
         }
         std::thread::sleep(PAUSE);
     }
-    Ok(())
 }
 
 /// Deletes a template.

@@ -37,7 +37,8 @@ const PAUSE: Duration = Duration::from_secs(3);
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// How long the conductor may take to take a cluster up that the API has accepted.
 const TAKEN_LIMIT: Duration = Duration::from_secs(60);
-/// So many looks in a row may fail: a proxy is reloaded, an API restarted.
+/// So many looks in a row may fail: a proxy is reloaded, an API restarted, or the cluster has no node
+/// groups yet, without which Magnum cannot show it (400).
 const FAILED_LOOKS: u32 = 5;
 
 /// Where in its course a run is.
@@ -410,8 +411,7 @@ fn wait(
             Ok(None) => {}
             Err(error) => {
                 failed += 1;
-                let passes = error.downcast_ref::<Failure>().is_some_and(Failure::passes);
-                if !passes || failed > FAILED_LOOKS || late {
+                if !error.is::<Failure>() || failed > FAILED_LOOKS || late {
                     return Err(error);
                 }
                 story.tell(format!("{error:#}; trying again"));
