@@ -8,7 +8,7 @@ use reqwest::{Certificate, Method};
 use serde_json::{Value, json};
 
 use super::credentials::{Credentials, Hidden};
-use super::{Failure, Stage};
+use super::{Failure, Stage, one_line};
 use crate::http;
 use crate::problem::Problem;
 
@@ -202,19 +202,16 @@ fn send(request: RequestBuilder) -> Result<Answer, String> {
     })
 }
 
-/// The most of a message that is told: proxies answer with whole pages.
-const MESSAGE_LIMIT: usize = 600;
-
 /// What an answer that is no success says: Magnum's `errors[0].detail`, Keystone's `error.message`, or
 /// its text.
 fn message(body: &Value) -> String {
     let known = [&body["errors"][0]["detail"], &body["error"]["message"]];
     let known = known.into_iter().find_map(|said| said.as_str());
-    let text = known
-        .or(body.as_str())
-        .map_or_else(|| body.to_string(), str::to_owned);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(MESSAGE_LIMIT).collect()
+    one_line(
+        &known
+            .or(body.as_str())
+            .map_or_else(|| body.to_string(), str::to_owned),
+    )
 }
 
 #[cfg(test)]
@@ -258,7 +255,7 @@ mod tests {
         );
         assert_eq!(
             message(&Value::String("x".repeat(5000))).len(),
-            MESSAGE_LIMIT
+            super::super::MESSAGE_LIMIT
         );
     }
 }

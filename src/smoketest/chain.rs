@@ -116,7 +116,8 @@ impl Link {
             }
             Self::Image => {
                 "openstack image show IMAGE, as the account in the report: it must exist, with the \
-                 properties os_distro=ubuntu and kube_version=vX.Y.Z (openstack image set --property)"
+                 properties os_distro=ubuntu and kube_version=vX.Y.Z (openstack image set --property); \
+                 Magnum says the same when Glance does not answer"
             }
             Self::Flavor => {
                 "openstack flavor list, as the account in the report: give flavors that are there, with at \
@@ -198,7 +199,7 @@ const TRUSTEE_OR_TRUST: &str = "Failed to create trustee or trust for Cluster";
 
 /// Texts of failed clusters and refused requests, and the link each means: the first that is found counts.
 /// Those of the conductor's log come first, since its `status_reason` says less.
-const TEXTS: [(&str, Link); 50] = [
+const TEXTS: [(&str, Link); 53] = [
     // Trustee and trust: keystone.py of Magnum logs which, and why.
     (
         "reason: Keystone client authentication failed",
@@ -247,6 +248,8 @@ const TEXTS: [(&str, Link); 50] = [
     ("AMQP server", Link::Conductor),
     // helm, as the driver runs it; what it says of the management cluster is not about helm.
     ("No such file or directory: 'helm'", Link::Helm),
+    ("kubeconfig: no such file or directory", Link::Kubeconfig),
+    ("kubeconfig: permission denied", Link::Kubeconfig),
     ("Kubernetes cluster unreachable", Link::ManagementApi),
     (" is forbidden: User ", Link::ManagementPermissions),
     ("no matches for kind", Link::Chart),
@@ -254,6 +257,7 @@ const TEXTS: [(&str, Link); 50] = [
     ("failed to fetch", Link::Chart),
     ("failed to download", Link::Chart),
     ("chart \"", Link::Chart),
+    ("Error: path \"", Link::Chart),
     ("Command: helm", Link::Helm),
     // The driver itself.
     ("/kubeconfig'", Link::Kubeconfig),
@@ -288,7 +292,9 @@ pub fn place(stage: Stage, status: u16, text: &str) -> Link {
     if let Some((_, link)) = told {
         return *link;
     }
-    if text.contains("endpoint for ")
+    // The clients of OpenStack's services end so, and the driver's own of the management cluster does not.
+    if text.contains("(HTTP ")
+        || text.contains("endpoint for ")
         || text.contains("Cinder")
         || text.contains("connection failed")
     {

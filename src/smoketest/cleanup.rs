@@ -11,6 +11,8 @@ use super::{Failure, Stage};
 /// How long Cluster API may take to remove machines, load balancer and network.
 const LIMIT: Duration = Duration::from_secs(900);
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long the conductor may take to try again what has failed before.
+const TRIED_LIMIT: Duration = Duration::from_secs(60);
 /// So many looks in a row may fail.
 const FAILED_LOOKS: u32 = 15;
 
@@ -22,6 +24,9 @@ pub fn cluster(session: &mut Session<'_>, id: &str) -> Result<()> {
     let stage = Stage::ClusterDelete;
     let path = format!("/clusters/{id}");
     let began = Instant::now();
+    // A deletion that has failed before says so until the conductor has tried again.
+    let before = session.look(stage, &path).ok().flatten();
+    let before = before.map(|found| found["updated_at"].clone());
     if !delete(session, stage, &path)? {
         return Ok(());
     }
@@ -41,7 +46,9 @@ pub fn cluster(session: &mut Session<'_>, id: &str) -> Result<()> {
         };
         failed = 0;
         let text = |key: &str| found[key].as_str().unwrap_or_default();
-        if text("status") == "DELETE_FAILED" {
+        let is_news =
+            before.as_ref() != Some(&found["updated_at"]) || began.elapsed() > TRIED_LIMIT;
+        if text("status") == "DELETE_FAILED" && is_news {
             let said = session.blanked(text("status_reason"));
             return Err(Failure::of_cluster(stage, "DELETE_FAILED", &said, "").into());
         }

@@ -61,8 +61,16 @@ fn size() -> u64 {
 /// The lines that name an exception with its message, without what oslo.log puts before it.
 fn causes(text: &str) -> String {
     let mut found: Vec<&str> = Vec::new();
-    for line in text.lines().filter(|line| line.contains(" ERROR ")) {
-        let said = line.split_once("] ").map_or(line, |(_, said)| said);
+    for line in text.lines() {
+        let Some((_, said)) = line.split_once(" ERROR ") else {
+            continue;
+        };
+        // The logger's name, and the request's ids on the first line of a message.
+        let (_, said) = said.split_once(' ').unwrap_or(("", said));
+        let said = match said.split_once("] ") {
+            Some((ids, said)) if ids.starts_with('[') => said,
+            _ => said,
+        };
         let names_one = ["Error: ", "Exception: ", "exceptions.", "exception."];
         let is_frame = said.contains("  File \"") || said.contains(" raise ");
         if names_one.iter().any(|name| said.contains(name)) && !is_frame && !found.contains(&said) {
@@ -82,9 +90,12 @@ mod tests {
         let text = "2026-11-23 02:35:45.400 389 INFO magnum [-] Error: none\n\
             2026-11-23 02:35:45.400 389 ERROR oslo_messaging.rpc.server [None req-46 b8 - - -] Exception during \
             message handling: FileNotFoundError: [Errno 2] No such file or directory: '/etc/magnum/kubeconfig'\n\
-            2026-11-23 02:35:45.400 389 ERROR oslo_messaging.rpc.server Traceback (most recent call last):\n";
+            2026-11-23 02:35:45.400 389 ERROR oslo_messaging.rpc.server Traceback (most recent call last):\n\
+            2026-11-23 02:35:45.401 389 ERROR magnum.conductor keystoneauth1.exceptions.http.Forbidden: no\n\
+            2026-11-23 02:35:45.402 389 ERROR oslo_messaging.rpc.server keystoneauth1.exceptions.http.Forbidden: no\n";
         let expected = "Exception during message handling: FileNotFoundError: [Errno 2] No such file or \
-                        directory: '/etc/magnum/kubeconfig'";
+                        directory: '/etc/magnum/kubeconfig'\n\
+                        keystoneauth1.exceptions.http.Forbidden: no";
         assert_eq!(causes(text), expected);
     }
 }

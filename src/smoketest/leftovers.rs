@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api::Session;
-use super::{Stage, cleanup};
+use super::{Failure, Stage, Story, cleanup};
 use crate::unit::{files, state};
 
 const FILE: &str = "smoketest.json";
@@ -87,35 +87,58 @@ impl Names {
         state::save(FILE, &self.memory)
     }
 
-    /// Removes what earlier runs left in the session's project, and says what it was; what may be left
-    /// in other projects is told.
+    /// Removes what earlier runs left, as far as the session sees it, and tells what it was and what may be
+    /// left elsewhere. What cannot be removed keeps nobody from the rest of the run: it is given back.
     ///
     /// # Errors
-    /// When Magnum does not say what is there, or does not remove it.
-    pub fn clear(&mut self, session: &mut Session<'_>) -> Result<Vec<String>> {
-        let mut told = Vec::new();
+    /// When Magnum does not say what is there.
+    pub fn clear(
+        &mut self,
+        session: &mut Session<'_>,
+        story: &mut Story,
+    ) -> Result<Option<Failure>> {
+        let (mut removed, mut stuck) = (Vec::new(), None);
         for kind in ["clusters", "clustertemplates"] {
             let listed = session.ask(Stage::Leftovers, &Method::GET, &format!("/{kind}"), None)?;
             for (id, name) in ours(&listed[kind], &self.prefix, &self.name) {
-                match kind {
-                    "clusters" => cleanup::cluster(session, &id)?,
-                    _ => cleanup::template(session, &id)?,
+                let went = match kind {
+                    "clusters" => cleanup::cluster(session, &id),
+                    _ => cleanup::template(session, &id),
+                };
+                match went.map_err(anyhow::Error::downcast::<Failure>) {
+                    Ok(()) => {
+                        story.tell(format!("removed {name}, left in {kind} by an earlier run"));
+                        removed.push(name);
+                    }
+                    Err(Ok(failure)) => {
+                        story.tell(format!(
+                            "{name}, left in {kind} by an earlier run, stays: {failure}"
+                        ));
+                        stuck = stuck.or(Some(failure));
+                    }
+                    Err(Err(fault)) => return Err(fault),
                 }
-                told.push(format!("removed {name}, left in {kind} by an earlier run"));
             }
         }
-        let here = session.project.clone();
-        self.memory.unfinished.retain(|run| run.project != here);
+        let unfinished = std::mem::take(&mut self.memory.unfinished);
+        self.memory.unfinished = unseen(unfinished, &session.project, &removed);
         for run in &self.memory.unfinished {
-            told.push(format!(
+            story.tell(format!(
                 "{} may still be there, in a project that this account does not see ({}): run the action \
                  once with that one's credentials",
                 run.name, run.account
             ));
         }
         state::save(FILE, &self.memory)?;
-        Ok(told)
+        Ok(stuck)
     }
+}
+
+/// The unfinished runs that may have left something which an account of this project does not see. (An
+/// administrator sees what is in other projects too.)
+fn unseen(unfinished: Vec<Unfinished>, here: &str, removed: &[String]) -> Vec<Unfinished> {
+    let is_unseen = |run: &Unfinished| run.project != here && !removed.contains(&run.name);
+    unfinished.into_iter().filter(is_unseen).collect()
 }
 
 /// Id and name of what a list holds of this unit's other runs.
@@ -139,6 +162,18 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_may_be_in_another_project_is_not_forgotten() {
+        let run = |name: &str, project: &str| Unfinished {
+            name: name.into(),
+            project: project.into(),
+            account: "somebody".into(),
+        };
+        let all = vec![run("1", "here"), run("2", "there"), run("3", "there")];
+        let left = unseen(all, "here", &["3".into()]);
+        assert_eq!(left, [run("2", "there")]);
+    }
 
     #[test]
     fn only_what_bears_this_units_name_is_a_leftover() {

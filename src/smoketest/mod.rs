@@ -127,7 +127,7 @@ impl Failure {
     /// A cluster that fails, and what the conductor's log has of it.
     fn of_cluster(stage: Stage, what: &str, reason: &str, causes: &str) -> Self {
         let known = [reason, causes].join("\n");
-        let message = [what, reason].join(": ");
+        let message = [what, &one_line(reason)].join(": ");
         Self {
             stage,
             status: 0,
@@ -285,9 +285,7 @@ fn course(
         "Magnum is at {}",
         without_account(session.magnum())
     ));
-    for line in names.clear(&mut session)? {
-        story.tell(line);
-    }
+    let stuck = names.clear(&mut session, story)?;
     names.begin(&session.project, &credentials.who())?;
     let went = make(wanted, &names.name, &mut session, made, story);
     let removed = remove(&mut session, &names.name, made, story);
@@ -299,7 +297,9 @@ fn course(
             story.tell(format!("and {} is left behind: {left:#}", names.name));
             Err(error)
         }
-        (went, removed) => went.and(removed),
+        (went, removed) => went
+            .and(removed)
+            .and(stuck.map_or(Ok(()), |it| Err(it.into()))),
     }
 }
 
@@ -387,7 +387,7 @@ fn wait(
                 let text = |key: &str| found[key].as_str().unwrap_or_default();
                 let (status, reason) = (text("status"), session.blanked(text("status_reason")));
                 if status != last || told.elapsed() >= SIGN_OF_LIFE {
-                    story.tell(format!("cluster is {status} {reason}").trim_end());
+                    story.tell(format!("cluster is {status} {}", one_line(&reason)).trim_end());
                     (last, told) = (status.to_owned(), Instant::now());
                 }
                 match status {
@@ -476,6 +476,15 @@ fn attentive(stage: Stage) -> Result<()> {
 
 fn id_of(made: Value) -> String {
     made["uuid"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The most of a message that is told: proxies answer with whole pages.
+const MESSAGE_LIMIT: usize = 600;
+
+/// A message in one line, of a length that people read.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().take(MESSAGE_LIMIT).collect()
 }
 
 /// An address that holds no account.
