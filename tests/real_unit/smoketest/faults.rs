@@ -251,7 +251,7 @@ fn what_a_cluster_is_made_of_and_who_makes_it_are_links_too() {
     settled(&scene);
     it.shell("systemctl stop magnum-conductor");
     let run = scene.run(&json!({}));
-    assert_failed(&run, "template-create", "conductor", "Timed out");
+    assert_failed(&run, "leftovers", "conductor", "Timed out");
     it.shell("systemctl start magnum-conductor");
 
     // What the driver has begun it cannot delete without the management cluster: the next run does.
