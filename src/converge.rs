@@ -126,7 +126,50 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// What the next hook would do, and why it would not do what is wanted.
+/// What a hook would go by, and why that is not all that is wanted.
+#[derive(Debug, Default)]
+pub struct Expected {
+    /// The settings, with the kubeconfig; `None` when there are none to go by.
+    pub settings: Option<Settings>,
+    /// What is known of the parts.
+    pub facts: Option<Facts>,
+    /// What the graft is to be.
+    pub desired: Option<Desired>,
+    /// What keeps it from what is wanted.
+    pub problems: Vec<Problem>,
+}
+
+/// Chooses as [`graft`] does, and changes nothing: nothing is fetched, so a driver that has never
+/// been here is taken to be good.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn expect(wanted: Wanted, ground: &Ground, seen: &Observed) -> Result<Expected> {
+    let mut expected = Expected::default();
+    let last_good: Option<Settings> = state::load(LAST_GOOD)?;
+    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
+    let meet = |mut settings: Settings| {
+        let pin = &settings.driver.pin;
+        let credentials = kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin)?;
+        let problem = credentials
+            .as_ref()
+            .and_then(|choice| choice.problem.clone());
+        settings.kubeconfig = credentials.map(|choice| choice.kubeconfig);
+        let facts = Facts::expected(&settings, ground, seen)?;
+        let desired = Desired::new(&settings, ground, &facts)?;
+        Ok((settings, facts, desired, problem))
+    };
+    let chosen = choose(wanted.settings, last_good, meet, &mut expected.problems)?;
+    if let Some((settings, facts, desired, problem)) = chosen {
+        expected.problems.extend(problem);
+        expected.settings = Some(settings);
+        expected.facts = Some(facts);
+        expected.desired = Some(desired);
+    }
+    Ok(expected)
+}
+
+/// What the next hook would do.
 #[derive(Debug, Default)]
 pub struct Rehearsal {
     /// Its steps.
@@ -137,40 +180,30 @@ pub struct Rehearsal {
     pub problems: Vec<Problem>,
 }
 
-/// Plans as [`graft`] does, and changes nothing: nothing is fetched, so a driver that has never been
-/// here is taken to be good.
+/// Plans as [`graft`] does, and changes nothing.
 ///
 /// # Errors
 /// When the unit cannot be looked at.
 pub fn rehearse(wanted: Wanted) -> Result<Rehearsal> {
-    let mut rehearsal = Rehearsal::default();
     let ground = match told(Ground::look())? {
         Ok(ground) => ground,
         Err(problem) => {
-            rehearsal.problems.push(problem);
-            return Ok(rehearsal);
+            return Ok(Rehearsal {
+                problems: vec![problem],
+                ..Rehearsal::default()
+            });
         }
     };
     let seen = Observed::look(&ground.python, &Ledger::load()?)?;
-    let last_good: Option<Settings> = state::load(LAST_GOOD)?;
-    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let meet = |mut settings: Settings| {
-        let pin = &settings.driver.pin;
-        let credentials = kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin)?;
-        let problem = credentials
-            .as_ref()
-            .and_then(|choice| choice.problem.clone());
-        settings.kubeconfig = credentials.map(|choice| choice.kubeconfig);
-        let facts = Facts::expected(&settings, &ground, &seen)?;
-        Ok((Desired::new(&settings, &ground, &facts)?, problem))
-    };
-    let chosen = choose(wanted.settings, last_good, meet, &mut rehearsal.problems)?;
-    if let Some((desired, problem)) = chosen {
-        rehearsal.problems.extend(problem);
-        rehearsal.steps = plan(&desired, &seen);
-    }
-    rehearsal.seen = Some(seen);
-    Ok(rehearsal)
+    let expected = expect(wanted, &ground, &seen)?;
+    let desired = expected.desired.as_ref();
+    Ok(Rehearsal {
+        steps: desired
+            .map(|desired| plan(desired, &seen))
+            .unwrap_or_default(),
+        problems: expected.problems,
+        seen: Some(seen),
+    })
 }
 
 /// Chooses the settings to go by: the wanted ones when they can be met, else the last good ones.

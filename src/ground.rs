@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
+use crate::graft::files::CONF_DIRECTORY;
 use crate::graft::{ENTRY_POINT, Service};
 use crate::problem::Problem;
 use crate::unit::files;
+use crate::unit::oslo::Configuration;
 use crate::unit::python::{MAGNUM_USER, Python};
 
 /// The main configuration file, rendered by the principal.
@@ -78,6 +80,14 @@ impl Ground {
             other_drivers,
         })
     }
+}
+
+/// What Magnum's services read with the graft's arguments.
+///
+/// # Errors
+/// When a file of it cannot be read.
+pub fn configuration() -> Result<Configuration> {
+    Configuration::read(Path::new(MAGNUM_CONF), Path::new(CONF_DIRECTORY))
 }
 
 /// The metadata directory of every distribution, as Python's `importlib.metadata` finds them: of

@@ -3,18 +3,15 @@
 //! `is-active` is no evidence: a service in a crash loop is active most of the time. A process that
 //! has been up for longer than it takes to crash at the start is.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::graft::Service;
-use crate::graft::files::CONF_DIRECTORY;
 use crate::graft::services::{self, Seen};
-use crate::ground::MAGNUM_CONF;
+use crate::ground;
 use crate::http;
 use crate::problem::Problem;
-use crate::unit::{files, oslo};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -90,21 +87,16 @@ pub fn api_answer() -> Result<String, Problem> {
 
 /// Where the API listens, from `[api]` of what the services read; the defaults are Magnum's.
 fn api_url() -> Result<String> {
-    let (mut host, mut port, mut tls) = ("127.0.0.1".to_owned(), "9511".to_owned(), false);
-    for path in oslo::files_read(Path::new(MAGNUM_CONF), Path::new(CONF_DIRECTORY))? {
-        let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
-        let value = |key| oslo::value(&text, "api", key).map(str::to_owned);
-        host = value("host").unwrap_or(host);
-        port = value("port").unwrap_or(port);
-        tls = value("enabled_ssl").map_or(tls, |on| {
-            ["true", "1", "on", "yes"].contains(&on.to_lowercase().as_str())
-        });
-    }
-    let host = match host.as_str() {
-        "0.0.0.0" | "" => "127.0.0.1".to_owned(),
+    let configuration = ground::configuration()?;
+    let value = |key| configuration.value("api", key);
+    let tls = value("enabled_ssl")
+        .is_some_and(|on| ["true", "1", "on", "yes"].contains(&on.to_lowercase().as_str()));
+    let port = value("port").unwrap_or("9511");
+    let host = match value("host").unwrap_or("127.0.0.1") {
+        "0.0.0.0" => "127.0.0.1".to_owned(),
         "::" => "[::1]".to_owned(),
         v6 if v6.contains(':') => format!("[{v6}]"),
-        _ => host,
+        name => name.to_owned(),
     };
     let scheme = if tls { "https" } else { "http" };
     Ok(format!("{scheme}://{host}:{port}/"))

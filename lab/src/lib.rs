@@ -42,8 +42,8 @@ pub use juju::{
 };
 pub use machine::Machine;
 pub use management::{
-    Behaviour, ClientCertificate, Controllers, Credential, Issuer, KeyKind, ManagementCluster,
-    Mode, Request, Rule, service_account_token,
+    Behaviour, ClientCertificate, Controllers, Credential, Digest, Issuer, KeyKind,
+    ManagementCluster, Mode, Purpose, Request, Rule, service_account_token,
 };
 pub use nix::sys::signal::Signal;
 pub use root::{Release, Root, ensure_root};

@@ -19,7 +19,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 pub use behaviour::{Behaviour, Controllers, Mode, Request, Rule};
-pub use credential::{ClientCertificate, Credential, Issuer, KeyKind, service_account_token};
+pub use credential::{
+    ClientCertificate, Credential, Digest, Issuer, KeyKind, Purpose, service_account_token,
+};
 
 use crate::Machine;
 use crate::host::lock;
@@ -42,6 +44,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 struct Certificates {
     authority: Credential,
     intermediate: Credential,
+    former_intermediate: Credential,
     stranger: Credential,
     /// What the server may present: its own, a stranger's, one that is over.
     presented: [(&'static str, Credential); 3],
@@ -122,16 +125,32 @@ impl ManagementCluster {
         let (name, issuer) = match wanted.issuer {
             Issuer::Cluster => ("ca", &self.certificates.authority),
             Issuer::Intermediate => ("intermediate", &self.certificates.intermediate),
+            Issuer::FormerIntermediate => ("intermediate", &self.certificates.former_intermediate),
             Issuer::Stranger => ("stranger", &self.certificates.stranger),
         };
         let issuers = BTreeMap::from([(name, issuer)]);
         let made = credential::make(machine, &issuers, &[Order::client(wanted, name)])?;
         let mut made = made.into_iter().next().context("no certificate was made")?;
-        if wanted.issuer == Issuer::Intermediate {
+        if name == "intermediate" {
             made.certificate_pem += &issuer.certificate_pem;
         }
         lock(&self.issued).push(made.clone());
         Ok(made)
+    }
+
+    /// The CA's certificate as it was before it was renewed, PEM: the same name and key, and over.
+    ///
+    /// # Errors
+    /// When Python cannot make it.
+    pub fn former_ca_pem(&self, machine: &Machine) -> Result<String> {
+        let issuers = BTreeMap::from([("ca", &self.certificates.authority)]);
+        let order = Order {
+            key_of: Some("ca"),
+            ..over(Order::new("ca", "authority", None))
+        };
+        let made = credential::make(machine, &issuers, &[order])?;
+        let former = made.into_iter().next().context("no certificate was made")?;
+        Ok(former.certificate_pem)
     }
 
     /// All client certificates so far, the administrator's first: none of their keys may show anywhere.
@@ -270,33 +289,48 @@ impl Certificates {
     fn make(machine: &Machine) -> Result<Self> {
         let server = |name, issuer| Order {
             dns: SERVER_NAMES.map(str::to_owned).into(),
-            addresses: vec!["127.0.0.1".into()],
+            addresses: vec!["127.0.0.1".into(), "::1".into()],
             ..Order::new(name, "server", Some(issuer))
-        };
-        let over = Order {
-            not_before: -2 * DAY,
-            not_after: -DAY,
-            ..server("kube-apiserver-over", "ca")
         };
         let orders = [
             Order::new("ca", "authority", None),
             Order::new("intermediate", "authority", Some("ca")),
+            over(Order::new("intermediate", "authority", Some("ca"))),
             Order::new("stranger", "authority", None),
             server("kube-apiserver", "ca"),
             server("kube-apiserver-stranger", "stranger"),
-            over,
+            over(server("kube-apiserver-over", "ca")),
             Order::client(&ClientCertificate::default(), "ca"),
         ];
         let made = credential::make(machine, &BTreeMap::new(), &orders)?;
-        let made: [Credential; 7] = made.try_into().ok().context("not seven of them")?;
-        let [authority, intermediate, stranger, own, foreign, over, admin] = made;
+        let made: [Credential; 8] = made.try_into().ok().context("not eight of them")?;
+        let [
+            authority,
+            intermediate,
+            former_intermediate,
+            stranger,
+            own,
+            foreign,
+            over,
+            admin,
+        ] = made;
         Ok(Self {
             authority,
             intermediate,
+            former_intermediate,
             stranger,
             presented: [("server", own), ("stranger", foreign), ("expired", over)],
             admin,
         })
+    }
+}
+
+/// The same, over since yesterday.
+fn over(order: Order) -> Order {
+    Order {
+        not_before: -3 * DAY,
+        not_after: -DAY,
+        ..order
     }
 }
 
@@ -311,6 +345,7 @@ impl ManagementCluster {
         Self::of(Certificates {
             authority: nothing("ca"),
             intermediate: nothing("intermediate"),
+            former_intermediate: nothing("former intermediate"),
             stranger: nothing("stranger"),
             presented: ["server", "stranger", "expired"].map(|name| (name, nothing(name))),
             admin: nothing("admin"),

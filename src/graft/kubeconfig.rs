@@ -94,7 +94,7 @@ pub fn problems(choice: &Choice, settings: &Settings, facts: &Facts) -> Result<V
     match &choice.identity {
         // Its age explains what it is refused for.
         Err(Trouble::Rejected(_)) if !good => {}
-        Err(trouble) => problems.extend(told(server, trouble)),
+        Err(trouble) => problems.extend(of_trouble(server, trouble)),
         Ok(_) => problems.extend(misfits(choice, &stack(settings, Some(facts)))?),
     }
     Ok(problems)
@@ -125,7 +125,7 @@ fn ageing(usable: &Usable, warning_days: u16) -> (Option<Problem>, bool) {
     }
 }
 
-fn told(server: &str, trouble: &Trouble) -> Option<Problem> {
+fn of_trouble(server: &str, trouble: &Trouble) -> Option<Problem> {
     let message = format!("the management cluster {server} {trouble}");
     match trouble {
         Trouble::Rejected(_) => Some(Problem::blocked(format!("{message}; {REMEDY}"))),
@@ -138,9 +138,8 @@ fn told(server: &str, trouble: &Trouble) -> Option<Problem> {
 /// driver or chart are others: each of many hooks on each of many units would be too often.
 fn misfits(choice: &Choice, stack: &Stack) -> Result<Vec<Problem>> {
     let mut memory = Memory::load()?;
-    let what = files::sha256(
-        format!("{:?}{stack:?}", files::sha256(choice.kubeconfig.bytes())).as_bytes(),
-    );
+    let kubeconfig = files::sha256(choice.kubeconfig.bytes());
+    let what = files::sha256(format!("{kubeconfig} {stack:?}").as_bytes());
     let now = Timestamp::now().as_second();
     let fits = |fits: &Fits| fits.what == what && (0..FITS_FOR).contains(&(now - fits.at));
     if memory.fits.as_ref().is_some_and(fits) {
@@ -148,12 +147,16 @@ fn misfits(choice: &Choice, stack: &Stack) -> Result<Vec<Problem>> {
     }
     let server = &choice.usable.server;
     let answers = Online::ask(&choice.usable, stack);
-    let mut problems = Vec::new();
+    // It may have gone since it was asked who we are.
+    let mut problems: Vec<Problem> = match &answers.identity {
+        Ok(_) => Vec::new(),
+        Err(trouble) => of_trouble(server, trouble).into_iter().collect(),
+    };
     match &answers.denied {
         Some(Ok(denied)) if !denied.is_empty() => {
             problems.push(Problem::blocked(denial(server, denied)));
         }
-        Some(Err(trouble)) => problems.extend(told(server, trouble)),
+        Some(Err(trouble)) => problems.extend(of_trouble(server, trouble)),
         _ => {}
     }
     match &answers.misfits {
@@ -169,7 +172,7 @@ fn misfits(choice: &Choice, stack: &Stack) -> Result<Vec<Problem>> {
                 });
             }
         }
-        Some(Err(trouble)) => problems.extend(told(server, trouble)),
+        Some(Err(trouble)) => problems.extend(of_trouble(server, trouble)),
         None => {}
     }
     let fits = problems.is_empty().then_some(Fits { what, at: now });

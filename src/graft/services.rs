@@ -219,7 +219,14 @@ impl Seen {
                 last.as_deref().unwrap_or("its unit file")
             )));
         }
-        if unit.has_failed() || self.is_in_crash_loop() {
+        self.end()
+    }
+
+    /// How it has ended, when it has.
+    pub fn end(&self) -> Option<Problem> {
+        let name = self.service.name();
+        let unit = &self.unit;
+        if self.keeps_ending() {
             return Some(self.keeps_failing());
         }
         // One that ended once and is being started again may yet stay: that is seen later.
@@ -229,6 +236,11 @@ impl Seen {
             )));
         }
         None
+    }
+
+    /// Whether it ended for good, or ends again and again.
+    pub fn keeps_ending(&self) -> bool {
+        self.unit.has_failed() || self.is_in_crash_loop()
     }
 
     /// Whether systemd has restarted it again and again until now. On a busy machine a daemon that

@@ -46,10 +46,7 @@ pub struct Supplies {
 
 impl Facts {
     /// What is known without fetching or running anything; `None` when the driver is not known.
-    ///
-    /// # Errors
-    /// When a resource or what is remembered cannot be read.
-    pub fn remembered(settings: &Settings) -> Result<Option<Self>> {
+    fn remembered(settings: &Settings) -> Result<Option<Self>> {
         let Some(driver) = Knowledge::cached(&settings.driver.pin)? else {
             return Ok(None);
         };
@@ -59,9 +56,7 @@ impl Facts {
             chart: chart(settings)?,
         }))
     }
-}
 
-impl Facts {
     /// What is known, and for a driver that is not, what there is to expect of it.
     ///
     /// # Errors

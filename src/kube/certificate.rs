@@ -7,8 +7,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_cert::Certificate;
-use x509_cert::der::Decode;
+use x509_cert::der::asn1::AnyRef;
 use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::{Decode, Tag, Tagged};
 
 use super::Fault;
 use super::validity::Validity;
@@ -69,8 +70,11 @@ pub fn pair(certificate: &[u8], key: &[u8]) -> Result<(Validity, Pair), Fault> {
              decrypt it: openssl pkey -in KEY",
         ));
     }
-    let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|_| Fault::new("has a client-key that is no private key in PEM"))?;
+    let is_der = |key: &PrivateKeyDer<'_>| {
+        AnyRef::from_der(key.secret_der()).is_ok_and(|any| any.tag() == Tag::Sequence)
+    };
+    let key = PrivateKeyDer::from_pem_slice(key).ok().filter(is_der);
+    let key = key.ok_or_else(|| Fault::new("has a client-key that is no private key in PEM"))?;
     let pair = match CertifiedKey::from_der(chain, key, &default_provider()) {
         Ok(_) => Pair::Matches,
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {

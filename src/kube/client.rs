@@ -185,19 +185,18 @@ fn unreachable(error: &reqwest::Error) -> Trouble {
     let mut silence = Silence::Network;
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
         if error.is::<rustls::Error>() {
             silence = Silence::Tls;
-        } else if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            if error
-                .get_ref()
-                .is_some_and(|inner| inner.is::<rustls::Error>())
-            {
-                silence = Silence::Tls;
-            } else if error.kind() == std::io::ErrorKind::ConnectionRefused {
-                silence = Silence::Refused;
-            }
+        } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            silence = Silence::Refused;
         }
-        cause = error.source();
+        // The source of one that wraps another is the source of that other.
+        let wrapped = io.and_then(std::io::Error::get_ref);
+        cause = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     Trouble::Unreachable(silence, reason)
 }

@@ -1,7 +1,5 @@
 //! Everything that can be said of one kubeconfig, offline and online.
 
-use anyhow::Result;
-
 use super::client::{Session, Trouble};
 use super::fit::{Misfit, Stack};
 use super::online::Deed;

@@ -11,22 +11,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 use url::Url;
 
-use super::Fault;
+use super::fields::{Material, data, given, material, text, texts};
+use super::{Fault, yaml};
 
-/// base64 as both read it: padded, and trailing bits of no meaning are let pass.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
-        .with_decode_allow_trailing_bits(true),
-);
 /// Longer than any host name; a server's address is shown to people.
 const LONGEST_SERVER: usize = 300;
 
@@ -57,15 +48,6 @@ pub struct Target {
     pub notes: Vec<&'static str>,
 }
 
-/// A piece of a kubeconfig: given in the file, or as the path of another file. Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Material {
-    /// The decoded content.
-    Inline(Vec<u8>),
-    /// A path on the unit.
-    File(String),
-}
-
 /// A text that never shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -73,12 +55,6 @@ pub struct Secret(pub String);
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
-    }
-}
-
-impl fmt::Debug for Material {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Material(…)")
     }
 }
 
@@ -109,7 +85,8 @@ impl Kubeconfig {
     /// # Errors
     /// When it leads nowhere: the reason, naming the field.
     pub fn target(&self) -> Result<Target, Fault> {
-        let document = document(&self.0)?;
+        let document = yaml::document(&self.0)?;
+        of_the_right_kind(&document)?;
         let contexts = entries(&document, "contexts", "context")?;
         let clusters = entries(&document, "clusters", "cluster")?;
         let users = entries(&document, "users", "user")?;
@@ -121,6 +98,7 @@ impl Kubeconfig {
             texts(cluster, &["server", "tls-server-name", "proxy-url"])?;
             texts(cluster, &["certificate-authority"])?;
             data(cluster, "certificate-authority-data")?;
+            insecure(cluster)?;
         }
         for (_, user) in &users {
             texts(user, &["client-certificate", "client-key"])?;
@@ -143,73 +121,16 @@ impl Kubeconfig {
     }
 }
 
-fn document(content: &str) -> Result<Value, Fault> {
-    if let Some(line) = line_with_a_tab(content) {
-        return Err(Fault::new(format!(
-            "has a tab in line {line}, which helm reads and the driver does not; use blanks"
-        )));
-    }
-    let mut document: Value = serde_yaml::from_str(content).map_err(|error| {
-        Fault::new(match error.location() {
-            Some(at) => format!(
-                "is not a kubeconfig: no YAML in line {}, column {}",
-                at.line(),
-                at.column()
-            ),
-            None => "is not a kubeconfig: no single YAML document".to_owned(),
-        })
-    })?;
-    document
-        .apply_merge()
-        .map_err(|_| Fault::new("is not a kubeconfig: a YAML merge key leads nowhere"))?;
-    if is_tagged(&document) {
-        return Err(Fault::new("has a YAML tag, which the driver cannot read"));
-    }
-    if !document.is_mapping() {
-        return Err(Fault::new("is not a kubeconfig: no mapping at the top"));
-    }
+fn of_the_right_kind(document: &Value) -> Result<(), Fault> {
     for (field, wanted) in [("apiVersion", "v1"), ("kind", "Config")] {
         // helm takes a document that leaves them out, and refuses any other.
-        if text(&document, field)?.is_some_and(|found| found != wanted) {
+        if text(document, field)?.is_some_and(|found| found != wanted) {
             return Err(Fault::new(format!(
                 "is not a kubeconfig: {field} is not {wanted}"
             )));
         }
     }
-    Ok(document)
-}
-
-/// The first line with a tab outside of quotes and comments: PyYAML takes none, whatever it
-/// separates.
-fn line_with_a_tab(text: &str) -> Option<usize> {
-    let mut quote = None;
-    for (number, line) in text.lines().enumerate() {
-        let mut before = ' ';
-        for c in line.chars() {
-            match (quote, c) {
-                (None, '\t') => return Some(number + 1),
-                (None, '#') if before.is_whitespace() => break,
-                // Within a word they are letters like any other.
-                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(c),
-                (Some(open), c) if c == open && before != '\\' => quote = None,
-                _ => {}
-            }
-            before = c;
-        }
-    }
-    None
-}
-
-/// Whether a tag such as `!thing` stands anywhere: the driver knows none, helm ignores them.
-fn is_tagged(value: &Value) -> bool {
-    match value {
-        Value::Tagged(_) => true,
-        Value::Sequence(items) => items.iter().any(is_tagged),
-        Value::Mapping(fields) => fields
-            .iter()
-            .any(|(key, value)| is_tagged(key) || is_tagged(value)),
-        _ => false,
-    }
+    Ok(())
 }
 
 /// The entries of a list by name: helm refuses a name that is there twice (and prints the entry, keys
@@ -257,21 +178,14 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
         ));
     }
     let authority = material(cluster, "certificate-authority")?;
-    let insecure = match cluster.get("insecure-skip-tls-verify") {
-        Some(Value::Bool(insecure)) => *insecure,
-        None | Some(Value::Null) => false,
-        Some(_) => {
-            return Err(Fault::new(
-                "has an insecure-skip-tls-verify that is neither true nor false",
-            ));
-        }
-    };
+    let insecure = insecure(cluster)?;
     if insecure && authority.is_some() {
         return Err(Fault::new(
             "has insecure-skip-tls-verify beside a certificate-authority, which helm refuses; take \
              out insecure-skip-tls-verify",
         ));
     }
+    proxy(cluster)?;
     let ignored = [
         (
             insecure,
@@ -285,6 +199,10 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
         (
             given(cluster, "proxy-url"),
             "the driver ignores proxy-url, only helm goes through it",
+        ),
+        (
+            given(user, "tokenFile"),
+            "the driver ignores tokenFile, which helm prefers to token",
         ),
         (
             given(user, "as"),
@@ -307,15 +225,40 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
     })
 }
 
+fn insecure(cluster: &Value) -> Result<bool, Fault> {
+    match cluster.get("insecure-skip-tls-verify") {
+        Some(Value::Bool(insecure)) => Ok(*insecure),
+        None | Some(Value::Null) => Ok(false),
+        Some(_) => Err(Fault::new(
+            "has an insecure-skip-tls-verify that is neither true nor false",
+        )),
+    }
+}
+
+/// An address that only helm looks at, and refuses the file for.
+fn proxy(cluster: &Value) -> Result<(), Fault> {
+    let Some(proxy) = text(cluster, "proxy-url")? else {
+        return Ok(());
+    };
+    match Url::parse(&proxy) {
+        Ok(url) if ["http", "https", "socks5"].contains(&url.scheme()) => Ok(()),
+        _ => Err(Fault::new(
+            "names a proxy-url that is no http, https or socks5 address",
+        )),
+    }
+}
+
 fn server(cluster: &Value) -> Result<String, Fault> {
     let server =
         text(cluster, "server")?.ok_or_else(|| Fault::new("has a cluster without server"))?;
     let no_https = || Fault::new("names a server that is no https address");
     let address = Url::parse(&server).map_err(|_| no_https())?;
     // What the parser mends, driver and helm do not.
+    let scheme = "https://";
+    let starts = server.get(..scheme.len());
     let is_plain = server.len() <= LONGEST_SERVER
-        && server.to_lowercase().starts_with("https://")
-        && !server["https://".len()..].starts_with('/')
+        && starts.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        && !server[scheme.len()..].starts_with('/')
         && !server.contains(|c: char| c.is_whitespace() || c.is_control());
     if address.scheme() != "https" || !is_plain {
         return Err(no_https());
@@ -336,6 +279,10 @@ fn plugin(user: &Value) -> Result<bool, Fault> {
     let Some(exec) = user.get("exec").filter(|exec| !exec.is_null()) else {
         return Ok(false);
     };
+    // Without a certificate the plugin itself is what is wrong.
+    if material(user, "client-certificate")?.is_none() {
+        return Ok(true);
+    }
     for field in ["command", "apiVersion", "interactiveMode"] {
         if text(exec, field)?.is_none() {
             return Err(Fault::new(format!(
@@ -344,63 +291,6 @@ fn plugin(user: &Value) -> Result<bool, Fault> {
         }
     }
     Ok(true)
-}
-
-/// A path or a content. The driver lets the path win and helm refuses both, and an empty path
-/// hides the content from the driver alone.
-fn material(of: &Value, field: &str) -> Result<Option<Material>, Fault> {
-    let data_field = format!("{field}-data");
-    match (text(of, field)?, data(of, &data_field)?) {
-        (Some(_), Some(_)) => Err(Fault::new(format!(
-            "has both {field} and {data_field}, which helm refuses; keep one"
-        ))),
-        (Some(path), None) => Ok(Some(Material::File(path))),
-        (None, Some(_)) if of.get(field).is_some() => Err(Fault::new(format!(
-            "has an empty {field}, for which the driver ignores {data_field}; take it out"
-        ))),
-        (None, Some(data)) => Ok(Some(Material::Inline(data))),
-        (None, None) if of.get(field).is_none() && of.get(&data_field).is_some() => {
-            Err(Fault::new(format!(
-                "has an empty {data_field}, at which the driver fails; take it out"
-            )))
-        }
-        (None, None) => Ok(None),
-    }
-}
-
-/// The decoded content of a field; `None` when it is empty.
-fn data(of: &Value, field: &str) -> Result<Option<Vec<u8>>, Fault> {
-    let Some(data) = text(of, field)? else {
-        return Ok(None);
-    };
-    // The one white space that helm skips.
-    let data: String = data.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    // The decoder's own message would quote a byte of it.
-    let decoded = BASE64.decode(data);
-    decoded
-        .map(Some)
-        .map_err(|_| Fault::new(format!("has a {field} that is no base64")))
-}
-
-/// A text that is there and not empty.
-fn text(of: &Value, field: &str) -> Result<Option<String>, Fault> {
-    match of.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        Some(_) => Err(Fault::new(format!("has a {field} that is no text"))),
-    }
-}
-
-/// Fields that are texts wherever they stand.
-fn texts(of: &Value, fields: &[&str]) -> Result<(), Fault> {
-    fields
-        .iter()
-        .try_for_each(|field| text(of, field).map(drop))
-}
-
-fn given(of: &Value, field: &str) -> bool {
-    of.get(field)
-        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 #[cfg(test)]
@@ -466,6 +356,22 @@ users:
             ("- {name: c", "\t- {name: c", "a tab in line 5"),
             ("- {name: c", "- [name: c", "line 5, column"),
             ("name: other", "name: 7", "no text; put it in quotes"),
+            (
+                "name: other",
+                "name: 017",
+                "line 10 that helm takes for a number",
+            ),
+            (
+                "name: other",
+                "name: Yes",
+                "line 10 that helm takes for a number",
+            ),
+            ("token: hunter2", "token: !!binary hunter2", "a YAML tag"),
+            (
+                "cluster: {server",
+                "cluster: {proxy-url: 'p:1', server",
+                "a proxy-url that is no",
+            ),
             ("https://h:6443", "https:/h", "no https address"),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
             ("token: hunter2", "token: !thing hunter2", "a YAML tag"),

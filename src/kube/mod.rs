@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | where does it lead? | [`kubeconfig`] |
+//! | where does it lead? | [`kubeconfig`], `yaml`, `fields` |
 //! | can the pinned driver use it? | [`usable`], [`certificate`] |
 //! | for how long? | [`validity`] |
 //! | does the cluster answer, and know us? | [`client`], [`online`] |
@@ -13,6 +13,7 @@
 
 pub mod certificate;
 pub mod client;
+mod fields;
 pub mod fit;
 pub mod judgement;
 pub mod kubeconfig;
@@ -20,6 +21,7 @@ pub mod online;
 pub mod rotation;
 pub mod usable;
 pub mod validity;
+mod yaml;
 
 use std::fmt;
 

@@ -12,56 +12,47 @@ pub type Served = BTreeMap<String, Vec<String>>;
 /// A verb on a resource of an API group.
 pub type Deed = (&'static str, &'static str, &'static str);
 
-/// What the driver's client (`kubernetes.py`) does, and what helm does with the chart
-/// `openstack-cluster` and its releases: on every resource the one or two verbs without which a
-/// cluster is not made, looked at or removed.
-const DEEDS: [Deed; 22] = [
+const CORE: &str = "cluster.x-k8s.io";
+const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
+const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
+const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
+const ADDONS: &str = "addons.stackhpc.com";
+
+/// What the driver's client (`kubernetes.py`) does, and what helm does with its releases and with the
+/// chart `openstack-cluster`: on every resource the verbs without which a cluster is not made, looked
+/// at, changed or removed.
+const DEEDS: [Deed; 31] = [
     ("create", "", "namespaces"),
     ("patch", "", "namespaces"),
     ("get", "", "secrets"),
     ("list", "", "secrets"),
     ("create", "", "secrets"),
+    ("update", "", "secrets"),
     ("patch", "", "secrets"),
     ("delete", "", "secrets"),
     ("deletecollection", "", "secrets"),
-    ("get", "cluster.x-k8s.io", "clusters"),
-    ("create", "cluster.x-k8s.io", "clusters"),
-    ("delete", "cluster.x-k8s.io", "clusters"),
-    ("list", "cluster.x-k8s.io", "machines"),
-    ("get", "cluster.x-k8s.io", "machinedeployments"),
-    ("create", "cluster.x-k8s.io", "machinedeployments"),
-    (
-        "get",
-        "controlplane.cluster.x-k8s.io",
-        "kubeadmcontrolplanes",
-    ),
-    (
-        "create",
-        "controlplane.cluster.x-k8s.io",
-        "kubeadmcontrolplanes",
-    ),
-    (
-        "create",
-        "bootstrap.cluster.x-k8s.io",
-        "kubeadmconfigtemplates",
-    ),
-    (
-        "get",
-        "infrastructure.cluster.x-k8s.io",
-        "openstackclusters",
-    ),
-    (
-        "create",
-        "infrastructure.cluster.x-k8s.io",
-        "openstackclusters",
-    ),
-    (
-        "create",
-        "infrastructure.cluster.x-k8s.io",
-        "openstackmachinetemplates",
-    ),
-    ("list", "addons.stackhpc.com", "helmreleases"),
-    ("list", "addons.stackhpc.com", "manifests"),
+    ("get", CORE, "clusters"),
+    ("create", CORE, "clusters"),
+    ("patch", CORE, "clusters"),
+    ("delete", CORE, "clusters"),
+    ("list", CORE, "machines"),
+    ("get", CORE, "machinedeployments"),
+    ("create", CORE, "machinedeployments"),
+    ("patch", CORE, "machinedeployments"),
+    ("create", CORE, "machinehealthchecks"),
+    ("get", CONTROL_PLANE, "kubeadmcontrolplanes"),
+    ("create", CONTROL_PLANE, "kubeadmcontrolplanes"),
+    ("patch", CONTROL_PLANE, "kubeadmcontrolplanes"),
+    ("create", BOOTSTRAP, "kubeadmconfigtemplates"),
+    ("get", OPENSTACK, "openstackclusters"),
+    ("create", OPENSTACK, "openstackclusters"),
+    ("patch", OPENSTACK, "openstackclusters"),
+    ("create", OPENSTACK, "openstackmachinetemplates"),
+    ("list", ADDONS, "helmreleases"),
+    ("create", ADDONS, "helmreleases"),
+    ("patch", ADDONS, "helmreleases"),
+    ("list", ADDONS, "manifests"),
+    ("create", ADDONS, "manifests"),
 ];
 
 impl Session {

@@ -66,20 +66,21 @@ pub fn choose(
         Ok(None) => match used {
             None => return Ok(None),
             Some(used) => match judge(used) {
-                Ok(_) => return Ok(usual(used, None, judge, ask)),
+                Ok(_) => return Ok(earlier([Some(used), proven], None, judge, ask)),
                 Err(fault) => refused(&fault.to_string()),
             },
         },
         Err(problem) => problem.clone(),
     };
-    let earlier = used.filter(|used| !matches!(granted, Ok(Some(new)) if new == *used));
-    earlier
-        .and_then(|earlier| usual(earlier, Some(problem.clone()), judge, ask))
+    let others = [used, proven]
+        .map(|other| other.filter(|other| !matches!(granted, Ok(Some(new)) if new == *other)));
+    earlier(others, Some(problem.clone()), judge, ask)
         .map(Some)
         .ok_or(problem)
 }
 
-/// The new one when it works, or when no other does.
+/// The new one when it works, or when no other does. One that cannot be tried here is taken at its
+/// word.
 fn tried(
     new: &Kubeconfig,
     usable: Usable,
@@ -88,13 +89,16 @@ fn tried(
     ask: impl Fn(&Usable) -> Result<String, Trouble>,
 ) -> Choice {
     let identity = ask(&usable);
-    if let (Err(trouble), Some(proven)) = (&identity, proven.filter(|proven| *proven != new)) {
-        let stays = format!(
+    let proven = proven.filter(|proven| *proven != new);
+    if let Err(trouble) = &identity
+        && *trouble != Trouble::Unaskable
+    {
+        let stays = Problem::blocked(format!(
             "kubeconfig: with the granted one, {} {trouble}; the earlier one works and stays in \
              place; run: juju update-secret with one that works",
             usable.server
-        );
-        let still = usual(proven, Some(Problem::blocked(stays)), judge, &ask);
+        ));
+        let still = earlier([proven, None], Some(stays), judge, &ask);
         if let Some(still) = still.filter(|still| still.identity.is_ok()) {
             return still;
         }
@@ -107,20 +111,36 @@ fn tried(
     }
 }
 
-/// An earlier one, when the driver can (still) use it.
-fn usual(
-    kubeconfig: &Kubeconfig,
+/// The first of these that the management cluster accepts, or else the first that the driver can use.
+fn earlier(
+    candidates: [Option<&Kubeconfig>; 2],
     problem: Option<Problem>,
     judge: impl Fn(&Kubeconfig) -> Result<Usable, Fault>,
     ask: impl Fn(&Usable) -> Result<String, Trouble>,
 ) -> Option<Choice> {
-    let usable = judge(kubeconfig).ok()?;
-    Some(Choice {
-        kubeconfig: kubeconfig.clone(),
-        identity: ask(&usable),
-        usable,
-        problem,
-    })
+    let mut first: Option<Choice> = None;
+    for kubeconfig in candidates.into_iter().flatten() {
+        if first
+            .as_ref()
+            .is_some_and(|first| first.kubeconfig == *kubeconfig)
+        {
+            continue;
+        }
+        let Ok(usable) = judge(kubeconfig) else {
+            continue;
+        };
+        let choice = Choice {
+            kubeconfig: kubeconfig.clone(),
+            identity: ask(&usable),
+            usable,
+            problem: problem.clone(),
+        };
+        if choice.identity.is_ok() {
+            return Some(choice);
+        }
+        first = first.or(Some(choice));
+    }
+    first
 }
 
 fn refused(why: &str) -> Problem {
@@ -168,6 +188,9 @@ mod tests {
     }
 
     fn ask(usable: &Usable) -> Result<String, Trouble> {
+        if usable.server.contains("unaskable") {
+            return Err(Trouble::Unaskable);
+        }
         if usable.server.contains("silent") {
             return Err(Trouble::Unreachable(Silence::TimedOut, "no answer".into()));
         }
@@ -248,6 +271,27 @@ mod tests {
             // A grant that is revoked changes nothing.
             (Err("not granted"), Some("old"), Some("old"), keeps("old")),
             (Ok(None), Some("old"), Some("old"), uses("old")),
+            // Nor does it keep one in place that never worked, when another did.
+            (
+                Err("not granted"),
+                Some("silent-new"),
+                Some("old"),
+                keeps("old"),
+            ),
+            (Ok(None), Some("silent-new"), Some("old"), uses("old")),
+            (
+                Ok(Some("unusable")),
+                Some("silent-new"),
+                Some("silent-old"),
+                keeps("silent-new"),
+            ),
+            // One that cannot be tried here is taken at its word.
+            (
+                Ok(Some("unaskable")),
+                Some("old"),
+                Some("old"),
+                uses("unaskable"),
+            ),
             (Ok(None), None, None, Ok(None)),
         ] {
             assert_eq!(

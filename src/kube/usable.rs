@@ -11,7 +11,8 @@ use pep440_rs::Version;
 
 use super::Fault;
 use super::certificate::{self, Pair};
-use super::kubeconfig::{Kubeconfig, Material, Target};
+use super::fields::Material;
+use super::kubeconfig::{Kubeconfig, Target};
 use super::validity::Validity;
 use crate::settings::Pin;
 
@@ -136,6 +137,9 @@ fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<String, Fault> {
             "authenticates with a token, and {pin} needs {needs}; use a kubeconfig with both, or a \
              driver-pin from 1.3.0 on"
         ))),
+        Some(token) if token.0 == "REDACTED" => Err(Fault::new(
+            "has REDACTED for a token: kubectl config view leaves it out without --raw",
+        )),
         Some(token) => {
             // Blanks behind it are let pass by whoever reads it.
             let token = token.0.trim_end_matches(' ');

@@ -5,10 +5,10 @@ use std::fmt;
 
 use anyhow::{Context as _, Result};
 
+use crate::ground;
 use crate::juju::{Context, tools};
 use crate::problem::Problem;
 use crate::unit::files;
-use crate::verify::configured;
 
 /// A text that never shows: a password, a token.
 #[derive(Clone, PartialEq, Eq)]
@@ -97,19 +97,23 @@ impl Credentials {
 
     /// Magnum's own account, as its configuration has it.
     fn of_services() -> Result<Self> {
+        let configuration = ground::configuration()?;
         let option = |key: &str| {
-            let newer = configured("keystone_auth", key)?;
-            Ok::<_, anyhow::Error>(newer.or(configured("keystone_authtoken", key)?))
+            let sections = ["keystone_auth", "keystone_authtoken"];
+            let found = sections
+                .into_iter()
+                .find_map(|section| configuration.value(section, key));
+            found.map(str::to_owned)
         };
         let needed = |key: &str| {
-            option(key)?.ok_or_else(|| {
-                anyhow::Error::from(Problem::blocked(format!(
+            option(key).ok_or_else(|| {
+                Problem::blocked(format!(
                     "magnum.conf has no {key} in [keystone_auth] or [keystone_authtoken]; run: juju \
                      relate magnum keystone, or give the parameter credentials"
-                )))
+                ))
             })
         };
-        let authority = match option("cafile")? {
+        let authority = match option("cafile") {
             Some(path) => {
                 let bytes = files::read(path.as_ref());
                 Some(bytes.with_context(|| format!("cafile of magnum.conf is {path}"))?)
@@ -123,7 +127,7 @@ impl Credentials {
             project_name: needed("project_name")?,
             user_domain_name: needed("user_domain_name")?,
             project_domain_name: needed("project_domain_name")?,
-            region: option("region_name")?,
+            region: option("region_name"),
             authority,
         })
     }

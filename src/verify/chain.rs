@@ -3,17 +3,14 @@
 //! When one of them is broken, the graft looks broken. None is the charm's to mend, so each finding
 //! is a warning that says "not the graft, but".
 
-use std::path::Path;
 use std::time::Duration;
 
 use url::Url;
 
 use super::scene::Asked;
 use super::{Check, Finding, Outcome, Scene};
-use crate::graft::files::CONF_DIRECTORY;
-use crate::ground::MAGNUM_CONF;
+use crate::ground;
 use crate::http;
-use crate::unit::{files, oslo};
 
 /// The checks of this group.
 pub const CHECKS: &[Check<Scene>] = &[
@@ -42,6 +39,8 @@ pub const CHECKS: &[Check<Scene>] = &[
 const REPOSITORY_LIMIT: Duration = Duration::from_secs(5);
 
 fn trust(_: &Scene) -> Outcome {
+    let configuration = ground::configuration()?;
+    let value = |key| configuration.value("trust", key);
     let missing: Vec<&str> = [
         ("trustee_domain_id", "trustee_domain_name"),
         ("trustee_domain_admin_id", "trustee_domain_admin_name"),
@@ -51,10 +50,7 @@ fn trust(_: &Scene) -> Outcome {
         ),
     ]
     .into_iter()
-    .map(|(id, name)| Ok((id, value("trust", id)?.or(value("trust", name)?))))
-    .collect::<anyhow::Result<Vec<_>>>()?
-    .into_iter()
-    .filter_map(|(option, value)| value.is_none().then_some(option))
+    .filter_map(|(id, name)| value(id).or(value(name)).is_none().then_some(id))
     .collect();
     Ok(if missing.is_empty() {
         Ok("[trust] names the trustee domain and its administrator".to_owned())
@@ -67,41 +63,43 @@ fn trust(_: &Scene) -> Outcome {
 }
 
 fn keystone(_: &Scene) -> Outcome {
-    let mut found = Vec::new();
-    for (section, option) in [
+    let configuration = ground::configuration()?;
+    let found: Vec<(&str, &str, &str)> = [
         ("keystone_auth", "auth_url"),
         ("keystone_authtoken", "auth_url"),
         ("keystone_authtoken", "www_authenticate_uri"),
-    ] {
-        found.push((section, option, value(section, option)?));
-    }
+    ]
+    .into_iter()
+    .filter_map(|(section, option)| {
+        let value = configuration.value(section, option)?;
+        Some((section, option, value))
+    })
+    .collect();
     let old: Vec<String> = found
         .iter()
-        .filter_map(|(section, option, value)| {
-            let value = value.as_deref()?;
-            let is_old = value.trim_end_matches('/').ends_with("/v2.0");
-            is_old.then(|| format!("[{section}] {option} is {value}"))
-        })
+        .filter(|(.., value)| value.trim_end_matches('/').ends_with("/v2.0"))
+        .map(|(section, option, value)| format!("[{section}] {option} is {value}"))
         .collect();
-    Ok(if !old.is_empty() {
-        Err(Finding::warn(
-            format!("not the graft, but {}", old.join("; ")),
-            "relate magnum to a Keystone that offers v3, and let its charm render the endpoints",
-        ))
-    } else if found.iter().all(|(.., value)| value.is_none()) {
+    Ok(if found.is_empty() {
         Err(Finding::warn(
             "not the graft, but magnum.conf names no Keystone",
             "juju relate magnum keystone",
         ))
-    } else {
+    } else if old.is_empty() {
         Ok("no endpoint of v2.0".to_owned())
+    } else {
+        Err(Finding::warn(
+            format!("not the graft, but {}", old.join("; ")),
+            "relate magnum to a Keystone that offers v3, and let its charm render the endpoints",
+        ))
     })
 }
 
 fn certificates(_: &Scene) -> Outcome {
     // Magnum's own default.
-    let manager = value("certificates", "cert_manager_type")?.unwrap_or("barbican".to_owned());
-    Ok(match manager.as_str() {
+    let configuration = ground::configuration()?;
+    let manager = configuration.value("certificates", "cert_manager_type");
+    Ok(match manager.unwrap_or("barbican") {
         "barbican" => Ok("in Barbican: no cluster is made while that is down".to_owned()),
         "x509keypair" => Ok("in Magnum's own database".to_owned()),
         other => Err(Finding::warn(
@@ -114,9 +112,10 @@ fn certificates(_: &Scene) -> Outcome {
 }
 
 fn chart_repository(scene: &Scene) -> Outcome {
-    let effective = match scene.asked(|answers| &answers.effective)? {
-        Asked::Answer(effective) => effective,
-        Asked::Error(_) => return Ok(Err(Finding::skip("the configuration cannot be read"))),
+    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
+        Ok(Asked::Answer(effective)) => effective,
+        Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
+        Err(finding) => return Ok(Err(finding)),
     };
     let option = |key: &str| {
         let option = effective.get(&format!("capi_helm.{key}"));
@@ -164,16 +163,4 @@ fn shown(address: &str) -> String {
         }
         Err(_) => "what helm_chart_repo names".to_owned(),
     }
-}
-
-/// An option as the services read it with the graft's arguments; `None` when it is unset or empty.
-pub(crate) fn value(section: &str, key: &str) -> anyhow::Result<Option<String>> {
-    let mut found = None;
-    for path in oslo::files_read(Path::new(MAGNUM_CONF), Path::new(CONF_DIRECTORY))? {
-        let text = String::from_utf8_lossy(&files::read(&path)?).into_owned();
-        found = oslo::value(&text, section, key)
-            .map(str::to_owned)
-            .or(found);
-    }
-    Ok(found.filter(|value| !value.is_empty()))
 }

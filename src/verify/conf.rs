@@ -49,7 +49,8 @@ pub fn ascii(_: &Scene) -> Outcome {
     for directory in std::iter::once(Path::new(CONF_DIRECTORY)).chain(drop_in_directories) {
         let names = files::names(directory)?.into_iter();
         let fragments = names.filter(|name| name.ends_with(".conf"));
-        paths.extend(fragments.map(|name| directory.join(name)));
+        let fragments = fragments.map(|name| directory.join(name));
+        paths.extend(fragments.filter(|path| !path.is_dir()));
     }
     odd_bytes(&paths)
 }
@@ -91,9 +92,10 @@ pub fn effective(scene: &Scene) -> Outcome {
             "mend the file that the evidence names",
         )));
     }
-    let effective = match scene.asked(|answers| &answers.effective)? {
-        Asked::Answer(effective) => effective,
-        Asked::Error(error) => {
+    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
+        Err(finding) => return Ok(Err(finding)),
+        Ok(Asked::Answer(effective)) => effective,
+        Ok(Asked::Error(error)) => {
             let evidence = format!("the effective configuration cannot be read: {error}");
             return Ok(Err(Finding::fail(evidence, "mend what driver-loads says")));
         }

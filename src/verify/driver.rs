@@ -3,6 +3,7 @@
 use super::scene::Asked;
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::ENTRY_POINT;
+use crate::graft::driver::Driver;
 
 /// The checks of this group.
 pub const CHECKS: &[Check<Scene>] = &[
@@ -40,7 +41,7 @@ pub const CHECKS: &[Check<Scene>] = &[
 
 /// Is exactly the pinned driver installed?
 pub fn version(scene: &Scene) -> Outcome {
-    let Ok(settings) = &scene.settings else {
+    let Some(settings) = &scene.settings else {
         return Ok(Err(Finding::skip(
             "the pin is not known while the settings are not valid",
         )));
@@ -71,11 +72,13 @@ pub fn record(scene: &Scene) -> Outcome {
     if !damage.is_empty() {
         return Ok(Err(Finding::fail(damage.join(", "), ANY_HOOK)));
     }
-    let build = scene
-        .desired
-        .as_ref()
-        .map(|desired| desired.record_sha256.as_str());
-    if build.is_some_and(|build| drivers.iter().any(|driver| driver.record_sha256 != build)) {
+    // Of another version than the pinned one, the check `driver-version` tells.
+    let pinned = scene.desired.as_ref().and_then(|desired| {
+        let of_pin = |driver: &&Driver| driver.version.as_ref() == Some(desired.pin.version());
+        let driver = drivers.iter().find(of_pin)?;
+        Some((driver, &desired.record_sha256))
+    });
+    if pinned.is_some_and(|(driver, build)| driver.record_sha256 != *build) {
         let evidence = "RECORD itself is not the one that was installed";
         return Ok(Err(Finding::fail(evidence, ANY_HOOK)));
     }
@@ -135,9 +138,10 @@ pub fn requirements(scene: &Scene) -> Outcome {
 
 /// Does Magnum's own loader enable the drivers it should?
 pub fn enabled(scene: &Scene) -> Outcome {
-    let enabled = match scene.asked(|answers| &answers.enabled)? {
-        Asked::Answer(enabled) => enabled,
-        Asked::Error(error) => {
+    let enabled = match scene.asked_of_driver(|answers| &answers.enabled)? {
+        Err(finding) => return Ok(Err(finding)),
+        Ok(Asked::Answer(enabled)) => enabled,
+        Ok(Asked::Error(error)) => {
             return Ok(Err(Finding::fail(
                 format!("Magnum's loader says {error}"),
                 "mend what driver-loads and conf-effective say",
@@ -154,7 +158,7 @@ pub fn enabled(scene: &Scene) -> Outcome {
     let only_ours = scene
         .settings
         .as_ref()
-        .is_ok_and(|settings| settings.disable_other_drivers);
+        .is_some_and(|settings| settings.disable_other_drivers);
     if only_ours && enabled.len() > 1 {
         return Ok(Err(Finding::fail(
             format!("{seen}, though disable-other-drivers is true"),

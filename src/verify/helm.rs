@@ -32,12 +32,17 @@ pub fn runs(scene: &Scene) -> Outcome {
     };
     let path = found.path.display();
     let ended = ask(found, &["version", "--short"])?;
-    Ok(if ended.code == Some(0) {
-        let version = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
-        Ok(format!("{path} is {version}"))
-    } else {
-        let remedy = format!("put an executable helm {} or later at {path}", helm::OLDEST);
-        Err(Finding::fail(ended.failure().to_string(), remedy))
+    let remedy = format!("put an executable helm {} or later at {path}", helm::OLDEST);
+    if ended.code != Some(0) {
+        return Ok(Err(Finding::fail(ended.failure().to_string(), remedy)));
+    }
+    let printed = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
+    Ok(match helm::parse(&printed) {
+        Some(version) if version >= helm::OLDEST => Ok(format!("{path} is {printed}")),
+        _ => Err(Finding::fail(
+            format!("{path} is {printed}, too old for the driver"),
+            remedy,
+        )),
     })
 }
 

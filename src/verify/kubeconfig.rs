@@ -35,8 +35,11 @@ pub fn file(scene: &Scene) -> Outcome {
 
 /// Can user magnum read the kubeconfig that the services are told to use?
 pub fn readable(scene: &Scene) -> Outcome {
-    Ok(match scene.asked(|answers| &answers.kubeconfig)? {
-        Asked::Answer(size) => Ok(format!("user magnum reads {size} bytes")),
-        Asked::Error(error) => Err(Finding::fail(error.clone(), ANY_HOOK)),
-    })
+    Ok(
+        match scene.asked_of_driver(|answers| &answers.kubeconfig)? {
+            Err(finding) => Err(finding),
+            Ok(Asked::Answer(size)) => Ok(format!("user magnum reads {size} bytes")),
+            Ok(Asked::Error(error)) => Err(Finding::fail(error.clone(), ANY_HOOK)),
+        },
+    )
 }

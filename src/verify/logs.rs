@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::chain::value;
 use super::{Check, Finding, Outcome, Scene};
 use crate::graft::services::Seen;
+use crate::ground;
 use crate::unit::process::Process;
 use crate::unit::{command, files};
 
@@ -22,6 +22,8 @@ pub const CHECKS: &[Check<Scene>] = &[Check {
 const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
 /// How much of each log is read, from its end.
 const JOURNAL_LINES: &str = "2000";
+/// As much as two runs say that end at their start.
+const LAST_WORDS: &str = "100";
 const LOG_FILE_BYTES: u64 = 1 << 20;
 
 /// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the
@@ -63,11 +65,10 @@ const RED_FLAGS: [(&str, &str); 8] = [
 fn logs(scene: &Scene) -> Outcome {
     let (mut findings, mut places) = (Vec::new(), vec!["the journal".to_owned()]);
     for seen in &scene.observed.services {
-        let Some(process) = &seen.process else {
-            continue;
-        };
         let mut said = vec![("the journal".to_owned(), journal(seen)?)];
-        if let Some(path) = log_file(seen, process)? {
+        if let Some(process) = &seen.process
+            && let Some(path) = log_file(seen, process)?
+        {
             said.push((path.display().to_string(), of_this_run(&path, process)?));
             places.push(path.display().to_string());
         }
@@ -94,17 +95,23 @@ fn logs(scene: &Scene) -> Outcome {
 }
 
 /// What the present run of a service wrote to the journal: by time alone, the last words of the run
-/// before would count too.
+/// before would count too. Of one that ends again and again, the last words of any run count.
 fn journal(seen: &Seen) -> Result<String> {
+    let which = if seen.keeps_ending() {
+        format!("_SYSTEMD_UNIT={}", seen.service.unit())
+    } else if seen.process.is_some() {
+        format!("_SYSTEMD_INVOCATION_ID={}", seen.unit.invocation)
+    } else {
+        return Ok(String::new());
+    };
+    let lines = if seen.keeps_ending() {
+        LAST_WORDS
+    } else {
+        JOURNAL_LINES
+    };
     let printed = command::run("journalctl", JOURNAL_LIMIT)
-        .args([
-            "--quiet",
-            "--no-pager",
-            "--output=cat",
-            "--lines",
-            JOURNAL_LINES,
-        ])
-        .arg(format!("_SYSTEMD_INVOCATION_ID={}", seen.unit.invocation))
+        .args(["--quiet", "--no-pager", "--output=cat", "--lines", lines])
+        .arg(which)
         .stdout()?;
     Ok(String::from_utf8_lossy(&printed).into_owned())
 }
@@ -116,17 +123,14 @@ fn log_file(seen: &Seen, process: &Process) -> Result<Option<PathBuf>> {
         .cmdline
         .iter()
         .find_map(|argument| argument.strip_prefix("--log-file="));
-    let file = match argument {
-        Some(path) => Some(path.to_owned()),
-        None => value("DEFAULT", "log_file")?,
-    };
-    let directory = value("DEFAULT", "log_dir")?;
-    let path = match (directory, file) {
+    let configuration = ground::configuration()?;
+    let file = argument.or(configuration.value("DEFAULT", "log_file"));
+    let path = match (configuration.value("DEFAULT", "log_dir"), file) {
         (None, None) => return Ok(None),
         (None, Some(file)) => PathBuf::from(file),
-        (Some(directory), file) => {
-            let name = format!("{}.log", seen.service.name());
-            Path::new(&directory).join(file.unwrap_or(name))
+        (Some(directory), Some(file)) => Path::new(directory).join(file),
+        (Some(directory), None) => {
+            Path::new(directory).join(format!("{}.log", seen.service.name()))
         }
     };
     Ok(path.is_file().then_some(path))

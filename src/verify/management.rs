@@ -142,6 +142,7 @@ fn identity(credentials: &Credentials) -> Outcome {
             Err(trouble @ Trouble::Rejected(_)) => {
                 Err(Finding::fail(format!("{server} {trouble}"), NEW_ONE))
             }
+            Err(trouble @ Trouble::Unaskable) => Err(Finding::skip(format!("{server} {trouble}"))),
             Err(_) => Err(Finding::skip("it does not answer")),
         }))
 }

@@ -15,7 +15,6 @@ mod report;
 mod scene;
 mod services;
 
-pub(crate) use chain::value as configured;
 pub use conf::odd_bytes;
 pub use management::{CHECKS as OF_A_KUBECONFIG, Credentials};
 pub use report::{Line, Report};

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Check, Credentials, Finding, Outcome};
+use crate::converge::{self, Expected};
 use crate::graft::services::{self, Seen};
 use crate::graft::{Desired, ENTRY_POINT, Facts, Observed, Service, kubeconfig};
 use crate::ground::Ground;
@@ -77,8 +78,10 @@ pub struct Effective {
 
 /// Everything the checks look at.
 pub struct Scene {
-    /// What the operator wants, or why that is not valid.
-    pub settings: Result<Settings, Problem>,
+    /// The settings in force; `None` when there are none to go by.
+    pub settings: Option<Settings>,
+    /// Why these are not all that is wanted.
+    pub problems: Vec<Problem>,
     /// What the graft is to be; `None` when that cannot be said.
     pub desired: Option<Desired>,
     /// What is there.
@@ -102,24 +105,18 @@ impl Scene {
         let wanted = sources::wanted(context, Ask::Remembered)?;
         let ground = Ground::look()?;
         let observed = Observed::look(&ground.python, &Ledger::load()?)?;
-        let settings = wanted.settings.and_then(|mut settings| {
-            settings.kubeconfig = wanted.kubeconfig?;
-            Ok(settings)
-        });
-        let facts = match &settings {
-            Ok(settings) => Facts::remembered(settings)?,
-            Err(_) => None,
-        };
-        let desired = match (&settings, &facts) {
-            (Ok(settings), Some(facts)) => Desired::new(settings, &ground, facts).ok(),
-            _ => None,
-        };
+        let Expected {
+            settings,
+            facts,
+            desired,
+            problems,
+        } = converge::expect(wanted, &ground, &observed)?;
         let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];
         let arguments = arguments(&observed.services);
         question.extend(arguments.iter().map(String::as_str));
         // Both take their time, and neither needs the other.
         let (python, credentials) = std::thread::scope(|scope| {
-            let asked = scope.spawn(|| credentials(&settings, facts.as_ref(), &observed));
+            let asked = scope.spawn(|| credentials(settings.as_ref(), facts.as_ref(), &observed));
             let python = ground.python.ask(&question);
             let credentials = asked.join();
             (python, credentials)
@@ -137,6 +134,7 @@ impl Scene {
             later: services::look()?,
             unit: context.unit.clone(),
             settings,
+            problems,
             desired,
             observed,
             python,
@@ -168,6 +166,24 @@ impl Scene {
         }
     }
 
+    /// The answer to a question that needs the configuration and the driver.
+    ///
+    /// # Errors
+    /// A finding when one of them cannot be read; the checks `conf-effective` and `driver-loads`
+    /// say so.
+    pub fn asked_of_driver<T>(
+        &self,
+        which: impl Fn(&Answers) -> &Asked<T>,
+    ) -> Result<Result<&Asked<T>, Finding>> {
+        if let Asked::Error(_) = self.asked(|answers| &answers.configuration)? {
+            return Ok(Err(Finding::skip("the configuration cannot be read")));
+        }
+        if let Asked::Error(_) = self.asked(|answers| &answers.loads)? {
+            return Ok(Err(Finding::skip("the driver does not load")));
+        }
+        self.asked(which).map(Ok)
+    }
+
     /// Whether the principal has paused Magnum.
     pub fn paused(&self) -> bool {
         self.observed
@@ -179,12 +195,12 @@ impl Scene {
 
 /// Judges the kubeconfig that stands on the unit.
 fn credentials(
-    settings: &Result<Settings, Problem>,
+    settings: Option<&Settings>,
     facts: Option<&Facts>,
     observed: &Observed,
 ) -> Credentials {
     let judgement = match (&observed.kubeconfig, settings) {
-        (Entry::File(file), Ok(settings)) => Some(Judgement::of(
+        (Entry::File(file), Some(settings)) => Some(Judgement::of(
             &String::from_utf8_lossy(&file.bytes).parse(),
             &settings.driver.pin,
             &kubeconfig::stack(settings, facts),
@@ -193,45 +209,44 @@ fn credentials(
         )),
         _ => None,
     };
-    let days = settings
-        .as_ref()
-        .map(|settings| settings.expiry_warning_days);
+    let days = settings.map(|settings| settings.expiry_warning_days);
     Credentials {
         judgement,
         warning_days: days.unwrap_or(EXPIRY_WARNING_DAYS),
     }
 }
 
-/// The arguments of the running conductor (which loads drivers), as far as they name configuration.
+/// The arguments of the running conductor (which loads drivers), as far as they name configuration;
+/// while none is running, those that the next one gets.
 fn arguments(services: &[Seen]) -> Vec<String> {
-    services
+    let mut conductors = services
         .iter()
-        .filter(|seen| seen.service == Service::Conductor)
-        .filter_map(|seen| seen.process.as_ref())
-        .flat_map(|process| process.cmdline.iter())
-        .filter(|argument| {
-            argument.starts_with("--config-file=") || argument.starts_with("--config-dir=")
-        })
-        .cloned()
-        .collect()
+        .filter(|seen| seen.service == Service::Conductor);
+    let Some(process) = conductors.find_map(|seen| seen.process.as_ref()) else {
+        return Service::ARGUMENTS.map(str::to_owned).to_vec();
+    };
+    let names_configuration = |argument: &&String| {
+        argument.starts_with("--config-file=") || argument.starts_with("--config-dir=")
+    };
+    let arguments = process.cmdline.iter().filter(names_configuration);
+    arguments.cloned().collect()
 }
 
 /// The check `settings`.
 pub(super) fn settings(scene: &Scene) -> Outcome {
-    let settings = match &scene.settings {
-        Ok(settings) => settings,
-        Err(problem) => {
-            let remedy = "set the option as the evidence says";
-            return Ok(Err(Finding::fail(problem.to_string(), remedy)));
-        }
-    };
-    if settings.kubeconfig.is_none() {
+    let problems: Vec<String> = scene.problems.iter().map(ToString::to_string).collect();
+    if !problems.is_empty() {
+        let remedy = "set the option, or update the secret, as the evidence says";
+        return Ok(Err(Finding::fail(problems.join("; "), remedy)));
+    }
+    let given = scene.settings.as_ref();
+    let Some(settings) = given.filter(|settings| settings.kubeconfig.is_some()) else {
         return Ok(Err(Finding::fail(
             "no kubeconfig is given",
             "juju add-secret, juju grant-secret and juju config kubeconfig=secret:ID; the unit's \
              status shows the commands",
         )));
-    }
+    };
     let options = settings.capi_helm_options.iter().count();
     Ok(Ok(format!(
         "{}, {options} further options",

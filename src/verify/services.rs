@@ -1,4 +1,4 @@
-//! Checks of the drop-ins, the running services, the API and the logs.
+//! Checks of the drop-ins, the running services and the API.
 
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::services::Seen;
@@ -103,7 +103,13 @@ pub fn current(scene: &Scene) -> Outcome {
     let Some(desired) = &scene.desired else {
         return Ok(Err(Finding::skip("the wanted graft is not known")));
     };
-    let reads = scene.observed.reads(desired);
+    let observed = &scene.observed;
+    if observed.driver.intact(&desired.pin).is_none() || !observed.shadows.is_empty() {
+        return Ok(Err(Finding::skip(
+            "the driver itself is to be mended first",
+        )));
+    }
+    let reads = observed.reads(desired);
     running(scene, |seen| {
         let process = seen.process.as_ref()?;
         (!seen.is_current(&reads))
@@ -117,7 +123,7 @@ pub fn stable(scene: &Scene) -> Outcome {
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
-    let mut findings = each(&scene.later, |seen| match (seen.problem(), &seen.process) {
+    let mut findings = each(&scene.later, |seen| match (seen.end(), &seen.process) {
         (Some(problem), _) => Some(problem.to_string()),
         (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
         (None, Some(_)) => None,
@@ -152,7 +158,8 @@ pub fn api(scene: &Scene) -> Outcome {
         .map_err(|problem| Finding::fail(problem.to_string(), "mend what service-stable says")))
 }
 
-/// Asks about each service that must be running; skipped while Magnum is paused.
+/// Asks about each service that runs; one that does not is told by `service-stable`. Skipped while
+/// Magnum is paused.
 fn running(
     scene: &Scene,
     wrong: impl Fn(&Seen) -> Option<String>,
@@ -160,11 +167,11 @@ fn running(
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
-    let findings = each(&scene.observed.services, |seen| match seen.process {
-        None => Some("is not running".to_owned()),
-        Some(_) => wrong(seen),
-    });
-    Ok(verdict(findings, "", ANY_HOOK)?.map(drop))
+    let services = &scene.observed.services;
+    if services.iter().all(|seen| seen.process.is_none()) {
+        return Ok(Err(Finding::skip("neither is running")));
+    }
+    Ok(verdict(each(services, wrong), "", ANY_HOOK)?.map(drop))
 }
 
 fn each(services: &[Seen], wrong: impl Fn(&Seen) -> Option<String>) -> Vec<String> {

@@ -156,7 +156,6 @@ fn cases(it: &Deployment) -> Vec<Case> {
 
     let good = it.management.kubeconfig();
     let exec = it.management.with_user("exec: {command: aws}");
-    let remedy = "use a kubeconfig with both";
     let contents: [(&str, &str, String, &[&str]); 9] = [
         (
             "the wrong key",
@@ -167,7 +166,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
         (
             "no YAML",
             "kubeconfig",
-            format!("{good}\n\t- {{"),
+            format!("{good}\n- {{"),
             &["is not a kubeconfig"],
         ),
         (
@@ -185,7 +184,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
         (
             "no context",
             "kubeconfig",
-            good.replace("current-context: admin@management\n", ""),
+            good.replace("current-context: ", "context-of-yesterday: "),
             &["current-context"],
         ),
         (
@@ -204,13 +203,13 @@ fn cases(it: &Deployment) -> Vec<Case> {
             "an exec plugin",
             "kubeconfig",
             exec,
-            &["exec plugin", remedy],
+            &["exec plugin", "use a kubeconfig that has them"],
         ),
         (
             "a certificate without its key",
             "kubeconfig",
             it.management.with_user("client-certificate-data: Q0VSVA=="),
-            &["no key", remedy],
+            &["without its key", "add client-key-data"],
         ),
     ];
     for (name, key, content, words) in contents {

@@ -1,6 +1,8 @@
 //! The management cluster of the tests, its secrets, and the look for them in what the charm says.
 
-use lab::{Machine, ManagementCluster};
+use lab::{Behaviour, ClientCertificate, HookRun, Machine, ManagementCluster};
+
+use crate::support::{Deployment, KUBECONFIG};
 
 /// A password that the tests put into addresses.
 pub const PASSWORD: &str = "hunter2-Xq7";
@@ -16,6 +18,35 @@ pub fn start(machine: &Machine) -> ManagementCluster {
         .accept_token(machine, TOKEN, account, &["system:serviceaccounts"])
         .unwrap();
     cluster
+}
+
+impl Deployment {
+    /// A kubeconfig with a client certificate of its own.
+    pub fn kubeconfig_of(&self, wanted: &ClientCertificate) -> String {
+        let made = self.management.credential(self.machine(), wanted).unwrap();
+        self.management.kubeconfig_for(&made)
+    }
+
+    /// How the management cluster behaves from now on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.management.behave(self.machine(), behaviour).unwrap();
+    }
+
+    /// `juju update-secret` with this kubeconfig, and its hook.
+    #[track_caller]
+    pub fn rotate(&self, kubeconfig: &str) -> HookRun {
+        self.update_secret(&[("kubeconfig", kubeconfig)]);
+        self.hook("secret-changed")
+    }
+
+    /// This kubeconfig is in place, byte for byte, for nobody but root and user magnum.
+    #[track_caller]
+    pub fn assert_in_place(&self, kubeconfig: &str, case: &str) {
+        let found = self.machine().read_text(KUBECONFIG).unwrap();
+        assert!(found == kubeconfig, "{case}: another kubeconfig stands");
+        let access = self.shell(&format!("stat -c '%U:%G %a' {KUBECONFIG}"));
+        assert_eq!(access, "root:magnum 640\n", "{case}: owner and mode");
+    }
 }
 
 /// What of a secret shows in `text`, if anything does.

@@ -34,6 +34,8 @@ class Request:
 
     def __init__(self, method, path, headers, body, user, today):
         path, _, query = path.partition("?")
+        # As behind Rancher, whose clusters are paths of one server.
+        path = re.sub(r"^/k8s/clusters/[^/]+", "", path)
         self.method, self.path, self.body, self.today = method, path, body, today
         self.query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         self.content_type = (headers.get("Content-Type") or "application/json").partition(";")[0]

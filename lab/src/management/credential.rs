@@ -38,6 +38,33 @@ pub enum KeyKind {
     /// Ed25519, `BEGIN PRIVATE KEY`.
     #[serde(rename = "ed25519")]
     Ed25519,
+    /// RSA of 1024 bits, which OpenSSL no longer takes.
+    #[serde(rename = "rsa-1024")]
+    Rsa1024,
+    /// secp256k1, which TLS does not know.
+    #[serde(rename = "secp256k1")]
+    Secp256k1,
+}
+
+/// What a client certificate says it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Clients.
+    Clients,
+    /// Servers: no API server takes it from a client.
+    Servers,
+    /// Nothing is said, which means anything.
+    Unsaid,
+}
+
+/// What a certificate is signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Digest {
+    /// SHA-256.
+    Sha256,
+    /// SHA-1, which OpenSSL no longer takes.
+    Sha1,
 }
 
 /// Who signs a client certificate.
@@ -47,6 +74,8 @@ pub enum Issuer {
     Cluster,
     /// An intermediate of the cluster's CA, which goes along behind the certificate.
     Intermediate,
+    /// The same, whose own certificate is over.
+    FormerIntermediate,
     /// A CA of another cluster.
     Stranger,
 }
@@ -68,6 +97,10 @@ pub struct ClientCertificate {
     pub not_after: i64,
     /// Who signs it.
     pub issuer: Issuer,
+    /// What it says it is for.
+    pub purpose: Purpose,
+    /// What it is signed with.
+    pub digest: Digest,
 }
 
 impl Default for ClientCertificate {
@@ -81,6 +114,8 @@ impl Default for ClientCertificate {
             not_before: -DAY,
             not_after: 365 * DAY,
             issuer: Issuer::Cluster,
+            purpose: Purpose::Clients,
+            digest: Digest::Sha256,
         }
     }
 }
@@ -140,6 +175,9 @@ pub(super) struct Order {
     pub name: String,
     pub usage: &'static str,
     pub key: KeyKind,
+    /// The name of an earlier one whose key this one has.
+    pub key_of: Option<&'static str>,
+    pub digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<&'static str>,
     pub groups: Vec<String>,
@@ -156,6 +194,8 @@ impl Order {
             name: name.into(),
             usage,
             key: KeyKind::EcP256Pkcs8,
+            key_of: None,
+            digest: Digest::Sha256,
             issuer,
             groups: Vec::new(),
             password: None,
@@ -167,6 +207,11 @@ impl Order {
     }
 
     pub(super) fn client(wanted: &ClientCertificate, issuer: &'static str) -> Self {
+        let usage = match wanted.purpose {
+            Purpose::Clients => "client",
+            Purpose::Servers => "server",
+            Purpose::Unsaid => "unsaid",
+        };
         Self {
             name: wanted.user.clone(),
             key: wanted.key,
@@ -174,7 +219,8 @@ impl Order {
             password: wanted.password.clone(),
             not_before: wanted.not_before,
             not_after: wanted.not_after,
-            ..Self::new("", "client", Some(issuer))
+            digest: wanted.digest,
+            ..Self::new("", usage, Some(issuer))
         }
     }
 }

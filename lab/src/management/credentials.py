@@ -16,8 +16,8 @@ PKCS8 = serialization.PrivateFormat.PKCS8
 TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
 
-def make_rsa():
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def make_rsa(bits=2048):
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 KEYS = {
@@ -27,12 +27,15 @@ KEYS = {
     "ec-p256-sec1": (lambda: ec.generate_private_key(ec.SECP256R1()), TRADITIONAL),
     "ec-p384": (lambda: ec.generate_private_key(ec.SECP384R1()), PKCS8),
     "ec-p521": (lambda: ec.generate_private_key(ec.SECP521R1()), PKCS8),
+    "rsa-1024": (lambda: make_rsa(1024), TRADITIONAL),
+    "secp256k1": (lambda: ec.generate_private_key(ec.SECP256K1()), PKCS8),
     "ed25519": (ed25519.Ed25519PrivateKey.generate, PKCS8),
 }
 USAGES = {
     "server": ExtendedKeyUsageOID.SERVER_AUTH,
     "client": ExtendedKeyUsageOID.CLIENT_AUTH,
 }
+DIGESTS = {"sha256": hashes.SHA256, "sha1": hashes.SHA1}
 
 
 def name_of(order):
@@ -43,7 +46,7 @@ def name_of(order):
 def make(order, issuers):
     """One certificate and its key; it may issue later orders of the same request."""
     generate, form = KEYS[order["key"]]
-    key = generate()
+    key = issuers[order["key_of"]][1] if order["key_of"] else generate()
     subject = name_of(order)
     issuer, issuer_key = issuers[order["issuer"]] if order.get("issuer") else (None, key)
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
@@ -64,7 +67,7 @@ def make(order, issuers):
     if issuer:
         identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
         builder = builder.add_extension(identifier, critical=False)
-    if not authority:
+    if order["usage"] in USAGES:
         usage = x509.ExtendedKeyUsage([USAGES[order["usage"]]])
         builder = builder.add_extension(usage, critical=False)
     names = [x509.DNSName(name) for name in order.get("dns", [])]
@@ -72,7 +75,7 @@ def make(order, issuers):
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     edwards = isinstance(issuer_key, ed25519.Ed25519PrivateKey)
-    certificate = builder.sign(issuer_key, None if edwards else hashes.SHA256())
+    certificate = builder.sign(issuer_key, None if edwards else DIGESTS[order["digest"]]())
     password = order.get("password")
     encryption = (
         serialization.BestAvailableEncryption(password.encode())

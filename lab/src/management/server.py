@@ -143,15 +143,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def authenticate(self, today):
         """Name and groups of the client; None when its credentials are no good."""
         certificate = self.connection.get_peer_certificate()
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
+        token = bearer(self.headers)
         if certificate and not self.connection.get_app_data():
             parts = certificate.get_subject().get_components()
             name = next((value for key, value in parts if key == b"CN"), b"")
             groups = [value.decode() for key, value in parts if key == b"O"]
             return name.decode(), groups + ["system:authenticated"]
-        if scheme.lower() == "bearer":
+        if token:
             for known in today["tokens"]:
-                if known["token"] == token.strip() and not is_over(token):
+                if known["token"] == token and not is_over(token):
                     return known["user"], known["groups"] + ["system:authenticated"]
         elif not certificate:
             return "system:anonymous", ["system:unauthenticated"]
@@ -188,10 +188,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The request log is the one of `note`."""
 
 
+def bearer(headers):
+    """The token of a request, taken apart as k8s.io/apiserver does it: the second word and no other."""
+    words = headers.get("Authorization", "").strip().split(" ", 2)
+    return words[1] if len(words) > 1 and words[0].lower() == "bearer" else ""
+
+
 def is_over(token):
     """Whether a token is a JWT whose time is over."""
     try:
-        payload = token.strip().split(".")[1]
+        payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return claims["exp"] <= time.time()
     except (IndexError, KeyError, TypeError, ValueError):

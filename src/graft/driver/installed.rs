@@ -86,7 +86,14 @@ impl Installed {
                 };
                 format!("{} is {}{more}", first.path, first.what)
             }),
-            several => Some(format!("{} versions are installed", several.len())),
+            several => {
+                let names = several.iter().map(|driver| {
+                    let name = driver.dist_info.file_name().unwrap_or_default();
+                    name.to_string_lossy().into_owned()
+                });
+                let names: Vec<String> = names.collect();
+                Some(format!("{} are installed", names.join(" and ")))
+            }
         }
     }
 }
@@ -324,7 +331,7 @@ mod tests {
                 }),
             ),
             (
-                "2 versions are installed",
+                "magnum_capi_helm-1.2.1.dist-info are installed",
                 Box::new(|site| {
                     std::fs::create_dir(site.join("magnum_capi_helm-1.2.1.dist-info")).unwrap();
                 }),

@@ -144,7 +144,7 @@ fn version_of(path: &Path) -> Result<Version> {
 }
 
 /// Parses `v3.17.3+ge4da497`.
-fn parse(printed: &str) -> Option<Version> {
+pub fn parse(printed: &str) -> Option<Version> {
     let version = printed.trim().strip_prefix('v')?;
     let mut numbers = version
         .split(['.', '+', '-'])

@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: what the charm costs a unit, measured on one.
 //!
-//! Two questions: what does a hook cost that finds nothing to do, of which Juju runs hundreds a day; and how much
-//! longer than pip alone does the charm take for the first installation?
+//! Three questions: what does a hook cost that finds nothing to do, of which Juju runs hundreds a day; how much
+//! longer than pip alone does the charm take for the first installation; and how much longer than its one Python
+//! process does `verify` take?
 
 mod memory;
 mod series;
@@ -18,6 +19,8 @@ use series::Series;
 
 /// Hooks with nothing to do.
 const RUNS: usize = 50;
+/// Verifications.
+const VERIFICATIONS: usize = 10;
 /// First installations.
 const INSTALLATIONS: usize = 5;
 /// What `driver-pin` is by default, and what pip is given.
@@ -59,7 +62,49 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ));
     screen.say("About ten seconds.");
     screen.output(&converged(&unit)?);
+
+    screen.chapter(&format!("verify on a grafted unit, {VERIFICATIONS} times"));
+    screen.say("About a minute.");
+    screen.output(&verification(&unit)?);
     Ok(())
+}
+
+/// The action `verify` beside the one Python process that it starts, in turn.
+fn verification(unit: &Unit) -> Result<String> {
+    const PROGRAM: &str = "/run/questions.py";
+    let machine = unit.machine();
+    machine.push(
+        PROGRAM,
+        include_bytes!("../../../src/unit/python.py"),
+        0o644,
+    )?;
+    let question = format!(
+        "setpriv --reuid magnum --regid magnum --init-groups env PYTHONDONTWRITEBYTECODE=1 python3 {PROGRAM} verify \
+         magnum-capi-helm k8s_capi_helm_v1 --config-file=/etc/magnum/magnum.conf \
+         --config-dir=/etc/magnum/magnum.conf.d"
+    );
+    // Services that have just started are watched for longer.
+    std::thread::sleep(Duration::from_secs(6));
+    let (mut whole, mut python) = (Series::default(), Series::default());
+    for round in 0..=VERIFICATIONS {
+        let start = Instant::now();
+        machine.shell(&question)?;
+        let alone = start.elapsed();
+        let start = Instant::now();
+        unit.action("verify", &serde_json::json!({}))?;
+        if round > 0 {
+            python.push(alone);
+            whole.push(start.elapsed());
+        }
+    }
+    let factor = whole.median().as_secs_f64() / python.median().as_secs_f64();
+    Ok([
+        Series::heading(),
+        whole.row("the action, from its start to its end"),
+        python.row("its Python process alone"),
+        format!("the action takes {factor:.2} times as long, by the medians"),
+    ]
+    .join("\n"))
 }
 
 /// The charm's install hook beside pip alone, in turn.

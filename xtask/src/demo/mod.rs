@@ -73,6 +73,7 @@ fn tell(workspace: &Workspace, screen: Screen) -> Result<Told> {
     trials::drift(&mut stage)?;
     trials::damaged_driver(&mut stage)?;
     trials::bad_pin(&mut stage)?;
+    trials::rotate(&mut stage)?;
     trials::verify(&mut stage)?;
     story::remove(&mut stage)?;
     Ok(Told {

@@ -4,7 +4,9 @@
 use std::fmt::Display;
 
 use anyhow::{Context, Result, bail};
-use lab::{Application, HookRun, Machine, ManagementCluster, Snapshot, Unit};
+use lab::{
+    Application, ClientCertificate, HookRun, Machine, ManagementCluster, SecretUri, Snapshot, Unit,
+};
 
 use super::look::{self, Magnum, Processes};
 use crate::lab::{Lab, PRINCIPAL};
@@ -37,6 +39,8 @@ pub struct Stage {
     pub before: Before,
     /// The management cluster.
     pub cluster: ManagementCluster,
+    /// The secret with the kubeconfig, once it is added.
+    pub secret: Option<SecretUri>,
     /// The name of the charm's file.
     pub charm: String,
 }
@@ -77,6 +81,7 @@ impl Stage {
             application,
             before,
             cluster,
+            secret: None,
             charm: charm.to_string_lossy().into_owned(),
         })
     }
@@ -132,6 +137,35 @@ impl Stage {
             bail!("{option} was {value} before");
         }
         self.hook("config-changed").map(drop)
+    }
+
+    /// Grants a kubeconfig of another client certificate, and runs the hook that Juju then runs.
+    ///
+    /// # Errors
+    ///
+    /// When there is no secret yet, or the hook fails.
+    pub fn update_kubeconfig(&mut self, wanted: &ClientCertificate, file: &str) -> Result<()> {
+        let secret = self.secret.clone().context("no secret was added")?;
+        let credential = self.cluster.credential(self.machine(), wanted)?;
+        let kubeconfig = self.cluster.kubeconfig_for(&credential);
+        self.screen.command(&format!(
+            "juju update-secret capi-mgmt kubeconfig#file={file}"
+        ));
+        self.screen.pause();
+        self.application
+            .update_secret(&secret, &[("kubeconfig", &kubeconfig)])?;
+        self.unit.secret_changed(&secret)?.expect_ok()?;
+        self.screen.pause();
+        Ok(())
+    }
+
+    /// The kubeconfig on the unit.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn kubeconfig_in_place(&self) -> Result<Vec<u8>> {
+        self.machine().read("/etc/magnum/kubeconfig")
     }
 
     /// Runs a hook, which must end well.

@@ -62,6 +62,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     screen.command("juju grant-secret capi-mgmt magnum-capi-helm");
     stage.application.grant(&secret)?;
     stage.configure("kubeconfig", secret.as_ref())?;
+    stage.secret = Some(secret);
 
     screen.pause();
     screen.say(

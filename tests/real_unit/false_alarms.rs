@@ -1,0 +1,59 @@
+//! No false alarm: on whole units of every Magnum there is, whichever way they log, `verify` finds
+//! nothing to say, again and again.
+
+use lab::Release;
+
+use crate::faults::{chart_of_its_own, findings};
+use crate::support::{API, CONDUCTOR, CONF_DIRECTORY, Deployment};
+
+/// How often each kind of unit is judged; `LAB_VERIFY_RUNS` sets it, for a longer look.
+fn runs() -> usize {
+    std::env::var("LAB_VERIFY_RUNS").map_or(3, |runs| runs.parse().unwrap())
+}
+
+fn nothing_is_found_on(release: Release) {
+    let it = Deployment::bare_on(release);
+    it.deploy();
+    it.grant();
+    it.hook("config-changed");
+    chart_of_its_own(&it);
+    for way in ["journal", "log file"] {
+        if way == "log file" {
+            it.shell(&format!(
+                "printf '[DEFAULT]\\nlog_dir = /var/log/magnum\\n' >{CONF_DIRECTORY}/10-log.conf"
+            ));
+        }
+        for moment in ["as it is", "after a restart of everything"] {
+            if way == "log file" || moment != "as it is" {
+                it.shell(&format!("systemctl restart {API} {CONDUCTOR}"));
+                it.machine().wait_for_magnum().unwrap();
+                it.hook("update-status");
+            }
+            for run in 1..=runs() {
+                let found = findings(&it);
+                assert!(
+                    found.is_empty(),
+                    "{release:?}, {way}, {moment}, run {run}: {found:#?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn nothing_is_found_on_a_whole_unit_of_magnum_15() {
+    nothing_is_found_on(Release::Bookworm);
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn nothing_is_found_on_a_whole_unit_of_magnum_18() {
+    nothing_is_found_on(Release::Caracal);
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn nothing_is_found_on_a_whole_unit_of_magnum_20() {
+    nothing_is_found_on(Release::Trixie);
+}

@@ -1,0 +1,281 @@
+//! A TLS server that asks for client certificates, and everything it can answer: what `verify`, the
+//! status and `preflight` make of it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lab::{Behaviour, ClientCertificate, Issuer, KeyKind, Mode, Request};
+use serde_json::Value;
+
+use crate::management::TOKEN;
+use crate::support::{Deployment, pin};
+use crate::verify::checks;
+
+/// The longest that a hook may wait for one answer.
+const HOOK_LIMIT: Duration = Duration::from_secs(8);
+/// The longest that all questions together may take.
+const LIMIT: Duration = Duration::from_secs(16);
+
+/// The checks by their ids: status and evidence.
+pub type Verdicts = BTreeMap<String, (String, String)>;
+
+fn verdicts<'a>(checks: impl IntoIterator<Item = &'a Value>) -> Verdicts {
+    let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+    let verdict = |check| {
+        (
+            text(check, "id"),
+            (text(check, "status"), text(check, "evidence")),
+        )
+    };
+    checks.into_iter().map(verdict).collect()
+}
+
+pub fn verify(it: &Deployment) -> Verdicts {
+    verdicts(checks(&it.action("verify")).values())
+}
+
+/// `preflight` on the unit, and how long it took.
+pub fn preflight(it: &Deployment, kubeconfig: &str, options: &[&str]) -> (Verdicts, Duration) {
+    let path = "/root/given.kubeconfig";
+    it.machine()
+        .push(path, kubeconfig.as_bytes(), 0o600)
+        .unwrap();
+    let program = format!("{}/dispatch", it.unit.charm_directory());
+    let mut command = vec![program.as_str(), "preflight", "--kubeconfig", path];
+    command.extend(["--format", "json"].iter().chain(options));
+    let began = Instant::now();
+    let run = it.machine().run(&command).unwrap();
+    let took = began.elapsed();
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    let failed = report["failed"].as_u64().unwrap();
+    assert_eq!(run.code, Some(i32::from(failed > 0)), "{}", run.stdout);
+    (verdicts(report["checks"].as_array().unwrap()), took)
+}
+
+/// A check's status, and words of its evidence.
+#[track_caller]
+pub fn assert_verdict(found: &Verdicts, id: &str, status: &str, words: &[&str], case: &str) {
+    let (verdict, evidence) = &found[id];
+    let named = words.iter().all(|word| evidence.contains(word));
+    assert!(
+        verdict == status && named,
+        "{case}: {id} is {verdict}: {evidence}; wanted {status} {words:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn every_kind_of_key_logs_in_and_the_identity_is_named() {
+    let it = Deployment::active();
+    for (name, key, issuer) in [
+        ("ec-pkcs8", KeyKind::EcP256Pkcs8, Issuer::Cluster),
+        ("rsa-pkcs1", KeyKind::RsaPkcs1, Issuer::Cluster),
+        ("ec-sec1", KeyKind::EcP256Sec1, Issuer::Cluster),
+        ("rsa-pkcs8", KeyKind::RsaPkcs8, Issuer::Cluster),
+        ("ec-p384", KeyKind::EcP384, Issuer::Cluster),
+        ("ed25519", KeyKind::Ed25519, Issuer::Cluster),
+        ("intermediate", KeyKind::EcP256Sec1, Issuer::Intermediate),
+    ] {
+        let kubeconfig = it.kubeconfig_of(&ClientCertificate {
+            user: name.into(),
+            key,
+            issuer,
+            ..ClientCertificate::default()
+        });
+        it.management.forget_requests(it.machine()).unwrap();
+        it.rotate(&kubeconfig);
+        it.assert_status("active", &["driver 1.1.0 grafted"], name);
+        it.assert_in_place(&kubeconfig, name);
+        let asked = it.management.requests(it.machine()).unwrap();
+        let all_by = |request: &Request| request.user.as_deref() == Some(name);
+        assert!(asked.iter().all(all_by), "{name}: {asked:?}");
+        let knows = format!("knows us as {name}");
+        assert_verdict(&verify(&it), "management-identity", "pass", &[&knows], name);
+        let (found, _) = preflight(&it, &kubeconfig, &[]);
+        for id in ["usable", "expiry"] {
+            assert_verdict(&found, &format!("kubeconfig-{id}"), "pass", &[], name);
+        }
+        for id in ["api", "permissions", "capi"] {
+            assert_verdict(&found, &format!("management-{id}"), "pass", &[], name);
+        }
+        assert_verdict(&found, "management-identity", "pass", &[&knows], name);
+    }
+}
+
+/// One way in which the management cluster is of no use, and what is made of it.
+struct Trouble {
+    mode: Mode,
+    status: &'static str,
+    words: &'static [&'static str],
+    /// The status of `management-api` and of `management-identity`.
+    checks: [&'static str; 2],
+}
+
+const fn trouble(
+    mode: Mode,
+    status: &'static str,
+    words: &'static [&'static str],
+    checks: [&'static str; 2],
+) -> Trouble {
+    Trouble {
+        mode,
+        status,
+        words,
+        checks,
+    }
+}
+
+const UNREACHABLE: [&str; 2] = ["warn", "skip"];
+const TROUBLES: [Trouble; 9] = [
+    trouble(Mode::Silent, "waiting", &["timed out"], UNREACHABLE),
+    trouble(Mode::Stalls, "waiting", &["timed out"], UNREACHABLE),
+    trouble(Mode::Closes, "waiting", &["does not answer"], UNREACHABLE),
+    trouble(
+        Mode::AnswersWith(401),
+        "blocked",
+        &["HTTP 401", "update-secret"],
+        ["pass", "fail"],
+    ),
+    trouble(
+        Mode::AnswersWith(403),
+        "blocked",
+        &["HTTP 403", "update-secret"],
+        ["pass", "fail"],
+    ),
+    trouble(
+        Mode::AnswersWith(500),
+        "waiting",
+        &["HTTP 500"],
+        UNREACHABLE,
+    ),
+    trouble(
+        Mode::AnswersWith(503),
+        "waiting",
+        &["HTTP 503"],
+        UNREACHABLE,
+    ),
+    trouble(
+        Mode::PresentsStrangersCertificate,
+        "waiting",
+        &["TLS", "certificate"],
+        UNREACHABLE,
+    ),
+    trouble(
+        Mode::PresentsExpiredCertificate,
+        "waiting",
+        &["TLS", "expired"],
+        UNREACHABLE,
+    ),
+];
+
+/// The status after a hook, what verify and preflight find, and that none of it takes long.
+#[track_caller]
+fn assert_told(it: &Deployment, kubeconfig: &str, trouble: &Trouble, case: &str) {
+    let hook = it.hook("update-status");
+    let words = [&["management cluster https://"], trouble.words].concat();
+    it.assert_status(trouble.status, &words, case);
+    let began = Instant::now();
+    let verified = verify(it);
+    let verify_took = began.elapsed();
+    let (by_hand, took) = preflight(it, kubeconfig, &[]);
+    for found in [&verified, &by_hand] {
+        let [api, identity] = trouble.checks;
+        assert_verdict(found, "management-api", api, &[], case);
+        assert_verdict(found, "management-identity", identity, &[], case);
+        let telling = ["management-api", "management-identity"][usize::from(identity == "fail")];
+        let (_, evidence) = &found[telling];
+        let word = trouble.words[0];
+        assert!(evidence.contains(word), "{case}: {evidence}");
+        for id in ["management-permissions", "management-capi"] {
+            assert_verdict(found, id, "skip", &[], case);
+        }
+    }
+    eprintln!(
+        "{case}: hook {:?}, verify {verify_took:?}, preflight {took:?}",
+        hook.wall
+    );
+    assert!(hook.wall < HOOK_LIMIT, "{case}: {:?}", hook.wall);
+    assert!(took < LIMIT && verify_took < LIMIT, "{case}: {took:?}");
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
+    let it = Deployment::active();
+    let (graft, services) = (it.graft(), it.services());
+    let kubeconfig = it.management.kubeconfig();
+    let mended = |case: &str| {
+        it.hook("update-status");
+        it.assert_status("active", &["driver 1.1.0 grafted"], case);
+    };
+    for trouble in &TROUBLES {
+        let case = format!("{:?}", trouble.mode);
+        it.behave(Behaviour::of(trouble.mode));
+        assert_told(&it, &kubeconfig, trouble, &case);
+        it.behave(Behaviour::default());
+        mended(&case);
+    }
+    it.management.stop(it.machine()).unwrap();
+    let refused = trouble(Mode::Closes, "waiting", &["refused"], UNREACHABLE);
+    assert_told(&it, &kubeconfig, &refused, "nobody listens");
+
+    // It counts when the earlier one is not answered either.
+    let nowhere = kubeconfig.replace("127.0.0.1", "management.invalid");
+    it.rotate(&nowhere);
+    it.assert_in_place(&nowhere, "a name that nobody knows");
+    let dns = trouble(
+        Mode::Closes,
+        "waiting",
+        &["DNS", "management.invalid"],
+        UNREACHABLE,
+    );
+    assert_told(&it, &nowhere, &dns, "a name that nobody knows");
+    it.management.serve(it.machine()).unwrap();
+    it.rotate(&kubeconfig);
+    mended("served again");
+    let diff = graft.diff(&it.graft());
+    assert!(diff.is_empty(), "{diff}");
+    assert_eq!(it.services(), services, "nothing was restarted");
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_token_logs_in_with_a_driver_that_can_use_it() {
+    let it = Deployment::active();
+    it.set(&[("driver-pin", &pin("1.3.0"))]);
+    it.hook("config-changed");
+    let account = "system:serviceaccount:magnum:capi";
+    let kubeconfig = it.kubeconfig_with_token();
+    it.rotate(&kubeconfig);
+    it.assert_status("active", &["driver 1.3.0 grafted"], "a token");
+    it.assert_in_place(&kubeconfig, "a token");
+    let knows = format!("knows us as {account}");
+    assert_verdict(&verify(&it), "management-identity", "pass", &[&knows], "");
+
+    let with = |token: &str| it.management.kubeconfig_with_token(token);
+    let ended = lab::service_account_token(account, -60);
+    for (case, token, words) in [
+        ("nobody's", "nobody", &["HTTP 401", "stays in place"][..]),
+        ("one that is over", &ended, &["no good any more: token"]),
+    ] {
+        it.rotate(&with(token));
+        it.assert_status("blocked", words, case);
+        it.assert_in_place(&kubeconfig, case);
+    }
+    let soon = lab::service_account_token(account, 5 * 24 * 60 * 60 + 60);
+    let machine = it.machine();
+    it.management
+        .accept_token(machine, &soon, account, &[])
+        .unwrap();
+    it.rotate(&with(&soon));
+    let words = ["driver 1.3.0 grafted; ", "expires in 5 days: token"];
+    it.assert_status("active", &words, "one that ends soon");
+
+    // A driver that cannot use it does not come.
+    it.rotate(&with(TOKEN));
+    it.set(&[("driver-pin", &pin("1.2.1"))]);
+    it.hook("config-changed");
+    it.assert_status("blocked", &["token", "1.2.1", "1.3.0"], "an older driver");
+    assert_eq!(it.pip_version(), "1.3.0");
+    it.assert_in_place(&kubeconfig, "an older driver");
+}
