@@ -1,14 +1,17 @@
 //! Requests to Keystone and to Magnum's API: each with a time limit, none through a proxy.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Method};
 use serde_json::{Value, json};
 
+use super::chain::Link;
 use super::credentials::{Credentials, Hidden};
-use super::{Failure, Stage, one_line};
+use super::failure::{Failure, one_line, without_account};
+use super::stage::Stage;
 use crate::http;
 use crate::problem::Problem;
 
@@ -27,7 +30,7 @@ struct Login {
 /// An account that has logged in.
 #[derive(Debug)]
 pub struct Session<'a> {
-    client: Client,
+    client: &'a Client,
     credentials: &'a Credentials,
     endpoint: &'a str,
     login: Login,
@@ -42,21 +45,38 @@ struct Answer {
     body: Value,
 }
 
+/// A client that trusts what the unit trusts, and the authority that is given. It follows no redirect:
+/// the token would go along to wherever that leads.
+///
+/// # Errors
+/// A [`Problem`] with the authority.
+pub fn client(credentials: &Credentials) -> Result<Client> {
+    let mut builder = http::direct()
+        .timeout(LIMIT)
+        .connect_timeout(CONNECT_LIMIT)
+        .redirect(Policy::none());
+    if let Some(authority) = &credentials.authority {
+        let trusted = Certificate::from_pem_bundle(authority.as_bytes());
+        let trusted = trusted.ok().filter(|all| !all.is_empty());
+        let trusted = trusted.ok_or_else(|| {
+            Problem::blocked("cacert (or cafile of magnum.conf) holds no PEM certificates")
+        })?;
+        builder = builder.tls_certs_merge(trusted);
+    }
+    Ok(builder.build()?)
+}
+
 impl<'a> Session<'a> {
     /// Asks Keystone for a token, and its catalogue for Magnum.
     ///
     /// # Errors
-    /// A [`Failure`] at the stage where it happened, or a [`Problem`] with the authority given.
-    pub fn open(credentials: &'a Credentials, endpoint: &'a str) -> Result<Self> {
-        let mut builder = http::direct().timeout(LIMIT).connect_timeout(CONNECT_LIMIT);
-        if let Some(authority) = &credentials.authority {
-            let trusted = Certificate::from_pem_bundle(authority).map_err(|_| {
-                Problem::blocked("cacert (or cafile of magnum.conf) holds no PEM certificates")
-            })?;
-            builder = builder.tls_certs_merge(trusted);
-        }
-        let client = builder.build()?;
-        let (login, project) = log_in(&client, credentials, endpoint)?;
+    /// At the stage where it happened.
+    pub fn open(
+        client: &'a Client,
+        credentials: &'a Credentials,
+        endpoint: &'a str,
+    ) -> Result<Self, Failure> {
+        let (login, project) = log_in(client, credentials, endpoint)?;
         Ok(Self {
             client,
             credentials,
@@ -83,14 +103,14 @@ impl<'a> Session<'a> {
     /// Puts one question to Magnum. A token that is over is renewed once.
     ///
     /// # Errors
-    /// A [`Failure`] when there is no answer, or one that is no success.
+    /// When there is no answer, or one that is no success.
     pub fn ask(
         &mut self,
         stage: Stage,
         method: &Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value> {
+    ) -> Result<Value, Failure> {
         for renewed in [false, true] {
             let address = format!("{}{path}", self.login.magnum);
             let mut request = self.client.request(method.clone(), &address);
@@ -103,34 +123,32 @@ impl<'a> Session<'a> {
             match answer.status {
                 200..=299 => return Ok(answer.body),
                 401 if !renewed => {
-                    let (login, _) = log_in(&self.client, self.credentials, self.endpoint)?;
+                    let (login, _) = log_in(self.client, self.credentials, self.endpoint)?;
                     self.login = login;
                 }
                 status => {
                     let said = self.blanked(&message(&answer.body));
-                    return Err(Failure::refused(stage, status, &said).into());
+                    return Err(Failure::refused(stage, status, &said));
                 }
             }
         }
-        Err(Failure::refused(stage, 401, "a fresh token is refused").into())
+        Err(Failure::refused(stage, 401, "a fresh token is refused"))
     }
 
     /// Whether something is there; what it is, if so.
     ///
     /// # Errors
     /// As [`Session::ask`].
-    pub fn look(&mut self, stage: Stage, path: &str) -> Result<Option<Value>> {
+    pub fn look(&mut self, stage: Stage, path: &str) -> Result<Option<Value>, Failure> {
         match self.ask(stage, &Method::GET, path, None) {
             Ok(found) => Ok(Some(found)),
-            Err(error) => match error.downcast_ref::<Failure>() {
-                Some(failure) if failure.status == 404 => Ok(None),
-                _ => Err(error),
-            },
+            Err(failure) if failure.status == 404 => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 }
 
-fn log_in(client: &Client, who: &Credentials, endpoint: &str) -> Result<(Login, String)> {
+fn log_in(client: &Client, who: &Credentials, endpoint: &str) -> Result<(Login, String), Failure> {
     let user = json!({"name": who.username, "password": who.password.reveal(),
         "domain": {"name": who.user_domain_name}});
     let project = json!({"name": who.project_name, "domain": {"name": who.project_domain_name}});
@@ -143,11 +161,11 @@ fn log_in(client: &Client, who: &Credentials, endpoint: &str) -> Result<(Login, 
         .map_err(|reason| Failure::silent(Stage::Token, &address, &reason))?;
     let (201 | 200, Some(token)) = (answer.status, answer.token) else {
         let said = message(&answer.body).replace(who.password.reveal(), "***");
-        return Err(Failure::refused(Stage::Token, answer.status, &said).into());
+        return Err(Failure::refused(Stage::Token, answer.status, &said));
     };
     let token_body = &answer.body["token"];
     let magnum = magnum_in(&token_body["catalog"], endpoint, who.region.as_deref())
-        .map_err(|what| Failure::refused(Stage::Catalogue, 0, &what))?;
+        .map_err(|what| Failure::at(Stage::Catalogue, Link::Catalogue, what))?;
     let token = Hidden::new(token);
     let project = token_body["project"]["id"].as_str().unwrap_or_default();
     Ok((Login { token, magnum }, project.to_owned()))
@@ -185,15 +203,19 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
 }
 
 fn send(request: RequestBuilder) -> Result<Answer, String> {
-    let began = Instant::now();
     let answer = request.send().map_err(|error| http::reason(&error))?;
     let status = answer.status().as_u16();
     let token = answer.headers().get("X-Subject-Token");
     let token = token
         .and_then(|token| token.to_str().ok())
         .map(str::to_owned);
+    let elsewhere = answer.headers().get("Location");
+    let elsewhere = elsewhere
+        .and_then(|address| address.to_str().ok())
+        .filter(|_| (300..400).contains(&status))
+        .map(|address| format!("it leads to {}", without_account(address)));
     let text = answer.text().map_err(|error| http::reason(&error))?;
-    tracing::debug!("HTTP {status} after {} ms", began.elapsed().as_millis());
+    let text = elsewhere.unwrap_or(text);
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     Ok(Answer {
         status,
@@ -255,7 +277,7 @@ mod tests {
         );
         assert_eq!(
             message(&Value::String("x".repeat(5000))).len(),
-            super::super::MESSAGE_LIMIT
+            super::super::failure::MESSAGE_LIMIT
         );
     }
 }

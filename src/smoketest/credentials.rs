@@ -6,6 +6,7 @@ use std::fmt;
 use anyhow::{Context as _, Result};
 
 use crate::ground;
+use crate::juju::tools::SecretOf;
 use crate::juju::{Context, tools};
 use crate::problem::Problem;
 use crate::unit::files;
@@ -50,7 +51,7 @@ pub struct Credentials {
     /// The region whose Magnum is meant, when there are several.
     pub region: Option<String>,
     /// An authority to trust besides the unit's own, PEM.
-    pub authority: Option<Vec<u8>>,
+    pub authority: Option<String>,
 }
 
 impl Credentials {
@@ -61,7 +62,11 @@ impl Credentials {
     pub fn obtain(id: Option<&str>, context: &Context) -> Result<Self> {
         match id {
             Some(id) => {
-                let secret = tools::secret_get("credentials", id, context.application())?;
+                let secret = tools::secret_get(
+                    SecretOf::Parameter("credentials"),
+                    id,
+                    context.application(),
+                )?;
                 Ok(Self::of_secret(&secret)?)
             }
             None => Self::of_services(),
@@ -91,8 +96,28 @@ impl Credentials {
             user_domain_name: needed("user-domain-name")?,
             project_domain_name: needed("project-domain-name")?,
             region: given("region"),
-            authority: given("cacert").map(String::into_bytes),
+            authority: given("cacert"),
         })
+    }
+
+    /// The content of a secret that would hold it. Not for anybody to see.
+    pub fn as_secret(&self) -> BTreeMap<String, String> {
+        let all = [
+            ("auth-url", Some(self.auth_url.as_str())),
+            ("username", Some(&self.username)),
+            ("password", Some(self.password.reveal())),
+            ("project-name", Some(&self.project_name)),
+            ("user-domain-name", Some(&self.user_domain_name)),
+            ("project-domain-name", Some(&self.project_domain_name)),
+            ("region", self.region.as_deref()),
+            ("cacert", self.authority.as_deref()),
+        ];
+        let given = all
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        given
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// Magnum's own account, as its configuration has it.
@@ -115,8 +140,9 @@ impl Credentials {
         };
         let authority = match option("cafile") {
             Some(path) => {
-                let bytes = files::read(path.as_ref());
-                Some(bytes.with_context(|| format!("cafile of magnum.conf is {path}"))?)
+                let read = files::read(path.as_ref());
+                let bytes = read.with_context(|| format!("cafile of magnum.conf is {path}"))?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
             }
             None => None,
         };
@@ -179,6 +205,15 @@ mod tests {
             assert!(told.contains(&format!("has no {key};")), "{told}");
             assert!(!told.contains("the-password"));
         }
+    }
+
+    #[test]
+    fn an_account_is_handed_on_whole() {
+        let mut all = secret();
+        all.insert("auth-url".into(), "https://k/v3".into());
+        all.insert("region".into(), "the-region".into());
+        all.insert("cacert".into(), "the-cacert".into());
+        assert_eq!(Credentials::of_secret(&all).unwrap().as_secret(), all);
     }
 
     #[test]

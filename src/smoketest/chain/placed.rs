@@ -1,7 +1,9 @@
-//! What Keystone, Magnum and the driver really say, and the link each is placed on.
+//! What Keystone, Magnum, the driver and helm really said on a unit of the lab, and the link each is placed on.
 
-use super::Stage::{ClusterCreate, ClusterDelete, ClusterWait, Leftovers, TemplateCreate, Token};
-use super::chain::{Link, place};
+use super::super::stage::Stage::{
+    ClusterCreate, ClusterDelete, ClusterWait, Leftovers, TemplateCreate, Token,
+};
+use super::{Link, place};
 
 #[test]
 fn each_real_message_is_placed_on_its_link() {
@@ -157,4 +159,99 @@ fn each_real_message_is_placed_on_its_link() {
     ] {
         assert_eq!(place(stage, status, message), link, "{message}");
     }
+}
+
+/// The driver's word for a helm that ended with this.
+fn helm(said: &str) -> String {
+    format!(
+        "Unexpected error while running command.\nCommand: helm upgrade x openstack-cluster --history-max 10 \
+         --install --output json --timeout 5m --values - --namespace magnum-1 --repo \
+         https://azimuth-cloud.github.io/capi-helm-charts --version 0.4.0 --kubeconfig \
+         /etc/magnum/kubeconfig\nExit code: 1\nStdout: ''\nStderr: '{said}\\n'"
+    )
+}
+
+#[test]
+fn each_word_of_helm_is_placed_on_its_link() {
+    let denied = "Error: Kubernetes cluster unreachable: error loading config file \"/etc/magnum/kubeconfig\": \
+                  open /etc/magnum/kubeconfig: permission denied";
+    let refused = "Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:6443/version\": dial tcp \
+                   127.0.0.1:6443: connect: connection refused";
+    let nameless = "Error: Kubernetes cluster unreachable: Get \"https://no.such.host.invalid:6443/version\": dial \
+                    tcp: lookup no.such.host.invalid on 10.255.255.53:53: no such host";
+    let forbidden = "Error: query: failed to query with labels: secrets is forbidden: User \"magnum\" cannot list \
+                     resource \"secrets\" in API group \"\" in the namespace \"m\"";
+    let unknown_kind = "Error: unable to build kubernetes objects from release manifest: resource mapping not \
+                        found for name: \"x\" namespace: \"\" from \"\": no matches for kind \"OpenStackCluster\" \
+                        in version \"infrastructure.cluster.x-k8s.io/v1alpha7\"\\nensure CRDs are installed first";
+    let no_repository = "Error: looks like \"http://127.0.0.1:9/charts\" is not a valid chart repository or cannot \
+                         be reached: Get \"http://127.0.0.1:9/charts/index.yaml\": dial tcp 127.0.0.1:9: \
+                         connect: connection refused";
+    let no_version = "Error: chart \"openstack-cluster\" version \"9.9.9\" not found in http://127.0.0.1:8099 \
+                      repository";
+    // It has to do with the management cluster, not with the chart.
+    let openapi = "Error: unable to build kubernetes objects from release manifest: error validating \"\": error \
+                   validating data: failed to download openapi: the server could not find the requested resource";
+    for (said, link) in [
+        (denied, Link::Kubeconfig),
+        (
+            "Error: Kubernetes cluster unreachable: the server has asked for the client to provide credentials",
+            Link::Kubeconfig,
+        ),
+        (refused, Link::ManagementApi),
+        (nameless, Link::ManagementApi),
+        (
+            "Error: Kubernetes cluster unreachable: unknown",
+            Link::ManagementApi,
+        ),
+        (forbidden, Link::ManagementPermissions),
+        (unknown_kind, Link::Chart),
+        (no_repository, Link::Chart),
+        (no_version, Link::Chart),
+        (
+            "Error: chart \"nochart\" not found in http://127.0.0.1:8099 repository",
+            Link::Chart,
+        ),
+        (
+            "Error: failed to fetch http://127.0.0.1:8099/gone.tgz : 404 File not found",
+            Link::Chart,
+        ),
+        (openapi, Link::Helm),
+        (
+            "Error: execution error at (c/templates/y.yaml:1:3): no machines",
+            Link::Helm,
+        ),
+    ] {
+        assert_eq!(place(ClusterWait, 0, &helm(said)), link, "{said}");
+    }
+}
+
+#[test]
+fn words_that_only_look_like_a_known_failure_do_not_count() {
+    for said in [
+        // Names that people give: of an image, a flavor, a cluster.
+        "Quota Image Flavor is broken",
+        "the chart \"x\" of quotas",
+        "application credential",
+        "connection failed",
+        "/kubeconfig'",
+    ] {
+        assert_eq!(place(ClusterWait, 0, said), Link::ClusterApi, "{said}");
+        assert_eq!(place(TemplateCreate, 500, said), Link::MagnumApi, "{said}");
+    }
+}
+
+#[test]
+fn a_service_that_is_away_is_not_taken_for_the_management_cluster() {
+    // keystoneauth1 hands on what requests said, which names a pool of connections too.
+    let away = "Unable to establish connection to https://localhost:8774/volume/v3/types?is_public=None: \
+                HTTPSConnectionPool(host='localhost', port=8774): Max retries exceeded with url: \
+                /volume/v3/types?is_public=None (Caused by NewConnectionError('<urllib3.connection.\
+                HTTPSConnection object at 0x7f3c9c6d5c10>: Failed to establish a new connection: [Errno 111] \
+                ECONNREFUSED'))";
+    assert_eq!(place(ClusterWait, 0, away), Link::Cloud);
+    let pool = away.split_once(": ").unwrap().1;
+    assert_eq!(place(ClusterWait, 0, pool), Link::ManagementApi);
+    let missing = "public endpoint for volumev3 service in RegionOne region not found";
+    assert_eq!(place(ClusterWait, 0, missing), Link::Cloud);
 }
