@@ -46,8 +46,8 @@ fn by_hand() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let judged = match arguments.next() {
         Some(command) if command == "preflight" => preflight::run(arguments),
-        Some(command) if command == smoketest::GUARD => {
-            return smoketest::guard();
+        Some(command) if command == smoketest::CLEANER => {
+            return smoketest::clean_up();
         }
         Some(other) => Err(anyhow::anyhow!("{} is no command", other.display())),
         None => Err(anyhow::anyhow!("no command is given")),

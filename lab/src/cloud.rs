@@ -3,7 +3,7 @@
 //! never played.
 //!
 //! In the catalogue, Magnum's public endpoint is its API itself; its internal one leads through the stand-in,
-//! where a test can put answers in the API's place.
+//! where a test can put answers in the API's place. Keystone is reached through it too, over TLS.
 
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,15 @@ impl HttpFault {
     }
 }
 
+/// Where Keystone answers over TLS.
+pub const SECURE_KEYSTONE: &str = "https://localhost:8443/keystone/v3";
+/// An authority, and a certificate of it for localhost.
+const CERTIFICATES: &str = "cd /run/cloud
+    set -- openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2
+    \"$@\" -subj /CN=lab-authority -keyout authority.key -out authority.pem
+    \"$@\" -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
+        -CA authority.pem -CAkey authority.key -keyout tls.key -out tls.pem";
+
 /// The stand-in on a machine.
 #[derive(Debug)]
 pub struct Cloud;
@@ -62,6 +71,7 @@ impl Cloud {
         let program = include_str!("cloud/server.py");
         machine.push(&file("server.py"), program.as_bytes(), 0o644)?;
         Self.faults(machine, &[])?;
+        machine.shell(CERTIFICATES)?;
         machine.shell(&format!(
             "systemd-run --quiet --collect --unit={SERVICE} /usr/bin/python3 -B -E -s {DIRECTORY}/server.py"
         ))?;
@@ -78,6 +88,14 @@ impl Cloud {
             Ok(machine.run(&["sh", "-c", ready])?.ok())
         })?;
         Ok(Self)
+    }
+
+    /// Who vouches for [`SECURE_KEYSTONE`], PEM.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn authority(&self, machine: &Machine) -> Result<String> {
+        machine.read_text(&format!("{DIRECTORY}/authority.pem"))
     }
 
     /// These answers from now on, in place of the services' own.

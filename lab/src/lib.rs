@@ -34,7 +34,7 @@ mod snapshot;
 #[doc(hidden)]
 pub mod wire;
 
-pub use cloud::{Cloud, HttpFault};
+pub use cloud::{Cloud, HttpFault, SECURE_KEYSTONE};
 pub use host::Output;
 pub use juju::{
     ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,

@@ -2,7 +2,7 @@
 //! and on demand a cluster of it too.
 //!
 //! It always removes what it made: when something fails, when it is told to stop, and, of a run that was
-//! killed, by its guard or at the start of the next one. What fails is placed on the chain that a cluster
+//! killed, by its cleaner or at the start of the next one. What fails is placed on the chain that a cluster
 //! hangs on.
 //!
 //! ```text
@@ -11,10 +11,10 @@
 
 mod api;
 mod chain;
+mod cleaner;
 mod conductor;
 mod credentials;
 mod failure;
-mod guard;
 mod interrupt;
 mod leftovers;
 mod making;
@@ -35,10 +35,10 @@ use reqwest::blocking::Client;
 
 use crate::juju::{Context, tools};
 use api::Session;
+pub use cleaner::COMMAND as CLEANER;
+use cleaner::Cleaner;
 use credentials::Credentials;
 use failure::{Failure, without_account};
-pub use guard::COMMAND as GUARD;
-use guard::Guard;
 use interrupt::Wish;
 use making::Made;
 use names::Names;
@@ -73,9 +73,9 @@ pub fn run(wanted: &Parameters, context: &Context) -> Result<Outcome> {
     Ok(run.told(failure))
 }
 
-/// The guard of a run, for whom a killed one cannot speak.
-pub fn guard() -> ExitCode {
-    match guard::stand() {
+/// The cleaner of a run that has been killed: what systemd runs.
+pub fn clean_up() -> ExitCode {
+    match cleaner::wait() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Fails when nobody reads it.
@@ -121,7 +121,7 @@ impl Run<'_> {
         let stuck = leftovers::clear(&mut session, names, story)?;
         self.stuck = stuck.things;
         names.begin(&session.project, &credentials.who())?;
-        let guard = Guard::post(credentials, &wanted.endpoint)?;
+        let cleaner = Cleaner::post(credentials, &wanted.endpoint)?;
 
         let went = making::make(wanted, &names.name, &mut session, &mut self.made, story);
         self.asked.clone_from(&self.made);
@@ -130,11 +130,11 @@ impl Run<'_> {
             names.end()?;
         }
         if !self.made.is_empty() && interrupt::wish() != Wish::Go {
-            if guard.take_over() {
-                self.heir = Heir::Guard;
+            if cleaner.take_over() {
+                self.heir = Heir::Cleaner;
             }
-        } else if let Err(error) = guard.release() {
-            story.tell(format!("there was no guard: {error:#}"));
+        } else if let Err(error) = cleaner.release() {
+            story.tell(format!("there was no cleaner: {error:#}"));
         }
         let first = went.err().or(removed).or(stuck.failure);
         first.map_or(Ok(()), |failure| Err(failure.into()))

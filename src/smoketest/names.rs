@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::guard;
+use super::cleaner;
 use crate::problem::Problem;
 use crate::unit::state::{self, Lock};
 
@@ -58,7 +58,7 @@ pub fn alone() -> Result<Lock> {
         Problem::waiting(format!(
             "another smoketest is at work on this unit, or what removes what one has left; see: \
              journalctl -u {}",
-            guard::UNIT
+            cleaner::UNIT
         ))
     })?)
 }

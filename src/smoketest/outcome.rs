@@ -1,8 +1,8 @@
 //! How a run went, as the results of the action and in one sentence.
 
 use super::chain::Link;
+use super::cleaner;
 use super::failure::Failure;
-use super::guard;
 use super::stage::Stage;
 use super::thing::Thing;
 
@@ -11,8 +11,8 @@ use super::thing::Thing;
 pub enum Heir {
     /// Nobody removes it by itself.
     Nobody,
-    /// The guard is at work.
-    Guard,
+    /// The cleaner is at work.
+    Cleaner,
 }
 
 /// How a run went.
@@ -73,9 +73,9 @@ impl Outcome {
             return "nothing is left behind".to_owned();
         }
         let how = match self.heir {
-            Heir::Guard => format!(
+            Heir::Cleaner => format!(
                 "it is being removed by the unit's service {0}: journalctl -u {0}",
-                guard::UNIT
+                cleaner::UNIT
             ),
             Heir::Nobody => {
                 let commands: Vec<String> = self.left.iter().map(Thing::removed_by).collect();
@@ -138,7 +138,7 @@ mod tests {
              delete x"
         );
         assert_eq!(
-            told(both(), Heir::Guard),
+            told(both(), Heir::Cleaner),
             "cluster-wait: told to stop; left behind: cluster x (1-2), template x (id unknown); it is being \
              removed by the unit's service magnum-capi-helm-smoketest: journalctl -u \
              magnum-capi-helm-smoketest"

@@ -1,6 +1,7 @@
 """The services of a cloud that the unit does not have: images, flavors and keypairs, networks, volume types, as far
 as Magnum and the driver ask for them. It never plays Keystone or Magnum: those are real, and what goes to
-/magnum is handed on to the real API, except for the faults that a test asks for.
+/keystone or /magnum is handed on to the real API, except for the faults that a test asks for. It answers over
+TLS too.
 
 behaviour.json: {"faults": [{"method", "path" (an expression), "status", "body", "times" (-1: always)}]}
 """
@@ -9,12 +10,14 @@ import http.server
 import json
 import pathlib
 import re
+import ssl
+import threading
 import time
 import urllib.parse
 
 HERE = pathlib.Path(__file__).parent
-PORT = 8774
-MAGNUM = ("127.0.0.1", 9501)
+PORT, SECURE_PORT = 8774, 8443
+REAL = {"magnum": 9501, "keystone": 5000}
 
 IMAGES = [
     {"id": "11111111-1111-4111-8111-111111111111", "name": "noble-amd64", "status": "active", "os_distro": "ubuntu",
@@ -103,8 +106,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         path, _, query = self.path.partition("?")
         _, service, rest = path.split("/", 2)
-        if service == "magnum":
-            self.hand_on(self.path[len("/magnum"):], body)
+        if service in REAL:
+            self.hand_on(REAL[service], self.path[len(service) + 1:], body)
         elif not self.headers.get("X-Auth-Token"):
             self.reply(401, {"error": {"code": 401, "message": "no token"}})
         elif service in SERVICES:
@@ -125,11 +128,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return fault
         return None
 
-    def hand_on(self, path, body):
+    def hand_on(self, port, path, body):
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-        magnum = http.client.HTTPConnection(*MAGNUM, timeout=120)
-        magnum.request(self.command, path, body, headers)
-        answer = magnum.getresponse()
+        real = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+        real.request(self.command, path, body, headers)
+        answer = real.getresponse()
         content = answer.read()
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
@@ -152,6 +155,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The tests have no use for it."""
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+plain, secure = (http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) for port in (PORT, SECURE_PORT))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(HERE / "tls.pem", HERE / "tls.key")
+secure.socket = context.wrap_socket(secure.socket, server_side=True)
+threading.Thread(target=secure.serve_forever, daemon=True).start()
 (HERE / "ready").touch()
-server.serve_forever()
+plain.serve_forever()

@@ -174,8 +174,8 @@ impl Unit {
         self.run_action(name, given, Job::default())
     }
 
-    /// Like [`Unit::action`], and send its process this signal once `condition` holds: SIGTERM is what
-    /// `juju cancel-task` does.
+    /// Like [`Unit::action`], and send its process these signals, one each time that `condition` holds.
+    /// SIGKILL is what `juju cancel-task` does; SIGTERM comes when Juju's agent is stopped.
     ///
     /// # Errors
     /// As [`Unit::action`].
@@ -183,13 +183,13 @@ impl Unit {
         &self,
         name: &str,
         given: &Value,
-        signal: Signal,
+        signals: &[Signal],
         mut condition: impl FnMut(&Self) -> bool,
     ) -> Result<ActionRun> {
         let mut when = |_| condition(self);
         let job = Job {
             kill_when: Some(&mut when),
-            kill_by: Some(signal),
+            kill_by: signals,
             ..Job::default()
         };
         self.run_action(name, given, job)

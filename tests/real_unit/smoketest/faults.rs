@@ -129,7 +129,15 @@ fn a_cluster_that_fails_is_placed_on_the_link_that_is_broken() {
             format!("mv /root/away {path}"),
         )
     };
-    let cases: [(&str, (String, String), &str, &str); 9] = [
+    let cases: [(&str, (String, String), &str, &str); 10] = [
+        (
+            "trustee-domain",
+            conf(
+                "[trust]\\ntrustee_domain_id =\\ntrustee_domain_admin_id =\\ntrustee_domain_admin_password =",
+            ),
+            "leftovers",
+            "",
+        ),
         (
             "trustee-domain",
             conf("[trust]\\ntrustee_domain_admin_password = other"),
@@ -188,7 +196,7 @@ fn a_cluster_that_fails_is_placed_on_the_link_that_is_broken() {
     let cluster = json!({"create-cluster": true, "timeout": 120});
     for (link, (harm, mend), stage, word) in cases {
         scene.it.shell(&harm);
-        settled(&scene);
+        scene.settled();
         let given = scene.parameters(&cluster);
         let run = timed(link, || scene.it.unit.action("smoketest", &given).unwrap());
         scene.heard(&run);
@@ -201,11 +209,11 @@ fn a_cluster_that_fails_is_placed_on_the_link_that_is_broken() {
             run.results["report"]
         );
         scene.it.shell(&mend);
-        settled(&scene);
+        scene.settled();
     }
     let run = scene.run(&json!({}));
     assert_passed(&run);
-    assert!(run.results["report"].contains("left in clusters by an earlier run"));
+    assert!(run.results["report"].contains("is left from an earlier run"));
 }
 
 #[test]
@@ -248,11 +256,16 @@ fn what_a_cluster_is_made_of_and_who_makes_it_are_links_too() {
         "printf '[DEFAULT]\\nrpc_response_timeout = 5\\n' >/etc/magnum/magnum.conf.d/zz-lab.conf
          systemctl restart magnum-api",
     );
-    settled(&scene);
+    scene.settled();
     it.shell("systemctl stop magnum-conductor");
     let run = scene.run(&json!({}));
     assert_failed(&run, "leftovers", "conductor", "Timed out");
     it.shell("systemctl start magnum-conductor");
+    it.shell("systemctl stop rabbitmq-server");
+    let run = scene.run(&json!({}));
+    assert_failed(&run, "leftovers", "conductor", "");
+    it.shell("systemctl start rabbitmq-server");
+    scene.settled();
 
     // What the driver has begun it cannot delete without the management cluster: the next run does.
     let begun = |link: &str, word: &str| {
@@ -262,11 +275,16 @@ fn what_a_cluster_is_made_of_and_who_makes_it_are_links_too() {
             .unwrap();
         scene.heard(&run);
         assert_failed(&run, "cluster-wait", link, word);
-        assert!(
-            run.results["report"].contains("is left behind"),
-            "{}",
-            run.results["report"]
-        );
+        let left = &run.results["left"];
+        let (cluster, template) = left.split_once(", ").unwrap();
+        assert!(cluster.starts_with("cluster ") && template.starts_with("template "));
+        let id = cluster.split(['(', ')']).nth(1).unwrap();
+        for word in [
+            format!("left behind: {left}"),
+            format!("openstack coe cluster delete {id}"),
+        ] {
+            assert!(run.message.contains(&word), "no {word}: {}", run.message);
+        }
     };
     let refuses = Behaviour::of(Mode::AnswersWith(403));
     it.management.behave(machine, refuses).unwrap();
@@ -278,15 +296,8 @@ fn what_a_cluster_is_made_of_and_who_makes_it_are_links_too() {
     let run = scene.run(&json!({}));
     assert_passed(&run);
     let removed = run.results["report"]
-        .matches("left in clusters by an earlier run")
+        .matches("is left from an earlier run")
         .count();
-    assert_eq!(removed, 2, "{}", run.results["report"]);
-}
-
-/// What was restarted answers again.
-fn settled(scene: &Scene) {
-    scene.it.machine().wait_for_magnum().unwrap();
-    scene.it.shell(
-        "for n in $(seq 100); do curl -sf localhost:5000/v3 >/dev/null && exit; sleep 0.1; done; exit 1",
-    );
+    // Two clusters, each with its template.
+    assert_eq!(removed, 4, "{}", run.results["report"]);
 }

@@ -4,14 +4,17 @@
 mod cluster;
 mod faults;
 mod interrupted;
+mod leaks;
 mod template;
+
+use std::time::{Duration, Instant};
 
 use lab::{
     ActionRun, ActionStatus, Behaviour, Cloud, Controllers, Mode, Release, SecretUri, Signal,
 };
 use serde_json::{Value, json};
 
-use crate::support::{Deployment, assert_silent};
+use crate::support::{Deployment, STATE, assert_silent};
 
 /// The passwords of the accounts that ask: neither may show.
 const PASSWORDS: [&str; 3] = [
@@ -19,6 +22,8 @@ const PASSWORDS: [&str; 3] = [
     "lab-onlooker-password",
     "lab-magnum-password",
 ];
+/// The systemd unit of the cleaner.
+const CLEANER: &str = "magnum-capi-helm-smoketest";
 /// What every name that the action makes begins with.
 const PREFIX: &str = "magnum-capi-helm-smoketest-";
 /// As an operator asks Magnum, with the token of the tenant's account.
@@ -118,41 +123,51 @@ impl Scene {
         run
     }
 
-    /// The same, and the action gets a signal once `condition` holds.
+    /// The same, and the action gets these signals, one each time that `condition` holds.
     fn run_signalled(
         &self,
         change: &Value,
-        signal: Signal,
+        signals: &[Signal],
         mut condition: impl FnMut(&Self) -> bool,
     ) -> ActionRun {
         let given = self.parameters(change);
         let run = self
             .it
             .unit
-            .action_signalled("smoketest", &given, signal, |_| condition(self))
+            .action_signalled("smoketest", &given, signals, |_| condition(self))
             .unwrap();
         self.heard(&run);
         run
     }
 
-    /// Holds what an action said against the secrets.
+    /// Holds what an action said, and what is remembered of it, against the secrets.
     fn heard(&self, run: &ActionRun) {
         eprintln!("{:?}: {}\n{}", run.status, run.message, run.log.join("\n"));
         let said = format!("{run:?}");
         assert_silent(&self.it.management, &said, "smoketest");
-        let state = self
-            .it
-            .shell("cat /var/lib/magnum-capi-helm/smoketest.json || true");
-        let logs = self
-            .it
-            .shell("journalctl --quiet --no-pager -u magnum-capi-helm || true");
+        let kept = self.it.shell(&format!("grep -ra '' {STATE} || true"));
+        assert!(kept.contains("settings.json"), "{kept}");
         for password in PASSWORDS {
             assert!(!said.contains(password), "the action tells a password");
-            assert!(
-                !state.contains(password) && !logs.contains(password),
-                "{password} is kept"
-            );
+            assert!(!kept.contains(password), "{password} is kept");
         }
+    }
+
+    /// Waits until the cleaner has done its work and is gone.
+    fn cleaned(&self) {
+        let end = Instant::now() + Duration::from_secs(180);
+        let is_there = ["systemctl", "is-active", "--quiet", CLEANER];
+        while self.it.machine().run(&is_there).unwrap().ok() {
+            assert!(Instant::now() < end, "the cleaner is still at work");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The words of all cleaners.
+    fn cleaners_words(&self) -> String {
+        self.it.shell(&format!(
+            "journalctl --sync; journalctl --quiet --no-pager --output=cat -u {CLEANER}"
+        ))
     }
 
     /// Templates and clusters that Magnum has, of anybody, a line each.
@@ -162,6 +177,14 @@ impl Scene {
              for table in 'cluster', 'cluster_template':\n    \
              for row in db.execute(f'select name from {table}'): print(table, row[0])\nEND",
         )
+    }
+
+    /// What was restarted answers again.
+    fn settled(&self) {
+        self.it.machine().wait_for_magnum().unwrap();
+        self.it.shell(
+            "for n in $(seq 100); do curl -sf localhost:5000/v3 >/dev/null && exit; sleep 0.1; done; exit 1",
+        );
     }
 
     /// What the management cluster makes of clusters from now on.

@@ -1,9 +1,9 @@
 //! The template round trip, with either account, and what may be wrong with its parameters.
 
-use lab::ActionStatus;
+use lab::{ActionStatus, HttpFault, SECURE_KEYSTONE};
 use serde_json::{Value, json};
 
-use super::{Scene, account, assert_failed, assert_passed, runbook};
+use super::{Scene, account, assert_failed, assert_passed};
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
@@ -34,7 +34,8 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
     // Magnum's own account, from magnum.conf, and the way through the internal endpoint.
     assert_passed(&scene.run(&json!({"credentials": "", "endpoint": "internal"})));
 
-    let cases: [(Value, &str, &str); 9] = [
+    refused(&scene, &json!({"keypair": ""}), &["keypair"]);
+    let cases: [(Value, &str, &str); 8] = [
         (json!({"image": "nope"}), "image", "Cluster type (vm, Unset"),
         (
             json!({"image": "no-distro"}),
@@ -55,16 +56,8 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
             "catalogue",
             "public in RegionOne",
         ),
-        (json!({"keypair": ""}), "", "keypair"),
     ];
     for (change, link, word) in cases {
-        if link.is_empty() {
-            let given = super::with(runbook(), &change);
-            let run = scene.it.unit.action("smoketest", &given).unwrap();
-            assert_eq!(run.status, ActionStatus::Failed);
-            assert!(run.message.contains(word), "{}", run.message);
-            continue;
-        }
         let stage = if link == "catalogue" {
             link
         } else {
@@ -94,17 +87,83 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
     let mut content = account("smoker");
     content.retain(|(name, _)| name != "project-name");
     scene.account_is(&content);
-    let run = scene
-        .it
-        .unit
-        .action("smoketest", &scene.parameters(&json!({})))
-        .unwrap();
-    assert!(
-        run.message.contains("has no project-name"),
-        "{}",
-        run.message
-    );
+    refused(&scene, &json!({}), &["has no project-name"]);
 
     scene.account_is(&account("smoker"));
     assert_passed(&scene.run(&json!({})));
+}
+
+/// Nothing is asked of anybody, and the message says what to do.
+#[track_caller]
+fn refused(scene: &Scene, change: &Value, words: &[&str]) {
+    let given = scene.parameters(change);
+    let run = scene.it.unit.action("smoketest", &given).unwrap();
+    assert_eq!(run.status, ActionStatus::Failed);
+    for word in words {
+        assert!(run.message.contains(word), "no {word}: {}", run.message);
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() {
+    let scene = Scene::start();
+    let authority = scene.cloud.authority(scene.it.machine()).unwrap();
+    let with = |others: &[(&str, &str)]| {
+        let mut content = account("smoker");
+        for (key, value) in others {
+            content.retain(|(name, _)| name != key);
+            content.push(((*key).into(), (*value).into()));
+        }
+        content.retain(|(_, value)| !value.is_empty());
+        scene.account_is(&content);
+    };
+    let secure = ("auth-url", SECURE_KEYSTONE);
+    with(&[secure, ("cacert", &authority)]);
+    let run = scene.run(&json!({}));
+    assert_passed(&run);
+    assert!(run.results["report"].contains(SECURE_KEYSTONE));
+
+    let foreign = scene.it.management.ca_pem().to_owned();
+    for others in [vec![secure], vec![secure, ("cacert", &foreign)]] {
+        with(&others);
+        let run = scene.run(&json!({}));
+        assert_failed(&run, "token", "keystone", "certificate");
+        assert!(run.message.contains("cacert"), "{}", run.message);
+    }
+    with(&[secure, ("cacert", "no certificate")]);
+    refused(&scene, &json!({}), &["cacert", "holds no PEM certificates"]);
+
+    with(&[("region", "Nowhere")]);
+    let run = scene.run(&json!({}));
+    let there =
+        "no public endpoint of container-infra in region Nowhere, only: public in RegionOne";
+    assert_failed(&run, "catalogue", "catalogue", there);
+    // An address without a version, and without a region.
+    with(&[("auth-url", "http://localhost:5000"), ("region", "")]);
+    assert_passed(&scene.run(&json!({})));
+
+    // Magnum's token is nothing for somebody else.
+    let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, "");
+    scene.cloud.faults(scene.it.machine(), &[moved]).unwrap();
+    let run = scene.run(&json!({"endpoint": "internal"}));
+    assert_failed(&run, "leftovers", "magnum-api", "HTTP 301");
+
+    scene.it.application.revoke(&scene.account).unwrap();
+    let grant = format!(
+        "juju grant-secret {} magnum-capi-helm",
+        scene.account.as_ref()
+    );
+    refused(
+        &scene,
+        &json!({}),
+        &["credentials", "is not granted", &grant],
+    );
+    for id in ["secret:cs0000000000000000g0", "nonsense"] {
+        let words = [
+            "does not exist; run the action with credentials=secret:ID",
+            id,
+        ];
+        refused(&scene, &json!({"credentials": id}), &words);
+    }
 }

@@ -1,4 +1,4 @@
-//! The guard of a run: what cleans up when it cannot.
+//! The cleaner of a run: what cleans up when the run cannot.
 //!
 //! `juju cancel-task` kills an action (SIGKILL), which nobody can refuse. So before anything is made, this
 //! program is started once more, in a systemd unit of its own, which outlives the run and Juju's agent. It
@@ -23,7 +23,7 @@ use crate::unit::command;
 /// The systemd unit, and so where its words are found.
 pub const UNIT: &str = "magnum-capi-helm-smoketest";
 /// The command by which it is started.
-pub const COMMAND: &str = "smoketest-guard";
+pub const COMMAND: &str = "smoketest-cleaner";
 /// The run's last word.
 const RELEASED: &[u8] = b"released";
 /// Longer than any run: what can be given as timeout, and its deletions.
@@ -36,14 +36,14 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// A guard, from the run's side. When it is dropped without a word, it goes to work.
+/// A cleaner, from the run's side. When it is dropped without a word, it goes to work.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Cleaner {
     word: Sender<Vec<u8>>,
     started: JoinHandle<Result<()>>,
 }
 
-impl Guard {
+impl Cleaner {
     /// Posts it.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Guard {
         // Fails only when it is gone already, which the next line tells.
         self.word.send(RELEASED.to_vec()).ok();
         let ended = self.started.join();
-        ended.unwrap_or_else(|_| bail!("the thread of the guard panicked"))
+        ended.unwrap_or_else(|_| bail!("the thread of the cleaner panicked"))
     }
 
     /// Leaves what is left to it; whether it is there.
@@ -84,11 +84,11 @@ impl Guard {
     }
 }
 
-/// The guard itself.
+/// The cleaner itself.
 ///
 /// # Errors
 /// When something stays, or cannot be asked for.
-pub fn stand() -> Result<()> {
+pub fn wait() -> Result<()> {
     let mut input = BufReader::new(std::io::stdin());
     let mut line = String::new();
     input.read_line(&mut line)?;
