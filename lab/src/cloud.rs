@@ -28,7 +28,7 @@ pub struct HttpFault {
     pub path: String,
     /// The status of the answer.
     pub status: u16,
-    /// Its body.
+    /// Its body; where it leads to, when that is what the status says.
     pub body: String,
     /// How often; always when negative.
     pub times: i32,

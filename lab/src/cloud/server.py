@@ -146,6 +146,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         is_text = isinstance(content, str)
         body = content.encode() if is_text else json.dumps(content).encode()
         self.send_response_only(code)
+        if 300 <= code < 400:
+            self.send_header("Location", content)
         self.send_header("Content-Type", "text/html" if is_text else "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -172,11 +172,18 @@ impl Scene {
 
     /// Templates and clusters that Magnum has, of anybody, a line each.
     fn left(&self) -> String {
-        self.it.shell(
-            "python3 - <<'END'\nimport sqlite3\ndb = sqlite3.connect('/var/lib/magnum/magnum.sqlite')\n\
-             for table in 'cluster', 'cluster_template':\n    \
-             for row in db.execute(f'select name from {table}'): print(table, row[0])\nEND",
-        )
+        let table = |table: &str| format!("select '{table} ' || name from {table}");
+        self.sql(&[table("cluster"), table("cluster_template")].join(" union all "))
+    }
+
+    /// What Magnum's database answers, a line for each row.
+    fn sql(&self, query: &str) -> String {
+        let program = "import sqlite3, sys\n\
+             for row in sqlite3.connect('/var/lib/magnum/magnum.sqlite').execute(sys.argv[1]): print(*row)";
+        let asked = ["/usr/bin/python3", "-c", program, query];
+        let answer = self.it.machine().run(&asked).unwrap();
+        assert!(answer.ok(), "{}", answer.stderr);
+        answer.stdout
     }
 
     /// What was restarted answers again.

@@ -16,7 +16,7 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
         "as smoker@tenants",
         "coe kubernetes",
         "ubuntu",
-        "deleted",
+        "is gone",
         "nothing is left",
     ] {
         assert!(
@@ -143,11 +143,13 @@ fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() 
     with(&[("auth-url", "http://localhost:5000"), ("region", "")]);
     assert_passed(&scene.run(&json!({})));
 
-    // Magnum's token is nothing for somebody else.
-    let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, "");
+    // A token is nothing for whoever is not in the catalogue.
+    let other = "http://localhost:9501/v1/clusters";
+    let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, other);
     scene.cloud.faults(scene.it.machine(), &[moved]).unwrap();
     let run = scene.run(&json!({"endpoint": "internal"}));
-    assert_failed(&run, "leftovers", "magnum-api", "HTTP 301");
+    let told = format!("HTTP 301: it leads to {other}");
+    assert_failed(&run, "leftovers", "magnum-api", &told);
 
     scene.it.application.revoke(&scene.account).unwrap();
     let grant = format!(
