@@ -38,6 +38,15 @@ pub struct Session<'a> {
     pub project: String,
 }
 
+/// No answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// Why.
+    pub reason: String,
+    /// Whether somebody is there, who takes the question and does not answer.
+    pub is_hanging: bool,
+}
+
 /// An HTTP answer.
 struct Answer {
     status: u16,
@@ -119,7 +128,7 @@ impl<'a> Session<'a> {
                 request = request.json(body);
             }
             let answer =
-                send(request).map_err(|reason| Failure::silent(stage, &address, &reason))?;
+                send(request).map_err(|silence| Failure::silent(stage, &address, &silence))?;
             match answer.status {
                 200..=299 => return Ok(answer.body),
                 401 if !renewed => {
@@ -158,7 +167,7 @@ fn log_in(client: &Client, who: &Credentials, endpoint: &str) -> Result<(Login, 
     }});
     let address = format!("{}/auth/tokens", who.auth_url);
     let answer = send(client.post(&address).json(&body))
-        .map_err(|reason| Failure::silent(Stage::Token, &address, &reason))?;
+        .map_err(|silence| Failure::silent(Stage::Token, &address, &silence))?;
     let (201 | 200, Some(token)) = (answer.status, answer.token) else {
         let said = message(&answer.body).replace(who.password.reveal(), "***");
         return Err(Failure::refused(Stage::Token, answer.status, &said));
@@ -202,8 +211,12 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
     })
 }
 
-fn send(request: RequestBuilder) -> Result<Answer, String> {
-    let answer = request.send().map_err(|error| http::reason(&error))?;
+fn send(request: RequestBuilder) -> Result<Answer, Silence> {
+    let silence = |error: reqwest::Error| Silence {
+        reason: http::reason(&error),
+        is_hanging: error.is_timeout() && !error.is_connect(),
+    };
+    let answer = request.send().map_err(silence)?;
     let status = answer.status().as_u16();
     let token = answer.headers().get("X-Subject-Token");
     let token = token
@@ -214,7 +227,7 @@ fn send(request: RequestBuilder) -> Result<Answer, String> {
         .and_then(|address| address.to_str().ok())
         .filter(|_| (300..400).contains(&status))
         .map(|address| format!("it leads to {}", without_account(address)));
-    let text = answer.text().map_err(|error| http::reason(&error))?;
+    let text = answer.text().map_err(silence)?;
     let text = elsewhere.unwrap_or(text);
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     Ok(Answer {

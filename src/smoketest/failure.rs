@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::api::Silence;
 use super::chain::{self, Link};
 use super::stage::Stage;
 
@@ -22,12 +23,15 @@ pub struct Failure {
 
 impl Failure {
     /// No answer.
-    pub fn silent(stage: Stage, address: &str, reason: &str) -> Self {
+    pub fn silent(stage: Stage, address: &str, silence: &Silence) -> Self {
         let link = match stage {
             Stage::Token => Link::Keystone,
+            // Magnum's API waits for RabbitMQ as long as it takes (seen).
+            _ if silence.is_hanging => Link::Conductor,
             _ => Link::MagnumApi,
         };
-        let message = format!("no answer from {}: {reason}", without_account(address));
+        let address = without_account(address);
+        let message = format!("no answer from {address}: {}", silence.reason);
         Self::at(stage, link, message)
     }
 
@@ -134,7 +138,11 @@ mod tests {
 
     #[test]
     fn an_account_in_an_address_is_not_told() {
-        let told = Failure::silent(Stage::Token, "https://u:p4ss@k:5000/v3", "no").to_string();
+        let silence = Silence {
+            reason: "no".into(),
+            is_hanging: false,
+        };
+        let told = Failure::silent(Stage::Token, "https://u:p4ss@k:5000/v3", &silence).to_string();
         assert_eq!(told, "token: no answer from https://k:5000/v3: no");
     }
 
