@@ -16,6 +16,7 @@ fn damage_to_the_driver_is_named_in_the_log_and_mended_by_the_next_hook() {
     it.deploy();
     assert_driver(&it, "1.1.0", "installed");
     let (own, stale) = (dist_info("1.1.0"), dist_info("1.0.0"));
+    let name = |path: &str| path.rsplit('/').next().expect("a name").to_owned();
     let leftovers =
         format!("cp -a {own} {stale}; echo 'raise SystemExit' >magnum_capi_helm/old_module.py");
     let copy = format!("mkdir -p {USER_SITE}; cp -a magnum_capi_helm {own} {USER_SITE}/");
@@ -68,7 +69,7 @@ fn damage_to_the_driver_is_named_in_the_log_and_mended_by_the_next_hook() {
         (
             "leftovers of another version",
             &leftovers,
-            "2 versions are installed",
+            &format!("{} and {} are installed", name(&stale), name(&own)),
         ),
         (
             "gone",

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pathlib
+import socket
 import time
 import uuid
 
@@ -89,6 +90,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def setup(self):
+        # As a real server's connections, which are Go's.
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         mode = behaviour()["mode"]
         self.connection, self.rfile, self.wfile = None, io.BytesIO(), io.BytesIO()
         if mode == "silent":
