@@ -35,6 +35,8 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// Keystone or Magnum may be away for a moment: that may be why the run has ended.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(30);
+/// How long the conductor may take to make of a request something that can be seen.
+const TAKEN_LIMIT: Duration = Duration::from_secs(15);
 
 /// A cleaner, from the run's side. When it is dropped without a word, it goes to work.
 #[derive(Debug)]
@@ -115,21 +117,14 @@ pub fn wait() -> Result<()> {
     story.tell("a smoketest has ended without removing what it made");
     let client = api::client(&credentials)?;
     let mut names = Names::choose()?;
-    let mut tries = 0;
-    let stuck = loop {
-        tries += 1;
-        let mut clear = || {
-            let mut session = Session::open(&client, &credentials, endpoint)?;
-            leftovers::clear(&mut session, &mut names, &mut story)
-        };
-        match clear() {
-            Err(error) if tries < TRIES => {
-                story.tell(format!("{error:#}; trying again"));
-                std::thread::sleep(PAUSE);
-            }
-            ended => break ended?,
-        }
+    let mut clear = || {
+        let mut session = Session::open(&client, &credentials, endpoint)?;
+        leftovers::clear(&mut session, &mut names, &mut story)
     };
+    patiently(&mut clear)?;
+    // What was asked for last shows only when the conductor has taken it up.
+    std::thread::sleep(TAKEN_LIMIT);
+    let stuck = patiently(&mut clear)?;
     match stuck.failure {
         Some(failure) => Err(failure.into()),
         None => {
@@ -137,4 +132,16 @@ pub fn wait() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Tries until it is done, but not for ever.
+fn patiently<T>(act: &mut dyn FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match act() {
+            Err(error) => tracing::warn!("{error:#}; trying again"),
+            done => return done,
+        }
+        std::thread::sleep(PAUSE);
+    }
+    act()
 }

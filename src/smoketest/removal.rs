@@ -13,8 +13,9 @@ use super::thing::{Kind, Thing};
 
 /// How long Cluster API may take to remove machines, load balancer and network.
 const LIMIT: Duration = Duration::from_secs(900);
-/// The same when somebody wants the run to stop: Juju's agent is given five minutes to end.
-const STOPPED_LIMIT: Duration = Duration::from_secs(120);
+/// The same when somebody wants the run to stop: Juju's agent is given five minutes to end
+/// (`agentServiceTimeout` in its package `service`).
+const STOPPED_LIMIT: Duration = Duration::from_secs(240);
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often whoever waits is told that nothing has changed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
