@@ -61,9 +61,13 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
         None => false,
         Some(moment) => moment.elapsed() > Duration::from_secs(4),
     });
-    let ended = first.unwrap().elapsed();
-    assert!(ended < Duration::from_secs(15), "{ended:?}");
     assert_interrupted(&run);
+    // It has not gone on until it was tired of looking.
+    let report = &run.results["report"];
+    assert!(
+        report.contains("stays: cluster-delete: told to stop"),
+        "{report}"
+    );
     let left = &run.results["left"];
     assert!(left.starts_with(&format!("cluster {PREFIX}")), "{left}");
     assert!(left.contains(&format!(", template {PREFIX}")), "{left}");
