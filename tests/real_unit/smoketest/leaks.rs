@@ -86,12 +86,11 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
         drop(enough);
         (sampler.join().unwrap(), said)
     });
-    assert_eq!(scene.left(), "", "{}", scene.cleaners_words());
     eprintln!("{}", sampled.stdout.trim());
     assert!(sampled.ok(), "{}", sampled.stderr);
     let sampled: Value = serde_json::from_str(&sampled.stdout).unwrap();
     assert_eq!(sampled["seen"], json!([]), "in a process");
-    assert_eq!(sampled["core"], json!(["0 0"]), "core dumps of the charm");
+    assert!(sampled["looks"].as_u64().unwrap() > 100, "{sampled}");
 
     assert!(
         said.contains("HTTP 401") && said.contains(" made ("),
@@ -104,6 +103,8 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
     assert_eq!(scene.it.shell(&tokens), "0\n", "tokens in the journal");
     let files = timed("the whole unit", || scanner.files(machine));
     assert!(files.is_empty(), "{files:?}");
+
+    assert_eq!(scene.left(), "", "{}", scene.cleaners_words());
 
     // No blind look: what is planted is found.
     machine
