@@ -22,5 +22,6 @@ pub mod preflight;
 pub mod problem;
 pub mod roll;
 pub mod settings;
+pub mod smoketest;
 pub mod unit;
 pub mod verify;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use magnum_capi_helm::event::Event;
 use magnum_capi_helm::juju::{Context, log};
-use magnum_capi_helm::{actions, graft, guard, hook, preflight};
+use magnum_capi_helm::{actions, graft, guard, hook, preflight, smoketest};
 use nix::sys::resource::{Resource, setrlimit};
 
 fn main() -> ExitCode {
@@ -46,9 +46,8 @@ fn by_hand() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let judged = match arguments.next() {
         Some(command) if command == "preflight" => preflight::run(arguments),
-        Some(command) if command == graft::guard::COMMAND => {
-            guard::run().map(|()| ExitCode::SUCCESS)
-        }
+        Some(command) if command == graft::guard::COMMAND => return guard::run(),
+        Some(command) if command == smoketest::CLEANER => return smoketest::clean_up(),
         Some(other) => Err(anyhow::anyhow!("{} is no command", other.display())),
         None => Err(anyhow::anyhow!("no command is given")),
     };

@@ -25,6 +25,7 @@
 //! them stays behind however the process that booted them ends.
 
 mod balancer;
+mod cloud;
 mod host;
 mod juju;
 mod machine;
@@ -35,6 +36,7 @@ mod snapshot;
 pub mod wire;
 
 pub use balancer::LoadBalancer;
+pub use cloud::{Cloud, HttpFault, SECURE_KEYSTONE};
 pub use host::Output;
 pub use juju::{
     ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,
@@ -42,8 +44,9 @@ pub use juju::{
 };
 pub use machine::Machine;
 pub use management::{
-    Behaviour, ClientCertificate, Credential, Digest, Issuer, KeyKind, ManagementCluster, Mode,
-    Purpose, Request, Rule, service_account_token,
+    Behaviour, ClientCertificate, Controllers, Credential, Digest, Issuer, KeyKind,
+    ManagementCluster, Mode, Purpose, Request, Rule, service_account_token,
 };
+pub use nix::sys::signal::Signal;
 pub use root::{Release, Root, ensure_root};
 pub use snapshot::{Diff, Entry, RESTLESS, Snapshot};

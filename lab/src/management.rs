@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-pub use behaviour::{Behaviour, Mode, Request, Rule};
+pub use behaviour::{Behaviour, Controllers, Mode, Request, Rule};
 pub use credential::{
     ClientCertificate, Credential, Digest, Issuer, KeyKind, Purpose, service_account_token,
 };

@@ -3,6 +3,7 @@
 mod capture_state;
 mod plan;
 mod restart;
+mod smoketest;
 mod verify;
 
 use anyhow::Result;
@@ -18,6 +19,7 @@ pub fn run(name: &str, context: &Context) -> Result<()> {
         "verify" => verify::run(context),
         "plan" => plan::run(context),
         "restart" => restart::run(context),
+        "smoketest" => smoketest::run(context),
         "capture-state" => capture_state::run(context),
         _ => Ok(Some(format!("this charm has no action {name}"))),
     };

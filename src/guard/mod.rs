@@ -8,6 +8,7 @@ mod duel;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -31,11 +32,19 @@ const CULPRIT_LIMIT: Duration = Duration::from_secs(10);
 /// little.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// One run: what has drifted is put right.
-///
-/// # Errors
-/// When that fails; the next hook tries again.
-pub fn run() -> Result<()> {
+/// One run: what has drifted is put right. When that fails, the log says why, and the next hook tries
+/// again.
+pub fn run() -> ExitCode {
+    match put_right() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn put_right() -> Result<()> {
     // Without it the charm has not grafted yet, or has left.
     if !state::exists() {
         return Ok(());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::converge::Wanted;
+use crate::juju::tools::SecretOf;
 use crate::juju::{Context, tools};
 use crate::kube::Kubeconfig;
 use crate::problem::{Problem, told};
@@ -100,7 +101,7 @@ fn resources(ask: Ask) -> Result<Resources> {
 }
 
 fn kubeconfig_in(id: &str, application: &str) -> Result<Kubeconfig> {
-    let mut content = tools::secret_get("kubeconfig", id, application)?;
+    let mut content = tools::secret_get(SecretOf::Option("kubeconfig"), id, application)?;
     let remedy = format!("run: juju update-secret {id} {KUBECONFIG}#file=FILE");
     let text = content.remove(KUBECONFIG).ok_or_else(|| {
         Problem::blocked(format!(
@@ -124,7 +125,7 @@ fn kubeconfig_at(path: &std::path::Path) -> Result<Kubeconfig> {
 }
 
 fn credentials_in(id: &str, application: &str) -> Result<Credentials> {
-    let mut content = tools::secret_get(CREDENTIALS, id, application)?;
+    let mut content = tools::secret_get(SecretOf::Option(CREDENTIALS), id, application)?;
     let mut part = |key: &str| {
         content.remove(key).ok_or_else(|| {
             Problem::blocked(format!(

@@ -4,6 +4,7 @@
 //! DEBUG at most, and that is not sent. Outside Juju, lines go to stderr.
 
 use std::fmt::Debug;
+use std::io::Write;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -48,7 +49,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         };
         // Juju keeps what a hook prints: a line that cannot be sent is not lost.
         if sent.is_err() {
-            eprintln!("{level} {}", line.0);
+            // Nor does the program end when there is nobody to read it.
+            writeln!(std::io::stderr(), "{level} {}", line.0).ok();
         }
     }
 }

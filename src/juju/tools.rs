@@ -25,11 +25,25 @@ pub fn config_get() -> Result<RawConfig> {
     json(tool("config-get").args(["--all", "--format=json"]))
 }
 
-/// The content of the secret that `option` names, in its newest revision.
+/// What names a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretOf<'a> {
+    /// An option of the application.
+    Option(&'a str),
+    /// A parameter of an action.
+    Parameter(&'a str),
+}
+
+/// The content of a secret, in its newest revision.
 ///
 /// # Errors
 /// A [`Problem`] when it is not granted or does not exist; otherwise, how the tool failed.
-pub fn secret_get(option: &str, id: &str, application: &str) -> Result<BTreeMap<String, String>> {
+pub fn secret_get(
+    of: SecretOf<'_>,
+    id: &str,
+    application: &str,
+) -> Result<BTreeMap<String, String>> {
+    let (SecretOf::Option(name) | SecretOf::Parameter(name)) = of;
     let output = tool("secret-get")
         .args([id, "--refresh", "--format=json"])
         .output()?;
@@ -42,14 +56,18 @@ pub fn secret_get(option: &str, id: &str, application: &str) -> Result<BTreeMap<
     let stderr = output.stderr.to_lowercase();
     if stderr.contains("permission denied") {
         return Err(Problem::blocked(format!(
-            "{option} {id} is not granted; run: juju grant-secret {id} {application}"
+            "{name} {id} is not granted; run: juju grant-secret {id} {application}"
         ))
         .into());
     }
-    if stderr.contains("not found") {
+    // What a person types into an action may not even look like one.
+    if stderr.contains("not found") || stderr.contains("not valid") {
+        let remedy = match of {
+            SecretOf::Option(name) => format!("run: juju config {application} {name}=secret:ID"),
+            SecretOf::Parameter(name) => format!("run the action with {name}=secret:ID"),
+        };
         return Err(Problem::blocked(format!(
-            "{option} {id} does not exist; run: juju config {application} {option}=secret:ID with \
-             a secret that does (see: juju secrets)"
+            "{name} {id} does not exist; {remedy} with a secret that does (see: juju secrets)"
         ))
         .into());
     }
@@ -114,6 +132,14 @@ pub fn action_set(results: &[(&str, String)]) -> Result<()> {
             .arg("--")
             .args(results.iter().map(|(key, value)| format!("{key}={value}"))),
     )
+}
+
+/// Tells whoever waits for the action how far it is.
+///
+/// # Errors
+/// When the tool fails.
+pub fn action_log(message: &str) -> Result<()> {
+    silent(tool("action-log").args(["--", message]))
 }
 
 /// Makes the action that is running a failed one.

@@ -1,4 +1,4 @@
-//! The charm's own directory: what must be remembered between hooks, and the one lock.
+//! The charm's own directory: what must be remembered between hooks, and the locks.
 //!
 //! Only root can enter it. What can be seen on the unit is not stored here; what is here is either
 //! an answer that is dear to ask for (a cache, keyed by what it depends on) or cannot be seen at
@@ -69,32 +69,40 @@ pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File
 /// # Errors
 /// When the directory cannot be made, or the lock is not free within ten minutes.
 pub fn lock() -> Result<Lock> {
-    files::make_directory(Path::new(DIRECTORY), 0o700)?;
-    let path = path("lock");
     let began = Instant::now();
-    let mut file = OpenOptions::new()
+    loop {
+        if let Some(lock) = try_lock("lock")? {
+            return Ok(lock);
+        }
+        if began.elapsed() > LOCK_LIMIT {
+            bail!(
+                "another run of the charm has held {} for {} s",
+                path("lock").display(),
+                LOCK_LIMIT.as_secs()
+            );
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The lock of this name; `None` when somebody has it.
+///
+/// # Errors
+/// When it or the state directory cannot be made.
+pub fn try_lock(name: &str) -> Result<Option<Lock>> {
+    files::make_directory(Path::new(DIRECTORY), 0o700)?;
+    let path = path(name);
+    let file = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
         .open(&path)
         .with_context(|| format!("opening {}", path.display()))?;
-    loop {
-        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(Lock(lock)),
-            Err((file, Errno::EWOULDBLOCK)) => file,
-            Err((_, error)) => {
-                return Err(error).with_context(|| format!("locking {}", path.display()));
-            }
-        };
-        if began.elapsed() > LOCK_LIMIT {
-            bail!(
-                "another run of the charm has held {} for {} s",
-                path.display(),
-                LOCK_LIMIT.as_secs()
-            );
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(Lock(lock))),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
 }
 

@@ -105,7 +105,7 @@ fn clusters_that_lose_their_driver_are_named_before() {
         .unwrap();
     let printed = it.shell(
         "cp /root/clusters.py /tmp/; sudo -u magnum python3 /tmp/clusters.py \
-         one:ubuntu two:flatcar heat:fedora-coreos 2>/dev/null",
+         one:ubuntu two:flatcar heat:fedora-coreos",
     );
     let uuids: Vec<&str> = printed.split_whitespace().collect();
     let log = it.hook("stop").log_text();

@@ -46,6 +46,7 @@ mod restart_mode;
 mod roll;
 mod rotation;
 mod scanner;
+mod smoketest;
 mod sources;
 mod support;
 mod verify;

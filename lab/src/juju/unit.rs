@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::application::Shared;
@@ -171,6 +172,31 @@ impl Unit {
     /// # Errors
     /// When the charm has no such action, the parameters do not fit, or it cannot be run to its end.
     pub fn action(&self, name: &str, given: &Value) -> Result<ActionRun> {
+        self.run_action(name, given, Job::default())
+    }
+
+    /// Like [`Unit::action`], and send its process these signals, one each time that `condition` holds.
+    /// SIGKILL is what `juju cancel-task` does; SIGTERM comes when Juju's agent is stopped.
+    ///
+    /// # Errors
+    /// As [`Unit::action`].
+    pub fn action_signalled(
+        &self,
+        name: &str,
+        given: &Value,
+        signals: &[Signal],
+        mut condition: impl FnMut(&Self) -> bool,
+    ) -> Result<ActionRun> {
+        let mut when = |_| condition(self);
+        let job = Job {
+            kill_when: Some(&mut when),
+            kill_by: signals,
+            ..Job::default()
+        };
+        self.run_action(name, given, job)
+    }
+
+    fn run_action(&self, name: &str, given: &Value, job: Job<'_>) -> Result<ActionRun> {
         let schema = lock(&self.board.shared.model)
             .charm
             .actions
@@ -186,7 +212,7 @@ impl Unit {
         };
         let (mut run, context) = self.execute(Job {
             action: Some(action),
-            ..Job::default()
+            ..job
         })?;
         let mut action = context
             .action

@@ -70,6 +70,19 @@ impl Rule {
     }
 }
 
+/// What the controllers make of the clusters that are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Controllers {
+    /// Nothing: there are none.
+    #[default]
+    Idle,
+    /// Every cluster is up, with all its machines and addons.
+    Finish,
+    /// Every cluster is up, and its addons fail.
+    FailAddons,
+}
+
 /// How the cluster behaves. The default is one that suits every driver and every chart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Behaviour {
@@ -80,6 +93,8 @@ pub struct Behaviour {
     /// Who may do what, beside `system:masters`, who may do everything. Nobody needs a rule for discovery and
     /// questions about oneself.
     pub rules: Vec<Rule>,
+    /// What becomes of the clusters.
+    pub controllers: Controllers,
 }
 
 impl Behaviour {
@@ -100,6 +115,13 @@ impl Behaviour {
         self
     }
 
+    /// The same, with these controllers.
+    #[must_use]
+    pub fn with(mut self, controllers: Controllers) -> Self {
+        self.controllers = controllers;
+        self
+    }
+
     /// The same, allowing only this.
     #[must_use]
     pub fn allowing(mut self, rules: Vec<Rule>) -> Self {
@@ -114,6 +136,7 @@ impl Default for Behaviour {
             mode: Mode::Answers,
             groups: BTreeMap::new(),
             rules: vec![Rule::cluster_admin()],
+            controllers: Controllers::Idle,
         };
         let groups: [(&str, &[&str]); 19] = [
             ("apiregistration.k8s.io", &["v1"]),
@@ -188,6 +211,12 @@ mod tests {
         let server = include_str!("server.py");
         for word in ["silent", "stalls", "closes", "answers-with"] {
             assert!(server.contains(&format!("\"{word}\"")), "{word}");
+        }
+        let told = |controllers| serde_json::to_string(&controllers).unwrap();
+        let objects = include_str!("objects.py");
+        for controllers in [Controllers::Finish, Controllers::FailAddons] {
+            let word = told(controllers);
+            assert!(objects.contains(&word), "{word}");
         }
     }
 }

@@ -1,7 +1,8 @@
 """The objects of the cluster: kept in memory, written down so that a restart does not lose them.
 
 What a client of Kubernetes can tell from a real store: 404 and 409 where they are due, resource
-versions, label selectors, server-side apply that makes what is not there. No controller looks at them.
+versions, label selectors, server-side apply that makes what is not there. No controller looks at them; what one
+would say of a cluster is added when it is read, if the behaviour has controllers.
 """
 import base64
 import copy
@@ -263,7 +264,39 @@ class Store:
 
     def shown(self, request, found):
         kind = KINDS[request.group][request.resource][0]
-        return {**copy.deepcopy(found), "kind": kind, "apiVersion": version_of(request)}
+        said = reconciled(kind, found, request.today["controllers"])
+        return {**copy.deepcopy(found), **said, "kind": kind, "apiVersion": version_of(request)}
+
+
+def reconciled(kind, found, controllers):
+    """What the controllers of Cluster API and its addons say of an object that is as it should be."""
+    if controllers not in ("finish", "fail-addons"):
+        return {}
+    spec = found.get("spec") or {}
+    replicas = spec.get("replicas", 1)
+    counts = {name: replicas for name in ("replicas", "updatedReplicas", "readyReplicas")}
+    addon = "Failed" if controllers == "fail-addons" else "Deployed"
+    said = {
+        "Cluster": {
+            "phase": "Provisioned",
+            "conditions": true_of("InfrastructureReady", "ControlPlaneReady", "Ready"),
+        },
+        "KubeadmControlPlane": {
+            **counts,
+            "version": spec.get("version"),
+            "conditions": true_of(
+                "MachinesReady", "Ready", "EtcdClusterHealthy", "ControlPlaneComponentsHealthy"
+            ),
+        },
+        "MachineDeployment": {**counts, "phase": "Running"},
+        "Manifests": {"phase": addon},
+        "HelmRelease": {"phase": addon},
+    }
+    return {"status": said[kind]} if kind in said else {}
+
+
+def true_of(*conditions):
+    return [{"type": name, "status": "True"} for name in conditions]
 
 
 def qualified(request):

@@ -42,14 +42,35 @@ const RECIPE: [(&str, &str); 10] = [
     ),
 ];
 
+/// The same for a root that is made from another: its program takes that one's directory first.
+const CLOUD: [(&str, &str); 4] = [
+    ("build.sh", include_str!("../../cloud/build.sh")),
+    ("keystone.conf", include_str!("../../cloud/keystone.conf")),
+    ("authtoken.ini", include_str!("../../cloud/authtoken.ini")),
+    (
+        "setup_keystone.py",
+        include_str!("../../cloud/setup_keystone.py"),
+    ),
+];
+
 /// A build slower than this is stuck.
 const BUILD_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+fn files(release: Release) -> &'static [(&'static str, &'static str)] {
+    match release.base() {
+        Some(_) => &CLOUD,
+        None => &RECIPE,
+    }
+}
 
 /// What tells the root of this recipe from those of others.
 pub(super) fn recipe_hash(release: Release) -> String {
     let mut hash = Sha256::new();
     hash.update(release.name());
-    for (name, text) in RECIPE {
+    if let Some(base) = release.base() {
+        hash.update(recipe_hash(base));
+    }
+    for (name, text) in files(release) {
         hash.update(name);
         hash.update(text);
     }
@@ -66,6 +87,7 @@ pub(super) fn recipe_hash(release: Release) -> String {
 /// die with that. What may stay is the temporary directory, which the next build removes.
 pub(super) fn build(
     release: Release,
+    base: Option<&Path>,
     cache: &Path,
     path: &Path,
     progress: &mut dyn FnMut(&str),
@@ -74,7 +96,7 @@ pub(super) fn build(
     let scratch = cache.join(format!("building.{}", std::process::id()));
     let recipe = scratch.join("recipe");
     fs::create_dir_all(&recipe)?;
-    for (name, text) in RECIPE {
+    for (name, text) in files(release) {
         let mode = if Path::new(name).extension().is_some_and(|end| end == "sh") {
             0o755
         } else {
@@ -92,6 +114,10 @@ pub(super) fn build(
     // mmdebstrap makes the root's directory readable for all only when its parents are.
     fs::set_permissions(&scratch, fs::Permissions::from_mode(0o755))?;
     let target = scratch.join("root");
+    let (program, what) = match base {
+        Some(base) => ("build.sh", base.as_os_str()),
+        None => ("build_root.sh", release.name().as_ref()),
+    };
     let mut child = Command::new("setpriv")
         .args([
             "--pdeathsig",
@@ -103,11 +129,7 @@ pub(super) fn build(
             "--mount-proc",
             "bash",
         ])
-        .args([
-            recipe.join("build_root.sh").as_os_str(),
-            release.name().as_ref(),
-            target.as_os_str(),
-        ])
+        .args([recipe.join(program).as_os_str(), what, target.as_os_str()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -174,15 +196,20 @@ mod tests {
 
     #[test]
     fn every_file_of_the_recipe_is_carried_along() {
-        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/recipe");
-        let mut there: Vec<String> = fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        let mut carried: Vec<String> = RECIPE.iter().map(|(name, _)| (*name).to_owned()).collect();
-        there.sort();
-        carried.sort();
-        assert_eq!(there, carried);
+        for (directory, release) in [("recipe", Release::Caracal), ("cloud", Release::Cloud)] {
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+            let mut there: Vec<String> = fs::read_dir(directory)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            let mut carried: Vec<String> = files(release)
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect();
+            there.sort();
+            carried.sort();
+            assert_eq!(there, carried);
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) struct Job<'a> {
     pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) trace_to: Option<&'a str>,
     pub(super) kill_when: Option<KillWhen<'a>>,
+    /// By what, one after the other; SIGKILL unless given.
+    pub(super) kill_by: &'a [Signal],
 }
 
 impl Unit {
@@ -132,7 +134,7 @@ impl Unit {
         let ended = self
             .machine()
             .start(&argv, &environment, &directory, None)
-            .and_then(|process| watch(process, start, job.kill_when));
+            .and_then(|process| watch(process, start, job.kill_when, job.kill_by));
         let context = lock(&self.board.context)
             .take()
             .context("the hook's context is gone")?;
@@ -183,7 +185,12 @@ fn watch(
     mut process: Process,
     start: Instant,
     mut kill_when: Option<KillWhen<'_>>,
+    kill_by: &[Signal],
 ) -> Result<(Output, Option<i32>)> {
+    let mut signals = match kill_by {
+        [] => [Signal::SIGKILL].iter(),
+        given => given.iter(),
+    };
     while let Some(when) = &mut kill_when {
         if process.has_ended()? {
             break;
@@ -191,8 +198,12 @@ fn watch(
         if when(start.elapsed()) {
             // The first process is nsenter, which waits for the hook and ends as it did.
             if let Some(hook) = child_of(process.id())? {
-                kill(Pid::from_raw(hook), Signal::SIGKILL).ok();
-                kill_when = None;
+                if let Some(signal) = signals.next() {
+                    kill(Pid::from_raw(hook), *signal).ok();
+                }
+                if signals.len() == 0 {
+                    kill_when = None;
+                }
             }
         }
         ensure!(

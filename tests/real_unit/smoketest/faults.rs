@@ -1,0 +1,303 @@
+//! Every link of the chain broken for real, or by an answer in its place, and the failure placed on it.
+
+use lab::{Behaviour, Controllers, HttpFault, Mode};
+use serde_json::json;
+
+use super::{Scene, assert_failed, assert_passed};
+use crate::support::timed;
+
+const HAPROXY: &str = "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this \
+                       request.\n</body></html>";
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_stands_in_the_place_of_an_answer_is_placed() {
+    let scene = Scene::start();
+    scene.controllers(Controllers::Finish);
+    let machine = scene.it.machine();
+    let twice = json!({"networks": [
+        {"id": "1", "name": "ext_net", "router:external": true},
+        {"id": "2", "name": "ext_net", "router:external": true}]});
+    let refused = r#"{"error": {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}}"#;
+    for (method, path, status, body, stage, link, word) in [
+        (
+            "GET",
+            "^/magnum/",
+            401,
+            refused,
+            "leftovers",
+            "magnum-api",
+            "HTTP 401",
+        ),
+        (
+            "POST",
+            "^/magnum/v1/clustertemplates$",
+            503,
+            HAPROXY,
+            "template-create",
+            "magnum-api",
+            "HTTP 503",
+        ),
+        (
+            "POST",
+            "^/magnum/v1/clustertemplates$",
+            403,
+            "denied",
+            "template-create",
+            "policy",
+            "HTTP 403",
+        ),
+        (
+            "GET",
+            "^/magnum/v1/clustertemplates/",
+            404,
+            "no",
+            "template-show",
+            "magnum-api",
+            "HTTP 404",
+        ),
+        (
+            "GET",
+            "^/network/",
+            200,
+            &twice.to_string(),
+            "template-create",
+            "external-network",
+            "HTTP 409",
+        ),
+        (
+            "GET",
+            "^/image/",
+            503,
+            HAPROXY,
+            "template-create",
+            "image",
+            "Cluster type (vm, Unset",
+        ),
+    ] {
+        let fault = HttpFault::always(method, path, status, body);
+        scene.cloud.faults(machine, &[fault]).unwrap();
+        let run = scene.run(&json!({"endpoint": "internal"}));
+        assert_failed(&run, stage, link, word);
+    }
+    // What passes by itself is no failure.
+    let passing = |method: &str, path: &str| HttpFault {
+        times: 2,
+        ..HttpFault::always(method, path, 503, HAPROXY)
+    };
+    let faults = [
+        passing("GET", "^/magnum/v1/clusters/"),
+        passing("DELETE", "^/magnum/v1/clusters/"),
+        passing("DELETE", "^/magnum/v1/clustertemplates/"),
+    ];
+    scene.cloud.faults(machine, &faults).unwrap();
+    let change = json!({"endpoint": "internal", "create-cluster": true, "timeout": 240});
+    assert_passed(&scene.run(&change));
+
+    scene.it.shell("systemctl stop keystone");
+    assert_failed(
+        &scene.run(&json!({})),
+        "token",
+        "keystone",
+        "no answer from http://localhost:5000/v3",
+    );
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_cluster_that_fails_is_placed_on_the_link_that_is_broken() {
+    let scene = Scene::start();
+    scene.controllers(Controllers::Finish);
+    let policy = |rule: &str| {
+        let text = format!("printf '\"{rule}\": \"!\"\\n' >/etc/keystone/policy.yaml");
+        (
+            format!("{text}; systemctl restart keystone"),
+            "rm /etc/keystone/policy.yaml; systemctl restart keystone".to_owned(),
+        )
+    };
+    let conf = |text: &str| {
+        let file = "/etc/magnum/magnum.conf.d/zz-lab.conf";
+        let restart = "systemctl restart magnum-api magnum-conductor";
+        (
+            format!("printf '{text}\\n' >{file}; {restart}"),
+            format!("rm {file}; {restart}"),
+        )
+    };
+    let away = |path: &str| {
+        (
+            format!("mv {path} /root/away"),
+            format!("mv /root/away {path}"),
+        )
+    };
+    let cases: [(&str, (String, String), &str, &str); 10] = [
+        (
+            "trustee-domain",
+            conf(
+                "[trust]\\ntrustee_domain_id =\\ntrustee_domain_admin_id =\\ntrustee_domain_admin_password =",
+            ),
+            "leftovers",
+            "Keystone client authentication failed",
+        ),
+        (
+            "trustee-domain",
+            conf("[trust]\\ntrustee_domain_admin_password = other"),
+            "leftovers",
+            "Keystone client authentication failed",
+        ),
+        (
+            "certificates",
+            conf("[certificates]\\ncert_manager_type = barbican"),
+            "cluster-wait",
+            "create certificates",
+        ),
+        (
+            "quota",
+            conf("[quotas]\\nmax_clusters_per_project = 0"),
+            "cluster-create",
+            "HTTP 403",
+        ),
+        (
+            "trustee-user",
+            policy("identity:create_user"),
+            "cluster-wait",
+            "trustee or trust",
+        ),
+        (
+            "trust",
+            policy("identity:create_trust"),
+            "cluster-wait",
+            "trustee or trust",
+        ),
+        (
+            "application-credential",
+            policy("identity:create_application_credential"),
+            "cluster-wait",
+            "identity:create_application_credential",
+        ),
+        (
+            "chart",
+            away("/usr/local/share/magnum-capi-helm/chart.tgz"),
+            "cluster-wait",
+            "chart.tgz",
+        ),
+        (
+            "kubeconfig",
+            away("/etc/magnum/kubeconfig"),
+            "cluster-wait",
+            "/etc/magnum/kubeconfig",
+        ),
+        (
+            "helm",
+            away("/usr/local/bin/helm"),
+            "cluster-wait",
+            "'helm'",
+        ),
+    ];
+    let cluster = json!({"create-cluster": true, "timeout": 120});
+    for (link, (harm, mend), stage, word) in cases {
+        scene.it.shell(&harm);
+        scene.settled();
+        let given = scene.parameters(&cluster);
+        let run = timed(link, || scene.it.unit.action("smoketest", &given).unwrap());
+        scene.heard(&run);
+        assert_failed(&run, stage, link, word);
+        // Without helm or a kubeconfig the driver cannot delete what it has begun.
+        assert_eq!(
+            scene.left().is_empty(),
+            !matches!(link, "helm" | "kubeconfig"),
+            "{link}: {}",
+            run.results["report"]
+        );
+        scene.it.shell(&mend);
+        scene.settled();
+    }
+    let run = scene.run(&json!({}));
+    assert_passed(&run);
+    assert!(run.results["report"].contains("is left from an earlier run"));
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_a_cluster_is_made_of_and_who_makes_it_are_links_too() {
+    let scene = Scene::start();
+    scene.controllers(Controllers::Finish);
+    let (it, machine) = (&scene.it, scene.it.machine());
+    let cluster = |change: serde_json::Value| {
+        super::with(json!({"create-cluster": true, "timeout": 120}), &change)
+    };
+    for (change, stage, link, word) in [
+        (
+            json!({"image": "no-version"}),
+            "cluster-wait",
+            "image",
+            "kube_version",
+        ),
+        (json!({"flavor": "tiny"}), "cluster-wait", "flavor", "tiny"),
+        (
+            json!({"keypair": "nope"}),
+            "cluster-create",
+            "keypair",
+            "keypair nope",
+        ),
+    ] {
+        assert_failed(&scene.run(&cluster(change)), stage, link, word);
+    }
+    let fault = HttpFault::always("GET", "^/volume/", 503, HAPROXY);
+    scene.cloud.faults(machine, &[fault]).unwrap();
+    assert_failed(
+        &scene.run(&cluster(json!({}))),
+        "cluster-wait",
+        "cloud",
+        "503",
+    );
+    scene.cloud.faults(machine, &[]).unwrap();
+
+    it.shell(
+        "printf '[DEFAULT]\\nrpc_response_timeout = 5\\n' >/etc/magnum/magnum.conf.d/zz-lab.conf
+         systemctl restart magnum-api",
+    );
+    scene.settled();
+    it.shell("systemctl stop magnum-conductor");
+    let run = scene.run(&json!({}));
+    assert_failed(&run, "leftovers", "conductor", "Timed out");
+    it.shell("systemctl start magnum-conductor");
+    it.shell("systemctl stop rabbitmq-server");
+    let run = scene.run(&json!({}));
+    assert_failed(&run, "leftovers", "conductor", "no answer in time");
+    it.shell("systemctl start rabbitmq-server");
+    scene.settled();
+
+    // What the driver has begun it cannot delete without the management cluster: the next run does.
+    let begun = |link: &str, word: &str| {
+        let run = it
+            .unit
+            .action("smoketest", &scene.parameters(&cluster(json!({}))))
+            .unwrap();
+        scene.heard(&run);
+        assert_failed(&run, "cluster-wait", link, word);
+        let left = &run.results["left"];
+        let (cluster, template) = left.split_once(", ").unwrap();
+        assert!(cluster.starts_with("cluster ") && template.starts_with("template "));
+        let id = cluster.split(['(', ')']).nth(1).unwrap();
+        for word in [
+            format!("left behind: {left}"),
+            format!("openstack coe cluster delete {id}"),
+        ] {
+            assert!(run.message.contains(&word), "no {word}: {}", run.message);
+        }
+    };
+    let refuses = Behaviour::of(Mode::AnswersWith(403));
+    it.management.behave(machine, refuses).unwrap();
+    begun("management-permissions", "403 Client Error");
+    it.management.stop(machine).unwrap();
+    begun("management-api", "6443");
+    scene.controllers(Controllers::Finish);
+    it.management.serve(machine).unwrap();
+    let run = scene.run(&json!({}));
+    assert_passed(&run);
+    let removed = run.results["report"]
+        .matches("is left from an earlier run")
+        .count();
+    // Two clusters, each with its template.
+    assert_eq!(removed, 4, "{}", run.results["report"]);
+}

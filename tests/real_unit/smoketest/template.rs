@@ -1,0 +1,171 @@
+//! The template round trip, with either account, and what may be wrong with its parameters.
+
+use lab::{ActionStatus, HttpFault, SECURE_KEYSTONE};
+use serde_json::{Value, json};
+
+use super::{Scene, account, assert_failed, assert_passed};
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
+    let scene = Scene::start();
+    let run = scene.run(&json!({}));
+    assert_passed(&run);
+    assert_eq!(run.results["cluster"], "");
+    for word in [
+        "as smoker@tenants",
+        "coe kubernetes",
+        "ubuntu",
+        "is gone",
+        "nothing is left",
+    ] {
+        assert!(
+            run.results["report"].contains(word),
+            "no {word}: {}",
+            run.results["report"]
+        );
+    }
+    assert_eq!(
+        run.log.join("\n"),
+        run.results["report"],
+        "it is told while it happens"
+    );
+
+    // Magnum's own account, from magnum.conf, and the way through the internal endpoint.
+    assert_passed(&scene.run(&json!({"credentials": "", "endpoint": "internal"})));
+
+    refused(&scene, &json!({"keypair": ""}), &["keypair"]);
+    let cases: [(Value, &str, &str); 8] = [
+        (json!({"image": "nope"}), "image", "Cluster type (vm, Unset"),
+        (
+            json!({"image": "no-distro"}),
+            "image",
+            "Cluster type (vm, None",
+        ),
+        (json!({"image": "coreos"}), "driver", "fedora-coreos"),
+        (
+            json!({"external-network": "private"}),
+            "external-network",
+            "external network private",
+        ),
+        (json!({"flavor": "nope"}), "flavor", "flavor nope"),
+        (json!({"master-flavor": "nope"}), "flavor", "flavor nope"),
+        (json!({"network-driver": "bogus"}), "template", "bogus"),
+        (
+            json!({"endpoint": "admin"}),
+            "catalogue",
+            "public in RegionOne",
+        ),
+    ];
+    for (change, link, word) in cases {
+        let stage = if link == "catalogue" {
+            link
+        } else {
+            "template-create"
+        };
+        assert_failed(&scene.run(&change), stage, link, word);
+    }
+
+    // An account that may look only, one that Keystone does not know, and one that lacks something.
+    scene.account_is(&account("onlooker"));
+    assert_failed(
+        &scene.run(&json!({})),
+        "template-create",
+        "policy",
+        "clustertemplate:create",
+    );
+    for (key, value) in [
+        ("password", "wrong"),
+        ("username", "nobody"),
+        ("project-name", "nope"),
+    ] {
+        let mut content = account("smoker");
+        content.iter_mut().find(|(name, _)| name == key).unwrap().1 = value.into();
+        scene.account_is(&content);
+        assert_failed(&scene.run(&json!({})), "token", "credentials", "HTTP 401");
+    }
+    let mut content = account("smoker");
+    content.retain(|(name, _)| name != "project-name");
+    scene.account_is(&content);
+    refused(&scene, &json!({}), &["has no project-name"]);
+
+    scene.account_is(&account("smoker"));
+    assert_passed(&scene.run(&json!({})));
+}
+
+/// Nothing is asked of anybody, and the message says what to do.
+#[track_caller]
+fn refused(scene: &Scene, change: &Value, words: &[&str]) {
+    let given = scene.parameters(change);
+    let run = scene.it.unit.action("smoketest", &given).unwrap();
+    assert_eq!(run.status, ActionStatus::Failed);
+    for word in words {
+        assert!(run.message.contains(word), "no {word}: {}", run.message);
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() {
+    let scene = Scene::start();
+    let authority = scene.cloud.authority(scene.it.machine()).unwrap();
+    let with = |others: &[(&str, &str)]| {
+        let mut content = account("smoker");
+        for (key, value) in others {
+            content.retain(|(name, _)| name != key);
+            content.push(((*key).into(), (*value).into()));
+        }
+        content.retain(|(_, value)| !value.is_empty());
+        scene.account_is(&content);
+    };
+    let secure = ("auth-url", SECURE_KEYSTONE);
+    with(&[secure, ("cacert", &authority)]);
+    let run = scene.run(&json!({}));
+    assert_passed(&run);
+    assert!(run.results["report"].contains(SECURE_KEYSTONE));
+
+    let foreign = scene.it.management.ca_pem().to_owned();
+    for others in [vec![secure], vec![secure, ("cacert", &foreign)]] {
+        with(&others);
+        let run = scene.run(&json!({}));
+        assert_failed(&run, "token", "keystone", "certificate");
+        assert!(run.message.contains("cacert"), "{}", run.message);
+    }
+    with(&[secure, ("cacert", "no certificate")]);
+    refused(&scene, &json!({}), &["cacert", "holds no PEM certificates"]);
+
+    with(&[("region", "Nowhere")]);
+    let run = scene.run(&json!({}));
+    let there =
+        "no public endpoint of container-infra in region Nowhere, only: public in RegionOne";
+    assert_failed(&run, "catalogue", "catalogue", there);
+    // An address without a version, and without a region.
+    with(&[("auth-url", "http://localhost:5000"), ("region", "")]);
+    assert_passed(&scene.run(&json!({})));
+
+    // A token is nothing for whoever is not in the catalogue.
+    let other = "http://localhost:9501/v1/clusters";
+    let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, other);
+    scene.cloud.faults(scene.it.machine(), &[moved]).unwrap();
+    let run = scene.run(&json!({"endpoint": "internal"}));
+    let told = format!("HTTP 301: it leads to {other}");
+    assert_failed(&run, "leftovers", "magnum-api", &told);
+
+    scene.it.application.revoke(&scene.account).unwrap();
+    let grant = format!(
+        "juju grant-secret {} magnum-capi-helm",
+        scene.account.as_ref()
+    );
+    refused(
+        &scene,
+        &json!({}),
+        &["credentials", "is not granted", &grant],
+    );
+    for id in ["secret:cs0000000000000000g0", "nonsense"] {
+        let words = [
+            "does not exist; run the action with credentials=secret:ID",
+            id,
+        ];
+        refused(&scene, &json!({"credentials": id}), &words);
+    }
+}
