@@ -103,10 +103,13 @@ fn clusters_that_lose_their_driver_are_named_before() {
     it.machine()
         .push("/root/clusters.py", include_bytes!("clusters.py"), 0o644)
         .unwrap();
-    let printed = it.shell(
-        "cp /root/clusters.py /tmp/; sudo -u magnum python3 /tmp/clusters.py \
-         one:ubuntu two:flatcar heat:fedora-coreos",
-    );
+    // SQLite takes one writer at a time.
+    let printed = it.shell(&format!(
+        "systemctl stop {API} {CONDUCTOR}; cp /root/clusters.py /tmp/
+         sudo -u magnum python3 /tmp/clusters.py one:ubuntu two:flatcar heat:fedora-coreos
+         systemctl start {API} {CONDUCTOR}"
+    ));
+    it.machine().wait_for_magnum().unwrap();
     let uuids: Vec<&str> = printed.split_whitespace().collect();
     let log = it.hook("stop").log_text();
     let named = format!(": one ({}), two ({})", uuids[0], uuids[1]);
