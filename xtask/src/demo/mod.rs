@@ -70,6 +70,7 @@ fn tell(workspace: &Workspace, screen: Screen) -> Result<Told> {
     story::deploy(&mut stage)?;
     story::grant(&mut stage)?;
     story::change_the_pin(&mut stage)?;
+    trials::guarded(&mut stage)?;
     trials::drift(&mut stage)?;
     trials::damaged_driver(&mut stage)?;
     trials::bad_pin(&mut stage)?;

@@ -1,5 +1,7 @@
 //! What can go wrong on the way: drift, a damaged driver, a bad pin; and the question whether all is well.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use lab::{ActionStatus, ClientCertificate, Issuer};
 use serde_json::{Value, json};
@@ -8,11 +10,56 @@ use super::stage::Stage;
 use super::story::{claim_command_lines, claim_magnum};
 use crate::lab::APPLICATION;
 
-/// Somebody removes one file and edits another, and restarts one of the two services on top.
+/// Somebody removes one file and edits another, and no hook comes by.
+pub fn guarded(stage: &mut Stage) -> Result<()> {
+    const DROP_IN: &str = "/etc/systemd/system/magnum-conductor.service.d/override.conf";
+    const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
+    let screen = stage.screen();
+    screen.chapter("The guard");
+    screen.say("Somebody removes one file of the graft and edits another. No hook comes by:");
+    let good = stage.processes()?;
+    let look = |stage: &Stage| -> Result<Vec<u8>> {
+        let read = |path| stage.machine().read(path);
+        Ok([read(DROP_IN).unwrap_or_default(), read(CONF)?].concat())
+    };
+    let whole = look(stage)?;
+    for (what, harm) in [
+        ("the removed drop-in", format!("rm {DROP_IN}")),
+        (
+            "the edited file",
+            format!("sed -i 's/^kubeconfig_file/#&/' {CONF}"),
+        ),
+    ] {
+        stage.on_the_unit(&harm)?;
+        let began = Instant::now();
+        while look(stage)? != whole && began.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let took = began.elapsed();
+        screen.say(&format!("{what} is back after {:.2} s", took.as_secs_f64()));
+        stage.claim(
+            &format!("{what} is back within a second"),
+            took < Duration::from_secs(1),
+            format!("{took:?}"),
+        )?;
+    }
+    screen.pause();
+    let now = stage.processes()?;
+    stage.claim(
+        "both services ran on: neither has read the wrong files",
+        now == good,
+        format!("{good:?} before, {now:?} after"),
+    )
+}
+
+/// The same without the guard, and one of the two services is restarted on top.
 pub fn drift(stage: &mut Stage) -> Result<()> {
     let screen = stage.screen();
     screen.chapter("Drift");
-    screen.say("Somebody removes one file of the graft, edits another, and restarts one of the two services:");
+    screen.say(
+        "Without the guard the next hook does it, also when a service was restarted meanwhile:",
+    );
+    stage.configure("guard", "false")?;
     let good = stage.processes()?;
     let directory = "/etc/systemd/system/magnum-conductor.service.d";
     stage.on_the_unit(&format!("rm {directory}/override.conf"))?;
@@ -61,7 +108,10 @@ pub fn damaged_driver(stage: &mut Stage) -> Result<()> {
         "both services restarted: either could have loaded the damaged file",
         before.api != after.api && before.conductor != after.conductor,
         format!("{before:?} before, {after:?} after"),
-    )
+    )?;
+    screen.pause();
+    screen.say("The guard is needed again:");
+    stage.configure("guard", "true")
 }
 
 /// A new input that is no good takes nothing down.
