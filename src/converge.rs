@@ -114,6 +114,9 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     let mut steps = plan(&desired, &seen);
     let left = |path: &Path| around.leave.iter().any(|left| path.starts_with(left));
     steps.retain(|step| !step.puts_right().is_some_and(|(path, _)| left(path)));
+    if around.pace == Pace::Swift {
+        steps = without_jobs_under_way(steps, &seen);
+    }
     let put_right = steps.iter().filter_map(Step::puts_right);
     outcome.put_right = put_right
         .map(|(path, why)| (path.to_owned(), why.to_owned()))
@@ -312,6 +315,23 @@ fn choose<T>(
         }
     }
     Ok(None)
+}
+
+/// Without the restarts that systemd is carrying out already: the guard does not wait for those that
+/// it asks for, and looks again before they are done.
+fn without_jobs_under_way(steps: Vec<Step>, seen: &Observed) -> Vec<Step> {
+    let under_way = |service: &Service| {
+        let mut all = seen.services.iter();
+        all.any(|seen| seen.service == *service && seen.unit.has_job)
+    };
+    let without = steps.into_iter().filter_map(|step| match step {
+        Step::Restart(mut due) => {
+            due.retain(|(service, _)| !under_way(service));
+            (!due.is_empty()).then_some(Step::Restart(due))
+        }
+        step => Some(step),
+    });
+    without.collect()
 }
 
 /// The kubeconfig is chosen apart from all else: it changes when the secret does.

@@ -16,7 +16,7 @@ const SHOW_LIMIT: Duration = Duration::from_secs(30);
 const JOB_LIMIT: Duration = Duration::from_secs(180);
 /// What is asked about a unit, in systemd's own words.
 const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
-                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,InvocationID";
+                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,InvocationID,Job";
 
 /// A service as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,6 +37,8 @@ pub struct Unit {
     pub restarts: u32,
     /// The files of the unit changed since systemd read them.
     pub need_daemon_reload: bool,
+    /// It is about to be started, stopped or restarted.
+    pub has_job: bool,
     /// Tells this run of the service from the one before it, in the journal.
     pub invocation: String,
     /// The command lines in force, one for each `ExecStart=` that counts.
@@ -174,6 +176,7 @@ fn set(unit: &mut Unit, key: &str, value: &str) {
     match key {
         "Id" => unit.id = text,
         "InvocationID" => unit.invocation = text,
+        "Job" => unit.has_job = !matches!(value, "" | "0"),
         "LoadState" => unit.load_state = text,
         "UnitFileState" => unit.unit_file_state = text,
         "ActiveState" => unit.active_state = text,
