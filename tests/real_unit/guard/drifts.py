@@ -17,7 +17,8 @@ COUNT, SEED, SITE, FILES = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[
 DRIVER = [os.path.join(SITE, name) for name in os.listdir(SITE) if name.startswith("magnum_capi_helm")]
 DIRECTORIES = sorted({os.path.dirname(path) for path in FILES if "override.conf" in path or "conf.d" in path})
 SERVICES = ["magnum-api", "magnum-conductor"]
-PATIENCE = 20
+# A conductor that is stopped while it starts takes 15 s.
+PATIENCE = 30
 chance = random.Random(SEED)
 
 
@@ -162,7 +163,7 @@ for number in range(COUNT):
     if is_driver:
         # It is loaded anew: a drift in the middle of that would say nothing of the guard.
         until = time.monotonic() + PATIENCE
-        while any(pid in pids for pid in main_pids()) and time.monotonic() < until:
+        while any(pid in ["0", *pids] for pid in main_pids()) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(3)
     restarted = [name for name, old, new in zip(SERVICES, pids, main_pids()) if old != new]

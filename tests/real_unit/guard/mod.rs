@@ -78,7 +78,7 @@ fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
     files.extend(DROP_INS.map(str::to_owned));
     files.extend(UNITS.map(|unit| format!("/etc/systemd/system/{unit}")));
     const AT_A_TIME: u32 = 25;
-    let rounds = amount("LAB_DRIFTS", 150) / AT_A_TIME;
+    let rounds = amount("LAB_DRIFTS", 100) / AT_A_TIME;
     it.machine()
         .push("/root/drifts.py", include_bytes!("drifts.py"), 0o600)
         .unwrap();
