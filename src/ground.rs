@@ -35,6 +35,8 @@ pub struct Ground {
     pub magnum: String,
     /// Every registered Magnum driver but ours, sorted.
     pub other_drivers: Vec<String>,
+    /// Directories in which Python looks before the site directory, and that are there.
+    pub before_site: Vec<PathBuf>,
     /// What `/etc/default` gives each service.
     pub defaults: BTreeMap<Service, Defaults>,
     /// The charm's own program.
@@ -80,6 +82,13 @@ impl Ground {
             .and_then(|directory| version(directory));
         Ok(Self {
             magnum: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
+            before_site: python
+                .path
+                .iter()
+                .take_while(|path| **path != python.site)
+                .filter(|path| path.is_dir())
+                .cloned()
+                .collect(),
             python,
             defaults: Service::ALL
                 .into_iter()

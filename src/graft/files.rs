@@ -233,10 +233,11 @@ fn chart_options<'a>(
 }
 
 /// What the guard watches: every file of the graft, and the directories from which Python could
-/// load the driver or another copy of it.
+/// load the driver or another copy of it. Only what is there: for a path that is not, systemd
+/// watches its parent and begins all its watches anew at whatever happens there, and what happens
+/// at the others meanwhile it does not see.
 fn watched(ground: &Ground, facts: &Facts) -> Vec<PathBuf> {
     let python = &ground.python;
-    let before = python.path.iter().take_while(|path| **path != python.site);
     let driver = facts.driver.directories.iter();
     let drop_ins = Service::ALL.map(|service| PathBuf::from(service.drop_in()));
     let helm = facts.helm.as_ref().map(|_| PathBuf::from(helm::PATH));
@@ -246,7 +247,7 @@ fn watched(ground: &Ground, facts: &Facts) -> Vec<PathBuf> {
         .chain(drop_ins)
         .chain(helm)
         .chain(chart)
-        .chain(before.cloned())
+        .chain(ground.before_site.iter().cloned())
         .chain([python.site.clone()])
         .chain(driver.map(|directory| python.site.join(directory)))
         .collect()

@@ -50,6 +50,7 @@ pub fn ground() -> Ground {
         magnum: "18.0.0".into(),
         magnum_gid: 64,
         other_drivers: vec!["k8s_fedora_coreos_v1".into()],
+        before_site: vec![],
         defaults: Service::ALL
             .map(|service| (service, Defaults::default()))
             .into(),
