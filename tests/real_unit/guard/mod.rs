@@ -34,6 +34,19 @@ fn watched(it: &Deployment) -> String {
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Waits until no run of the guard is under way, such as the one after a hook: it would undo at once
+/// what the test does next.
+fn at_rest(it: &Deployment) {
+    let [_, put_back, again] = UNITS;
+    eventually("the guard is at rest", || {
+        let found = it.shell(&format!(
+            "systemctl show --property=ActiveState --value {put_back} {again} | xargs;
+             systemctl list-jobs --no-legend | grep magnum-capi-helm || :"
+        ));
+        found == "inactive inactive\n"
+    });
+}
+
 /// Waits until `found` says so, and tells after how long.
 #[track_caller]
 fn eventually(what: &str, found: impl Fn() -> bool) -> Duration {
@@ -175,6 +188,7 @@ fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
             "systemctl stop {WATCH}; rm /etc/systemd/system/magnum-capi-helm-guard*; systemctl daemon-reload"
         ),
     ] {
+        at_rest(&it);
         it.shell(&harm);
         assert_ne!(watched(&it), "active enabled", "{harm}");
         it.hook("update-status");
@@ -303,7 +317,7 @@ fn nothing_of_it_runs_while_nothing_changes() {
             UNITS.join(" ")
         ))
     };
-    it.shell("sleep 2");
+    at_rest(&it);
     let before = runs();
     it.shell(&format!("sleep {}", amount("LAB_IDLE_SECONDS", 20)));
     assert_eq!(runs(), before, "CPU time, and runs");
