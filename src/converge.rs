@@ -115,7 +115,7 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     let left = |path: &Path| around.leave.iter().any(|left| path.starts_with(left));
     steps.retain(|step| !step.puts_right().is_some_and(|(path, _)| left(path)));
     if around.pace == Pace::Swift {
-        steps = without_jobs_under_way(steps, &seen);
+        steps = for_the_guard(steps, &seen);
     }
     let put_right = steps.iter().filter_map(Step::puts_right);
     outcome.put_right = put_right
@@ -317,16 +317,20 @@ fn choose<T>(
     Ok(None)
 }
 
-/// Without the restarts that systemd is carrying out already: the guard does not wait for those that
-/// it asks for, and looks again before they are done.
-fn without_jobs_under_way(steps: Vec<Step>, seen: &Observed) -> Vec<Step> {
-    let under_way = |service: &Service| {
+/// Without the restarts that systemd is carrying out already, since the guard does not wait for those
+/// that it asks for and looks again before they are done; and without those of services that have
+/// failed while there was nothing to put right, which is for a hook to judge.
+fn for_the_guard(steps: Vec<Step>, seen: &Observed) -> Vec<Step> {
+    let harmed = steps.iter().any(|step| step.puts_right().is_some());
+    let not_now = |service: &Service| {
         let mut all = seen.services.iter();
-        all.any(|seen| seen.service == *service && seen.unit.has_job)
+        all.any(|seen| {
+            seen.service == *service && (seen.unit.has_job || !(harmed || seen.is_serving()))
+        })
     };
     let without = steps.into_iter().filter_map(|step| match step {
         Step::Restart(mut due) => {
-            due.retain(|(service, _)| !under_way(service));
+            due.retain(|(service, _)| !not_now(service));
             (!due.is_empty()).then_some(Step::Restart(due))
         }
         step => Some(step),

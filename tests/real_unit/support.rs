@@ -4,6 +4,7 @@
 //! can pass while one of them shows.
 
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use lab::{
@@ -64,6 +65,26 @@ pub struct Deployment {
     pub management: ManagementCluster,
     /// The secret with the kubeconfig.
     pub secret: SecretUri,
+    _presence: Presence,
+}
+
+/// Held by each test as long as it has units: some are about moments, and are alone on the machine.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Whether other tests run meanwhile.
+pub enum Presence {
+    Among(#[allow(dead_code, reason = "held for its Drop")] RwLockReadGuard<'static, ()>),
+    Alone(#[allow(dead_code, reason = "held for its Drop")] RwLockWriteGuard<'static, ()>),
+}
+
+impl Presence {
+    pub fn among() -> Self {
+        Self::Among(MACHINE.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn alone() -> Self {
+        Self::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Both services: main process and restarts by systemd, as systemd counts them.
@@ -81,6 +102,10 @@ impl Deployment {
 
     /// The same on a unit of another release.
     pub fn bare_on(release: Release) -> Self {
+        Self::bare_with(release, Presence::among())
+    }
+
+    fn bare_with(release: Release, presence: Presence) -> Self {
         let root = ensure_root(release, &mut |line| eprintln!("{line}")).unwrap();
         let machine = Machine::boot(&root, "magnum-0").unwrap();
         let management = management::start(&machine);
@@ -97,6 +122,7 @@ impl Deployment {
             unit,
             management,
             secret,
+            _presence: presence,
         }
     }
 
@@ -109,7 +135,17 @@ impl Deployment {
 
     /// The kubeconfig is granted, and the graft is whole.
     pub fn active() -> Self {
-        let deployment = Self::deployed();
+        Self::bare().grafted()
+    }
+
+    /// The same, and no other test runs meanwhile.
+    pub fn active_alone() -> Self {
+        Self::bare_with(Release::Caracal, Presence::alone()).grafted()
+    }
+
+    fn grafted(self) -> Self {
+        let deployment = self;
+        deployment.deploy();
         deployment.grant();
         deployment.hook("config-changed");
         deployment.assert_status("active", &["driver 1.1.0 grafted"], "after the grant");

@@ -19,7 +19,10 @@ const CHART: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";
 
 /// A grafted unit that is watched over.
 fn guarded() -> Deployment {
-    let it = Deployment::active();
+    watched_over(Deployment::active())
+}
+
+fn watched_over(it: Deployment) -> Deployment {
     it.set(&[("guard", "true")]);
     it.hook("config-changed");
     it.assert_status("active", &["driver 1.1.0 grafted"], "guarded");
@@ -70,7 +73,7 @@ fn amount(variable: &str, default: u32) -> u32 {
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
-    let it = guarded();
+    let it = watched_over(Deployment::active_alone());
     it.shell("cd /root; helm create openstack-cluster >/dev/null; helm package --version 0.25.1 openstack-cluster >/dev/null");
     for (resource, file) in [
         ("helm", HELM),

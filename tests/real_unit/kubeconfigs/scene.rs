@@ -9,7 +9,7 @@ use lab::{Machine, ManagementCluster, Release, ensure_root};
 use super::Case;
 use super::material::Materials;
 use crate::management::{self, leak};
-use crate::support::VERSIONS;
+use crate::support::{Presence, VERSIONS};
 
 /// As the services run: their user, their directory, nothing of root's environment.
 const AS_MAGNUM: &str = "cd /var/lib/magnum; setpriv --reuid=magnum --regid=magnum --init-groups \
@@ -34,10 +34,12 @@ pub struct Scene {
     /// It answers.
     pub management: ManagementCluster,
     materials: Materials,
+    _presence: Presence,
 }
 
 impl Scene {
     pub fn new() -> Self {
+        let presence = Presence::among();
         let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
         let machine = Machine::boot(&root, "magnum-0").unwrap();
         let management = management::start(&machine);
@@ -66,6 +68,7 @@ impl Scene {
             machine,
             management,
             materials,
+            _presence: presence,
         }
     }
 
