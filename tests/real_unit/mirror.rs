@@ -11,6 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::management::PASSWORD;
 use crate::support::{API, CONDUCTOR, Deployment, SITE};
 
+/// Starts the lab's package index, and waits until it listens.
+pub const START_INDEX: &str =
+    "systemctl start lab-index; until ss -ltn | grep -q 127.0.0.1:8090; do sleep 0.05; done";
+
 /// The user whom the mirror knows, with the password of the tests.
 pub const USER: &str = "reader";
 

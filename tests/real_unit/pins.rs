@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::management::PASSWORD;
+use crate::mirror::START_INDEX;
 use crate::support::{Deployment, assert_same, pin};
 
 fn pip_check(it: &Deployment) -> String {
@@ -119,7 +120,7 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
     it.hook("config-changed");
     it.assert_status("waiting", &["cannot fetch"], "the index is down");
     untouched("the index is down");
-    it.shell("systemctl start lab-index");
+    it.shell(START_INDEX);
     let url = format!("http://user:{PASSWORD}@127.0.0.1:8090/simple/");
     it.set(&[("index-url", &url)]);
     let (_, execs) = it.hook_traced("update-status");

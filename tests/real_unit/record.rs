@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::management::PASSWORD;
-use crate::mirror::{self, assert_driver, index, sha256, wheel};
+use crate::mirror::{self, START_INDEX, assert_driver, index, sha256, wheel};
 use crate::support::{Deployment, SITE, STATE, VERSIONS, assert_same, pin};
 
 fn read(it: &Deployment, name: &str) -> String {
@@ -31,7 +31,7 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
     it.hook("config-changed");
     it.assert_status("maintenance", &["paused"], "the checksum is reset");
     assert_eq!(read(&it, "history.jsonl"), first);
-    it.shell("systemctl start lab-index");
+    it.shell(START_INDEX);
     let with_password = index("plain").replace("//", &format!("//somebody:{PASSWORD}@"));
     let plain = index("plain");
     let mut wanted = vec![("1.1.0", "the package index that pip is set to".to_owned())];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::management::PASSWORD;
-use crate::mirror::{self, USER, assert_driver, index, remade, sha256, wheel};
+use crate::mirror::{self, START_INDEX, USER, assert_driver, index, remade, sha256, wheel};
 use crate::support::{Deployment, assert_same, pin};
 
 /// One download that comes to nothing.
@@ -356,7 +356,7 @@ fn a_wheel_that_is_given_needs_no_index_and_must_be_the_pinned_one() {
         &["cannot fetch magnum-capi-helm==1.1.0"],
         "0 bytes",
     );
-    it.shell("systemctl start lab-index");
+    it.shell(START_INDEX);
     it.hook("update-status");
     assert_driver(&it, "1.1.0", "0 bytes, and an index");
 }

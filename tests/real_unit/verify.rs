@@ -80,6 +80,8 @@ fn assert_healthy(it: &Deployment, case: &str) {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn verify_passes_on_a_whole_graft_and_changes_nothing() {
     let it = Deployment::active();
+    it.set(&[("guard", "true")]);
+    it.hook("config-changed");
     chart_of_its_own(&it);
     // Not the graft's fault, and so no failure.
     it.management.stop(it.machine()).unwrap();
