@@ -39,16 +39,17 @@ struct Memory {
     flushed: bool,
     /// Whether it leads a roll that is not at its end.
     leading: bool,
-    /// Whether there was no other unit.
+    /// Whether there is one unit only, as far as Juju knows.
     alone: bool,
 }
 
-/// Whether there was no other unit when that was last seen: for the guard, which cannot ask.
+/// Whether there was one unit only when Juju was last asked: for the guard, which cannot ask. Where
+/// that is not known there may be others.
 ///
 /// # Errors
 /// When what is remembered cannot be read.
 pub fn was_alone() -> Result<bool> {
-    Ok(state::load::<Memory>(MEMORY)?.is_none_or(|memory| memory.alone))
+    Ok(state::load::<Memory>(MEMORY)?.is_some_and(|memory| memory.alone))
 }
 
 /// What Juju says of the others.
@@ -157,7 +158,7 @@ impl<'a> Roll<'a> {
             word,
             flushed,
             leading,
-            alone: view.others.is_empty(),
+            alone: self.is_alone()?,
         };
         if memory.as_ref() != Some(&new) {
             state::save(MEMORY, &new)?;
