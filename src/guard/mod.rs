@@ -6,8 +6,7 @@
 
 mod duel;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -45,11 +44,10 @@ pub fn run() -> ExitCode {
 }
 
 fn put_right() -> Result<()> {
-    // Without it the charm has not grafted yet, or has left.
-    if !state::exists() {
+    let Some(lock) = state::lock_while_here()? else {
         return Ok(());
-    }
-    let lock = state::lock()?;
+    };
+    // Without them the charm has not grafted yet, or has left.
     let Some(settings) = converge::last_good()?.filter(|settings| settings.guard) else {
         return Ok(());
     };
@@ -127,33 +125,24 @@ pub fn contested() -> Result<Vec<Problem>> {
         .collect())
 }
 
-/// Finds out who undoes what the guard has just done at `paths`, each in its directory.
+/// Finds out who undoes what the guard has just done at `paths`.
 fn blame(paths: &[PathBuf]) -> Result<()> {
-    let mut directories: BTreeMap<&Path, Vec<&PathBuf>> = BTreeMap::new();
     for path in paths {
-        let directory = path.parent().filter(|directory| directory.is_dir());
-        directories
-            .entry(directory.unwrap_or(Path::new("/")))
-            .or_default()
-            .push(path);
-    }
-    for (directory, paths) in directories {
-        let who = culprit::wait(directory, CULPRIT_LIMIT).unwrap_or_else(|error| {
+        let who = culprit::wait(path, CULPRIT_LIMIT).unwrap_or_else(|error| {
             warn!("who it is cannot be seen: {error:#}");
             None
         });
-        for path in paths {
-            let name = who.as_deref().unwrap_or("something");
-            warn!(
-                "{name} keeps undoing {}: it is left to the hooks for now",
-                path.display()
-            );
-            if let Some(who) = &who {
-                let _lock = state::lock()?;
-                let mut memory = Memory::load()?;
-                memory.blame(path, who.clone());
-                state::save(MEMORY, &memory)?;
-            }
+        warn!(
+            "{} keeps undoing {}: it is left to the hooks for now",
+            who.as_deref().unwrap_or("something"),
+            path.display()
+        );
+        if let Some(who) = who
+            && let Some(_lock) = state::lock_while_here()?
+        {
+            let mut memory = Memory::load()?;
+            memory.blame(path, who);
+            state::save(MEMORY, &memory)?;
         }
     }
     Ok(())

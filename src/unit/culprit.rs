@@ -1,7 +1,9 @@
-//! Who changes something in a directory: asked of the kernel, by
+//! Who changes what stands at a path: asked of the kernel, by
 //! [fanotify](https://man7.org/linux/man-pages/man7/fanotify.7.html).
 
 use std::fs;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,19 +11,22 @@ use anyhow::{Context, Result};
 use nix::fcntl::AT_FDCWD;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
-use std::os::fd::AsFd;
 
 /// Events name directories and files by identity, not by descriptor (Linux 5.9); only then does the
 /// kernel tell of what is renamed, removed or given another mode. Not among nix's flags.
 const FAN_REPORT_DIR_FID: u32 = 0x400;
 
-/// Waits for somebody else to change something in `directory` and names who it was; `None` when
-/// nobody did within `limit`.
+/// Waits for somebody else to change what stands at `path` and names who it was; `None` when nobody
+/// did within `limit`. Events tell of the whole directory: one counts when that path has changed.
 ///
 /// # Errors
 /// When the kernel does not tell.
-pub fn wait(directory: &Path, limit: Duration) -> Result<Option<String>> {
+pub fn wait(path: &Path, limit: Duration) -> Result<Option<String>> {
+    let Some(directory) = path.parent().filter(|directory| directory.is_dir()) else {
+        return Ok(None);
+    };
     let began = Instant::now();
+    let before = identity(path);
     let events = watch(directory).with_context(|| format!("watching {}", directory.display()))?;
     let own = std::process::id();
     loop {
@@ -33,11 +38,17 @@ pub fn wait(directory: &Path, limit: Duration) -> Result<Option<String>> {
         }
         for event in events.read_events().context("reading who it was")? {
             let pid = event.pid();
-            if u32::try_from(pid).is_ok_and(|pid| pid != own) {
+            if u32::try_from(pid).is_ok_and(|pid| pid != own) && identity(path) != before {
                 return Ok(Some(named(pid)));
             }
         }
     }
+}
+
+/// Tells what stands at a path from anything else, and from itself when it is changed.
+fn identity(path: &Path) -> Option<(u64, i64, i64)> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    Some((meta.ino(), meta.ctime(), meta.ctime_nsec()))
 }
 
 fn watch(directory: &Path) -> nix::Result<Fanotify> {

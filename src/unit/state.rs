@@ -5,6 +5,7 @@
 //! all (what stood on the unit before, what was wanted last).
 
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -23,11 +24,6 @@ const LOCK_LIMIT: Duration = Duration::from_secs(600);
 /// The path of `name` in the state directory.
 pub fn path(name: &str) -> PathBuf {
     Path::new(DIRECTORY).join(name)
-}
-
-/// Whether the charm is on this unit: only then is there anything to remember.
-pub fn exists() -> bool {
-    Path::new(DIRECTORY).is_dir()
 }
 
 /// Reads one JSON file of the state directory; `None` when it does not exist.
@@ -69,10 +65,22 @@ pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File
 /// # Errors
 /// When the directory cannot be made, or the lock is not free within ten minutes.
 pub fn lock() -> Result<Lock> {
+    files::make_directory(Path::new(DIRECTORY), 0o700)?;
+    lock_while_here()?.context("the charm has left this unit meanwhile")
+}
+
+/// The same for whoever has no business here once the charm has left: `None` then. It makes nothing,
+/// also when the charm leaves while it waits.
+///
+/// # Errors
+/// When the lock is not free within ten minutes.
+pub fn lock_while_here() -> Result<Option<Lock>> {
     let began = Instant::now();
     loop {
-        if let Some(lock) = try_lock("lock")? {
-            return Ok(lock);
+        match attempt("lock")? {
+            Attempt::Taken(lock) => return Ok(Some(lock)),
+            Attempt::NoDirectory => return Ok(None),
+            Attempt::Busy => {}
         }
         if began.elapsed() > LOCK_LIMIT {
             bail!(
@@ -91,17 +99,34 @@ pub fn lock() -> Result<Lock> {
 /// When it or the state directory cannot be made.
 pub fn try_lock(name: &str) -> Result<Option<Lock>> {
     files::make_directory(Path::new(DIRECTORY), 0o700)?;
+    Ok(match attempt(name)? {
+        Attempt::Taken(lock) => Some(lock),
+        Attempt::Busy | Attempt::NoDirectory => None,
+    })
+}
+
+/// What came of asking for a lock once.
+enum Attempt {
+    Taken(Lock),
+    Busy,
+    NoDirectory,
+}
+
+fn attempt(name: &str) -> Result<Attempt> {
     let path = path(name);
-    let file = OpenOptions::new()
+    let opened = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("opening {}", path.display()))?;
+        .open(&path);
+    let file = match opened {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Attempt::NoDirectory),
+        opened => opened.with_context(|| format!("opening {}", path.display()))?,
+    };
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(Lock(lock))),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Ok(lock) => Ok(Attempt::Taken(Lock(lock))),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(Attempt::Busy),
         Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
 }

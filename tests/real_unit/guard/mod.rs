@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, DROP_INS, Deployment, KUBECONFIG, SITE, assert_same, command_line, conf,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, STATE,
+    assert_same, command_line, conf,
 };
 
 const WATCH: &str = "magnum-capi-helm-guard.path";
@@ -234,7 +235,8 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
     let it = guarded();
     let graft = it.graft();
     it.shell(&format!(
-        "systemd-run --quiet --unit=meddler sh -c 'while :; do echo \"# mine\" >>{CONF}; sleep 0.3; done'"
+        "systemd-run --quiet --unit=bystander sh -c 'while :; do echo x >{CONF_DIRECTORY}/x; sleep 0.1; done'
+         systemd-run --quiet --unit=meddler sh -c 'while :; do echo \"# mine\" >>{CONF}; sleep 0.3; done'"
     ));
     eventually("the guard gives way", || {
         journal(&it).contains("keeps undoing")
@@ -257,7 +259,9 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
     eventually("the drop-in is back", || {
         it.machine().exists(DROP_INS[0]).unwrap()
     });
-    it.shell("systemctl stop meddler");
+    it.shell(&format!(
+        "systemctl stop meddler bystander; rm {CONF_DIRECTORY}/x"
+    ));
     let run = it.hook("update-status");
     assert!(
         run.log_text().contains("99-capi.conf: other content"),
@@ -308,6 +312,21 @@ fn it_upholds_what_worked_last_and_yields_to_a_hook() {
         it.machine().read_text(CONF).unwrap(),
         conf("namespace_prefix = other\n")
     );
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_run_that_waits_while_the_charm_leaves_brings_nothing_back() {
+    let it = guarded();
+    at_rest(&it);
+    // As a departure does: under the lock the graft goes, then what the charm remembers.
+    it.shell(&format!(
+        "systemd-run --quiet --unit=departure flock {STATE}/lock sh -c 'sleep 2; rm -r {STATE}'
+         sleep 0.5; rm {KUBECONFIG}; sleep 0.5; pgrep -x dispatch"
+    ));
+    at_rest(&it);
+    let left = it.shell(&format!("ls -d {STATE} {KUBECONFIG} 2>/dev/null || :"));
+    assert_eq!(left, "", "what the guard brought back");
 }
 
 #[test]
