@@ -109,11 +109,7 @@ pub fn everything(context: &Context) -> Vec<(String, String)> {
 
 fn inventory() -> Result<Inventory> {
     let mut question = vec!["inventory"];
-    let arguments = Service::ARGUMENTS.into_iter();
-    question.extend(arguments.filter(|argument| {
-        let path = argument.split_once('=').map(|(_, path)| Path::new(path));
-        path.is_some_and(Path::exists)
-    }));
+    question.extend(Service::arguments_at_hand());
     Ground::look()?.python.ask(&question)
 }
 

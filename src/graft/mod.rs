@@ -32,7 +32,7 @@ pub use observed::{Observed, Remains};
 pub use plan::{Step, plan, plan_departure};
 pub use services::Service;
 pub use supplies::{Facts, Pace, Supplies, Surroundings, parts};
-pub use turn::{AskTurn, Staged, Turn};
+pub use turn::{AskTurn, Staged, Turn, without_restarts_of_hooks};
 
 /// The driver's name in Magnum's entry points (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";

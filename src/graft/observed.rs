@@ -97,10 +97,9 @@ impl Observed {
         all.find(|(at, _)| at == path).map(|(_, found)| found)
     }
 
-    /// Whether the graft has been switched on before: our fragment has been written.
+    /// Whether the graft has been switched on before.
     pub fn was_switched_on(&self) -> bool {
-        let conf = Path::new(files::CONF);
-        self.written.iter().any(|(path, _)| path == conf)
+        switched_on(&self.written)
     }
 
     /// What the services are to have read, and since when it is there.
@@ -136,10 +135,9 @@ impl Observed {
 }
 
 impl Remains {
-    /// Whether the graft has been switched on: our fragment has been written.
+    /// Whether the graft has been switched on.
     pub fn was_switched_on(&self) -> bool {
-        let conf = Path::new(files::CONF);
-        self.written.iter().any(|(path, _)| path == conf)
+        switched_on(&self.written)
     }
 
     /// Looks at what is left, also on a unit that Magnum has left already.
@@ -153,6 +151,12 @@ impl Remains {
             services: services::look()?,
         })
     }
+}
+
+/// Whether our fragment is among what the charm has written.
+fn switched_on(written: &[(PathBuf, Before)]) -> bool {
+    let conf = Path::new(files::CONF);
+    written.iter().any(|(path, _)| path == conf)
 }
 
 /// Temporary files in every directory that the charm writes to; the driver is staged beside `site`.

@@ -78,6 +78,15 @@ impl Service {
         "--config-dir=/etc/magnum/magnum.conf.d",
     ];
 
+    /// Those of the arguments that name something that is there. conf.d is made with the graft; before
+    /// that, the services do without it.
+    pub fn arguments_at_hand<'a>() -> impl Iterator<Item = &'a str> {
+        Self::ARGUMENTS.into_iter().filter(|argument| {
+            let path = argument.split_once('=').map(|(_, path)| Path::new(path));
+            path.is_some_and(Path::exists)
+        })
+    }
+
     /// The whole command line: where it logs, and what it is given besides.
     pub fn command_line(self, log_to: LogTo, given: &[String]) -> String {
         let mut words = vec![self.program().to_owned()];
@@ -160,6 +169,12 @@ pub fn look_with(others: &[&str]) -> Result<(Vec<Seen>, Vec<Unit>)> {
 
 /// A service that is due for a restart, and why.
 pub type Due = (Service, String);
+
+/// Their names, for people.
+pub fn names(due: &[Due]) -> String {
+    let names: Vec<&str> = due.iter().map(|(service, _)| service.name()).collect();
+    names.join(" and ")
+}
 
 /// What the services read of the graft.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,25 @@ pub enum Turn {
     NotYet(Problem),
 }
 
+/// Leaves to the hooks what the guard is not to restart: services that systemd is restarting already,
+/// since the guard does not wait for what it asks for and looks again before it is done; and services
+/// that have failed while there was nothing to put right, which is for a hook to judge.
+pub fn without_restarts_of_hooks(steps: Vec<Step>, services: &[Seen]) -> Vec<Step> {
+    let harmed = steps.iter().any(|step| step.puts_right().is_some());
+    let now = |(service, _): &Due| {
+        let mut seen = services.iter().filter(|seen| seen.service == *service);
+        seen.all(|seen| !seen.unit.has_job && (harmed || seen.is_serving()))
+    };
+    let kept = steps.into_iter().filter_map(|step| match step {
+        Step::Restart(mut due) => {
+            due.retain(now);
+            (!due.is_empty()).then_some(Step::Restart(due))
+        }
+        step => Some(step),
+    });
+    kept.collect()
+}
+
 /// A plan, parted where it first touches services that are serving.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staged {
@@ -137,6 +156,34 @@ mod tests {
         let [now, later] = done(&services);
         assert_eq!(now, steps());
         assert_eq!(later, steps()[..2]);
+    }
+
+    #[test]
+    fn the_guard_restarts_nothing_twice_and_nothing_that_failed_by_itself() {
+        let under_way = Unit {
+            has_job: true,
+            ..Unit::default()
+        };
+        let services = [
+            seen(Service::Api, under_way, true),
+            seen(Service::Conductor, Unit::default(), false),
+        ];
+        let restarts = |steps: &[Step]| -> Vec<Service> {
+            let kept = without_restarts_of_hooks(steps.to_vec(), &services);
+            let due = kept.iter().filter_map(|step| match step {
+                Step::Restart(due) => Some(due),
+                _ => None,
+            });
+            due.flatten().map(|(service, _)| *service).collect()
+        };
+        assert_eq!(
+            restarts(&steps()),
+            [Service::Conductor],
+            "something was harmed"
+        );
+        assert_eq!(restarts(&steps()[1..]), [], "nothing was");
+        let well = Service::ALL.map(|service| seen(service, Unit::default(), true));
+        assert_eq!(without_restarts_of_hooks(steps().to_vec(), &well), steps());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use self::duel::Memory;
 use crate::converge::{self, Wanted};
-use crate::graft::services::Due;
+use crate::graft::services::{self, Due};
 use crate::graft::{Pace, Surroundings, Turn};
 use crate::hook::roll;
 use crate::juju;
@@ -97,8 +97,7 @@ fn turn(mode: RestartMode, due: &[Due]) -> Result<Turn> {
         RestartMode::Immediate => Turn::Ours,
         RestartMode::Rolling if roll::was_alone()? => Turn::Ours,
         RestartMode::Rolling | RestartMode::Manual => {
-            let names: Vec<&str> = due.iter().map(|(service, _)| service.name()).collect();
-            let names = names.join(" and ");
+            let names = services::names(due);
             Turn::NotYet(Problem::waiting(format!(
                 "the restart of {names} waits for the next hook"
             )))

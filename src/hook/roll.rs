@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::converge::{Outcome, Wanted};
 use crate::graft::Turn;
-use crate::graft::services::Due;
+use crate::graft::services::{self, Due};
 use crate::health::Health;
 use crate::juju::tools::{self, Bag, GoalState};
 use crate::juju::{Context, ENDPOINT};
@@ -94,8 +94,7 @@ impl<'a> Roll<'a> {
     /// # Errors
     /// When Juju does not tell.
     pub fn turn(&self, due: &[Due]) -> Result<Turn> {
-        let names: Vec<&str> = due.iter().map(|(service, _)| service.name()).collect();
-        let names = names.join(" and ");
+        let names = services::names(due);
         let unit = &self.context.unit;
         let wait = |why: String| {
             Turn::NotYet(Problem::waiting(format!(

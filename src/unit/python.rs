@@ -53,6 +53,13 @@ struct Identity {
     mtime: i64,
 }
 
+/// What a question that failed ended with: the last line of its traceback names the exception.
+pub fn exception(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    last.unwrap_or_default().trim().to_owned()
+}
+
 impl Python {
     /// The interpreter named in the first line of `program`, one of Magnum's.
     ///

@@ -41,6 +41,7 @@ mod pause;
 mod pins;
 mod pips;
 mod plan;
+mod presence;
 mod record;
 mod restart_mode;
 mod roll;

@@ -4,7 +4,6 @@
 //! can pass while one of them shows.
 
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use lab::{
@@ -14,6 +13,7 @@ use lab::{
 use serde_json::json;
 
 use crate::management::{self, TOKEN, leak};
+use crate::presence::Presence;
 
 pub const API: &str = "magnum-api";
 pub const CONDUCTOR: &str = "magnum-conductor";
@@ -66,25 +66,6 @@ pub struct Deployment {
     /// The secret with the kubeconfig.
     pub secret: SecretUri,
     _presence: Presence,
-}
-
-/// Held by each test as long as it has units: some are about moments, and are alone on the machine.
-static MACHINE: RwLock<()> = RwLock::new(());
-
-/// Whether other tests run meanwhile.
-pub enum Presence {
-    Among(#[allow(dead_code, reason = "held for its Drop")] RwLockReadGuard<'static, ()>),
-    Alone(#[allow(dead_code, reason = "held for its Drop")] RwLockWriteGuard<'static, ()>),
-}
-
-impl Presence {
-    pub fn among() -> Self {
-        Self::Among(MACHINE.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub fn alone() -> Self {
-        Self::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// Both services: main process and restarts by systemd, as systemd counts them.

@@ -15,7 +15,7 @@ use crate::ground::Ground;
 use crate::problem::Problem;
 use crate::settings::{DISTRIBUTION, DriverSource, Pin, Settings, Sha256};
 use crate::unit::kept::Ledger;
-use crate::unit::state;
+use crate::unit::{python, state};
 
 const CACHE: &str = "driver.json";
 
@@ -203,11 +203,7 @@ fn cache() -> Result<BTreeMap<String, Knowledge>> {
 /// Asks Python to load the driver in `directory` as user magnum, next to this unit's Magnum.
 fn question(directory: &str) -> Vec<&str> {
     let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
-    question.extend(Service::ARGUMENTS.into_iter().filter(|argument| {
-        // conf.d is made with the graft; before that, the services do without it.
-        let path = argument.split_once('=').map(|(_, path)| Path::new(path));
-        path.is_some_and(Path::exists)
-    }));
+    question.extend(Service::arguments_at_hand());
     question
 }
 
@@ -221,11 +217,9 @@ fn judged(
 ) -> Result<Knowledge> {
     let pin = &source.pin;
     let loaded = loaded.map_err(|error| {
-        let text = format!("{error:#}");
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
         Problem::blocked(format!(
             "driver-pin {pin} does not load next to this unit's Magnum: {}; choose another version",
-            last.unwrap_or_default().trim()
+            python::exception(&error)
         ))
     })?;
     if !loaded.missing.is_empty() {

@@ -9,7 +9,8 @@ use lab::{Machine, ManagementCluster, Release, ensure_root};
 use super::Case;
 use super::material::Materials;
 use crate::management::{self, leak};
-use crate::support::{Presence, VERSIONS};
+use crate::presence::Presence;
+use crate::support::VERSIONS;
 
 /// As the services run: their user, their directory, nothing of root's environment.
 const AS_MAGNUM: &str = "cd /var/lib/magnum; setpriv --reuid=magnum --regid=magnum --init-groups \

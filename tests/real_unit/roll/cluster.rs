@@ -7,7 +7,8 @@ use lab::{
 };
 
 use crate::management;
-use crate::support::{API, CONDUCTOR, Presence, application, assert_silent};
+use crate::presence::Presence;
+use crate::support::{API, CONDUCTOR, application, assert_silent};
 
 /// A roll through three units takes about half a minute.
 pub const LIMIT: Duration = Duration::from_secs(110);

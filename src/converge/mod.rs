@@ -4,29 +4,33 @@
 //! it. When the settings are no good, the last good ones are upheld: a graft that works is never
 //! taken down because a new input is bad.
 
+mod departure;
+mod rehearsal;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use tracing::{debug, warn};
 
 use crate::audit;
 use crate::graft::apply::{Tools, apply};
 use crate::graft::defaults::Defaults;
 use crate::graft::services::Due;
 use crate::graft::{
-    AskTurn, Desired, Facts, Observed, Pace, Remains, Service, Staged, Step, Supplies,
-    Surroundings, Turn, helm, kubeconfig, parts, plan, plan_departure, services,
+    Desired, Observed, Pace, Staged, Step, Supplies, Surroundings, Turn, helm, kubeconfig, parts,
+    plan, services, without_restarts_of_hooks,
 };
 use crate::ground::Ground;
 use crate::health::{self, Health};
 use crate::kube::Kubeconfig;
 use crate::kube::rotation::Choice;
 use crate::problem::{Problem, told};
-use crate::settings::{DISTRIBUTION, Settings};
+use crate::settings::Settings;
 use crate::unit::kept::Ledger;
-use crate::unit::python::Python;
+use crate::unit::state;
 use crate::unit::systemd::Job;
-use crate::unit::{apt, state};
+
+pub use departure::depart;
+pub use rehearsal::{Expected, Rehearsal, expect, rehearse};
 
 /// The file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
@@ -115,7 +119,7 @@ pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
     let left = |path: &Path| around.leave.iter().any(|left| path.starts_with(left));
     steps.retain(|step| !step.puts_right().is_some_and(|(path, _)| left(path)));
     if around.pace == Pace::Swift {
-        steps = for_the_guard(steps, &seen);
+        steps = without_restarts_of_hooks(steps, &seen.services);
     }
     let put_right = steps.iter().filter_map(Step::puts_right);
     outcome.put_right = put_right
@@ -207,90 +211,6 @@ fn carry_out(
     }
 }
 
-/// What a hook would go by, and why that is not all that is wanted.
-#[derive(Debug, Default)]
-pub struct Expected {
-    /// The settings, with the kubeconfig; `None` when there are none to go by.
-    pub settings: Option<Settings>,
-    /// What is known of the parts.
-    pub facts: Option<Facts>,
-    /// What the graft is to be.
-    pub desired: Option<Desired>,
-    /// What keeps it from what is wanted.
-    pub problems: Vec<Problem>,
-}
-
-/// Chooses as [`graft`] does, and changes nothing: nothing is fetched, so a driver that has never
-/// been here is taken to be good.
-///
-/// # Errors
-/// When something cannot be read.
-pub fn expect(wanted: Wanted, ground: &Ground, seen: &Observed) -> Result<Expected> {
-    let mut expected = Expected::default();
-    let last_good = last_good()?;
-    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let meet = |mut settings: Settings| {
-        let pin = &settings.driver.pin;
-        let credentials =
-            kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin, Pace::Judging)?;
-        let problem = credentials
-            .as_ref()
-            .and_then(|choice| choice.problem.clone());
-        settings.kubeconfig = credentials.map(|choice| choice.kubeconfig);
-        let facts = Facts::expected(&settings, ground, seen)?;
-        let desired = Desired::new(&settings, ground, &facts)?;
-        Ok((settings, facts, desired, problem))
-    };
-    let chosen = choose(wanted.settings, last_good, meet, &mut expected.problems)?;
-    if let Some((settings, facts, desired, problem)) = chosen {
-        expected.problems.extend(problem);
-        expected.settings = Some(settings);
-        expected.facts = Some(facts);
-        expected.desired = Some(desired);
-    }
-    Ok(expected)
-}
-
-/// What the next hook would do.
-#[derive(Debug, Default)]
-pub struct Rehearsal {
-    /// Its steps.
-    pub steps: Vec<Step>,
-    /// What is there now.
-    pub seen: Option<Observed>,
-    /// What keeps it from what is wanted.
-    pub problems: Vec<Problem>,
-}
-
-/// Plans as [`graft`] does, and changes nothing.
-///
-/// # Errors
-/// When the unit cannot be looked at, or `turn` fails.
-pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
-    let ground = match told(Ground::look())? {
-        Ok(ground) => ground,
-        Err(problem) => {
-            return Ok(Rehearsal {
-                problems: vec![problem],
-                ..Rehearsal::default()
-            });
-        }
-    };
-    let seen = Observed::look(&ground.python, &Ledger::load()?)?;
-    let expected = expect(wanted, &ground, &seen)?;
-    let (steps, withheld) = match &expected.desired {
-        Some(desired) => Staged::new(plan(desired, &seen), &seen.services).as_far_as(turn)?,
-        None => Default::default(),
-    };
-    let mut problems = expected.problems;
-    problems.extend(withheld);
-    Ok(Rehearsal {
-        steps,
-        problems,
-        seen: Some(seen),
-    })
-}
-
 /// Chooses the settings to go by: the wanted ones when they can be met, else the last good ones.
 /// Why the others were not chosen goes into `problems`.
 fn choose<T>(
@@ -317,92 +237,12 @@ fn choose<T>(
     Ok(None)
 }
 
-/// Without the restarts that systemd is carrying out already, since the guard does not wait for those
-/// that it asks for and looks again before they are done; and without those of services that have
-/// failed while there was nothing to put right, which is for a hook to judge.
-fn for_the_guard(steps: Vec<Step>, seen: &Observed) -> Vec<Step> {
-    let harmed = steps.iter().any(|step| step.puts_right().is_some());
-    let not_now = |service: &Service| {
-        let mut all = seen.services.iter();
-        all.any(|seen| {
-            seen.service == *service && (seen.unit.has_job || !(harmed || seen.is_serving()))
-        })
-    };
-    let without = steps.into_iter().filter_map(|step| match step {
-        Step::Restart(mut due) => {
-            due.retain(|(service, _)| !not_now(service));
-            (!due.is_empty()).then_some(Step::Restart(due))
-        }
-        step => Some(step),
-    });
-    without.collect()
-}
-
 /// The kubeconfig is chosen apart from all else: it changes when the secret does.
 fn without_kubeconfig(settings: Settings) -> Settings {
     Settings {
         kubeconfig: None,
         ..settings
     }
-}
-
-/// Brings the unit to what it was before the charm came. The caller holds the lock.
-///
-/// # Errors
-/// When a step fails: the hook is to fail and be tried again.
-pub fn depart() -> Result<()> {
-    let mut ledger = Ledger::load()?;
-    let python = Python::remembered()?;
-    let site = python.as_ref().map(|python| python.site.as_path());
-    let seen = Remains::look(site, &ledger)?;
-    let steps = plan_departure(&seen);
-    if steps.is_empty() {
-        debug!("nothing of the graft is left on this unit");
-    }
-    if let Some(python) = python.filter(|_| seen.was_switched_on()) {
-        tell_orphans(&python);
-    }
-    let mut tools = Tools {
-        ledger: &mut ledger,
-        supplies: None,
-        restarts: Job::Done,
-    };
-    apply(&steps, &mut tools)?;
-    apt::remove_ours()?;
-    state::forget()
-}
-
-/// Names in the log the clusters that Magnum cannot manage without the driver. They themselves live on.
-fn tell_orphans(python: &Python) {
-    const MOST: usize = 20;
-    let mut question = vec!["clusters", DISTRIBUTION];
-    question.extend(Service::ARGUMENTS);
-    let clusters: Vec<(String, String)> = match python.ask(&question) {
-        Ok(clusters) => clusters,
-        Err(error) => {
-            let text = format!("{error:#}");
-            let last = text.lines().rev().find(|line| !line.trim().is_empty());
-            let why = last.unwrap_or_default();
-            return warn!("which clusters lose their driver cannot be said: {why}");
-        }
-    };
-    if clusters.is_empty() {
-        return;
-    }
-    let named = clusters.iter().take(MOST);
-    let named: Vec<String> = named
-        .map(|(name, uuid)| format!("{name} ({uuid})"))
-        .collect();
-    let more = match clusters.len().saturating_sub(MOST) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    warn!(
-        "{} clusters made through Cluster API lose their driver on this unit; they live on, and \
-         Magnum can manage them again when the charm is back: {}{more}",
-        clusters.len(),
-        named.join(", ")
-    );
 }
 
 /// Makes sure that the settings can be met here, before anything is touched.
