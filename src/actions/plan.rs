@@ -19,6 +19,7 @@ pub fn run(context: &Context) -> Result<Option<String>> {
         steps,
         seen,
         problems,
+        kept,
     } = converge::rehearse(wanted, &|due| roll.turn(due))?;
     let steps: Vec<(String, String)> = steps
         .iter()
@@ -39,6 +40,7 @@ pub fn run(context: &Context) -> Result<Option<String>> {
             .to_string(),
         ),
         ("problems", problems.join("\n")),
+        ("kept", kept.join("\n")),
     ])?;
     Ok(None)
 }

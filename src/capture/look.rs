@@ -140,9 +140,9 @@ fn plan(context: &Context) -> Result<String> {
 /// What stood on the unit before the charm came.
 fn kept() -> Result<String> {
     let entries = Ledger::load()?.entries().into_iter();
-    Ok(entries
-        .map(|(path, before)| format!("{}: {before:?}\n", path.display()))
-        .collect())
+    entries
+        .map(|(path, before)| Ok(format!("{}: {}\n", path.display(), before.told()?)))
+        .collect()
 }
 
 /// The configuration's fragments, themselves.

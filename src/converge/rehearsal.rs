@@ -7,7 +7,8 @@ use crate::graft::{AskTurn, Desired, Facts, Observed, Pace, Staged, Step, kubeco
 use crate::ground::Ground;
 use crate::problem::{Problem, told};
 use crate::settings::Settings;
-use crate::unit::kept::Ledger;
+use crate::unit::files::{self, Entry};
+use crate::unit::kept::{Ledger, described};
 
 /// What a hook would go by, and why that is not all that is wanted.
 #[derive(Debug, Default)]
@@ -62,6 +63,8 @@ pub struct Rehearsal {
     pub seen: Option<Observed>,
     /// What keeps it from what is wanted.
     pub problems: Vec<Problem>,
+    /// What stood where the charm writes, before it came: a line each.
+    pub kept: Vec<String>,
 }
 
 /// Plans as [`graft`](super::graft) does, and changes nothing.
@@ -78,7 +81,8 @@ pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
             });
         }
     };
-    let seen = Observed::look(&ground.python, &Ledger::load()?)?;
+    let ledger = Ledger::load()?;
+    let seen = Observed::look(&ground.python, &ledger)?;
     let expected = expect(wanted, &ground, &seen)?;
     let (steps, withheld) = match &expected.desired {
         Some(desired) => Staged::new(plan(desired, &seen), &seen.services).as_far_as(turn)?,
@@ -87,8 +91,22 @@ pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
     let mut problems = expected.problems;
     problems.extend(withheld);
     Ok(Rehearsal {
+        kept: kept(&steps, &seen, &ledger)?,
         steps,
         problems,
         seen: Some(seen),
     })
+}
+
+/// What is kept already, and what `steps` would have to keep.
+fn kept(steps: &[Step], seen: &Observed, ledger: &Ledger) -> Result<Vec<String>> {
+    let kept = ledger.kept()?.into_iter();
+    let mut lines: Vec<String> = kept.map(|line| format!("{line}; is kept")).collect();
+    for path in steps.iter().flat_map(|step| step.takes_over(seen)) {
+        if !ledger.knows(&path) && files::look(&path)? != Entry::Absent {
+            let there = described(&path)?;
+            lines.push(format!("{}: {there}; will be kept", path.display()));
+        }
+    }
+    Ok(lines)
 }

@@ -89,6 +89,17 @@ impl fmt::Display for Step {
 }
 
 impl Step {
+    /// Where it puts something of the charm's in place of whatever stands there.
+    pub fn takes_over(&self, seen: &Observed) -> Vec<PathBuf> {
+        match self {
+            Self::MakeDirectory(path) | Self::SetAside(path) => vec![path.clone()],
+            Self::InstallDriver { .. } => seen.driver.paths(),
+            Self::InstallHelm { .. } => vec![helm::PATH.into()],
+            Self::Write { file, .. } => vec![file.path.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     /// The path that it puts right, and what is wrong with it.
     pub fn puts_right(&self) -> Option<(&Path, &str)> {
         match self {

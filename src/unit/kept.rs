@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
@@ -30,11 +32,27 @@ pub enum Before {
     Kept(String),
 }
 
+impl Before {
+    /// What it was and whose.
+    ///
+    /// # Errors
+    /// When the copy cannot be looked at.
+    pub fn told(&self) -> Result<String> {
+        match self {
+            Self::Absent => Ok("nothing".to_owned()),
+            Self::NoDirectory => Ok("no directory".to_owned()),
+            Self::Kept(name) => described(&state::path(DIRECTORY).join(name)),
+        }
+    }
+}
+
 /// The ledger, as it is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger(BTreeMap<PathBuf, Before>);
 
 const FILE: &str = "ledger.json";
+/// Where the copies are, in the state directory.
+const DIRECTORY: &str = "kept";
 
 impl Ledger {
     /// Reads the ledger; empty when there is none yet.
@@ -56,6 +74,17 @@ impl Ledger {
         let entries = self.0.iter().rev();
         entries
             .map(|(path, before)| (path.clone(), before.clone()))
+            .collect()
+    }
+
+    /// What is kept, a line each: where it stood, what it is and whose.
+    ///
+    /// # Errors
+    /// When a copy cannot be looked at.
+    pub fn kept(&self) -> Result<Vec<String>> {
+        let kept = self.0.iter();
+        kept.filter(|(_, before)| matches!(before, Before::Kept(_)))
+            .map(|(path, before)| Ok(format!("{}: {}", path.display(), before.told()?)))
             .collect()
     }
 
@@ -122,16 +151,37 @@ impl Ledger {
                 }
                 _ => {}
             },
-            Some(Before::Kept(name)) => copy_back(&state::path("kept").join(name), path)?,
+            Some(Before::Kept(name)) => copy_back(&state::path(DIRECTORY).join(name), path)?,
         }
         self.0.remove(path);
         state::save(FILE, self)
     }
 }
 
+/// What is at `path` and whose it is: `a file of magnum:nogroup, mode 0600`.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn described(path: &Path) -> Result<String> {
+    let meta = std::fs::symlink_metadata(path)
+        .with_context(|| format!("looking at {}", path.display()))?;
+    let kind = match meta.file_type() {
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_file() => "a file",
+        kind if kind.is_symlink() => "a link",
+        _ => "a special file",
+    };
+    let user = User::from_uid(Uid::from_raw(meta.uid()))?;
+    let user = user.map_or_else(|| meta.uid().to_string(), |user| user.name);
+    let group = Group::from_gid(Gid::from_raw(meta.gid()))?;
+    let group = group.map_or_else(|| meta.gid().to_string(), |group| group.name);
+    let mode = meta.mode() & 0o7777;
+    Ok(format!("{kind} of {user}:{group}, mode {mode:04o}"))
+}
+
 /// Copies what is at `path` into the state directory, with owner, mode, times and attributes.
 fn copy_away(path: &Path) -> Result<String> {
-    let directory = state::path("kept");
+    let directory = state::path(DIRECTORY);
     files::make_directory(&directory, 0o700)?;
     let name = path
         .to_string_lossy()

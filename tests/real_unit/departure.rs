@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use lab::ActionRun;
+
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, HOOKS, KUBECONFIG, Moment, STATE,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, HOOKS, KUBECONFIG, Moment, SITE, STATE,
     assert_same, dist_info, moments,
 };
 
@@ -81,12 +83,28 @@ fn what_an_operator_had_there_is_put_back() {
 
     it.deploy();
     it.grant();
+    let mut named = vec![
+        format!(
+            "{}: a directory of root:root, mode 0755; is kept",
+            dist_info("1.2.1")
+        ),
+        format!("{SITE}/magnum_capi_helm: a directory of root:root, mode 0755; is kept"),
+        format!("{KUBECONFIG}: a file of magnum:nogroup, mode 0600; will be kept"),
+        format!("{CONF}: a file of root:magnum, mode 0640; will be kept"),
+        format!("{drop_in}: a file of nobody:nogroup, mode 0600; will be kept"),
+    ];
+    let plan = it.action("plan");
+    assert_eq!(kept(&plan), sorted(&named), "before they are written");
     it.hook("config-changed");
     it.assert_status(
         "active",
         &["driver 1.1.0 grafted"],
         "over the operator's own",
     );
+    for line in &mut named {
+        *line = line.replace("will be kept", "is kept");
+    }
+    assert_eq!(kept(&it.action("plan")), sorted(&named), "once they are");
     assert_eq!(it.pip_version(), "1.1.0");
     it.remove();
     before.assert_is_back(&it, "removed");
@@ -94,6 +112,18 @@ fn what_an_operator_had_there_is_put_back() {
         .map(|path| it.shell(&format!("stat -c '%n %U:%G %a %y' {path}")));
     assert_eq!(theirs, now, "owners, modes and times");
     it.machine().wait_for_magnum().unwrap();
+}
+
+/// What `plan` says is or will be kept.
+fn kept(plan: &ActionRun) -> Vec<String> {
+    let lines: Vec<String> = plan.results["kept"].lines().map(str::to_owned).collect();
+    sorted(&lines)
+}
+
+fn sorted(lines: &[String]) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    lines.sort();
+    lines
 }
 
 #[test]

@@ -64,6 +64,16 @@ impl Installed {
         }
     }
 
+    /// Where it lies: the package, and what describes each copy.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let package = self
+            .0
+            .first()
+            .map(|one| one.dist_info.with_file_name(PACKAGE));
+        let copies = self.0.iter().map(|driver| driver.dist_info.clone());
+        package.into_iter().chain(copies).collect()
+    }
+
     /// How what is installed differs from the pinned version, and from one build of it when the
     /// sha256 of its RECORD is given; `None` when it does not.
     pub fn differs(&self, pin: &Pin, record_sha256: Option<&str>) -> Option<String> {
