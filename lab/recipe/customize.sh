@@ -26,6 +26,9 @@ for pin in magnum-capi-helm==1.1.0 magnum-capi-helm==1.2.1 magnum-capi-helm==1.3
 done
 cp "$RECIPE/unpack_downloads.py" "$root/tmp/"
 inside python3 /tmp/unpack_downloads.py /tmp/downloads
+# For what apt does to a unit later, which has no way to a mirror.
+mkdir "$root/opt/lab/packages"
+inside sh -c 'cd /opt/lab/packages; apt-get download --quiet magnum-api magnum-common magnum-conductor'
 
 if [ "$RELEASE" = caracal ]; then
     echo "installing Magnum 18.0.0 (Caracal) over Debian's"

@@ -53,11 +53,18 @@ struct Identity {
     mtime: i64,
 }
 
-/// What a question that failed ended with: the last line of its traceback names the exception.
+/// What a question that failed ended with: the line below the last frame of its traceback names the
+/// exception. Without a traceback, its last line.
 pub fn exception(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
-    let last = text.lines().rev().find(|line| !line.trim().is_empty());
-    last.unwrap_or_default().trim().to_owned()
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let frame = lines.iter().rposition(|line| line.starts_with("  File "));
+    let named = frame.and_then(|frame| lines[frame..].iter().find(|line| !line.starts_with(' ')));
+    let named = named.or(lines.last());
+    named.map(|line| line.trim().to_owned()).unwrap_or_default()
 }
 
 impl Python {
@@ -191,4 +198,26 @@ fn identity(executable: &Path) -> Result<Identity> {
         size: meta.len(),
         mtime: meta.mtime(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exception_is_named_and_not_what_follows_it() {
+        let traceback = "asking Magnum: exit status 1: Traceback (most recent call last):
+  File \"<string>\", line 1, in <module>
+    connect()
+  File \"base.py\", line 145, in connect
+sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) unable to open database file
+(Background on this error at: https://sqlalche.me/e/14/e3q8)
+";
+        assert_eq!(
+            exception(&anyhow::anyhow!(traceback)),
+            "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) unable to open database file"
+        );
+        let error = anyhow::anyhow!("asking Magnum: still running after 30 s, killed");
+        assert_eq!(exception(&error), format!("{error}"));
+    }
 }

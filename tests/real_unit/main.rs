@@ -37,6 +37,7 @@ mod management;
 mod mirror;
 mod online;
 mod options;
+mod packages;
 mod pause;
 mod pins;
 mod pips;
