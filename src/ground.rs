@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::unistd::{Group, User};
 
 use crate::graft::defaults::Defaults;
@@ -94,11 +94,19 @@ impl Ground {
                 .into_iter()
                 .map(|service| Ok((service, Defaults::look(service)?)))
                 .collect::<Result<_>>()?,
-            charm: std::env::current_exe().context("looking up the charm's program")?,
+            charm: own_program()?,
             magnum_gid: group.gid.as_raw(),
             other_drivers,
         })
     }
+}
+
+/// Where the program that runs is, or, once an upgrade of the charm has put another file there, was.
+fn own_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("looking up the charm's program")?;
+    let path = path.into_os_string().into_string();
+    let path = path.map_err(|path| anyhow!("the charm's path is no text: {}", path.display()))?;
+    Ok(path.strip_suffix(" (deleted)").unwrap_or(&path).into())
 }
 
 /// What Magnum's services read with the graft's arguments.
