@@ -28,7 +28,7 @@ cp "$RECIPE/unpack_downloads.py" "$root/tmp/"
 inside python3 /tmp/unpack_downloads.py /tmp/downloads
 # For what apt does to a unit later, which has no way to a mirror.
 mkdir "$root/opt/lab/packages"
-inside sh -c 'cd /opt/lab/packages; apt-get download --quiet magnum-api magnum-common magnum-conductor'
+inside sh -c 'cd /opt/lab/packages; apt-get download -qq magnum-api magnum-common magnum-conductor'
 
 if [ "$RELEASE" = caracal ]; then
     echo "installing Magnum 18.0.0 (Caracal) over Debian's"
