@@ -102,7 +102,10 @@ impl Ground {
 }
 
 /// Where the program that runs is, or, once an upgrade of the charm has put another file there, was.
-fn own_program() -> Result<PathBuf> {
+///
+/// # Errors
+/// When that cannot be said.
+pub fn own_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("looking up the charm's program")?;
     let path = path.into_os_string().into_string();
     let path = path.map_err(|path| anyhow!("the charm's path is no text: {}", path.display()))?;

@@ -19,6 +19,8 @@ pub const UNITS: [&str; 3] = [
 ];
 /// The path unit.
 pub const WATCH: &str = "magnum-capi-helm-guard.path";
+/// Begins the names of the units that look at services which the guard has restarted.
+pub const RESTARTED: &str = "magnum-capi-helm-guard-restarted";
 /// The command of the charm's program that the services run.
 pub const COMMAND: &str = "guard";
 

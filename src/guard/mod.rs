@@ -16,13 +16,15 @@ use tracing::{info, warn};
 
 use self::duel::Memory;
 use crate::converge::{self, Wanted};
+use crate::graft::guard::{COMMAND, RESTARTED};
 use crate::graft::services::{self, Due};
 use crate::graft::{Pace, Surroundings, Turn};
+use crate::ground;
 use crate::hook::roll;
 use crate::juju;
 use crate::problem::Problem;
 use crate::settings::RestartMode;
-use crate::unit::{culprit, state};
+use crate::unit::{culprit, state, systemd};
 
 const MEMORY: &str = "guard.json";
 /// How long the kernel is asked who undoes what the guard does.
@@ -77,6 +79,7 @@ fn put_right() -> Result<()> {
         state::save(MEMORY, &memory)?;
     }
     drop(lock);
+    look_after(&outcome.restarted)?;
     if !outcome.withheld.is_empty() {
         for problem in &outcome.problems {
             info!("{problem}");
@@ -89,6 +92,20 @@ fn put_right() -> Result<()> {
         std::thread::sleep(PAUSE);
     }
     Ok(())
+}
+
+/// Has what restarts looked at once it runs: only what was seen then is known to have read the right
+/// files, should one of them change later.
+fn look_after(restarted: &[Due]) -> Result<()> {
+    if restarted.is_empty() {
+        return Ok(());
+    }
+    let units: Vec<&str> = restarted
+        .iter()
+        .map(|(service, _)| service.unit())
+        .collect();
+    let name = format!("{RESTARTED}-{}", std::process::id());
+    systemd::run_after(&units, &name, &ground::own_program()?, COMMAND)
 }
 
 /// Whether services that are serving may be restarted: only where nobody is to be asked.

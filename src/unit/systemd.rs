@@ -4,7 +4,7 @@
 //! call. Only the charm's own units are enabled and disabled here: to enable, unmask or stop a
 //! service of Magnum is the principal's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -130,6 +130,26 @@ pub fn restart(units: &[&str], until: Job) -> Result<()> {
         .stdout()
         .map(drop)
         .with_context(|| format!("restarting {}", units.join(" and ")))
+}
+
+/// Runs a program in a unit of its own once what systemd is about to do with `units` is done; does not
+/// wait for that.
+///
+/// # Errors
+/// When `systemd-run` fails.
+pub fn run_after(units: &[&str], name: &str, program: &Path, argument: &str) -> Result<()> {
+    command::run("systemd-run", SHOW_LIMIT)
+        .args(["--quiet", "--collect", "--no-block"])
+        .args([
+            format!("--unit={name}"),
+            format!("--property=After={}", units.join(" ")),
+            "--".to_owned(),
+        ])
+        .arg(program)
+        .arg(argument)
+        .stdout()
+        .map(drop)
+        .with_context(|| format!("starting {name}"))
 }
 
 /// Starts one of the charm's own units, now and at every boot.

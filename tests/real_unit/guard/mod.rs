@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, STATE,
@@ -41,13 +41,12 @@ fn watched(it: &Deployment) -> String {
 /// Waits until no run of the guard is under way, such as the one after a hook: it would undo at once
 /// what the test does next.
 fn at_rest(it: &Deployment) {
-    let [_, put_back, again] = UNITS;
     eventually("the guard is at rest", || {
-        let found = it.shell(&format!(
-            "systemctl show --property=ActiveState --value {put_back} {again} | xargs;
-             systemctl list-jobs --no-legend | grep magnum-capi-helm || :"
-        ));
-        found == "inactive inactive\n"
+        let found = it.shell(
+            "systemctl list-units --no-legend --state=activating,active,deactivating 'magnum-capi-helm-guard*.service';
+             systemctl list-jobs --no-legend | grep magnum-capi-helm || :",
+        );
+        found.is_empty()
     });
 }
 
@@ -64,6 +63,13 @@ fn eventually(what: &str, found: impl Fn() -> bool) -> Duration {
 
 fn journal(it: &Deployment) -> String {
     it.shell("journalctl --quiet --no-pager -o cat -u 'magnum-capi-helm-guard*'")
+}
+
+/// What the guard and the services last said, for the message of a failed test.
+fn last_said(it: &Deployment) -> String {
+    it.shell(&format!(
+        "journalctl --quiet --no-pager -o short-precise -u 'magnum-capi-helm-guard*' -u {API} -u {CONDUCTOR} -n 400"
+    ))
 }
 
 /// How much a test does by default, and as much as its environment says.
@@ -105,8 +111,17 @@ fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
             "python3 /root/drifts.py {AT_A_TIME} {round} {SITE} {}",
             files.join(",")
         ));
-        let lines = printed.lines();
-        drifts.extend(lines.map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        for line in printed.lines() {
+            let drift: Value = serde_json::from_str(line).unwrap();
+            let restarted = match drift["driver"].as_bool().unwrap() {
+                true => json!([API, CONDUCTOR]),
+                false => json!([]),
+            };
+            if drift["restarted"] != restarted {
+                panic!("{drift}\nof\n{printed}\n{}", last_said(&it));
+            }
+            drifts.push(drift);
+        }
     }
     let mut times: Vec<f64> = drifts
         .iter()
@@ -124,14 +139,7 @@ fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
     {
         eprintln!("slow: {drift}");
     }
-    for drift in &drifts {
-        let expected = match drift["driver"].as_bool().unwrap() {
-            true => vec![API, CONDUCTOR],
-            false => vec![],
-        };
-        assert_eq!(drift["restarted"], serde_json::json!(expected), "{drift}");
-        assert!(drift["seconds"].as_f64().unwrap() < 1.0, "{drift}");
-    }
+    assert!(worst < 1.0, "the worst is {worst} s");
     assert!(median < 0.3, "the median is {median} s");
     let run = it.hook("update-status");
     assert_eq!(run.log, [], "nothing is left to do for the next hook");
