@@ -306,7 +306,7 @@ fn actions_report_as_juju_shows_them() {
         (run.status, run.message.as_str()),
         (ActionStatus::Completed, "")
     );
-    assert_eq!(run.log, ["looking"]);
+    assert_eq!(run.log, ["looking"], "{}", run.run.describe());
     assert_eq!(run.results["checks.b"], "fail");
     assert_eq!(run.results["return-code"], "0");
     assert_eq!(run.results["stdout"], "{\"deep\":false}\n");

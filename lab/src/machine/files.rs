@@ -7,7 +7,7 @@ use std::fs::{File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, fstat, mkdirat};
@@ -39,13 +39,16 @@ impl Machine {
     }
 
     /// Write a file of root's with exactly this mode, and the directories it needs (0755). An existing
-    /// file is overwritten in place: it keeps its inode and owner.
+    /// file is overwritten in place, so it keeps its inode and owner; a program is replaced.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn push(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
-        self.push_file(path, content, mode)
-            .with_context(|| self.place(path))
+        let push = match mode & 0o111 {
+            0 => Self::push_file,
+            _ => Self::push_program,
+        };
+        push(self, path, content, mode).with_context(|| self.place(path))
     }
 
     /// Whether something is at this path; a symbolic link counts by what it leads to.
@@ -76,6 +79,19 @@ impl Machine {
         let mut file = self.open(path, flags, Mode::from_bits_truncate(mode))?;
         file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(content)?;
+        Ok(())
+    }
+
+    /// By a process inside: were it open for writing here, a process that another thread starts just
+    /// then would hold it open for a moment longer, and "text file busy" is all that comes of running it.
+    fn push_program(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            self.make_directory(parent)?;
+        }
+        let mode = format!("--mode={mode:o}");
+        let written =
+            self.run_with_input(&["install", &mode, "/dev/stdin", path], Some(content))?;
+        ensure!(written.ok(), "install: {}", written.stderr);
         Ok(())
     }
 
