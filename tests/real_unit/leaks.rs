@@ -71,7 +71,7 @@ os.execve('/run/planted', ['tail', '--pid', str(os.getppid()), '-f', '/dev/null'
 ";
 
 fn run_with_secret(machine: &Machine, secret: &str) {
-    let command = ["timeout", "1", "/usr/bin/python3", "-c", PLANT];
+    let command = ["timeout", "3", "/usr/bin/python3", "-c", PLANT];
     let run = machine.run_with_input(&command, Some(secret.as_bytes()));
     assert_eq!(run.unwrap().code, Some(124));
 }
@@ -185,7 +185,8 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
                 .run_with_input(&command, Some(pieces.as_bytes()))
                 .unwrap()
         });
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        let looked = "until test -e /run/looked; do sleep 0.1; done";
+        machine.shell(looked).unwrap();
         run_with_secret(machine, &second.key_data()[501..525]);
         timed("a life of mistakes", || live(&heard, &second));
         heard.it.shell("touch /run/enough");

@@ -349,7 +349,7 @@ fn nothing_of_it_runs_while_nothing_changes() {
     };
     at_rest(&it);
     let before = runs();
-    it.shell(&format!("sleep {}", amount("LAB_IDLE_SECONDS", 20)));
+    std::thread::sleep(Duration::from_secs(amount("LAB_IDLE_SECONDS", 20).into()));
     assert_eq!(runs(), before, "CPU time, and runs");
     assert_eq!(
         it.shell("ps -e -o args= | grep '[d]ispatch guard' || :"),
