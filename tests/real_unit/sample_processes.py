@@ -14,7 +14,7 @@ for piece in json.load(sys.stdin):
     pieces.setdefault(len(piece), set()).add(piece.encode())
 known, seen, core, looks = set(), set(), {}, 0
 # A program that has just started has not limited itself yet.
-YOUNG = 0.05
+YOUNG = 0.01
 
 
 def holds_piece(content):
