@@ -6,16 +6,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
 use crate::graft::defaults::Defaults;
 use crate::graft::files::CONF_DIRECTORY;
 use crate::graft::{ENTRY_POINT, Service};
 use crate::problem::Problem;
-use crate::unit::files;
 use crate::unit::oslo::Configuration;
 use crate::unit::python::{MAGNUM_USER, Python};
+use crate::unit::{files, process};
 
 /// The main configuration file, rendered by the principal.
 pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
@@ -94,22 +94,11 @@ impl Ground {
                 .into_iter()
                 .map(|service| Ok((service, Defaults::look(service)?)))
                 .collect::<Result<_>>()?,
-            charm: own_program()?,
+            charm: process::own_program()?,
             magnum_gid: group.gid.as_raw(),
             other_drivers,
         })
     }
-}
-
-/// Where the program that runs is, or, once an upgrade of the charm has put another file there, was.
-///
-/// # Errors
-/// When that cannot be said.
-pub fn own_program() -> Result<PathBuf> {
-    let path = std::env::current_exe().context("looking up the charm's program")?;
-    let path = path.into_os_string().into_string();
-    let path = path.map_err(|path| anyhow!("the charm's path is no text: {}", path.display()))?;
-    Ok(path.strip_suffix(" (deleted)").unwrap_or(&path).into())
 }
 
 /// What Magnum's services read with the graft's arguments.

@@ -1,5 +1,7 @@
 //! The way through without doing anything: what a hook would go by, and what it would do.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::{Wanted, choose, last_good};
@@ -91,7 +93,7 @@ pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
     let mut problems = expected.problems;
     problems.extend(withheld);
     Ok(Rehearsal {
-        kept: kept(&steps, &seen, &ledger)?,
+        kept: kept(&steps, &seen, &ground.python.site, &ledger)?,
         steps,
         problems,
         seen: Some(seen),
@@ -99,10 +101,10 @@ pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
 }
 
 /// What is kept already, and what `steps` would have to keep.
-fn kept(steps: &[Step], seen: &Observed, ledger: &Ledger) -> Result<Vec<String>> {
+fn kept(steps: &[Step], seen: &Observed, site: &Path, ledger: &Ledger) -> Result<Vec<String>> {
     let kept = ledger.kept()?.into_iter();
     let mut lines: Vec<String> = kept.map(|line| format!("{line}; is kept")).collect();
-    for path in steps.iter().flat_map(|step| step.takes_over(seen)) {
+    for path in steps.iter().flat_map(|step| step.takes_over(seen, site)) {
         if !ledger.knows(&path) && files::look(&path)? != Entry::Absent {
             let there = described(&path)?;
             lines.push(format!("{}: {there}; will be kept", path.display()));

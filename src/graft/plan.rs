@@ -89,11 +89,12 @@ impl fmt::Display for Step {
 }
 
 impl Step {
-    /// Where it puts something of the charm's in place of whatever stands there.
-    pub fn takes_over(&self, seen: &Observed) -> Vec<PathBuf> {
+    /// Where it puts something of the charm's in place of whatever stands there; `site` is where the
+    /// driver goes.
+    pub fn takes_over(&self, seen: &Observed, site: &Path) -> Vec<PathBuf> {
         match self {
             Self::MakeDirectory(path) | Self::SetAside(path) => vec![path.clone()],
-            Self::InstallDriver { .. } => seen.driver.paths(),
+            Self::InstallDriver { .. } => seen.driver.paths(site),
             Self::InstallHelm { .. } => vec![helm::PATH.into()],
             Self::Write { file, .. } => vec![file.path.clone()],
             _ => Vec::new(),

@@ -19,12 +19,11 @@ use crate::converge::{self, Wanted};
 use crate::graft::guard::{COMMAND, RESTARTED};
 use crate::graft::services::{self, Due};
 use crate::graft::{Pace, Surroundings, Turn};
-use crate::ground;
 use crate::hook::roll;
 use crate::juju;
 use crate::problem::Problem;
 use crate::settings::RestartMode;
-use crate::unit::{culprit, state, systemd};
+use crate::unit::{culprit, process, state, systemd};
 
 const MEMORY: &str = "guard.json";
 /// How long the kernel is asked who undoes what the guard does.
@@ -79,7 +78,9 @@ fn put_right() -> Result<()> {
         state::save(MEMORY, &memory)?;
     }
     drop(lock);
-    look_after(&outcome.restarted)?;
+    if let Err(error) = look_after(&outcome.restarted) {
+        warn!("what was restarted is looked at by the next hook only: {error:#}");
+    }
     if !outcome.withheld.is_empty() {
         for problem in &outcome.problems {
             info!("{problem}");
@@ -105,7 +106,7 @@ fn look_after(restarted: &[Due]) -> Result<()> {
         .map(|(service, _)| service.unit())
         .collect();
     let name = format!("{RESTARTED}-{}", std::process::id());
-    systemd::run_after(&units, &name, &ground::own_program()?, COMMAND)
+    systemd::run_after(&units, &name, &process::own_program()?, COMMAND)
 }
 
 /// Whether services that are serving may be restarted: only where nobody is to be asked.

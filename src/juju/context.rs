@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::unit::process;
+
 /// The environment of a hook or action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
@@ -50,7 +52,7 @@ impl Context {
 /// the program.
 pub fn charm() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let program = env::current_exe().unwrap_or_default();
+    let program = process::own_program().unwrap_or_default();
     let url = std::fs::read_to_string(program.with_file_name(".juju-charm"));
     match url.unwrap_or_default().trim() {
         "" => version.to_owned(),

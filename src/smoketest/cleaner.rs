@@ -18,7 +18,7 @@ use super::credentials::Credentials;
 use super::leftovers;
 use super::names::{self, Names};
 use super::story::Story;
-use crate::unit::command;
+use crate::unit::{command, process};
 
 /// The systemd unit, and so where its words are found.
 pub const UNIT: &str = "magnum-capi-helm-smoketest";
@@ -51,7 +51,7 @@ impl Cleaner {
     /// # Errors
     /// When this program cannot be found.
     pub fn post(credentials: &Credentials, endpoint: &str) -> Result<Self> {
-        let program = std::env::current_exe().context("looking up this program")?;
+        let program = process::own_program()?;
         let mut given = credentials.as_secret();
         given.insert(ENDPOINT.to_owned(), endpoint.to_owned());
         let mut line = serde_json::to_vec(&given)?;

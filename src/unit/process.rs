@@ -3,9 +3,20 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
+
+/// Where the program that runs is, or, once an upgrade of the charm has put another file there, was.
+///
+/// # Errors
+/// When that cannot be said.
+pub fn own_program() -> Result<PathBuf> {
+    let path = std::env::current_exe().context("looking up the charm's program")?;
+    let path = path.into_os_string().into_string();
+    let path = path.map_err(|path| anyhow!("the charm's path is no text: {}", path.display()))?;
+    Ok(path.strip_suffix(" (deleted)").unwrap_or(&path).into())
+}
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,14 +64,11 @@ impl Installed {
         }
     }
 
-    /// Where it lies: the package, and what describes each copy.
-    pub fn paths(&self) -> Vec<PathBuf> {
-        let package = self
-            .0
-            .first()
-            .map(|one| one.dist_info.with_file_name(PACKAGE));
+    /// Where in `site` it lies: the package, and what describes each copy. A package that nothing
+    /// describes is Python's to load all the same.
+    pub fn paths(&self, site: &Path) -> Vec<PathBuf> {
         let copies = self.0.iter().map(|driver| driver.dist_info.clone());
-        package.into_iter().chain(copies).collect()
+        std::iter::once(site.join(PACKAGE)).chain(copies).collect()
     }
 
     /// How what is installed differs from the pinned version, and from one build of it when the
@@ -301,6 +298,16 @@ mod tests {
         assert_eq!(differs_after(|_| {}), None);
         let site = installed();
         assert!(look(site.path()).unwrap().intact(&pin()).is_some());
+    }
+
+    #[test]
+    fn a_package_that_no_dist_info_describes_lies_there_too() {
+        let site = installed();
+        let package = site.path().join(PACKAGE);
+        let paths = || look(site.path()).unwrap().paths(site.path());
+        assert_eq!(paths(), [package.clone(), site.path().join(DIST_INFO)]);
+        files::remove(&site.path().join(DIST_INFO)).unwrap();
+        assert_eq!(paths(), [package]);
     }
 
     #[test]
