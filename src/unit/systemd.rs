@@ -117,11 +117,18 @@ pub enum Job {
     TakenOn,
 }
 
-/// Restarts units, starting those that are not running.
+/// Restarts units, starting those that are not running, also when systemd has given one up. What it
+/// has counted of their failures before is forgotten: else a restart of a unit that it is about to
+/// start again itself would go on in that count, and one soon after too many starts is refused.
 ///
 /// # Errors
 /// When `systemctl` fails, as it does for a unit that systemd could not load.
 pub fn restart(units: &[&str], until: Job) -> Result<()> {
+    // Fails for a unit that systemd has not loaded, which then has no count.
+    command::run("systemctl", SHOW_LIMIT)
+        .args(["reset-failed", "--"])
+        .args(units)
+        .output()?;
     command::run("systemctl", JOB_LIMIT)
         .arg("restart")
         .args((until == Job::TakenOn).then_some("--no-block"))

@@ -179,3 +179,35 @@ fn a_service_that_read_something_else_is_restarted_and_no_other() {
     it.hook("update-status");
     it.assert_whole("1.1.0", "the conductor started again");
 }
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn with_the_restart_a_crash_loop_is_over_also_when_systemd_waits_or_has_given_up() {
+    let it = Deployment::active();
+    let waits = format!(
+        "[ $(systemctl show --property=NRestarts --value {API}) -ge 2 ] &&
+         [ $(systemctl show --property=SubState --value {API}) = auto-restart ]"
+    );
+    let cases = [
+        ("systemd waits", "[Service]\nRestartSec=5\n", waits),
+        (
+            "systemd has given up",
+            "[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=3\n",
+            format!("systemctl is-failed --quiet {API}"),
+        ),
+    ];
+    for (case, operators, reached) in cases {
+        let drop_in = format!("/etc/systemd/system/{API}.service.d/operators.conf");
+        it.machine()
+            .push(&drop_in, operators.as_bytes(), 0o644)
+            .unwrap();
+        it.shell(&format!(
+            "systemctl daemon-reload; printf '\\351' >>{CONF}; systemctl restart {API}
+             until {reached}; do sleep 0.1; done"
+        ));
+        it.hook("update-status");
+        it.assert_status("active", &["driver 1.1.0 grafted"], case);
+        it.assert_whole("1.1.0", case);
+        it.machine().remove(&drop_in).unwrap();
+    }
+}
