@@ -35,7 +35,8 @@ pub struct LoadBalancer {
 
 impl LoadBalancer {
     /// In front of `port` of these machines; each is asked for `/` five times a second, and gets no requests
-    /// while it does not answer. A request that a server has not begun to answer goes to another one.
+    /// while it does not answer. A request that a server has not begun to answer goes to another one,
+    /// after 2 s when it hangs.
     ///
     /// haproxy is installed with apt when it is not there, and `progress` is told.
     ///
@@ -96,10 +97,10 @@ fn configuration(servers: usize, port: u16, address: SocketAddr) -> String {
     timeout connect 2s
     timeout check 3s
     timeout client 20s
-    timeout server 20s
+    timeout server 2s
     retries 3
     option redispatch 1
-    retry-on conn-failure empty-response
+    retry-on conn-failure empty-response response-timeout
 frontend api
     bind {address}
     default_backend units

@@ -3,12 +3,12 @@
 mod cluster;
 mod watch;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lab::{Machine, Unit};
+use lab::{LoadBalancer, Machine, Unit};
 
 use self::cluster::Cluster;
-use self::watch::watch;
+use self::watch::{PORT, get, watch};
 use crate::support::{API, CONDUCTOR, CONF, timed};
 
 /// At the next start of the services, their end: a byte that is no UTF-8.
@@ -152,4 +152,29 @@ fn a_unit_that_goes_with_its_turn_and_a_leader_that_goes_wedge_nothing() {
     it.hook(0, "config-changed");
     assert_eq!(it.units[0].status().0, "active", "at once");
     assert!(it.processes(0) != after[0]);
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_a_hanging_unit_has_accepted_the_proxy_asks_another_for() {
+    let it = Cluster::bare();
+    let machines: Vec<&Machine> = it.units.iter().map(Unit::machine).collect();
+    let proxy = LoadBalancer::start(&machines, PORT, &mut |line| eprintln!("{line}")).unwrap();
+    let hang = format!("systemctl kill --signal=STOP {API}");
+    machines[0].shell(&hang).unwrap();
+    let address = proxy.address();
+    let waited: Vec<Duration> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..9)
+            .map(|_| {
+                scope.spawn(move || {
+                    let asked = Instant::now();
+                    get(address).map(|()| asked.elapsed())
+                })
+            })
+            .collect();
+        let answered = clients.into_iter().map(|client| client.join().unwrap());
+        answered.collect::<Result<_, _>>().unwrap()
+    });
+    let late = waited.iter().any(|wait| *wait > Duration::from_secs(1));
+    assert!(late, "the hanging one got none: {waited:?}");
 }
