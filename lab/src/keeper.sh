@@ -12,6 +12,9 @@
 # tmpfs there, so both vanish with it; and it is PID 1 of a PID namespace, so the kernel ends all that it
 # started when it ends, even by SIGKILL. What can be left then are an empty directory and empty cgroups,
 # which the next keeper sweeps: a directory whose lock is free has no keeper.
+#
+# It sets no trap: PID 1 of a PID namespace gets no signal that it has no handler for, but SIGKILL. So
+# nothing can end it while it cleans up.
 set -u
 state=$1 root=$2 name=$3
 dir=$state/$name
@@ -54,7 +57,6 @@ flock 8
 exec 9>&-
 
 cleanup() {
-    trap '' HUP INT TERM PIPE
     # Everything in this PID namespace but this process, the container included.
     kill -KILL -1
     wait
@@ -62,10 +64,8 @@ cleanup() {
     # The next keeper sweeps what still has a directory.
     remove_cgroups "$name" && rm -rf "$dir"
 } 2>/dev/null
-trap cleanup EXIT
-trap 'exit 1' HUP INT TERM PIPE
 
-fail() { echo "error: $*"; exit 1; }
+fail() { echo "error: $*"; cleanup; exit 1; }
 
 mkdir "$dir/layer" "$dir/merged"
 mount -t tmpfs -o mode=0755,size=4g magnum-lab "$dir/layer" || fail "cannot mount a tmpfs"
@@ -85,31 +85,34 @@ done
 mkdir -p /run/systemd/nspawn
 mount -t tmpfs -o mode=0755 magnum-lab /run/systemd/nspawn || fail "cannot mount a tmpfs"
 
-# Nothing is ever written to standard input: it only closes.
-exec 7<&0
-( while read -r _; do :; done; kill -TERM $$ ) <&7 8>&- &
-exec 7<&-
+# The container, again after each reboot, until it ends for good.
+run() {
+    local nspawn code
+    while :; do
+        # Inside always cgroup2, whatever the host has: what every supported release boots with.
+        (
+            for mount in "${hierarchies[@]}"; do
+                # 0 is the writer itself, in whatever PID namespace.
+                echo 0 >"$mount/magnum-lab-$name/cgroup.procs" || exit 1
+            done
+            exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
+                systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="${name%%.*}" \
+                --register=no --keep-unit --console=pipe --private-network \
+                --system-call-filter="fanotify_init fanotify_mark" --resolv-conf=off --timezone=off \
+                --link-journal=no --settings=no \
+                </dev/null >>"$dir/layer/console.log" 2>&1
+        ) &
+        nspawn=$!
+        echo started
+        wait "$nspawn"
+        # 133: the machine asks for a reboot.
+        code=$?
+        [ "$code" = 133 ] || break
+    done
+    echo "ended $code"
+}
 
-while :; do
-    # Inside always cgroup2, whatever the host has: what every supported release boots with.
-    (
-        for mount in "${hierarchies[@]}"; do
-            # 0 is the writer itself, in whatever PID namespace.
-            echo 0 >"$mount/magnum-lab-$name/cgroup.procs" || exit 1
-        done
-        exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
-            systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="${name%%.*}" \
-            --register=no --keep-unit --console=pipe --private-network \
-            --system-call-filter="fanotify_init fanotify_mark" --resolv-conf=off --timezone=off \
-            --link-journal=no --settings=no \
-            </dev/null >>"$dir/layer/console.log" 2>&1 8>&-
-    ) &
-    nspawn=$!
-    echo started
-    wait "$nspawn"
-    # 133: the machine asks for a reboot.
-    code=$?
-    [ "$code" = 133 ] || break
-done
-echo "ended $code"
-wait
+run </dev/null 8>&- &
+# Nothing is ever written to standard input: it only closes.
+while read -r _; do :; done
+cleanup

@@ -218,6 +218,22 @@ fn is_alive(process: &Path) -> bool {
     !status.is_empty() && !status.contains("State:\tZ")
 }
 
+/// The directories and cgroups of the machines whose name has `name` in it.
+fn directories_of(name: &str) -> Vec<String> {
+    [
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/systemd",
+        "/sys/fs/cgroup/unified",
+        "/run/magnum-capi-helm-lab",
+    ]
+    .iter()
+    .filter_map(|directory| fs::read_dir(directory).ok())
+    .flatten()
+    .map(|entry| entry.unwrap().path().display().to_string())
+    .filter(|path| path.contains(name))
+    .collect()
+}
+
 /// All there is of machines of victims: mounts, cgroups, processes, directories.
 fn traces() -> BTreeSet<String> {
     let mut traces = BTreeSet::new();
@@ -228,22 +244,7 @@ fn traces() -> BTreeSet<String> {
     {
         traces.insert(format!("mount {line}"));
     }
-    let directories = [
-        "/sys/fs/cgroup",
-        "/sys/fs/cgroup/systemd",
-        "/sys/fs/cgroup/unified",
-        "/run/magnum-capi-helm-lab",
-    ];
-    for entry in directories
-        .iter()
-        .filter_map(|directory| fs::read_dir(directory).ok())
-        .flatten()
-    {
-        let path = entry.unwrap().path().display().to_string();
-        if path.contains("victim") {
-            traces.insert(path);
-        }
-    }
+    traces.extend(directories_of("victim"));
     for entry in fs::read_dir("/proc").unwrap() {
         let process = entry.unwrap().path();
         if !is_alive(&process) {
@@ -336,18 +337,36 @@ fn what_a_killed_keeper_leaves_is_swept_by_the_next() {
     }
     drop(machine);
     let next = Machine::boot(&root, "orphan-1").unwrap();
-    let left: Vec<_> = [
-        "/sys/fs/cgroup",
-        "/sys/fs/cgroup/systemd",
-        "/sys/fs/cgroup/unified",
-        "/run/magnum-capi-helm-lab",
-    ]
-    .iter()
-    .filter_map(|directory| fs::read_dir(directory).ok())
-    .flatten()
-    .map(|entry| entry.unwrap().path().display().to_string())
-    .filter(|path| path.contains("orphan-0"))
-    .collect();
+    let left = directories_of("orphan-0");
     assert!(left.is_empty(), "{left:?}");
     drop(next);
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test"]
+fn no_signal_keeps_a_keeper_from_letting_go() {
+    let machine = Machine::boot(&root(), "signalled-0").unwrap();
+    let keeper = machine.keeper();
+    let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap();
+    let script = Pid::from_raw(children.trim().parse().unwrap());
+    let signals = [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGPIPE,
+    ];
+    std::thread::scope(|scope| {
+        // All of them, again and again, until the script is gone.
+        let sender = scope.spawn(|| {
+            let sent = |signal: &Signal| kill(script, *signal).is_ok();
+            (0..).take_while(|_| signals.iter().all(sent)).count()
+        });
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(machine.shell("echo alive").unwrap(), "alive\n");
+        drop(machine);
+        let rounds = sender.join().unwrap();
+        assert!(rounds > 100, "{rounds} rounds of signals");
+    });
+    let left = directories_of("signalled-0");
+    assert!(left.is_empty(), "{left:?}");
 }

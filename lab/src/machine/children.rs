@@ -20,14 +20,14 @@ pub(crate) fn child_of(parent: i32) -> Result<Option<i32>> {
 }
 
 /// The PID 1 of the container that a keeper holds: the child of systemd-nspawn, which is the child of
-/// the keeper's script, which is the child of `keeper`.
+/// the script's `run`, which is the child of the script itself, which is the child of `keeper`.
 pub(super) fn container_of(keeper: i32) -> Result<Option<i32>> {
     let all = processes()?;
     let parent = |pid: i32| all.get(&pid).map_or(0, |process| process.parent);
     let is_it = |pid: i32, process: &Process| {
         process.ids.len() > 2
             && process.ids.last() == Some(&1)
-            && parent(parent(parent(pid))) == keeper
+            && parent(parent(parent(parent(pid)))) == keeper
     };
     Ok(all
         .iter()
