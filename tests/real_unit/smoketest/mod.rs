@@ -143,6 +143,12 @@ impl Scene {
     /// Holds what an action said, and what is remembered of it, against the secrets.
     fn heard(&self, run: &ActionRun) {
         eprintln!("{:?}: {}\n{}", run.status, run.message, run.log.join("\n"));
+        if run.status == ActionStatus::Failed {
+            // What it waited for in vain is the conductor's to tell.
+            let conductor =
+                "journalctl --no-pager --output=short-precise --lines=100 -u magnum-conductor";
+            eprintln!("{}", self.it.shell(conductor));
+        }
         let said = format!("{run:?}");
         assert_silent(&self.it.management, &said, "smoketest");
         let kept = self.it.shell(&format!("grep -ra '' {STATE} || true"));
