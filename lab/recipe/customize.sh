@@ -36,7 +36,7 @@ if [ "$RELEASE" = caracal ]; then
     inside python3 -m pip install --quiet --requirement /tmp/caracal-requirements.txt
     # Whenever a database connection is let go, oslo.db gives way to other green threads. When the garbage
     # collector lets it go in the middle of such a giving way, the inner one takes the wake-up of the outer one,
-    # and the conductor's green thread sleeps for ever, with the cluster that it is making.
+    # and that green thread sleeps for ever. A cluster that the conductor never finished may have been one of it.
     engines=$root/usr/lib/python3/dist-packages/oslo_db/sqlalchemy/engines.py
     grep --quiet '^    time\.sleep(0)$' "$engines"
     sed -i 's/^    time\.sleep(0)$/    pass/' "$engines"

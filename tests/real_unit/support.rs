@@ -270,7 +270,7 @@ impl Deployment {
     pub fn why(&self) -> String {
         self.shell(&format!(
             "journalctl --quiet --no-pager --output=short-precise -u {API} -u {CONDUCTOR} |
-             grep -v -e WARNING -e ' INFO ' | tail -n 60"
+             grep -vP 'WARNING| INFO (?!magnum_capi_helm)' | tail -n 60"
         ))
     }
 

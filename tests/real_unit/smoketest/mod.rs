@@ -144,10 +144,7 @@ impl Scene {
     fn heard(&self, run: &ActionRun) {
         eprintln!("{:?}: {}\n{}", run.status, run.message, run.log.join("\n"));
         if run.status == ActionStatus::Failed {
-            // What it waited for in vain is the conductor's to tell.
-            let conductor =
-                "journalctl --no-pager --output=short-precise --lines=100 -u magnum-conductor";
-            eprintln!("{}", self.it.shell(conductor));
+            eprintln!("{}", self.it.why());
         }
         let said = format!("{run:?}");
         assert_silent(&self.it.management, &said, "smoketest");
