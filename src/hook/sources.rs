@@ -1,7 +1,7 @@
 //! What the operator wants, gathered from Juju: options, secrets, resources.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -75,7 +75,7 @@ fn kubeconfig(
 ) -> Result<Option<Kubeconfig>> {
     match (config.text(KUBECONFIG), resources.get(KUBECONFIG)) {
         (Some(id), _) => kubeconfig_in(id, application).map(Some),
-        (None, Some(path)) => kubeconfig_at(path).map(Some),
+        (None, Some(path)) => kubeconfig_at(path, application).map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -112,14 +112,15 @@ fn kubeconfig_in(id: &str, application: &str) -> Result<Kubeconfig> {
     Ok(parsed.map_err(|why| Problem::blocked(format!("kubeconfig {id} {why}; {remedy}")))?)
 }
 
-fn kubeconfig_at(path: &std::path::Path) -> Result<Kubeconfig> {
+fn kubeconfig_at(path: &Path, application: &str) -> Result<Kubeconfig> {
     let parsed = match String::from_utf8(files::read(path)?) {
         Ok(text) => text.parse::<Kubeconfig>().map_err(|why| why.to_string()),
         Err(_) => Err("is not text".to_owned()),
     };
     Ok(parsed.map_err(|why| {
         Problem::blocked(format!(
-            "kubeconfig: the resource {why}; run: juju attach-resource kubeconfig=FILE"
+            "kubeconfig: the resource {why}; run: juju attach-resource {application} \
+             {KUBECONFIG}=FILE"
         ))
     })?)
 }

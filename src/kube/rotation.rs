@@ -95,7 +95,7 @@ fn tried(
     {
         let stays = Problem::blocked(format!(
             "kubeconfig: with the granted one, {} {trouble}; the earlier one works and stays in \
-             place; run: juju update-secret with one that works",
+             place; run: juju update-secret SECRET kubeconfig#file=FILE with one that works",
             usable.server
         ));
         let still = earlier([proven, None], Some(stays), judge, &ask);

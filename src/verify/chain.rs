@@ -138,8 +138,8 @@ fn chart_repository(scene: &Scene) -> Outcome {
     let unreachable = |why: String| {
         Finding::warn(
             format!("not the graft, but {address} does not serve the chart: {why}"),
-            "let this unit reach it, or give the chart: juju attach-resource helm-chart=FILE, or \
-             set helm-chart-repo to a mirror",
+            "let this unit reach it, or give the chart: juju attach-resource APPLICATION \
+             helm-chart=FILE, or set helm-chart-repo to a mirror",
         )
     };
     Ok(match request.send() {

@@ -68,7 +68,8 @@ pub fn chart(scene: &Scene) -> Outcome {
     Ok(if ended.code == Some(0) {
         Ok(format!("helm reads {}", chart::PATH))
     } else {
-        let remedy = "attach a chart that helm can read: juju attach-resource helm-chart=FILE";
+        let remedy =
+            "attach a chart that helm can read: juju attach-resource APPLICATION helm-chart=FILE";
         Err(Finding::fail(ended.failure().to_string(), remedy))
     })
 }

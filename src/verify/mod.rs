@@ -89,7 +89,7 @@ enum Group {
 }
 
 /// What any hook does about a part that is not as it should be.
-const ANY_HOOK: &str = "run any hook, such as: juju exec --unit UNIT -- hooks/update-status";
+const ANY_HOOK: &str = "run any hook, such as: juju exec --unit UNIT 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'";
 
 /// Every check, in the order in which a broken link breaks the next.
 const CATALOGUE: &[Group] = &[

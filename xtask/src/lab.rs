@@ -98,17 +98,34 @@ fn make_ready() -> Result<Root> {
         .context("making the lab ready")
 }
 
-/// Runs every test of the workspace, those that boot a unit too, against the packed `charm`.
+/// Runs the tests of the workspace, those that boot a unit too, against the packed `charm`: all of them, or those
+/// whose names contain one of `names`.
 ///
 /// # Errors
 ///
-/// When the lab cannot be made ready or a test fails.
-pub fn test(workspace: &Workspace, charm: &Path) -> Result<()> {
+/// When the lab cannot be made ready, a name is no test's, or a test fails.
+pub fn test(workspace: &Workspace, charm: &Path, names: &[String]) -> Result<()> {
+    let cargo_test = || {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(workspace.root()).args([
+            "test",
+            "--workspace",
+            "--locked",
+            "--",
+            "--include-ignored",
+        ]);
+        cargo
+    };
+    for name in names {
+        let listed = cargo_test().args(["--list", name]).show_and_capture()?;
+        if !listed.lines().any(|line| line.ends_with(": test")) {
+            bail!("no test has `{name}` in its name");
+        }
+    }
     let juju_tool = binary::build(workspace, JUJU_TOOL, Link::HostFirst)?;
     let _in_use = make_ready()?;
-    Command::new("cargo")
-        .current_dir(workspace.root())
-        .args(["test", "--workspace", "--locked", "--", "--include-ignored"])
+    cargo_test()
+        .args(names)
         .env("LAB_CHARM", charm)
         .env("LAB_JUJU_TOOL", juju_tool.path)
         .show()

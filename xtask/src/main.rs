@@ -39,6 +39,7 @@ Commands:
       --zig        link against the old glibc at once, without trying the host's
   test      Run every check there is, on real units too (needs root)
       --no-lab     leave out the tests that boot a unit; needs no root
+      NAME...      only the tests whose names contain one of these
   demo      Play the whole story on a real unit, from deploy to remove (needs root)
   bench     Measure what the charm costs a unit (needs root)
   help      Show this text
@@ -106,15 +107,22 @@ fn package_options(args: &mut lexopt::Parser) -> Result<Option<package::Options>
 
 /// The options of `test`, or none when help was asked for.
 fn test_options(args: &mut lexopt::Parser) -> Result<Option<test::Scope>> {
-    let mut scope = test::Scope::Everything;
+    let mut without_units = false;
+    let mut names = Vec::new();
     while let Some(arg) = args.next()? {
         match arg {
-            Long("no-lab") => scope = test::Scope::WithoutUnits,
+            Long("no-lab") => without_units = true,
+            Value(name) => names.push(name.string()?),
             Long("help") | Short('h') => return Ok(None),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Some(scope))
+    Ok(Some(match (without_units, names.is_empty()) {
+        (true, true) => test::Scope::WithoutUnits,
+        (true, false) => bail!("name the tests to run, or leave some out with --no-lab; not both"),
+        (false, true) => test::Scope::Everything,
+        (false, false) => test::Scope::Named(names),
+    }))
 }
 
 /// Nothing more on the command line; none when help was asked for.
@@ -143,6 +151,7 @@ mod tests {
         assert!(refusal(&["pack"]).contains("unknown command `pack`"));
         assert!(refusal(&["package", "--fast"]).contains("--fast"));
         assert!(refusal(&["test", "--unit"]).contains("--unit"));
+        assert!(refusal(&["test", "--no-lab", "deploy"]).contains("not both"));
         assert!(refusal(&["demo", "--slow"]).contains("--slow"));
         assert!(refusal(&["bench", "50"]).contains("50"));
         assert!(refusal(&["package", "--out"]).contains("--out"));

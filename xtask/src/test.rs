@@ -13,18 +13,22 @@ use crate::workspace::Workspace;
 use crate::{lab, reproduce};
 
 /// How much to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// All of it; boots units, so it needs root.
     Everything,
     /// What needs no unit.
     WithoutUnits,
+    /// The tests whose names contain one of these, and nothing besides; may boot units, so it needs root.
+    Named(Vec<String>),
 }
 
 /// What the stages hand on.
 struct Run {
     workspace: Workspace,
     packed: Option<Packed>,
+    /// Which tests, by parts of their names; all when empty.
+    names: Vec<String>,
 }
 
 impl Run {
@@ -38,6 +42,11 @@ impl Run {
         cargo
     }
 }
+
+const PACK: Stage<Run> = Stage {
+    name: "package",
+    run: pack,
+};
 
 const WITHOUT_UNITS: [Stage<Run>; 8] = [
     Stage {
@@ -56,10 +65,7 @@ const WITHOUT_UNITS: [Stage<Run>; 8] = [
         name: "unit tests",
         run: unit_tests,
     },
-    Stage {
-        name: "package",
-        run: pack,
-    },
+    PACK,
     Stage {
         name: "charmcraft project",
         run: |run| charmcraft::check_project(&run.workspace),
@@ -76,7 +82,7 @@ const WITHOUT_UNITS: [Stage<Run>; 8] = [
 
 const ON_UNITS: Stage<Run> = Stage {
     name: "tests on real units",
-    run: |run| lab::test(&run.workspace, &run.packed()?.path),
+    run: |run| lab::test(&run.workspace, &run.packed()?.path, &run.names),
 };
 
 /// Runs the command.
@@ -85,15 +91,22 @@ const ON_UNITS: Stage<Run> = Stage {
 ///
 /// When a stage fails, or root is needed and missing.
 pub fn run(workspace: Workspace, scope: Scope) -> Result<()> {
-    let mut stages = Vec::from(WITHOUT_UNITS);
-    if scope == Scope::Everything {
+    if scope != Scope::WithoutUnits {
         lab::require_root("test")
             .context("leave out the tests on real units with `cargo xtask test --no-lab`, or")?;
-        stages.push(ON_UNITS);
     }
+    let (stages, names) = match scope {
+        Scope::Everything => (
+            WITHOUT_UNITS.into_iter().chain([ON_UNITS]).collect(),
+            Vec::new(),
+        ),
+        Scope::WithoutUnits => (Vec::from(WITHOUT_UNITS), Vec::new()),
+        Scope::Named(names) => (vec![PACK, ON_UNITS], names),
+    };
     let mut run = Run {
         workspace,
         packed: None,
+        names,
     };
     stages::run(&stages, &mut run)
 }

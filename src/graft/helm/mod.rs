@@ -128,9 +128,9 @@ fn find_in(path: &str) -> Option<(PathBuf, Metadata)> {
 /// What to tell the operator when there is none.
 pub fn missing() -> Problem {
     Problem::blocked(format!(
-        "helm is not on the PATH of magnum's services, and the driver cannot work without it; \
-         juju attach-resource helm=FILE, or set helm-url and helm-sha256, or put helm {OLDEST} or \
-         later at {PATH}"
+        "helm is not on the PATH of magnum's services, and the driver cannot work without it; run: \
+         juju attach-resource APPLICATION helm=FILE; or set helm-url and helm-sha256; or put helm \
+         {OLDEST} or later at {PATH}"
     ))
 }
 

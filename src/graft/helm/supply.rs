@@ -122,8 +122,8 @@ impl Supply {
 fn look_into(path: &Path) -> Result<()> {
     let unusable = |what: String| {
         Problem::blocked(format!(
-            "helm: {} {what}; juju attach-resource helm=FILE, or set helm-url and helm-sha256, or \
-             put helm {OLDEST} or later there",
+            "helm: {} {what}; run: juju attach-resource APPLICATION helm=FILE; or set helm-url and \
+             helm-sha256; or put helm {OLDEST} or later there",
             path.display()
         ))
     };

@@ -100,7 +100,7 @@ impl Link {
             }
             Self::Chart => {
                 "let the units reach the chart's repository, or give the chart: juju attach-resource \
-                 helm-chart=FILE; see helm-chart-version for one that fits the management cluster"
+                 APPLICATION helm-chart=FILE; see helm-chart-version for one that fits the management cluster"
             }
             Self::ClusterApi => {
                 "ask the management cluster: kubectl get clusters,machines,openstackclusters,helmreleases \
