@@ -112,8 +112,9 @@ impl Defaults {
             .iter()
             .find_map(|own| value.strip_prefix(own));
         let given = more.unwrap_or(value);
-        // The script's shell takes quotes inside for letters, systemd does not.
-        let plain = !given.contains(['$', '%', '\'', '"']) && !is_uwsgi;
+        // The script's shell takes quotes inside for letters, systemd does not. A drop-in is plain
+        // ASCII: a typographic dash would be a word that the daemon does not know.
+        let plain = given.is_ascii() && !given.contains(['$', '%', '\'', '"']) && !is_uwsgi;
         let ours = |word: &&str| word.starts_with("--config-") || word.starts_with("--log-file");
         if plain {
             if more.is_none() {
@@ -177,8 +178,10 @@ mod tests {
     #[test]
     fn what_cannot_be_carried_over_is_named_by_its_line() {
         let text = "# fine\nexport http_proxy=http://proxy\nDAEMON_ARGS=\"--x=$(hostname)\"\n\
-                    UNKNOWN=fine\nulimit -n 5\nDAEMON=/other\nA=1; B=2\n'\nDAEMON_ARGS=\"--x='a b'\"\n";
-        assert_eq!(of(text), (String::new(), None, vec![2, 3, 5, 6, 7, 8, 9]));
+                    UNKNOWN=fine\nulimit -n 5\nDAEMON=/other\nA=1; B=2\n'\nDAEMON_ARGS=\"--x='a b'\"\n\
+                    DAEMON_ARGS=\"\u{2013}debug\"\n";
+        let lines = vec![2, 3, 5, 6, 7, 8, 9, 10];
+        assert_eq!(of(text), (String::new(), None, lines));
         let mut defaults = Defaults::default();
         defaults.add(
             Path::new("/x"),

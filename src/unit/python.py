@@ -5,7 +5,8 @@ Run by the charm as user magnum, with QUESTION ARG… as arguments:
 where                     the interpreter, its version and its module path
 driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one);
                           with DIR, waits for a line on stdin first: it may still be on its way
-verify DIST ENTRY ARG…    what `verify` asks, with a service's own arguments ARG…
+verify DIST ENTRY C [A]   what `verify` asks, with the conductor's own arguments, a list in JSON, and with
+                          the API's when they are others
 inventory ARG…            the effective configuration without secrets, distributions, drivers
 clusters DIST ARG…        [name, uuid] of each cluster whose driver is of the distribution DIST
 """
@@ -77,13 +78,18 @@ def capi_helm_options():
     return sorted(magnum.conf.CONF.capi_helm)
 
 
+def kind(provided):
+    """What kind of cluster a driver says it makes, as Magnum looks for it."""
+    return [provided["server_type"], provided["os"], provided["coe"]]
+
+
 def attempt(question):
     """A question's answer, or how it failed: one failing must not silence the others."""
     try:
         return {"answer": question()}
     except BaseException as error:  # a driver may raise anything at all
-        kind = type(error)
-        return {"error": "%s.%s: %s" % (kind.__module__, kind.__qualname__, error)}
+        cls = type(error)
+        return {"error": "%s.%s: %s" % (cls.__module__, cls.__qualname__, error)}
 
 
 def warm_up(arguments):
@@ -119,7 +125,7 @@ def driver(directory, name, entry, *arguments):
     }
 
 
-def verify(name, entry, *arguments):
+def verify(name, entry, conductor, api=None):
     found = {}
 
     def loads():
@@ -130,13 +136,15 @@ def verify(name, entry, *arguments):
             "class": "%s.%s" % (cls.__module__, cls.__qualname__),
             "file": sys.modules[cls.__module__].__file__,
             "missing": requirements(distribution),
+            "provides": [kind(provided) for provided in cls().provides],
         }
 
-    def configuration():
+    def configuration(arguments):
         import magnum.conf
         from magnum.common import config
 
-        config.parse_args(["magnum"] + list(arguments))
+        found.clear()
+        config.parse_args(["magnum"] + arguments)
         found["conf"] = magnum.conf.CONF
         return True
 
@@ -156,16 +164,30 @@ def verify(name, entry, *arguments):
     def enabled():
         from magnum.drivers.common.driver import Driver
 
-        return sorted({point.name for point, _ in Driver.load_entry_points()})
+        serves = {point.name: [] for point, _ in Driver.load_entry_points()}
+        # The map by which Magnum looks for a cluster's driver: of two for one kind it holds one.
+        for served, by in Driver.get_drivers().items():
+            serves[by["entry_point_name"]].append(served)
+        return serves
 
     def kubeconfig():
         with open(found["conf"].capi_helm.kubeconfig_file, "rb") as file:
             return len(file.read())
 
-    answers = {}
-    for question in (loads, configuration, effective, enabled, kubeconfig):
-        answers[question.__name__] = attempt(question)
-    return answers
+    def read(arguments):
+        return {
+            "configuration": attempt(lambda: configuration(json.loads(arguments))),
+            "effective": attempt(effective),
+        }
+
+    return {
+        "loads": attempt(loads),
+        "api": api and read(api),
+        # The conductor's last, for the questions that come after it.
+        "conductor": read(conductor),
+        "enabled": attempt(enabled),
+        "kubeconfig": attempt(kubeconfig),
+    }
 
 
 def inventory(*arguments):

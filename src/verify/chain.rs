@@ -112,7 +112,7 @@ fn certificates(_: &Scene) -> Outcome {
 }
 
 fn chart_repository(scene: &Scene) -> Outcome {
-    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
+    let effective = match scene.asked_of_driver(|answers| &answers.conductor.effective)? {
         Ok(Asked::Answer(effective)) => effective,
         Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
         Err(finding) => return Ok(Err(finding)),

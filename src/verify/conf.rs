@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::scene::Asked;
+use super::scene::{Asked, Reading};
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::Service;
 use crate::graft::files::{CONF, CONF_DIRECTORY, KUBECONFIG};
@@ -86,16 +86,37 @@ fn odd_in(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, u8)> + '_ {
 
 /// Do the services' own arguments make the graft's options count?
 pub fn effective(scene: &Scene) -> Outcome {
-    if let Asked::Error(error) = scene.asked(|answers| &answers.configuration)? {
+    let seen = match count(scene, scene.asked(|answers| &answers.conductor)?)? {
+        Err(finding) => return Ok(Err(finding)),
+        Ok(seen) => seen,
+    };
+    let Some(api) = scene.asked(|answers| &answers.api)? else {
+        return Ok(Ok(seen));
+    };
+    Ok(count(scene, api)?.map_err(|finding| Finding {
+        evidence: format!(
+            "for {}, which runs with other arguments: {}",
+            Service::Api.name(),
+            finding.evidence
+        ),
+        ..finding
+    }))
+}
+
+/// Do the graft's options count for a service that reads its configuration so?
+fn count(scene: &Scene, reading: &Reading) -> Outcome {
+    if let Asked::Error(error) = &reading.configuration {
         return Ok(Err(Finding::fail(
             format!("Magnum cannot read its configuration: {error}"),
             "mend the file that the evidence names",
         )));
     }
-    let effective = match scene.asked_of_driver(|answers| &answers.effective)? {
-        Err(finding) => return Ok(Err(finding)),
-        Ok(Asked::Answer(effective)) => effective,
-        Ok(Asked::Error(error)) => {
+    if let Asked::Error(_) = scene.asked(|answers| &answers.loads)? {
+        return Ok(Err(Finding::skip("the driver does not load")));
+    }
+    let effective = match &reading.effective {
+        Asked::Answer(effective) => effective,
+        Asked::Error(error) => {
             let evidence = format!("the effective configuration cannot be read: {error}");
             return Ok(Err(Finding::fail(evidence, "mend what driver-loads says")));
         }

@@ -1,6 +1,6 @@
 //! Checks of the driver, and of what Magnum makes of it.
 
-use super::scene::Asked;
+use super::scene::{Asked, ClusterKind};
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
 use crate::graft::ENTRY_POINT;
 use crate::graft::driver::Driver;
@@ -34,7 +34,7 @@ pub const CHECKS: &[Check<Scene>] = &[
     },
     Check {
         id: "driver-enabled",
-        question: "Does Magnum's own loader enable the drivers it should?",
+        question: "Does Magnum's own driver map give clusters to the drivers it should?",
         answer: enabled,
     },
 ];
@@ -136,7 +136,7 @@ pub fn requirements(scene: &Scene) -> Outcome {
     )))
 }
 
-/// Does Magnum's own loader enable the drivers it should?
+/// Does Magnum's own driver map give clusters to the drivers it should?
 pub fn enabled(scene: &Scene) -> Outcome {
     let enabled = match scene.asked_of_driver(|answers| &answers.enabled)? {
         Err(finding) => return Ok(Err(finding)),
@@ -148,8 +148,13 @@ pub fn enabled(scene: &Scene) -> Outcome {
             )));
         }
     };
-    let seen = format!("Magnum enables {}", enabled.join(", "));
-    if !enabled.iter().any(|name| name == ENTRY_POINT) {
+    let serves = |(name, kinds): (&String, &Vec<ClusterKind>)| match listed(kinds) {
+        none if none.is_empty() => format!("{name} for no cluster"),
+        kinds => format!("{name} for {kinds}"),
+    };
+    let drivers: Vec<String> = enabled.iter().map(serves).collect();
+    let seen = format!("Magnum enables {}", drivers.join("; "));
+    if !enabled.contains_key(ENTRY_POINT) {
         return Ok(Err(Finding::fail(
             format!("{seen}, not {ENTRY_POINT}"),
             "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook",
@@ -165,5 +170,23 @@ pub fn enabled(scene: &Scene) -> Outcome {
             ANY_HOOK,
         )));
     }
+    // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.
+    let Asked::Answer(loaded) = scene.asked(|answers| &answers.loads)? else {
+        return Ok(Err(Finding::skip("the driver does not load")));
+    };
+    let ours = &enabled[ENTRY_POINT];
+    let taken = loaded.provides.iter().filter(|kind| !ours.contains(kind));
+    let taken = listed(taken);
+    if !taken.is_empty() {
+        return Ok(Err(Finding::fail(
+            format!("{seen}: another driver makes the clusters {taken}"),
+            "disable that driver: set disable-other-drivers=true, or remove its package",
+        )));
+    }
     Ok(Ok(seen))
+}
+
+fn listed<'a>(kinds: impl IntoIterator<Item = &'a ClusterKind>) -> String {
+    let kinds: Vec<String> = kinds.into_iter().map(ToString::to_string).collect();
+    kinds.join(", ")
 }

@@ -1,6 +1,7 @@
 //! Everything the checks look at, looked at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
@@ -41,19 +42,41 @@ pub enum Asked<T> {
     Error(String),
 }
 
-/// What Python says with a service's own arguments, as user magnum.
+/// What Python says with the services' own arguments, as user magnum.
 #[derive(Debug, Deserialize)]
 pub struct Answers {
     /// The driver, loaded through its entry point.
     pub loads: Asked<Loaded>,
-    /// Whether the configuration parses.
+    /// What the conductor makes of the configuration.
+    pub conductor: Reading,
+    /// What the API makes of it, when it has other arguments than the conductor.
+    pub api: Option<Reading>,
+    /// The entry points that Magnum's own loader enables, and which kinds of cluster its map gives to
+    /// each.
+    pub enabled: Asked<BTreeMap<String, Vec<ClusterKind>>>,
+    /// The size of the kubeconfig that the configuration names.
+    pub kubeconfig: Asked<u64>,
+}
+
+/// The configuration as a service reads it.
+#[derive(Debug, Deserialize)]
+pub struct Reading {
+    /// Whether it parses.
     pub configuration: Asked<bool>,
     /// Each option's effective value and the file it comes from.
     pub effective: Asked<BTreeMap<String, Effective>>,
-    /// The entry points that Magnum's own loader enables.
-    pub enabled: Asked<Vec<String>>,
-    /// The size of the kubeconfig that the configuration names.
-    pub kubeconfig: Asked<u64>,
+}
+
+/// A kind of cluster, by which Magnum finds its driver: server type, operating system, orchestration
+/// engine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ClusterKind(String, String, String);
+
+impl fmt::Display for ClusterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(server_type, os, coe) = self;
+        write!(f, "({server_type}, {os}, {coe})")
+    }
 }
 
 /// The driver as Python loaded it.
@@ -67,6 +90,8 @@ pub struct Loaded {
     pub file: String,
     /// Requirements that do not hold, with the version found instead.
     pub missing: Vec<(String, Option<String>)>,
+    /// The kinds of cluster that it says it makes.
+    pub provides: Vec<ClusterKind>,
 }
 
 /// An option as the services see it.
@@ -126,9 +151,13 @@ impl Scene {
             }
             None => None,
         };
-        let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT];
-        let arguments = arguments(&observed.services);
-        question.extend(arguments.iter().map(String::as_str));
+        let [api, conductor] = Service::ALL.map(|service| arguments(&observed.services, service));
+        let [api_list, conductor_list] =
+            [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
+        let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT, &conductor_list];
+        if api != conductor {
+            question.push(&api_list);
+        }
         // Both take their time, and neither needs the other.
         let (python, credentials) = std::thread::scope(|scope| {
             let asked = scope.spawn(|| credentials(settings.as_ref(), facts.as_ref(), &observed));
@@ -176,7 +205,7 @@ impl Scene {
     ///
     /// # Errors
     /// When Python could not be asked at all.
-    pub fn asked<T>(&self, which: impl Fn(&Answers) -> &Asked<T>) -> Result<&Asked<T>> {
+    pub fn asked<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T> {
         match &self.python {
             Ok(answers) => Ok(which(answers)),
             Err(error) => anyhow::bail!("Python could not be asked: {error:#}"),
@@ -190,9 +219,9 @@ impl Scene {
     /// say so.
     pub fn asked_of_driver<T>(
         &self,
-        which: impl Fn(&Answers) -> &Asked<T>,
-    ) -> Result<Result<&Asked<T>, Finding>> {
-        if let Asked::Error(_) = self.asked(|answers| &answers.configuration)? {
+        which: impl Fn(&Answers) -> &T,
+    ) -> Result<Result<&T, Finding>> {
+        if let Asked::Error(_) = self.asked(|answers| &answers.conductor.configuration)? {
             return Ok(Err(Finding::skip("the configuration cannot be read")));
         }
         if let Asked::Error(_) = self.asked(|answers| &answers.loads)? {
@@ -233,20 +262,32 @@ fn credentials(
     }
 }
 
-/// The arguments of the running conductor (which loads drivers), as far as they name configuration;
-/// while none is running, those that the next one gets.
-fn arguments(services: &[Seen]) -> Vec<String> {
-    let mut conductors = services
-        .iter()
-        .filter(|seen| seen.service == Service::Conductor);
-    let Some(process) = conductors.find_map(|seen| seen.process.as_ref()) else {
+/// The arguments of a running service, as far as they name configuration; while it is not running,
+/// those that the next one gets.
+fn arguments(services: &[Seen], service: Service) -> Vec<String> {
+    let mut of_service = services.iter().filter(|seen| seen.service == service);
+    let Some(process) = of_service.find_map(|seen| seen.process.as_ref()) else {
         return Service::ARGUMENTS.map(str::to_owned).to_vec();
     };
-    let names_configuration = |argument: &&String| {
-        argument.starts_with("--config-file=") || argument.starts_with("--config-dir=")
-    };
-    let arguments = process.cmdline.iter().filter(names_configuration);
-    arguments.cloned().collect()
+    configuration_in(&process.cmdline)
+}
+
+/// The arguments that name configuration, each in one word.
+fn configuration_in(command_line: &[String]) -> Vec<String> {
+    let mut words = command_line.iter();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (word.as_str(), None),
+        };
+        if ["--config-file", "--config-dir"].contains(&option)
+            && let Some(value) = value.or_else(|| words.next().map(String::as_str))
+        {
+            found.push(format!("{option}={value}"));
+        }
+    }
+    found
 }
 
 /// The check `settings`.
@@ -281,5 +322,20 @@ impl<T> Asked<T> {
             Self::Answer(answer) => Ok(answer),
             Self::Error(error) => Err(anyhow::anyhow!("{error}")).context("Python says"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_found_however_it_is_named() {
+        let words = "/usr/bin/python3 /usr/bin/magnum-api --config-file /a --debug --config-dir=/b --config-file";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            configuration_in(&words),
+            ["--config-file=/a", "--config-dir=/b"]
+        );
     }
 }

@@ -56,6 +56,12 @@ fn faults() -> Vec<Fault> {
             &["magnum-api", "process"],
         ),
         fault(
+            "the API reads another directory than the conductor",
+            format!("cp -a {api} /root/override.conf; mkdir /run/other.d; sed -i 's#--config-dir=[^ ]*#--config-dir=/run/other.d#' {api}; systemctl daemon-reload; systemctl restart {API}; mv /root/override.conf {api}; systemctl daemon-reload"),
+            &["conf-effective", "service-command-line"],
+            &["for magnum-api, which runs with other arguments", "kubeconfig_file"],
+        ),
+        fault(
             "the conductor started before the conf was put back",
             format!("cp -a {CONF} /root/; echo >>{CONF}; systemctl restart {CONDUCTOR}; sleep 1; mv /root/99-capi.conf {CONF}; touch {CONF}"),
             &["service-current"],

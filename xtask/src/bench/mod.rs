@@ -23,6 +23,11 @@ const RUNS: usize = 50;
 const VERIFICATIONS: usize = 10;
 /// First installations.
 const INSTALLATIONS: usize = 5;
+/// What the charm may add to pip's time.
+const INSTALLATION_LIMIT: Duration = Duration::from_secs(1);
+/// How long `verify` may take, and how many times as long as its Python process.
+const VERIFY_LIMIT: Duration = Duration::from_secs(4);
+const VERIFY_FACTOR: f64 = 1.5;
 /// What `driver-pin` is by default, and what pip is given.
 const PIN: &str = "magnum-capi-helm==1.1.0";
 
@@ -30,7 +35,7 @@ const PIN: &str = "magnum-capi-helm==1.1.0";
 ///
 /// # Errors
 ///
-/// When something cannot be made ready, or a hook fails or has something to do.
+/// When something cannot be made ready, a hook fails or has something to do, or a limit is passed.
 pub fn run(workspace: &Workspace) -> Result<()> {
     require_root("bench")?;
     let screen = Screen::of_stdout();
@@ -80,8 +85,8 @@ fn verification(unit: &Unit) -> Result<String> {
     )?;
     let question = format!(
         "setpriv --reuid magnum --regid magnum --init-groups env PYTHONDONTWRITEBYTECODE=1 python3 {PROGRAM} verify \
-         magnum-capi-helm k8s_capi_helm_v1 --config-file=/etc/magnum/magnum.conf \
-         --config-dir=/etc/magnum/magnum.conf.d"
+         magnum-capi-helm k8s_capi_helm_v1 \
+         '[\"--config-file=/etc/magnum/magnum.conf\", \"--config-dir=/etc/magnum/magnum.conf.d\"]'"
     );
     // Services that have just started are watched for longer.
     std::thread::sleep(Duration::from_secs(6));
@@ -98,6 +103,11 @@ fn verification(unit: &Unit) -> Result<String> {
         }
     }
     let factor = whole.median().as_secs_f64() / python.median().as_secs_f64();
+    ensure!(
+        factor <= VERIFY_FACTOR && whole.median() < VERIFY_LIMIT,
+        "verify takes {:?}, {factor:.2} times as long as its Python process",
+        whole.median()
+    );
     Ok([
         Series::heading(),
         whole.row("the action, from its start to its end"),
@@ -127,10 +137,19 @@ fn installation(unit: &Unit) -> Result<String> {
             hook.push(run.wall);
         }
     }
+    let added = hook.median().saturating_sub(pip.median());
+    ensure!(
+        added < INSTALLATION_LIMIT,
+        "the charm adds {added:?} to what pip alone takes"
+    );
     Ok([
         Series::heading(),
         hook.row("the install hook: pip, the look at the wheel, loading the driver"),
         pip.row("pip install --no-deps alone"),
+        format!(
+            "the charm adds {:.2} s, by the medians",
+            added.as_secs_f64()
+        ),
     ]
     .join("\n"))
 }
