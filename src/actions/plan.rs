@@ -25,7 +25,10 @@ pub fn run(context: &Context) -> Result<Option<String>> {
         .iter()
         .map(|step| (step.to_string(), diff(step, seen.as_ref())))
         .collect();
-    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let problems: Vec<String> = problems
+        .iter()
+        .map(|problem| context.typed(&problem.to_string()))
+        .collect();
     tools::action_set(&[
         ("changes", steps.len().to_string()),
         ("plan", text(&steps)),

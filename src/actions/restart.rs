@@ -25,7 +25,11 @@ pub fn run(context: &Context) -> Result<Option<String>> {
         [] => "nothing was due".to_owned(),
         lines => lines.join("\n"),
     };
-    let problems: Vec<String> = outcome.problems.iter().map(ToString::to_string).collect();
+    let problems: Vec<String> = outcome
+        .problems
+        .iter()
+        .map(|problem| context.typed(&problem.to_string()))
+        .collect();
     tools::action_set(&[("restarted", restarted), ("problems", problems.join("\n"))])?;
     Ok(match outcome.health {
         Health::Ill(why) => Some(why),

@@ -35,8 +35,20 @@ fn of_line(line: &str) -> String {
         let name = &content[..=name.len()];
         return format!("{name} {BLANK}{newline}");
     }
+    // Such as `Environment=OS_PASSWORD=…`, and whatever a journal's line says of an option.
+    let (content, blank) = match content.match_indices('=').find(|(at, _)| {
+        let name = content[..*at].rsplit(|c: char| !is_of_name(c)).next();
+        name.is_some_and(is_secret)
+    }) {
+        Some((at, _)) => (&content[..=at], format!(" {BLANK}")),
+        None => (content, String::new()),
+    };
     let words = content.split_inclusive(char::is_whitespace).map(of_word);
-    words.chain([newline.to_owned()]).collect()
+    words.chain([blank, newline.to_owned()]).collect()
+}
+
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.'
 }
 
 /// A name with no blank within it, such as an option's; a sentence is none.
@@ -48,7 +60,7 @@ fn is_secret(name: &str) -> bool {
 fn of_word(word: &str) -> String {
     if let Some((scheme, rest)) = word.split_once("://")
         && let Some((login, host)) = rest.split_once('@')
-        && login.contains(':')
+        && !login.contains('/')
     {
         return format!("{scheme}://{BLANK}@{host}");
     }
@@ -93,6 +105,20 @@ mod tests {
             (
                 "to https://a:hunter2@h/x now\n",
                 "to https://(blanked)@h/x now\n",
+            ),
+            ("https://token@h/x\n", "https://(blanked)@h/x\n"),
+            ("https://h/x@sha256\n", "https://h/x@sha256\n"),
+            (
+                "Environment=\"OS_PASSWORD=hunter 2\"\n",
+                "Environment=\"OS_PASSWORD= (blanked)\n",
+            ),
+            (
+                "ExecStart=/usr/bin/x --x-password=hunter2 --y",
+                "ExecStart=/usr/bin/x --x-password= (blanked)",
+            ),
+            (
+                "Aug 01 10:00:00 h magnum[1]: admin_password=hunter2\n",
+                "Aug 01 10:00:00 h magnum[1]: admin_password= (blanked)\n",
             ),
             (&format!("data {key}\n"), "data (blanked)\n"),
             (

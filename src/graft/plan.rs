@@ -166,6 +166,7 @@ pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
         .guard
         .iter()
         .zip(&seen.guard.files)
+        .filter(|_| !seen.guard.is_masked())
         .filter_map(|(file, found)| write(file, found))
         .chain(unguarded)
         .collect();

@@ -552,6 +552,16 @@ fn a_paused_service_is_never_restarted_and_resuming_finishes_the_graft() {
 }
 
 #[test]
+fn a_guard_that_an_administrator_has_masked_stays_so() {
+    let wanted = desired(&settings(""));
+    let mut model = Model::grafted(&wanted);
+    model.seen.guard.files[0] = Entry::Absent;
+    assert_ne!(plan(&wanted, &model.seen), []);
+    model.seen.guard.units[0].unit_file_state = "masked".into();
+    assert_eq!(plan(&wanted, &model.seen), []);
+}
+
+#[test]
 fn a_stopped_service_is_left_alone_and_a_failed_one_is_started() {
     let wanted = desired(&settings(""));
     let mut model = Model::grafted(&wanted);

@@ -81,10 +81,8 @@ fn put_right() -> Result<()> {
     if let Err(error) = look_after(&outcome.restarted) {
         warn!("what was restarted is looked at by the next hook only: {error:#}");
     }
-    if !outcome.withheld.is_empty() {
-        for problem in &outcome.problems {
-            info!("{problem}");
-        }
+    for problem in &outcome.problems {
+        info!("{problem}");
     }
     if !news.is_empty() {
         blame(&news)?;

@@ -65,7 +65,7 @@ fn one_way_through(event: &str, context: &Context, mode: Option<RestartMode>) ->
     outcome.problems.extend(guard::contested()?);
     roll.tell(event, &outcome)?;
     let (status, message) = status(&outcome);
-    tools::status_set(status, &message)?;
+    tools::status_set(status, &context.typed(&message))?;
     if let Some(version) = &outcome.driver {
         tell_version(version, event)?;
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use tracing::warn;
 
 use crate::converge::Wanted;
-use crate::juju::tools::SecretOf;
+use crate::juju::tools::{Resource, SecretOf};
 use crate::juju::{Context, tools};
 use crate::kube::Kubeconfig;
 use crate::problem::{Problem, told};
@@ -90,9 +91,17 @@ fn resources(ask: Ask) -> Result<Resources> {
     }
     let mut found = Resources::new();
     for name in RESOURCES {
-        if let Some(path) = tools::resource_get(name)? {
-            found.insert(name.to_owned(), path);
-        }
+        let path = match tools::resource_get(name)? {
+            Resource::File(path) => Some(path),
+            Resource::Absent => None,
+            // What was given once is not taken for withdrawn.
+            Resource::Unknown(why) => {
+                warn!("the resource {name} is taken to be as it was: {why}");
+                let before = known.as_ref().and_then(|known| known.get(name));
+                before.filter(|path| path.is_file()).cloned()
+            }
+        };
+        found.extend(path.map(|path| (name.to_owned(), path)));
     }
     if ask == Ask::Juju && known.as_ref() != Some(&found) {
         state::save(REMEMBERED, &found)?;

@@ -46,6 +46,13 @@ impl Context {
     pub fn application(&self) -> &str {
         self.unit.split('/').next().unwrap_or_default()
     }
+
+    /// A text with commands in which `UNIT` and `APPLICATION` stand for the names of this one, as they
+    /// can be typed.
+    pub fn typed(&self, text: &str) -> String {
+        text.replace("UNIT", &self.unit)
+            .replace("APPLICATION", self.application())
+    }
 }
 
 /// The charm: its version, and its revision, which the unit agent leaves with the charm's URL beside

@@ -74,20 +74,37 @@ pub fn secret_get(
     anyhow::bail!(output.failure())
 }
 
-/// The file of a resource; `None` when it was not given, which is what an empty file means too.
+/// What Juju says of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// It was given.
+    File(PathBuf),
+    /// It was not given, which is what an empty file means too.
+    Absent,
+    /// Juju does not know now, for this reason: its download from the controller failed.
+    Unknown(String),
+}
+
+/// Asks for a resource.
 ///
 /// # Errors
 /// When the tool cannot be run, or what it names cannot be looked at.
-pub fn resource_get(name: &str) -> Result<Option<PathBuf>> {
+pub fn resource_get(name: &str) -> Result<Resource> {
     let output = Run::output(command::run_inherited("resource-get", RESOURCE_LIMIT).arg(name))?;
     if output.code != Some(0) {
-        return Ok(None);
+        return Ok(match output.stderr.contains("not found") {
+            true => Resource::Absent,
+            false => Resource::Unknown(output.failure().to_string()),
+        });
     }
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let meta = path
         .metadata()
         .with_context(|| format!("looking at resource {name}"))?;
-    Ok((meta.len() > 0).then_some(path))
+    Ok(match meta.len() {
+        0 => Resource::Absent,
+        _ => Resource::File(path),
+    })
 }
 
 /// Sets the unit's status.

@@ -18,6 +18,8 @@ const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
 const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
 const ADDONS: &str = "addons.stackhpc.com";
 
+/// So many of the deeds are asked about at once.
+const AT_ONCE: usize = 4;
 /// What the driver's client (`kubernetes.py`) does, and what helm does with its releases and with the
 /// chart `openstack-cluster`: on every resource the verbs without which a cluster is not made, looked
 /// at, changed or removed.
@@ -86,13 +88,29 @@ impl Session {
         if self.may(("*", "*", "*"))? {
             return Ok(Vec::new());
         }
-        let mut denied = Vec::new();
-        for deed in DEEDS {
-            if !self.may(deed)? {
-                denied.push(deed);
+        let denied_of = |deeds: &[Deed]| {
+            let mut denied = Vec::new();
+            for &deed in deeds {
+                if !self.may(deed)? {
+                    denied.push(deed);
+                }
             }
-        }
-        Ok(denied)
+            Ok(denied)
+        };
+        // One after the other they would take longer than all questions may, over a slow link.
+        std::thread::scope(|scope| {
+            let share = DEEDS.len().div_ceil(AT_ONCE);
+            let asked: Vec<_> = DEEDS
+                .chunks(share)
+                .map(|deeds| scope.spawn(move || denied_of(deeds)))
+                .collect();
+            let mut denied = Vec::new();
+            for answer in asked {
+                let panicked = |_| Err(Trouble::Odd("asking it failed".to_owned()));
+                denied.extend(answer.join().unwrap_or_else(panicked)?);
+            }
+            Ok(denied)
+        })
     }
 
     /// What it serves.

@@ -63,16 +63,25 @@ impl Address {
 
     /// The address without credentials, for people.
     pub fn shown(&self) -> String {
-        let mut shown = self.0.clone();
-        // Both fail only for addresses that hold no credentials in the first place.
-        let bare = shown
-            .set_username("")
-            .and_then(|()| shown.set_password(None));
-        match bare {
-            Ok(()) => shown.into(),
-            Err(()) => "an address".to_owned(),
-        }
+        bare(self.0.clone())
     }
+}
+
+/// An address for people: without credentials, and without its query, which may hold a token.
+pub fn without_credentials(address: &str) -> String {
+    match Url::parse(address) {
+        Ok(url) => bare(url),
+        Err(_) => "an address that is none".to_owned(),
+    }
+}
+
+fn bare(mut url: Url) -> String {
+    // Both fail only for addresses that can hold no credentials in the first place.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
 }
 
 impl fmt::Debug for Address {
@@ -104,6 +113,8 @@ mod tests {
             "https://me:hunter2%2F%40%3A@mirror.example/simple/"
         );
         assert_eq!(index.shown(), "https://mirror.example/simple/");
+        let signed = without_credentials("https://token@mirror.example/helm?signature=hunter2#x");
+        assert_eq!(signed, "https://mirror.example/helm");
         assert!(!format!("{index:?} {credentials:?}").contains("hunter2"));
         let message = index
             .with("index-url", &credentials)

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use address::{Address, Credentials};
+pub use address::{Address, Credentials, without_credentials};
 pub use options::CapiHelmOptions;
 pub use pin::{DISTRIBUTION, Pin, Sha256};
 

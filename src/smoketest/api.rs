@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::chain::Link;
 use super::credentials::{Credentials, Hidden};
-use super::failure::{Failure, one_line, without_account};
+use super::failure::{Failure, one_line};
 use super::stage::Stage;
 use crate::http;
 use crate::problem::Problem;
+use crate::settings::without_credentials;
 
 /// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for
 /// its conductor before it says that there is none.
@@ -226,7 +227,7 @@ fn send(request: RequestBuilder) -> Result<Answer, Silence> {
     let elsewhere = elsewhere
         .and_then(|address| address.to_str().ok())
         .filter(|_| (300..400).contains(&status))
-        .map(|address| format!("it leads to {}", without_account(address)));
+        .map(|address| format!("it leads to {}", without_credentials(address)));
     let text = answer.text().map_err(silence)?;
     let text = elsewhere.unwrap_or(text);
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));

@@ -5,6 +5,7 @@ use std::fmt;
 use super::api::Silence;
 use super::chain::{self, Link};
 use super::stage::Stage;
+use crate::settings::without_credentials;
 
 /// The most of a message that is told: proxies answer with whole pages.
 pub const MESSAGE_LIMIT: usize = 600;
@@ -30,7 +31,7 @@ impl Failure {
             _ if silence.is_hanging => Link::Conductor,
             _ => Link::MagnumApi,
         };
-        let address = without_account(address);
+        let address = without_credentials(address);
         let message = format!("no answer from {address}: {}", silence.reason);
         Self::at(stage, link, message)
     }
@@ -106,19 +107,6 @@ fn of_helm(reason: &str) -> String {
 pub fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(MESSAGE_LIMIT).collect()
-}
-
-/// An address that holds no account.
-pub fn without_account(address: &str) -> String {
-    match url::Url::parse(address) {
-        Ok(mut url) => {
-            // Fails only for addresses that can have none.
-            url.set_username("").ok();
-            url.set_password(None).ok();
-            url.to_string()
-        }
-        Err(_) => "an address that is none".to_owned(),
-    }
 }
 
 #[cfg(test)]

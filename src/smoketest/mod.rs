@@ -34,11 +34,12 @@ use anyhow::Result;
 use reqwest::blocking::Client;
 
 use crate::juju::{Context, tools};
+use crate::settings::without_credentials;
 use api::Session;
 pub use cleaner::COMMAND as CLEANER;
 use cleaner::Cleaner;
 use credentials::Credentials;
-use failure::{Failure, without_account};
+use failure::Failure;
 use interrupt::Wish;
 use making::Made;
 use names::Names;
@@ -111,12 +112,12 @@ impl Run<'_> {
         story.tell(format!(
             "as {} at {}",
             credentials.who(),
-            without_account(&credentials.auth_url)
+            without_credentials(&credentials.auth_url)
         ));
         let mut session = Session::open(client, credentials, &wanted.endpoint)?;
         story.tell(format!(
             "Magnum is at {}",
-            without_account(session.magnum())
+            without_credentials(session.magnum())
         ));
         let stuck = leftovers::clear(&mut session, names, story)?;
         self.stuck = stuck.things;

@@ -45,9 +45,19 @@ pub fn install(package: &str, proxy: &[(String, String)]) -> Result<()> {
 /// # Errors
 /// When apt fails.
 pub fn remove_ours() -> Result<()> {
-    let Some(ours) = state::load::<Vec<String>>(RECORD)? else {
+    let recorded: Vec<String> = state::load(RECORD)?.unwrap_or_default();
+    if recorded.is_empty() {
         return Ok(());
-    };
+    }
+    // A newer release may have dropped some, and apt fails at names that it does not know.
+    let present = installed()?;
+    let ours: Vec<String> = recorded
+        .into_iter()
+        .filter(|name| present.contains(name))
+        .collect();
+    if ours.is_empty() {
+        return Ok(());
+    }
     let purge = |simulate: &str| {
         command::run_tied("apt-get", LIMIT)
             .args(["purge", "--yes", "--quiet", simulate, "-o", LOCK, "--"])

@@ -9,9 +9,8 @@ use std::fmt::Display;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::Receiver;
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -131,6 +130,7 @@ impl Run {
     /// the caller's to judge.
     pub fn output(mut self) -> Result<Output> {
         let name = self.name();
+        let end = Instant::now() + self.limit;
         let mut child = self
             .command
             .current_dir("/")
@@ -140,16 +140,17 @@ impl Run {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("starting {name}"))?;
-        let feed = child.stdin.take().map(|mut pipe| {
+        if let Some(mut pipe) = child.stdin.take() {
             let bytes = std::mem::take(&mut self.stdin);
             let rest = self.rest.take();
-            // A program that ends without reading its stdin breaks the pipe: not an error of ours.
+            // A program that ends without reading its stdin breaks the pipe: not an error of ours. Whoever
+            // is to send the rest may live longer than the program: nobody waits for this.
             std::thread::spawn(move || {
                 let written = pipe.write_all(&bytes);
                 let rest = rest.and_then(|rest| rest.recv().ok());
                 drop(written.and_then(|()| pipe.write_all(&rest.unwrap_or_default())));
-            })
-        });
+            });
+        }
         let stdout = child.stdout.take().map(read_in_background);
         let stderr = child.stderr.take().map(read_in_background);
         let Some(status) = child
@@ -159,14 +160,30 @@ impl Run {
             kill_group(&mut child)?;
             bail!("{name} did not end within {} s", self.limit.as_secs());
         };
-        if let Some(feed) = feed {
-            joined(feed, &name)?;
-        }
+        let collected = |pipe: Option<Printed>| match pipe {
+            Some(pipe) => pipe.recv_timeout(end.saturating_duration_since(Instant::now())),
+            None => Ok(Ok(Vec::new())),
+        };
+        let printed = collected(stdout).and_then(|stdout| Ok((stdout, collected(stderr)?)));
+        let (stdout, stderr) = match printed {
+            Ok(printed) => printed,
+            Err(RecvTimeoutError::Timeout) => {
+                kill_group(&mut child)?;
+                bail!(
+                    "{name} ended, but not within {} s what it started",
+                    self.limit.as_secs()
+                );
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                bail!("a thread that reads the output of {name} panicked")
+            }
+        };
+        let reading = || format!("reading the output of {name}");
         Ok(Output {
             code: status.code(),
             signal: status.signal(),
-            stdout: collected(stdout, &name)?,
-            stderr: String::from_utf8_lossy(&collected(stderr, &name)?).into_owned(),
+            stdout: stdout.with_context(reading)?,
+            stderr: String::from_utf8_lossy(&stderr.with_context(reading)?).into_owned(),
             name,
         })
     }
@@ -216,29 +233,21 @@ impl Output {
     }
 }
 
-fn read_in_background(pipe: impl Read + Send + 'static) -> JoinHandle<std::io::Result<Vec<u8>>> {
+/// What a program prints, once it and all that it started have closed the pipe.
+type Printed = Receiver<std::io::Result<Vec<u8>>>;
+
+fn read_in_background(pipe: impl Read + Send + 'static) -> Printed {
+    let (done, printed) = channel();
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         let mut pipe = pipe.take(OUTPUT_LIMIT);
-        pipe.read_to_end(&mut kept)?;
-        std::io::copy(&mut pipe.into_inner(), &mut std::io::sink())?;
-        Ok(kept)
-    })
-}
-
-fn collected(reader: Option<JoinHandle<std::io::Result<Vec<u8>>>>, name: &str) -> Result<Vec<u8>> {
-    match reader {
-        Some(reader) => {
-            joined(reader, name)?.with_context(|| format!("reading the output of {name}"))
-        }
-        None => Ok(Vec::new()),
-    }
-}
-
-fn joined<T>(thread: JoinHandle<T>, name: &str) -> Result<T> {
-    thread
-        .join()
-        .map_err(|_| anyhow::anyhow!("a thread that serves {name} panicked"))
+        let read = pipe
+            .read_to_end(&mut kept)
+            .and_then(|_| std::io::copy(&mut pipe.into_inner(), &mut std::io::sink()));
+        // Nobody listens any more when it took too long.
+        done.send(read.map(|_| kept)).ok();
+    });
+    printed
 }
 
 /// Ends the program and whatever it started.
@@ -282,12 +291,34 @@ mod tests {
 
     #[test]
     fn a_program_that_does_not_end_is_killed_with_all_it_started() {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let error = sh("sleep 30 & sleep 30", Duration::from_millis(200))
             .stdout()
             .unwrap_err()
             .to_string();
         assert!(error.contains("did not end within"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_an_ended_program_leaves_running_is_killed_when_the_time_is_over() {
+        let began = Instant::now();
+        let error = sh("sleep 30 &", Duration::from_millis(200))
+            .stdout()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("what it started"), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_program_that_has_ended_is_told_while_the_rest_of_its_input_is_still_awaited() {
+        let (_word, rest) = channel();
+        let began = Instant::now();
+        sh("exit 0", Duration::from_secs(30))
+            .then(rest)
+            .stdout()
+            .unwrap();
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 

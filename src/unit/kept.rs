@@ -60,7 +60,9 @@ impl Ledger {
     /// # Errors
     /// When it is there but cannot be read.
     pub fn load() -> Result<Self> {
-        Ok(state::load(FILE)?.unwrap_or_default())
+        let remedy = "mend it or put back a copy, and do not remove it: without it the charm does not \
+                      know what stood on this unit before";
+        Ok(state::load_or(FILE, remedy)?.unwrap_or_default())
     }
 
     /// Whether the charm has written `path` before.

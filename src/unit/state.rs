@@ -26,11 +26,20 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(DIRECTORY).join(name)
 }
 
-/// Reads one JSON file of the state directory; `None` when it does not exist.
+/// Reads one JSON file of the state directory that the charm can make anew; `None` when it does not
+/// exist.
 ///
 /// # Errors
 /// When it cannot be read or does not parse.
 pub fn load<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
+    load_or(name, "remove it and run any hook")
+}
+
+/// Reads one JSON file of the state directory; `remedy` says what to do when it is damaged.
+///
+/// # Errors
+/// When it cannot be read or does not parse.
+pub fn load_or<T: DeserializeOwned>(name: &str, remedy: &str) -> Result<Option<T>> {
     let path = path(name);
     let Some(text) = files::read_text(&path)? else {
         return Ok(None);
@@ -38,7 +47,7 @@ pub fn load<T: DeserializeOwned>(name: &str) -> Result<Option<T>> {
     // serde_json's message may quote what it read, and a state file may hold a secret.
     serde_json::from_str(&text).map(Some).map_err(|error| {
         anyhow::anyhow!(
-            "{} is damaged (line {}, column {}); remove it and run any hook",
+            "{} is damaged (line {}, column {}); {remedy}",
             path.display(),
             error.line(),
             error.column()

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use super::scene::Asked;
 use super::{Check, Finding, Outcome, Scene};
 use crate::ground;
 use crate::http;
+use crate::settings::without_credentials;
 
 /// The checks of this group.
 pub const CHECKS: &[Check<Scene>] = &[
@@ -134,7 +133,7 @@ fn chart_repository(scene: &Scene) -> Outcome {
     };
     let client = http::direct().timeout(REPOSITORY_LIMIT).build()?;
     let request = client.get(&address);
-    let address = shown(&address);
+    let address = without_credentials(&address);
     let unreachable = |why: String| {
         Finding::warn(
             format!("not the graft, but {address} does not serve the chart: {why}"),
@@ -150,17 +149,4 @@ fn chart_repository(scene: &Scene) -> Outcome {
         Ok(answer) => Err(unreachable(format!("HTTP {}", answer.status()))),
         Err(error) => Err(unreachable(http::reason(&error))),
     })
-}
-
-/// An address without its credentials.
-fn shown(address: &str) -> String {
-    match Url::parse(address) {
-        Ok(mut url) => {
-            // Fails only for addresses that can have none.
-            url.set_username("").ok();
-            url.set_password(None).ok();
-            url.to_string()
-        }
-        Err(_) => "what helm_chart_repo names".to_owned(),
-    }
 }

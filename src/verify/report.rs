@@ -59,7 +59,7 @@ impl Report {
             }
         }
         for line in &mut lines {
-            line.remedy = line.remedy.replace("UNIT", &scene.unit);
+            line.remedy = scene.context.typed(&line.remedy);
         }
         Self(lines)
     }

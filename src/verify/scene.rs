@@ -123,8 +123,8 @@ pub struct Scene {
     pub python: Result<Answers>,
     /// The kubeconfig that stands on the unit, judged.
     pub credentials: Credentials,
-    /// The unit's name, for remedies.
-    pub unit: String,
+    /// Whose names stand in remedies.
+    pub context: Context,
 }
 
 impl Scene {
@@ -177,7 +177,7 @@ impl Scene {
         Ok(Self {
             later: services::look()?,
             unheard: Defaults::problems(ground.defaults.values()),
-            unit: context.unit.clone(),
+            context: context.clone(),
             settings,
             problems,
             desired,
@@ -292,7 +292,8 @@ fn configuration_in(command_line: &[String]) -> Vec<String> {
 
 /// The check `settings`.
 pub(super) fn settings(scene: &Scene) -> Outcome {
-    let problems: Vec<String> = scene.problems.iter().map(ToString::to_string).collect();
+    let told = |problem: &Problem| scene.context.typed(&problem.to_string());
+    let problems: Vec<String> = scene.problems.iter().map(told).collect();
     if !problems.is_empty() {
         let remedy = "set the option, or update the secret, as the evidence says";
         return Ok(Err(Finding::fail(problems.join("; "), remedy)));

@@ -1,5 +1,7 @@
 //! The chart: given with the charm, or named by options.
 
+use lab::Fault;
+
 use crate::mirror::sha256;
 use crate::support::{CONF, Deployment, assert_same, conf};
 
@@ -73,6 +75,26 @@ fn a_chart_that_is_given_is_what_the_services_use_and_helm_can_read_it() {
             "{harm}: helm reads it anew each time"
         );
     }
+
+    // A controller that does not serve a resource for once has not withdrawn it.
+    let (given, services) = (it.graft(), it.services());
+    let stderr = "ERROR could not download resource: HTTP request failed: connection refused\n";
+    let fault = Fault::Exit {
+        code: 1,
+        stderr: stderr.into(),
+    };
+    it.unit.break_tool("resource-get", fault).unwrap();
+    let run = it.hook("config-changed");
+    let log = run.log_text();
+    assert!(
+        log.contains("the resource helm-chart is taken to be as it was"),
+        "{log}"
+    );
+    it.assert_status("active", &["driver 1.1.0 grafted"], "no resources for now");
+    assert_same(&given.diff(&it.graft()), "no resources for now");
+    it.hook("update-status");
+    assert_eq!(it.services(), services, "no resources for now");
+    it.unit.mend_tool("resource-get").unwrap();
 
     it.set(&[("helm-chart-version", "0.10.1")]);
     attach(None);

@@ -50,7 +50,7 @@ fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on
     it.grant();
     it.deploy();
     let three_ways: &[&str] = &[
-        "juju attach-resource APPLICATION helm=",
+        "run: juju attach-resource magnum-capi-helm helm=",
         "helm-url and helm-sha256",
         HELM,
     ];

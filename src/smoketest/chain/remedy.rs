@@ -99,8 +99,8 @@ impl Link {
                 "run the action verify: helm must be there, for user magnum too; the message has what it says"
             }
             Self::Chart => {
-                "let the units reach the chart's repository, or give the chart: juju attach-resource \
-                 APPLICATION helm-chart=FILE; see helm-chart-version for one that fits the management cluster"
+                "let the units reach the chart's repository, or give the chart as the resource \
+                 helm-chart; see helm-chart-version for one that fits the management cluster"
             }
             Self::ClusterApi => {
                 "ask the management cluster: kubectl get clusters,machines,openstackclusters,helmreleases \

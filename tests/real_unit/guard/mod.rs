@@ -8,6 +8,7 @@ use crate::support::{
     API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, STATE,
     assert_same, command_line, conf,
 };
+use crate::verify::checks;
 
 const WATCH: &str = "magnum-capi-helm-guard.path";
 const UNITS: [&str; 3] = [
@@ -190,6 +191,40 @@ fn a_process_that_read_the_wrong_files_is_restarted_and_a_paused_one_is_not() {
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
+fn it_restarts_only_when_restart_mode_lets_it() {
+    let it = guarded();
+    let file = format!("{SITE}/magnum_capi_helm/driver.py");
+    let sha256 = || it.shell(&format!("sha256sum {file}"));
+    let right = sha256();
+    let harm = || {
+        at_rest(&it);
+        it.shell(&format!("echo '#' >>{file}"));
+        eventually("the driver is back", || sha256() == right);
+        at_rest(&it);
+    };
+    it.set(&[("restart-mode", "manual")]);
+    it.hook("config-changed");
+    let services = it.services();
+    harm();
+    assert_eq!(it.services(), services, "nobody has asked for a restart");
+    it.hook("update-status");
+    it.assert_status("blocked", &["restart"], "due, and up to the operator");
+    assert_eq!(it.services(), services);
+
+    it.set(&[("restart-mode", "immediate")]);
+    it.hook("config-changed");
+    it.assert_status("active", &["driver 1.1.0 grafted"], "restarted by the hook");
+    let services = it.services();
+    harm();
+    let both_anew = || {
+        let now = it.services();
+        now.api != services.api && now.conductor != services.conductor
+    };
+    eventually("both are restarted", both_anew);
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
 fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
     let it = guarded();
     let own = it.shell("cat /etc/systemd/system/magnum-capi-helm-guard*");
@@ -211,6 +246,20 @@ fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
             "{harm}"
         );
     }
+    // Masked by an administrator, as systemctl cannot while the file is there: it is left so.
+    at_rest(&it);
+    let file = format!("/etc/systemd/system/{WATCH}");
+    it.shell(&format!(
+        "systemctl stop {WATCH}; ln -sfn /dev/null {file}; systemctl daemon-reload"
+    ));
+    it.hook("update-status");
+    assert_eq!(watched(&it), "inactive masked");
+    let checks = checks(&it.action("verify"));
+    assert_eq!(checks["guard"]["status"], "warn", "{}", checks["guard"]);
+    it.shell(&format!("systemctl unmask --quiet {WATCH}"));
+    it.hook("update-status");
+    assert_eq!(watched(&it), "active enabled", "unmasked");
+
     // It goes on after a reboot, and looks at what has happened in between.
     it.shell(&format!("systemctl stop {WATCH}; rm {CONF}"));
     it.machine().reboot().unwrap();
