@@ -167,7 +167,9 @@ pub fn enabled(scene: &Scene) -> Outcome {
     if only_ours && enabled.len() > 1 {
         return Ok(Err(Finding::fail(
             format!("{seen}, though disable-other-drivers is true"),
-            ANY_HOOK,
+            format!(
+                "take disabled_drivers out of the file that conf-effective names; else {ANY_HOOK}"
+            ),
         )));
     }
     // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.

@@ -1,7 +1,7 @@
 //! Checks of the drop-ins, the running services and the API.
 
 use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
-use crate::graft::services::Seen;
+use crate::graft::services::{Seen, Service};
 use crate::health;
 
 /// The checks of this group.
@@ -181,8 +181,19 @@ pub fn api(scene: &Scene) -> Outcome {
     if scene.paused() {
         return Ok(Err(Finding::skip("magnum is paused")));
     }
-    Ok(health::api_answer()
-        .map_err(|problem| Finding::fail(problem.to_string(), "mend what service-stable says")))
+    let mut apis = scene
+        .later
+        .iter()
+        .filter(|seen| seen.service == Service::Api);
+    let stays = apis.any(|seen| seen.process.is_some() && seen.end().is_none());
+    let remedy = match stays {
+        true => {
+            "see where it is to answer ([api] host, port and enabled_ssl in magnum.conf) and what it \
+             does (journalctl -u magnum-api -n 50), then run: systemctl restart magnum-api"
+        }
+        false => "mend what service-stable says",
+    };
+    Ok(health::api_answer().map_err(|problem| Finding::fail(problem.to_string(), remedy)))
 }
 
 /// Asks about each service that runs; one that does not is told by `service-stable`. Skipped while

@@ -327,7 +327,12 @@ fn a_hook_tool_that_is_missing_or_fails_fails_the_hook_with_a_clear_error() {
         code: 1,
         stderr: "ERROR cannot reach the controller\n".into(),
     };
-    for tool in ["config-get", "secret-get", "status-set"] {
+    for (tool, hook) in [
+        ("config-get", "update-status"),
+        ("secret-get", "update-status"),
+        ("status-set", "update-status"),
+        ("application-version-set", "config-changed"),
+    ] {
         for fault in [Fault::Missing, broken()] {
             let case = format!("{tool} {fault:?}");
             let reason = match fault {
@@ -335,7 +340,7 @@ fn a_hook_tool_that_is_missing_or_fails_fails_the_hook_with_a_clear_error() {
                 _ => "cannot reach the controller",
             };
             it.unit.break_tool(tool, fault).unwrap();
-            let run = it.failing_hook("update-status");
+            let run = it.failing_hook(hook);
             assert_eq!(run.exit, Some(1), "{case}: {}", run.describe());
             let log = run.log_text();
             assert!(log.starts_with("ERROR "), "{case}: {log}");

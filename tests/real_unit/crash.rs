@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::support::{API, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin};
+use crate::support::{
+    API, CONDUCTOR, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin,
+};
 
 /// The time within which a hook changes things; after that it only watches the services.
 const AT_WORK: Duration = Duration::from_millis(1500);
@@ -48,6 +50,32 @@ fn a_first_grant_killed_at_any_moment_is_finished_by_the_next_hook_whatever_its_
             &format!("killed at {deaths:?}, finished by {hook}"),
         );
         it.hook("stop");
+    }
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn what_is_written_and_not_yet_restarted_is_finished_by_a_hook_of_any_name() {
+    let it = Deployment::active();
+    // Of all that is written the last, and systemd still has to read it.
+    let to_file = Moment::When(
+        "grep -l log-file /etc/systemd/system/magnum-conductor.service.d/override.conf",
+    );
+    let to_journal = Moment::When(
+        "grep -L log-file /etc/systemd/system/magnum-conductor.service.d/override.conf",
+    );
+    let changes = [("file", &to_file), ("journal", &to_journal)];
+    for (hook, (log_to, written)) in HOOKS.iter().zip(changes.iter().cycle()) {
+        let case = format!("log-to={log_to}, finished by {hook}");
+        it.set(&[("log-to", log_to)]);
+        assert!(it.kill_hook("config-changed", written), "{case}: too late");
+        it.hook(hook);
+        it.assert_status("active", &["driver 1.1.0 grafted"], &case);
+        for service in [API, CONDUCTOR] {
+            let words = it.command_line(service);
+            let logs_to_file = words.iter().any(|word| word.starts_with("--log-file="));
+            assert_eq!(logs_to_file, *log_to == "file", "{case}: {words:?}");
+        }
     }
 }
 

@@ -190,12 +190,19 @@ fn after_a_hundred_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
         ("restart-mode", "immediate"),
     ];
     let mut any = chance(2024);
-    for round in 0..100 {
+    let actions = ["plan", "verify", "restart", "capture-state"];
+    let mut run = 0;
+    while run < 100 {
         match any(10) {
-            0 => drop(it.action(["plan", "restart", "capture-state"][any(3)])),
             1 | 2 => it.set(&[options[any(options.len())]]),
-            3 if round < 50 => it.grant(),
-            _ => drop(it.hook(hooks[any(hooks.len())])),
+            3 if run < 50 => it.grant(),
+            other => {
+                match other {
+                    0 => drop(it.action(actions[any(actions.len())])),
+                    _ => drop(it.hook(hooks[any(hooks.len())])),
+                }
+                run += 1;
+            }
         }
     }
     it.set(&[("driver-pin", "magnum-capi-helm==1.1.0")]);

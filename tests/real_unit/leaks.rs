@@ -11,6 +11,8 @@ use crate::scanner::Scanner;
 use crate::support::{Deployment, KUBECONFIG, STATE, pin, timed};
 
 const BOTH: [&str; 2] = ["verify", "plan"];
+/// With the archive that people carry away.
+const ALL: [&str; 3] = ["verify", "plan", "capture-state"];
 
 /// A unit, and everything that was said about it.
 struct Heard {
@@ -39,6 +41,9 @@ impl Heard {
         for name in names {
             let action = self.it.action(name);
             self.note(&format!("{action:?}"));
+            if let Some(archive) = action.results.get("path") {
+                self.note(&self.it.shell(&format!("tar -xzOf {archive}")));
+            }
         }
     }
 
@@ -130,7 +135,7 @@ fn live(heard: &Heard, second: &Credential) {
         }
     }
     it.shell(&format!("sed -i 's/LS0t/LS0/' {KUBECONFIG}"));
-    heard.actions(&BOTH);
+    heard.actions(&ALL);
     heard.hook("update-status");
     it.assert_in_place(&good[0], "put back");
 
@@ -141,7 +146,7 @@ fn live(heard: &Heard, second: &Credential) {
     }
     heard.rotate(&it.kubeconfig_with_token());
     it.assert_status("active", &["1.3.0"], "a token");
-    heard.actions(&BOTH);
+    heard.actions(&ALL);
     it.management.stop(it.machine()).unwrap();
     heard.hook("update-status");
     heard.actions(&BOTH);

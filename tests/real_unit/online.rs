@@ -8,7 +8,7 @@ use lab::{Behaviour, ClientCertificate, Issuer, KeyKind, Mode, Request};
 use serde_json::Value;
 
 use crate::management::TOKEN;
-use crate::support::{Deployment, pin};
+use crate::support::{CONF, Deployment, STATE, assert_same, pin};
 use crate::verify::checks;
 
 /// The longest that a hook may wait for one answer.
@@ -61,6 +61,22 @@ pub fn assert_verdict(found: &Verdicts, id: &str, status: &str, words: &[&str], 
         verdict == status && named,
         "{case}: {id} is {verdict}: {evidence}; wanted {status} {words:?}"
     );
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn preflight_changes_nothing_on_the_unit() {
+    let it = Deployment::active();
+    let kubeconfig = it.management.kubeconfig();
+    let look = || {
+        preflight(&it, &kubeconfig, &["--conf", CONF]);
+        let state = it.machine().snapshot(&[STATE], &[]).unwrap();
+        (it.files(), state, it.services(), it.unit.status_history())
+    };
+    let (before, after) = (look(), look());
+    assert_same(&before.0.diff_exact(&after.0), "preflight");
+    assert_same(&before.1.diff_exact(&after.1), "preflight and the state");
+    assert_eq!((before.2, before.3), (after.2, after.3));
 }
 
 #[test]

@@ -81,7 +81,8 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
             .map(|line| {
                 let text = |key: &str| line[key].as_str().unwrap().to_owned();
                 assert_eq!(text("sha256"), sha256(&wheel(&it, &text("version"))));
-                assert!(text("charm").contains(env!("CARGO_PKG_VERSION")), "{line}");
+                let charm = concat!(env!("CARGO_PKG_VERSION"), " (local:magnum-capi-helm-0)");
+                assert_eq!(text("charm"), charm, "{line}");
                 let at = text("installed_at");
                 assert!(
                     at.starts_with("20") && at.ends_with('Z') && at.len() == 20,

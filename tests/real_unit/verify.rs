@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lab::{ActionRun, ActionStatus};
-use serde_json::Value;
+use lab::{ActionRun, ActionStatus, Exec};
+use serde_json::{Value, json};
 
 use crate::faults::chart_of_its_own;
 use crate::support::{API, CONDUCTOR, Deployment, STATE, assert_same};
@@ -99,6 +99,19 @@ fn verify_passes_on_a_whole_graft_and_changes_nothing() {
     assert_same(&before.0.diff_exact(&after.0), "verify");
     assert_same(&before.1.diff_exact(&after.1), "verify and its state");
     assert_eq!((before.2, before.3), (after.2, after.3));
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn all_that_verify_asks_python_is_asked_of_one_process() {
+    let it = Deployment::active();
+    let (action, execs) = it.unit.action_traced("verify", &json!({})).unwrap();
+    it.heard(action.run);
+    let pythons: Vec<&Exec> = execs
+        .iter()
+        .filter(|exec| exec.path.contains("/python3"))
+        .collect();
+    assert_eq!(pythons.len(), 1, "{pythons:?}");
 }
 
 #[test]

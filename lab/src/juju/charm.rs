@@ -19,6 +19,7 @@ use crate::machine::Machine;
 pub(crate) struct Charm {
     /// The archive itself: the file may be gone by the time a unit is added.
     archive: Arc<[u8]>,
+    name: String,
     pub(crate) options: Options,
     /// Resource name → its file name.
     pub(crate) resources: BTreeMap<String, String>,
@@ -96,6 +97,7 @@ impl Charm {
         let endpoints = [&metadata.requires, &metadata.provides, &metadata.peers];
         Ok(Self {
             archive: bytes,
+            name: metadata.name,
             options,
             resources: metadata
                 .resources
@@ -160,7 +162,21 @@ impl Charm {
             }
             names.push(name);
         }
+        self.leave_url(machine, &format!("{directory}/.juju-charm"))?;
         Ok(names)
+    }
+
+    /// The charm's address with its revision, as Juju's deployer leaves it beside what it unpacks. Of a
+    /// local charm the revision counts up with each refresh.
+    fn leave_url(&self, machine: &Machine, path: &str) -> Result<()> {
+        let before = match machine.exists(path)? {
+            true => machine.read_text(path)?,
+            false => String::new(),
+        };
+        let revision = before.trim().rsplit('-').next().unwrap_or_default();
+        let next = revision.parse().map_or(0, |revision: u32| revision + 1);
+        let url = format!("local:{}-{next}\n", self.name);
+        machine.push(path, url.as_bytes(), 0o644)
     }
 }
 
@@ -185,6 +201,7 @@ impl Charm {
             .iter()
             .map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
         Self {
+            name: "example".to_owned(),
             archive: Arc::new([]),
             options,
             resources: named.collect(),

@@ -112,16 +112,32 @@ impl Unit {
     /// # Errors
     /// As [`Unit::hook`].
     pub fn hook_traced(&self, name: &str) -> Result<(HookRun, Vec<Exec>)> {
+        self.traced(|job| {
+            self.run(Job {
+                hook: name.into(),
+                ..job
+            })
+        })
+    }
+
+    /// Run an action and see which programs it starts, itself and its hook tools included.
+    ///
+    /// # Errors
+    /// As [`Unit::action`].
+    pub fn action_traced(&self, name: &str, given: &Value) -> Result<(ActionRun, Vec<Exec>)> {
+        self.traced(|job| self.run_action(name, given, job))
+    }
+
+    fn traced<T>(&self, run: impl FnOnce(Job<'_>) -> Result<T>) -> Result<(T, Vec<Exec>)> {
         let directory = format!("/run/lab-trace-{}", super::random_id(8));
         self.machine().make_directory(&directory)?;
-        let run = self.run(Job {
-            hook: name.into(),
+        let ran = run(Job {
             trace_to: Some(&directory),
             ..Job::default()
         })?;
         let execs = trace::read(self.machine(), &directory)?;
         self.machine().shell(&format!("rm -r {directory}"))?;
-        Ok((run, execs))
+        Ok((ran, execs))
     }
 
     /// Run one hook and kill it, as the out-of-memory killer would, once `condition` holds: its own

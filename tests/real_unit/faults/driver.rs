@@ -95,49 +95,49 @@ fn faults() -> Vec<Fault> {
             &["driver-requirements"],
             &["pbr"],
         )
-        .by("mv /root/gone/* /usr/lib/python3/dist-packages/; rmdir /root/gone"),
+        .by("install those packages", "mv /root/gone/* /usr/lib/python3/dist-packages/; rmdir /root/gone"),
         fault(
             "another driver enabled by a later file",
             format!("printf '[drivers]\\ndisabled_drivers =\\n' >{later}"),
             &["driver-enabled", "conf-effective"],
             &["k8s_fedora_coreos_v1"],
         )
-        .by(format!("rm {later}")),
+        .by("take disabled_drivers out of the file that conf-effective names", format!("rm {later}")),
         fault(
             "our driver disabled by a later file",
             format!("printf '[drivers]\\ndisabled_drivers = k8s_capi_helm_v1\\n' >{later}"),
             &["driver-enabled", "conf-effective"],
             &["k8s_capi_helm_v1"],
         )
-        .by(format!("rm {later}")),
+        .by("take it out of [drivers] disabled_drivers", format!("rm {later}")),
         fault(
             "helm gone",
             format!("mv {helm} /root/helm"),
             &["helm"],
             &["helm is not on the PATH"],
         )
-        .by(format!("mv /root/helm {helm}")),
+        .by("or later at /usr/local/bin/helm", format!("mv /root/helm {helm}")),
         fault(
             "helm not executable",
             format!("chmod -x {helm}"),
             &["helm"],
             &["helm is not on the PATH"],
         )
-        .by(format!("chmod +x {helm}")),
+        .by("or later at /usr/local/bin/helm", format!("chmod +x {helm}")),
         fault(
             "a helm that does not run",
             format!("mv {helm} /root/; printf '#!/bin/sh\\nexit 3\\n' >{helm}; chmod +x {helm}"),
             &["helm", "chart"],
             &["/usr/local/bin/helm", "3"],
         )
-        .by(format!("mv /root/helm {helm}")),
+        .by("put an executable helm", format!("mv /root/helm {helm}")),
         fault(
             "a helm that is too old",
             format!("mv {helm} /root/; printf '#!/bin/sh\\ncase $1 in version) echo v3.2.4+g0ad800e;; *) exec /opt/helm \"$@\";; esac\\n' >{helm}; chmod +x {helm}; cp /root/helm /opt/helm"),
             &["helm"],
             &["3.2.4"],
         )
-        .by(format!("mv /root/helm {helm}; rm /opt/helm")),
+        .by("put an executable helm", format!("mv /root/helm {helm}; rm /opt/helm")),
         fault(
             "the chart edited",
             "truncate -s 100 /usr/local/share/magnum-capi-helm/chart.tgz",

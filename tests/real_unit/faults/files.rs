@@ -86,42 +86,54 @@ fn of_the_configuration() -> Vec<Fault> {
             &["conf-ascii", "conf-effective"],
             &["50-op.conf:2:6", "0xE9"],
         )
-        .by(format!("rm {other}")),
+        .by(
+            "in plain ASCII",
+            format!("LC_ALL=C sed -i 's/caf.*/cafe/' {other}"),
+        ),
         fault(
             "a byte order mark in another file",
             format!("printf '\\357\\273\\277[DEFAULT]\\n' >{other}"),
             &["conf-ascii", "conf-effective"],
             &["50-op.conf:1:1"],
         )
-        .by(format!("rm {other}")),
+        .by(
+            "in plain ASCII",
+            format!("LC_ALL=C sed -i 's/^[^[]*//' {other}"),
+        ),
         fault(
             "another file that the services cannot read",
             format!("printf '[DEFAULT]\\n' >{other}; chmod 0600 {other}"),
             &["conf-effective"],
             &["50-op.conf"],
         )
-        .by(format!("chmod 0644 {other}; rm {other}")),
+        .by(
+            "mend the file that the evidence names",
+            format!("chmod 0644 {other}"),
+        ),
         fault(
             "a file that does not parse",
             format!("echo 'no section' >{other}"),
             &["conf-effective"],
             &["50-op.conf"],
         )
-        .by(format!("rm {other}")),
+        .by(
+            "mend the file that the evidence names",
+            format!("sed -i '1i [DEFAULT]' {other}; sed -i 's/^no section$/# &/' {other}"),
+        ),
         fault(
             "another kubeconfig named by a later file",
             format!("printf '[capi_helm]\\nkubeconfig_file = /root/mine\\n' >{later}"),
             &["conf-effective", "kubeconfig-readable"],
             &["/root/mine", "99-z.conf"],
         )
-        .by(format!("rm {later}")),
+        .by("take the option out of that file", format!("rm {later}")),
         fault(
             "another chart named by a later file",
             format!("printf '[capi_helm]\\nhelm_chart_name = /x\\n' >{later}"),
             &["conf-effective"],
             &["capi_helm.helm_chart_name", "99-z.conf"],
         )
-        .by(format!("rm {later}")),
+        .by("take the option out of that file", format!("rm {later}")),
     ]
 }
 
@@ -155,14 +167,14 @@ fn of_the_drop_ins() -> Vec<Fault> {
             &["drop-in-effective"],
             &["/bin/sleep 9", "zz.conf"],
         )
-        .by(format!("rm {directory}/zz.conf; systemctl daemon-reload")),
+        .by("take ExecStart out of the later drop-in", format!("rm {directory}/zz.conf; systemctl daemon-reload")),
         fault(
             "a Latin-1 byte in a drop-in",
             format!("printf '# caf\\351\\n' >{directory}/zz.conf; systemctl daemon-reload"),
             &["conf-ascii"],
             &["zz.conf:1:6"],
         )
-        .by(format!("rm {directory}/zz.conf; systemctl daemon-reload")),
+        .by("in plain ASCII", format!("rm {directory}/zz.conf; systemctl daemon-reload")),
     ]
 }
 

@@ -71,6 +71,7 @@ fn behaving(
     name: &'static str,
     found_by: &'static [&'static str],
     evidence: &'static [&'static str],
+    remedy: &'static str,
     behaviour: Behaviour,
 ) -> Fault {
     let behave = |behaviour: Behaviour| {
@@ -85,6 +86,7 @@ fn behaving(
         seed: Seed::Done(Box::new(behave(behaviour))),
         found_by,
         evidence,
+        remedy,
         mend: Mend::Done(Box::new(behave(Behaviour::default()))),
     }
 }
@@ -113,60 +115,70 @@ fn of_the_cluster() -> Vec<Fault> {
             "it is silent",
             &["management-api"],
             &["not the graft, but", "timed out"],
+            "let this machine reach the management cluster",
             Behaviour::of(Mode::Silent),
         ),
         behaving(
             "it closes at once",
             &["management-api"],
             &["not the graft, but"],
+            "let this machine reach the management cluster",
             Behaviour::of(Mode::Closes),
         ),
         behaving(
             "a server certificate of another authority",
             &["management-api"],
             &["not the graft, but", "TLS"],
+            "with a certificate of the kubeconfig's certificate-authority",
             Behaviour::of(Mode::PresentsStrangersCertificate),
         ),
         behaving(
             "it is broken",
             &["management-api"],
             &["HTTP 500"],
+            "let this machine reach the management cluster",
             Behaviour::of(Mode::AnswersWith(500)),
         ),
         behaving(
             "it knows us no more",
             &["management-identity"],
             &["HTTP 401"],
+            "grant another kubeconfig",
             Behaviour::of(Mode::AnswersWith(401)),
         ),
         behaving(
             "we may not make clusters",
             &["management-permissions"],
             &["create clusters.cluster.x-k8s.io"],
+            "bind that user to cluster-admin",
             bystander,
         ),
         behaving(
             "it has no Cluster API for OpenStack",
             &["management-capi"],
             &[OPENSTACK],
+            "install Cluster API",
             without,
         ),
         behaving(
             "it serves nothing that the chart creates",
             &["management-capi"],
             &["chart 0.10.1 creates", "v1alpha7"],
+            "set helm-chart-version",
             Behaviour::default().serving(OPENSTACK, &["v1beta1"]),
         ),
         behaving(
             "it serves nothing that the driver reads",
             &["management-capi"],
             &["driver 1.1.0 reads", "UNHEALTHY"],
+            "set driver-pin",
             Behaviour::default().serving(OPENSTACK, &["v1alpha7", "v1beta1"]),
         ),
         behaving(
             "it serves a core of another age",
             &["management-capi"],
             &["cluster.x-k8s.io/v1beta1"],
+            "install a provider that serves them",
             Behaviour::default().serving(CORE, &["v1beta2"]),
         ),
         Fault {
@@ -174,6 +186,7 @@ fn of_the_cluster() -> Vec<Fault> {
             seed: Seed::Done(Box::new(|it| it.management.stop(it.machine()).unwrap())),
             found_by: &["management-api"],
             evidence: &["not the graft, but", "refused"],
+            remedy: "let this machine reach the management cluster",
             mend: Mend::Done(Box::new(|it| it.management.serve(it.machine()).unwrap())),
         },
         Fault {
@@ -181,6 +194,7 @@ fn of_the_cluster() -> Vec<Fault> {
             seed: Seed::Done(Box::new(move |it| granted(it, &expiring))),
             found_by: &["kubeconfig-expiry"],
             evidence: &["12 days left", "client certificate"],
+            remedy: "juju update-secret",
             mend: Mend::Done(Box::new(|it| granted(it, &ClientCertificate::default()))),
         },
     ]

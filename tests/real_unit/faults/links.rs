@@ -5,14 +5,14 @@ use crate::support::CONF_DIRECTORY;
 
 fn faults() -> Vec<Fault> {
     let main = "/etc/magnum/magnum.conf";
-    let edited = |name, script: &str, found_by, evidence| {
+    let edited = |name, script: &str, found_by, evidence, remedy| {
         fault(
             name,
             format!("cp -a {main} /root/; sed -i '{script}' {main}"),
             found_by,
             evidence,
         )
-        .by(format!("mv /root/magnum.conf {main}"))
+        .by(remedy, format!("mv /root/magnum.conf {main}"))
     };
     let later = format!("{CONF_DIRECTORY}/98-chart.conf");
     vec![
@@ -21,25 +21,29 @@ fn faults() -> Vec<Fault> {
             "/^trustee_domain/d",
             &["chain-trust"],
             &["not the graft, but", "trustee_domain_id", "trustee_domain_admin_password"],
+            "domain-setup",
         ),
         edited(
             "the trustee's password is empty",
             "s/^trustee_domain_admin_password.*/trustee_domain_admin_password =/",
             &["chain-trust"],
             &["trustee_domain_admin_password"],
+            "domain-setup",
         ),
         edited(
             "a Keystone of v2.0",
             "s|5000/v3|5000/v2.0|",
             &["chain-keystone"],
             &["not the graft, but", "v2.0"],
+            "a Keystone that offers v3",
         ),
-        edited("no Keystone", "/^auth_ur[il]/d; /^www_auth/d", &["chain-keystone"], &["names no Keystone"]),
+        edited("no Keystone", "/^auth_ur[il]/d; /^www_auth/d", &["chain-keystone"], &["names no Keystone"], "juju relate magnum keystone"),
         edited(
             "certificates on one unit alone",
             "s/^cert_manager_type.*/cert_manager_type = local/",
             &["chain-certificates"],
             &["not the graft, but", "local"],
+            "use barbican or x509keypair",
         ),
         fault(
             "a chart repository out of reach",
@@ -47,7 +51,7 @@ fn faults() -> Vec<Fault> {
             &["chain-chart-repository", "conf-effective"],
             &["not the graft, but https://192.0.2.1/charts/index.yaml"],
         )
-        .by(format!("rm {CONF_DIRECTORY}/99-z.conf")),
+        .by("set helm-chart-repo", format!("rm {CONF_DIRECTORY}/99-z.conf")),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! The fault matrix: each fault is found by the checks meant for it, and by no other; its evidence
-//! names the place; and what the remedy says, or the next hook, makes `verify` green again.
+//! names the place; and what the remedy says makes `verify` green again: the next hook, a command that
+//! is taken from its text, or what its words mean here.
 //!
 //! Among them are every row of the runbook's section 9, and every way in which its own checks
 //! mislead.
@@ -25,6 +26,8 @@ pub struct Fault {
     found_by: &'static [&'static str],
     /// What the first of them shows as evidence.
     evidence: &'static [&'static str],
+    /// What the first of them says is to be done; of a fault that a hook mends, one of them.
+    remedy: &'static str,
     mend: Mend,
 }
 
@@ -40,10 +43,20 @@ pub enum Seed {
 pub enum Mend {
     /// By the next hook.
     Hook,
-    /// By what the remedy says, as a shell script on the unit.
+    /// By the remedy itself, which is a command that is typed on the unit.
+    Typed,
+    /// By what the remedy means, as a shell script on the unit.
     Shell(String),
-    /// By what the remedy says, elsewhere.
+    /// By what the remedy means, elsewhere.
     Done(Box<dyn Fn(&Deployment)>),
+}
+
+/// What a check found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    status: String,
+    evidence: String,
+    remedy: String,
 }
 
 /// A fault by a script, that the next hook mends.
@@ -58,15 +71,36 @@ fn fault(
         seed: Seed::Shell(seed.into()),
         found_by,
         evidence,
+        remedy: "any hook",
         mend: Mend::Hook,
     }
 }
 
 impl Fault {
-    /// Mended by this script instead: no hook does it.
-    fn by(mut self, script: impl Into<String>) -> Self {
+    /// Mended by this script instead, which does what the remedy says: no hook does it.
+    fn by(mut self, remedy: &'static str, script: impl Into<String>) -> Self {
+        self.remedy = remedy;
         self.mend = Mend::Shell(script.into());
         self
+    }
+
+    /// Mended by this command, which stands in the finding.
+    fn typed(mut self, command: &'static str) -> Self {
+        self.remedy = command;
+        self.mend = Mend::Typed;
+        self
+    }
+
+    /// Whether one of the findings says what is to be done: the first, unless a hook does it.
+    fn is_remedied(&self, found: &BTreeMap<String, Found>) -> bool {
+        let says = |found: &Found| {
+            found.remedy.contains(self.remedy)
+                || matches!(self.mend, Mend::Typed) && found.evidence.ends_with(self.remedy)
+        };
+        match self.mend {
+            Mend::Hook => found.values().any(says),
+            _ => found.get(self.found_by[0]).is_some_and(says),
+        }
     }
 }
 
@@ -88,13 +122,20 @@ pub fn chart_of_its_own(it: &Deployment) {
     it.upgrade();
 }
 
-/// What is not well: by id, how bad, and the evidence.
-pub fn findings(it: &Deployment) -> BTreeMap<String, (String, String)> {
+/// What is not well, by id.
+pub fn findings(it: &Deployment) -> BTreeMap<String, Found> {
     let all = checks(&it.action("verify"));
-    let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+    let found = |check: &Value| {
+        let text = |key: &str| check[key].as_str().unwrap().to_owned();
+        Found {
+            status: text("status"),
+            evidence: text("evidence"),
+            remedy: text("remedy"),
+        }
+    };
     all.into_iter()
-        .filter(|(_, check)| ["fail", "warn"].contains(&check["status"].as_str().unwrap()))
-        .map(|(id, check)| (id, (text(&check, "status"), text(&check, "evidence"))))
+        .map(|(id, check)| (id, found(&check)))
+        .filter(|(_, found)| ["fail", "warn"].contains(&found.status.as_str()))
         .collect()
 }
 
@@ -118,14 +159,21 @@ fn each_is_found_and_mended(faults: Vec<Fault>) {
         }
         let evidence = found
             .get(fault.found_by[0])
-            .map(|(_, evidence)| evidence.as_str());
+            .map(|found| found.evidence.as_str());
         for word in fault.evidence {
             if !evidence.unwrap_or_default().contains(word) {
                 wrong.push(format!("{case}: no {word:?} in {evidence:?}"));
             }
         }
+        if !fault.is_remedied(&found) {
+            wrong.push(format!(
+                "{case}: no remedy {:?} in {found:#?}",
+                fault.remedy
+            ));
+        }
         match &fault.mend {
             Mend::Hook => drop(it.hook("update-status")),
+            Mend::Typed => drop(it.shell(&format!("{}; sleep 6", fault.remedy))),
             Mend::Shell(script) => drop(it.shell(script)),
             Mend::Done(mend) => mend(&it),
         }

@@ -26,8 +26,7 @@ fn faults() -> Vec<Fault> {
              echo \"$(date '+%F %T.000') $pid ERROR magnum [-] {text}\" >>/var/log/magnum/conductor.log"
         )
     };
-    let unlogged =
-        format!("rm {later} /var/log/magnum/conductor.log; systemctl restart {CONDUCTOR}; sleep 6");
+    let restarted = || format!("systemctl restart {CONDUCTOR}; sleep 6");
     vec![
         fault(
             "the API stopped",
@@ -35,14 +34,14 @@ fn faults() -> Vec<Fault> {
             &["service-stable", "api-answers"],
             &["magnum-api", "systemctl start magnum-api"],
         )
-        .by(format!("systemctl start {API}; sleep 6")),
+        .typed("systemctl start magnum-api"),
         fault(
             "the conductor stopped",
             format!("systemctl stop {CONDUCTOR}"),
             &["service-stable"],
             &["magnum-conductor", "systemctl start magnum-conductor"],
         )
-        .by(format!("systemctl start {CONDUCTOR}; sleep 6")),
+        .typed("systemctl start magnum-conductor"),
         fault(
             "runbook 9: the conductor runs its packaged command line, systemctl show says ours",
             packaged(CONDUCTOR, conductor),
@@ -74,49 +73,49 @@ fn faults() -> Vec<Fault> {
             &["magnum-conductor"],
         )
         // What systemd has counted goes on counting when it was about to start it again itself.
-        .by(format!("rm {later}; systemctl reset-failed {CONDUCTOR}; systemctl restart {CONDUCTOR}; sleep 6")),
+        .by("shows why it ends; mend that", format!("rm {later}; systemctl reset-failed {CONDUCTOR}; systemctl restart {CONDUCTOR}; sleep 6")),
         fault(
             "a missing directory that --config-dir names: both are down at the next start",
             format!("mv {CONF_DIRECTORY} /root/; systemctl restart {CONDUCTOR}; {}; mkdir {CONF_DIRECTORY}; chmod 0755 {CONF_DIRECTORY}; cp -a /root/magnum.conf.d/* {CONF_DIRECTORY}/; systemctl stop {CONDUCTOR}; rm -r /root/magnum.conf.d", twice_restarted(CONDUCTOR)),
             &["service-stable"],
             &["magnum-conductor"],
         )
-        .by(format!("systemctl reset-failed {CONDUCTOR}; systemctl start {CONDUCTOR}; sleep 6")),
+        .typed("systemctl start magnum-conductor"),
         fault(
             "the API hangs: active, and no answer",
             format!("kill -STOP $(systemctl show --property=MainPID --value {API})"),
             &["api-answers"],
             &["does not answer"],
         )
-        .by(format!("kill -CONT $(systemctl show --property=MainPID --value {API})")),
+        .typed("systemctl restart magnum-api"),
         fault(
             "the API listens elsewhere than its configuration says",
             "sed -i 's/^port = 9501/port = 9502/' /etc/magnum/magnum.conf".to_owned(),
             &["api-answers"],
             &[":9502"],
         )
-        .by("sed -i 's/^port = 9502/port = 9501/' /etc/magnum/magnum.conf"),
+        .by("[api] host, port", "sed -i 's/^port = 9502/port = 9501/' /etc/magnum/magnum.conf"),
         fault(
             "ImportError in the log file that the configuration names",
             logged("ImportError: No module named 'magnum_capi_helm'"),
             &["logs"],
             &["/var/log/magnum/conductor.log", "No module named 'magnum_capi_helm"],
         )
-        .by(unlogged.clone()),
+        .by("then: systemctl restart", restarted()),
         fault(
             "the runbook's own text of a missing entry point",
             logged("EntryPointError: No 'k8s_capi_helm_v1' driver"),
             &["logs"],
             &["No 'k8s_capi_helm_v1' driver"],
         )
-        .by(unlogged.clone()),
+        .by("then: systemctl restart", restarted()),
         fault(
             "stevedore's real text of a missing entry point",
             logged("stevedore.exception.NoMatches: No 'magnum.drivers' driver found, looking for 'k8s_capi_helm_v1'"),
             &["logs"],
             &["looking for 'k8s_capi_helm_v1'"],
         )
-        .by(unlogged),
+        .by("then: systemctl restart", restarted()),
     ]
 }
 
