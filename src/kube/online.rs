@@ -88,21 +88,12 @@ impl Session {
         if self.may(("*", "*", "*"))? {
             return Ok(Vec::new());
         }
-        let denied_of = |deeds: &[Deed]| {
-            let mut denied = Vec::new();
-            for &deed in deeds {
-                if !self.may(deed)? {
-                    denied.push(deed);
-                }
-            }
-            Ok(denied)
-        };
         // One after the other they would take longer than all questions may, over a slow link.
         std::thread::scope(|scope| {
             let share = DEEDS.len().div_ceil(AT_ONCE);
             let asked: Vec<_> = DEEDS
                 .chunks(share)
-                .map(|deeds| scope.spawn(move || denied_of(deeds)))
+                .map(|deeds| scope.spawn(|| self.denied_of(deeds)))
                 .collect();
             let mut denied = Vec::new();
             for answer in asked {
@@ -111,6 +102,16 @@ impl Session {
             }
             Ok(denied)
         })
+    }
+
+    fn denied_of(&self, deeds: &[Deed]) -> Result<Vec<Deed>, Trouble> {
+        let mut denied = Vec::new();
+        for &deed in deeds {
+            if !self.may(deed)? {
+                denied.push(deed);
+            }
+        }
+        Ok(denied)
     }
 
     /// What it serves.

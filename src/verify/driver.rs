@@ -154,12 +154,12 @@ pub fn enabled(scene: &Scene) -> Outcome {
     };
     let drivers: Vec<String> = enabled.iter().map(serves).collect();
     let seen = format!("Magnum enables {}", drivers.join("; "));
-    if !enabled.contains_key(ENTRY_POINT) {
+    let Some(ours) = enabled.get(ENTRY_POINT) else {
         return Ok(Err(Finding::fail(
             format!("{seen}, not {ENTRY_POINT}"),
             "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook",
         )));
-    }
+    };
     let only_ours = scene
         .settings
         .as_ref()
@@ -176,7 +176,6 @@ pub fn enabled(scene: &Scene) -> Outcome {
     let Asked::Answer(loaded) = scene.asked(|answers| &answers.loads)? else {
         return Ok(Err(Finding::skip("the driver does not load")));
     };
-    let ours = &enabled[ENTRY_POINT];
     let taken = loaded.provides.iter().filter(|kind| !ours.contains(kind));
     let taken = listed(taken);
     if !taken.is_empty() {

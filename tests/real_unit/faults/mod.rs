@@ -1,6 +1,6 @@
 //! The fault matrix: each fault is found by the checks meant for it, and by no other; its evidence
 //! names the place; and what the remedy says makes `verify` green again: the next hook, a command that
-//! is taken from its text, or what its words mean here.
+//! stands in its text, or what its words mean here.
 //!
 //! Among them are every row of the runbook's section 9, and every way in which its own checks
 //! mislead.
@@ -43,7 +43,7 @@ pub enum Seed {
 pub enum Mend {
     /// By the next hook.
     Hook,
-    /// By the remedy itself, which is a command that is typed on the unit.
+    /// By a command that stands in the finding, typed on the unit as it stands there.
     Typed,
     /// By what the remedy means, as a shell script on the unit.
     Shell(String),
