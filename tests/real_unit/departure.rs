@@ -9,10 +9,18 @@ use crate::support::{
     assert_same, dist_info, moments,
 };
 
+/// What the running services themselves write below Magnum's home: their database, and stevedore's cache
+/// of entry points.
+const WRITTEN_BY_MAGNUM: [&str; 2] = [
+    "/var/lib/magnum/magnum.sqlite*",
+    "/var/lib/magnum/.cache/python-entrypoints",
+];
+
 /// All that a removal must bring back. The files are those of /etc, /usr/local and /var/lib, but
-/// for Magnum's own data and the agent's.
+/// for what the running services write and the agent's.
 struct Unit {
     files: lab::Snapshot,
+    magnum_home: lab::Snapshot,
     packages: String,
     command_lines: Vec<Vec<String>>,
     enabled: String,
@@ -22,6 +30,10 @@ impl Unit {
     fn look(it: &Deployment) -> Self {
         Self {
             files: it.files(),
+            magnum_home: it
+                .machine()
+                .snapshot(&["/var/lib/magnum"], &WRITTEN_BY_MAGNUM)
+                .unwrap(),
             packages: it.packages(),
             command_lines: [API, CONDUCTOR].map(|name| it.command_line(name)).into(),
             enabled: it.shell(&format!(
@@ -35,6 +47,7 @@ impl Unit {
     fn assert_is_back(&self, it: &Deployment, case: &str) {
         let now = Self::look(it);
         assert_same(&self.files.diff(&now.files), case);
+        assert_same(&self.magnum_home.diff(&now.magnum_home), case);
         assert_eq!(self.packages, now.packages, "{case}: packages");
         assert_eq!(self.command_lines, now.command_lines, "{case}");
         assert_eq!(self.enabled, now.enabled, "{case}: what systemd knows");
