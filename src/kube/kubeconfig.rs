@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 use url::Url;
 
+use super::Fault;
 use super::fields::{Material, data, given, material, text, texts};
-use super::{Fault, yaml};
+use super::yaml::{self, Document};
 
 /// Longer than any host name; a server's address is shown to people.
 const LONGEST_SERVER: usize = 300;
@@ -40,6 +41,8 @@ pub struct Target {
     pub token: Option<Secret>,
     /// A file with a bearer token, which helm reads and the driver does not.
     pub token_file: Option<String>,
+    /// Whether the server's address came with a user name or password, which are not in `server`.
+    pub login_in_server: bool,
     /// Whether a user name is given: helm takes it, the driver does not.
     pub username: bool,
     /// Whether an exec plugin is given. Neither of the two runs it beside a client certificate.
@@ -85,7 +88,10 @@ impl Kubeconfig {
     /// # Errors
     /// When it leads nowhere: the reason, naming the field.
     pub fn target(&self) -> Result<Target, Fault> {
-        let document = yaml::document(&self.0)?;
+        let Document {
+            fields: document,
+            has_repeated_fields,
+        } = yaml::document(&self.0)?;
         of_the_right_kind(&document)?;
         let contexts = entries(&document, "contexts", "context")?;
         let clusters = entries(&document, "clusters", "cluster")?;
@@ -106,18 +112,32 @@ impl Kubeconfig {
             data(user, "client-certificate-data")?;
             data(user, "client-key-data")?;
         }
-        let current = text(&document, "current-context")?
-            .ok_or_else(|| Fault::new("has no current-context"))?;
+        let current = name(&document, "current-context", "current-context")
+            .ok_or_else(|| Fault::new("has no current-context"))??;
         let context = named(&contexts, &current)
             .ok_or_else(|| Fault::new("has no context of the name in current-context"))?;
-        let lead = |field: &str, among: &[(String, Value)]| {
-            let name = text(context, field)?
-                .ok_or_else(|| Fault::new(format!("has a current context without {field}")))?;
+        let lead = |field: &str, among: &[(Name, Value)]| {
+            let name = name(context, field, field)
+                .ok_or_else(|| Fault::new(format!("has a current context without {field}")))??;
             named(among, &name).cloned().ok_or_else(|| {
                 Fault::new(format!("has no {field} of the name in its current context"))
             })
         };
-        target(&lead("cluster", &clusters)?, &lead("user", &users)?)
+        let mut target = target(&lead("cluster", &clusters)?, &lead("user", &users)?)?;
+        let lists = [contexts, clusters, users];
+        let mut names = lists.iter().flatten().map(|(name, _)| name);
+        let odd = [
+            (
+                has_repeated_fields,
+                "a field stands twice in one place; driver and helm go by the last",
+            ),
+            (
+                names.any(|name| name.as_deref().unwrap_or_default().is_empty()),
+                "a name is empty, as if a template had lost its values",
+            ),
+        ];
+        target.notes.extend(those(&odd));
+        Ok(target)
     }
 }
 
@@ -133,27 +153,36 @@ fn of_the_right_kind(document: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What something is called. A null is a name like any other to the driver, and the empty one to helm.
+type Name = Option<String>;
+
+/// The name in a field, when the field is there; `what` it is called in a message.
+fn name(of: &Value, field: &str, what: &str) -> Option<Result<Name, Fault>> {
+    match of.get(field)? {
+        Value::Null => Some(Ok(None)),
+        Value::String(name) => Some(Ok(Some(name.clone()))),
+        _ => Some(Err(Fault::new(format!(
+            "has a {what} that helm takes for no text; put it in quotes"
+        )))),
+    }
+}
+
 /// The entries of a list by name: helm refuses a name that is there twice (and prints the entry, keys
 /// and all), the driver one that is missing.
-fn entries(document: &Value, list: &str, kind: &str) -> Result<Vec<(String, Value)>, Fault> {
+fn entries(document: &Value, list: &str, kind: &str) -> Result<Vec<(Name, Value)>, Fault> {
     let found = match document.get(list) {
         Some(Value::Sequence(found)) => found,
         _ => return Err(Fault::new(format!("has no list of {list}"))),
     };
-    let mut entries: Vec<(String, Value)> = Vec::new();
+    let mut entries: Vec<(Name, Value)> = Vec::new();
     for entry in found {
-        let name = match entry.get("name") {
-            Some(Value::String(name)) => name.clone(),
-            None | Some(Value::Null) => {
-                return Err(Fault::new(format!("has an entry without a name in {list}")));
-            }
-            Some(_) => {
-                return Err(Fault::new(format!(
-                    "has a name in {list} that helm takes for no text; put it in quotes"
-                )));
-            }
-        };
-        if entries.iter().any(|(known, _)| *known == name) {
+        let name = name(entry, "name", &format!("name in {list}"))
+            .ok_or_else(|| Fault::new(format!("has an entry without a name in {list}")))??;
+        let to_helm = name.as_deref().unwrap_or_default();
+        if entries
+            .iter()
+            .any(|(known, _)| known.as_deref().unwrap_or_default() == to_helm)
+        {
             return Err(Fault::new(format!("has the same name twice in {list}")));
         }
         let content = entry.get(kind).cloned().unwrap_or_default();
@@ -165,7 +194,7 @@ fn entries(document: &Value, list: &str, kind: &str) -> Result<Vec<(String, Valu
     Ok(entries)
 }
 
-fn named<'a>(entries: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+fn named<'a>(entries: &'a [(Name, Value)], name: &Name) -> Option<&'a Value> {
     let entry = entries.iter().find(|(known, _)| known == name);
     entry.map(|(_, content)| content)
 }
@@ -178,6 +207,7 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
         ));
     }
     let authority = material(cluster, "certificate-authority")?;
+    let (server, login_in_server) = server(cluster)?;
     let insecure = insecure(cluster)?;
     if insecure && authority.is_some() {
         return Err(Fault::new(
@@ -201,6 +231,10 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
             "the driver ignores proxy-url, only helm goes through it",
         ),
         (
+            login_in_server,
+            "the API server ignores the user name and password in server",
+        ),
+        (
             given(user, "tokenFile"),
             "the driver ignores tokenFile, which helm prefers to token",
         ),
@@ -210,19 +244,25 @@ fn target(cluster: &Value, user: &Value) -> Result<Target, Fault> {
         ),
     ];
     Ok(Target {
-        server: server(cluster)?,
+        server,
         authority,
         certificate: material(user, "client-certificate")?,
         key: material(user, "client-key")?,
         token: text(user, "token")?.map(Secret),
         token_file: text(user, "tokenFile")?,
+        login_in_server,
         username: given(user, "username"),
         plugin: plugin(user)?,
-        notes: ignored
-            .into_iter()
-            .filter_map(|(is_there, note)| is_there.then_some(note))
-            .collect(),
+        notes: those(&ignored).collect(),
     })
+}
+
+/// The notes that hold.
+fn those(notes: &[(bool, &'static str)]) -> impl Iterator<Item = &'static str> {
+    notes
+        .iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, note)| *note)
 }
 
 fn insecure(cluster: &Value) -> Result<bool, Fault> {
@@ -248,11 +288,12 @@ fn proxy(cluster: &Value) -> Result<(), Fault> {
     }
 }
 
-fn server(cluster: &Value) -> Result<String, Fault> {
+/// The address of the server without what it is shown to nobody with, and whether there was such.
+fn server(cluster: &Value) -> Result<(String, bool), Fault> {
     let server =
         text(cluster, "server")?.ok_or_else(|| Fault::new("has a cluster without server"))?;
     let no_https = || Fault::new("names a server that is no https address");
-    let address = Url::parse(&server).map_err(|_| no_https())?;
+    let mut address = Url::parse(&server).map_err(|_| no_https())?;
     // What the parser mends, driver and helm do not.
     let scheme = "https://";
     let starts = server.get(..scheme.len());
@@ -268,10 +309,15 @@ fn server(cluster: &Value) -> Result<String, Fault> {
             "names a server with ? or # in its address, to which the driver adds its paths",
         ));
     }
-    if !address.username().is_empty() || address.password().is_some() {
-        return Err(Fault::new("names a server with a user name in its address"));
+    let has_login = !address.username().is_empty() || address.password().is_some();
+    if has_login {
+        let cleared = address.set_username("");
+        cleared
+            .and_then(|()| address.set_password(None))
+            .map_err(|()| no_https())?;
     }
-    Ok(server.trim_end_matches('/').to_owned())
+    let server = if has_login { address.as_str() } else { &server };
+    Ok((server.trim_end_matches('/').to_owned(), has_login))
 }
 
 /// A plugin that is not complete makes helm refuse the whole file.
@@ -317,7 +363,7 @@ users:
             (
                 "current-context: c",
                 "current-context: ''",
-                "no current-context",
+                "no context of the name",
             ),
             (
                 "current-context: c",
@@ -336,11 +382,6 @@ users:
             ),
             ("https://h", "http://h", "no https address"),
             ("https://h:6443", "h:6443", "no https address"),
-            (
-                "https://h",
-                "https://a:hunter2@h",
-                "a user name in its address",
-            ),
             (
                 "server: 'https://h:6443'",
                 "server: 6443",
@@ -411,6 +452,36 @@ users:
         assert_eq!(target.token, Some(Secret("hunter2".into())));
         let quoted = GOOD.replace("command: aws", "command: \"it's\taws\"");
         assert!(quoted.parse::<Kubeconfig>().is_ok());
+    }
+
+    #[test]
+    fn what_looks_like_a_slip_is_read_as_driver_and_helm_do_and_named() {
+        let target = |text: &str| text.parse::<Kubeconfig>().unwrap().target().unwrap();
+        assert_eq!(target(GOOD).notes, [""; 0]);
+        for (from, to, words) in [
+            (
+                "https://h",
+                "https://a:hunter2@h",
+                "user name and password in server",
+            ),
+            ("kind: Config", "kind: Secret\nkind: Config", "stands twice"),
+            ("token: hunter2", "token: x, token: hunter2", "stands twice"),
+            ("name: other", "name: ", "a name is empty"),
+            ("name: other", "name: ''", "a name is empty"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let found = target(&GOOD.replacen(from, to, 1));
+            assert_eq!(found.server, "https://h:6443");
+            assert_eq!(found.token, Some(Secret("hunter2".into())), "{to}");
+            let [note] = found.notes[..] else {
+                panic!("{to}: {:?}", found.notes);
+            };
+            assert!(note.contains(words), "{to}: {note}");
+        }
+        let nameless = GOOD
+            .replace("current-context: c", "current-context: ''")
+            .replace("{name: c,", "{name: '',");
+        assert_eq!(target(&nameless).server, "https://h:6443");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use pep440_rs::Version;
 use super::Fault;
 use super::certificate::{self, Pair};
 use super::fields::Material;
-use super::kubeconfig::{Kubeconfig, Target};
+use super::kubeconfig::{Kubeconfig, Secret, Target};
 use super::validity::Validity;
 use crate::settings::Pin;
 
@@ -101,7 +101,10 @@ impl Kubeconfig {
                 ));
             }
             (None, key) => {
-                let token = token(&target, key.is_some(), pin)?;
+                let (token, is_all) = token(&target, key.is_some(), pin)?;
+                if !is_all {
+                    notes.push("the API server goes by the first word of the token alone");
+                }
                 validity.extend(Validity::of_token(&token));
                 Login::Token(token)
             }
@@ -116,8 +119,8 @@ impl Kubeconfig {
     }
 }
 
-/// The token, when that is what there is and the driver can use it.
-fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<String, Fault> {
+/// The token, when that is what there is and the driver can use it, and whether nothing follows it.
+fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<(String, bool), Fault> {
     let tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
     let needs = if tokens {
         "a client certificate and key, or a token"
@@ -140,15 +143,22 @@ fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<String, Fault> {
         Some(token) if token.0 == "REDACTED" => Err(Fault::new(
             "has REDACTED for a token: kubectl config view leaves it out without --raw",
         )),
-        Some(token) => {
-            // Blanks behind it are let pass by whoever reads it.
-            let token = token.0.trim_end_matches(' ');
-            if token.bytes().any(|byte| !byte.is_ascii_graphic()) {
-                return Err(Fault::new(
-                    "has a token with a blank, a line break or another character that no token has",
-                ));
+        Some(_) if target.login_in_server => Err(Fault::new(
+            "has both a token and a user name or password in the address of its server, which go \
+             in place of the token; take them out of server",
+        )),
+        Some(Secret(words)) => {
+            let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+            match words.split_once(' ').unwrap_or((words, "")) {
+                ("", _) => Err(Fault::new("has a token with a blank before it")),
+                (word, _) if word.eq_ignore_ascii_case("bearer") => Err(Fault::new(
+                    "has a token with the word Bearer, which the driver puts before it itself",
+                )),
+                _ if !words.bytes().all(is_plain) => Err(Fault::new(
+                    "has a token with a line break or another character that no token has",
+                )),
+                (token, rest) => Ok((token.to_owned(), rest.trim_matches(' ').is_empty())),
             }
-            Ok(token.to_owned())
         }
         None if target.plugin => Err(without("an exec plugin, which the driver cannot run")),
         None if target.token_file.is_some() => Err(without("tokenFile, which the driver ignores")),
@@ -257,6 +267,19 @@ mod tests {
     }
 
     #[test]
+    fn of_a_token_in_words_the_first_counts() {
+        for (text, noted) in [("a", false), ("'a '", false), ("a b", true)] {
+            let usable = judged(&of(SERVER, &format!("token: {text}")), "1.4.0").unwrap();
+            assert_eq!(usable.login, Login::Token("a".into()));
+            assert_eq!(!usable.notes.is_empty(), noted, "{text}");
+        }
+        let server = "server: 'https://u:p@192.0.2.1:6443'";
+        let fault = judged(&of(server, "token: a"), "1.4.0").unwrap_err();
+        assert!(fault.contains("in place of the token"), "{fault}");
+        assert!(judged(&of(server, &by_certificate()), "1.1.0").is_ok());
+    }
+
+    #[test]
     fn each_user_that_serves_none_is_refused_with_its_reason() {
         let certificate = format!("client-certificate-data: {}", data("client.crt"));
         for (user, words) in [
@@ -297,7 +320,9 @@ mod tests {
                 "token: a, username: b".into(),
                 "both a token and a user name",
             ),
-            ("token: \"a\\n\"".into(), "a token with a blank"),
+            ("token: \"a\\n\"".into(), "a token with a line break"),
+            ("token: bearer a".into(), "the word Bearer"),
+            ("token: ' a'".into(), "a token with a blank before it"),
             ("token: ''".into(), "authenticates with nothing"),
             (
                 format!("{}, client-key: /k", by_certificate()),

@@ -22,22 +22,28 @@ const RECORD: &str = "packages.json";
 pub fn install(package: &str, proxy: &[(String, String)]) -> Result<()> {
     info!("install the package {package}");
     let before = installed()?;
-    let mut apt = command::run_tied("apt-get", LIMIT)
-        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
-        .args(["-o", LOCK, "--", package])
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    for (name, value) in proxy {
-        apt = apt.env(name, value);
-    }
-    apt.stdout()
-        .with_context(|| format!("installing the package {package}"))?;
+    let apt = |simulate: &str| {
+        let apt = command::run_tied("apt-get", LIMIT)
+            .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+            .args([simulate, "-o", LOCK, "--", package])
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        let proxied = |apt: command::Run, (name, value): &(String, String)| apt.env(name, value);
+        proxy
+            .iter()
+            .fold(apt, proxied)
+            .stdout()
+            .with_context(|| format!("installing the package {package}"))
+    };
+    // Known before the first comes in, lest a killed hook forget one.
+    let planned = apt("--simulate")?;
     let mut ours: Vec<String> = state::load(RECORD)?.unwrap_or_default();
-    ours.extend(
-        installed()?
-            .into_iter()
-            .filter(|name| !before.contains(name)),
-    );
-    state::save(RECORD, &ours)
+    for name in named_in(&planned, &["Inst "]) {
+        if !before.contains(&name) && !ours.contains(&name) {
+            ours.push(name);
+        }
+    }
+    state::save(RECORD, &ours)?;
+    apt("--no-simulate").map(drop)
 }
 
 /// Removes what [`install`] brought, unless something else has come to need it.
@@ -65,17 +71,11 @@ pub fn remove_ours() -> Result<()> {
             .env("DEBIAN_FRONTEND", "noninteractive")
             .stdout()
     };
-    let planned = String::from_utf8_lossy(&purge("--simulate")?).into_owned();
-    let others = planned
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("Purg ")
-                .or_else(|| line.strip_prefix("Remv "))
-        })
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| !ours.iter().any(|own| own == name))
-        .count();
-    if others > 0 {
+    let planned = purge("--simulate")?;
+    if named_in(&planned, &["Purg ", "Remv "])
+        .iter()
+        .any(|name| !ours.contains(name))
+    {
         info!("leave {}: other packages need them now", ours.join(" "));
         return Ok(());
     }
@@ -83,6 +83,16 @@ pub fn remove_ours() -> Result<()> {
     purge("--no-simulate")
         .context("removing packages")
         .map(drop)
+}
+
+/// The packages of a simulation's lines that begin like this.
+fn named_in(simulation: &[u8], beginnings: &[&str]) -> Vec<String> {
+    let text = String::from_utf8_lossy(simulation);
+    text.lines()
+        .filter_map(|line| beginnings.iter().find_map(|word| line.strip_prefix(word)))
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn installed() -> Result<Vec<String>> {

@@ -1,6 +1,6 @@
 //! Bytes, documents and YAML, as far as hands and tools write them.
 
-use super::shapes::{CONTEXT, JSON, KUBEADM, USER, named, server, with};
+use super::shapes::{CONTEXT, JSON, KUBEADM, USER, certificate_and, key, named, server, with};
 use super::{Case, table};
 
 /// In place of a part that nobody needs.
@@ -61,5 +61,12 @@ table! {
     Nobody "a wrong indent" => with("    server", "   server");
     Every  "flow style" => with(CONTEXT, "- {context: {cluster: kubernetes, user: kubernetes-admin}, name: kubernetes-admin@kubernetes}\n");
     Every  "merge keys" => merged();
+    Every  "a field twice at the top, the last one right" => format!("current-context: other\n{KUBEADM}");
+    Nobody "a field twice at the top, the first one right" => format!("{KUBEADM}current-context: other\n");
+    Every  "a list twice" => format!("users: []\n{KUBEADM}");
+    Every  "a field of the user twice" => certificate_and("client-key-data: $(admin.key)");
+    Every  "a field of the user twice, the last one right" => key("client-key-data: $(stranger.key)\n    client-key-data: $(admin.key)");
+    Nobody "a field of the user twice, the first one right" => certificate_and("client-key-data: $(stranger.key)");
+    Nobody "a tag of Ansible's, and a field twice" => format!("current-context: other\n{}", instead("x: !vault abc"));
     Nobody "a tag of Ansible's" => instead("x: !vault abc");
 }

@@ -40,6 +40,9 @@ table! {
     Every  "another user whose key is no PEM" => and(USER, "- {name: x, user: {client-key-data: eA==}}\n");
     Every  "another context that leads nowhere" => and(CONTEXT, "- {name: x, context: {cluster: gone, user: gone}}\n");
 
+    Every  "another user with a null name" => and(USER, "- {name: , user: {}}\n");
+    Nobody "another user with a null name and one with an empty one" => and(USER, "- {name: , user: {}}\n- {name: '', user: {}}\n");
+
     // Names, which YAML takes for something else.
     Every  "names in quotes, with blanks and colons" => all("\"a: b # c\"");
     Nobody "a number for a name" => all("12");
@@ -51,6 +54,9 @@ table! {
     Every  "an address for a name" => all("192.0.2.7");
     Every  "a version for a name" => all("1.31.9");
     Nobody "yes for a name" => all("yes");
+    Every  "names that are empty" => all("\"\"");
+    Every  "names that are null" => all("").replace("current-context: \n", "current-context:\n");
+    Nobody "an empty name, and null where it is meant" => named("\"\"", "\"\"", "\"\"").replace("current-context: \"\"", "current-context:");
     Every  "a date for a name" => all("2024-01-01");
     Every  "a namespace in the context" => with("    cluster: kubernetes\n", "    cluster: kubernetes\n    namespace: magnum\n");
 }

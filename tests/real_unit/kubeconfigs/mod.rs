@@ -13,7 +13,6 @@ mod online;
 mod scene;
 mod server;
 mod shapes;
-mod stricter;
 mod user;
 
 use std::collections::BTreeMap;
@@ -166,7 +165,6 @@ fn the_verdict_on_a_kubeconfig_is_what_driver_and_helm_make_of_it() {
         authority::cases(),
         certificate::cases(),
         user::cases(),
-        stricter::cases(),
     ];
     let cases: Vec<Case> = topics.into_iter().flatten().collect();
     let answers = Answers::to(&scene, "/etc/magnum/table", &cases, "--offline");

@@ -8,6 +8,8 @@ table! {
     Every  "a server by IPv6 address" => server("'https://[::1]:6443'");
     Every  "a server with a slash at its end" => server("https://127.0.0.1:6443/");
     Every  "a server with a path" => server("https://127.0.0.1:6443/k8s/clusters/c-m-x7");
+    Every  "a server with a user name and password" => server("https://u:p@127.0.0.1:6443");
+    Every  "a server with a user name" => server("https://u@127.0.0.1:6443/");
     Nobody "no server" => with("    server: https://127.0.0.1:6443\n", "");
     Nobody "an empty server" => server("\"\"");
     Nobody "a server without https, by address" => server("127.0.0.1:6443");

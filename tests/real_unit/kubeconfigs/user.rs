@@ -12,6 +12,8 @@ table! {
     Nobody "a JWT that is over" => user("token: $(=jwt-over)");
     Tokens "a token with a blank behind it" => user("token: \"$(=token) \"");
     Nobody "a token with a blank before it" => user("token: \" $(=token)\"");
+    Tokens "a token and another word" => user("token: $(=token) more");
+    Tokens "a token that YAML joins of two lines" => user("token:\n  $(=token)\n  more");
     Nobody "a token with a newline behind it" => user("token: |\n  $(=token)");
     Nobody "a token with Bearer before it" => user("token: Bearer $(=token)");
     Nobody "a token beyond Latin-1" => user("token: \"токен\"");
@@ -20,6 +22,7 @@ table! {
     Nobody "a token that is a number" => user("token: 1234567");
     Nobody "a token that is a float to some" => user("token: 123456e7");
     Nobody "a token and a server with a password" => user("token: $(=token)").replace("https://", "https://u:p@");
+    Nobody "a token and a server with a user name" => user("token: $(=token)").replace("https://", "https://u@");
     Tokens "a token and a key" => user("token: $(=token)\nclient-key-data: $(admin.key)");
     Nobody "a token and a certificate without key" => user("token: $(=token)\nclient-certificate-data: $(admin.crt)");
     Nobody "a token, and an empty certificate and key" => user("token: $(=token)\nclient-certificate-data: \"\"\nclient-key-data: \"\"");
