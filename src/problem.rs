@@ -1,77 +1,98 @@
-//! What keeps the graft from being whole, told to a person.
+//! What keeps the graft from what is wanted, for a person: one line for the unit's status, the rest for the log and
+//! `verify`.
 
-use std::fmt;
+use thiserror::Error;
 
-/// Who can mend a problem.
+/// The longest message of a status, in characters: Juju's clients cut or wrap what is longer.
+pub const STATUS_LENGTH: usize = 80;
+
+/// Who solves a problem; the most urgent is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nothing is wrong yet; somebody should know all the same.
+    /// Nothing is wrong yet, but somebody should know.
     Notice,
-    /// Nobody has to: the principal is at work, and the graft is finished when it is done.
+    /// Nobody has to: the graft is finished when the principal resumes.
     Maintenance,
-    /// It passes by itself; every hook tries again.
+    /// It passes; every hook tries again.
     Waiting,
-    /// A person must do what the message says.
+    /// A person must do what the detail says.
     Blocked,
 }
 
-/// A problem, its kind and what to do about it. Never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A problem. It never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{summary}{}{detail}", if detail.is_empty() { "" } else { ": " })]
 pub struct Problem {
-    /// Who can mend it.
     pub kind: Kind,
-    message: String,
+    /// What is wrong and where to look, short enough for a status.
+    pub summary: String,
+    /// The cause, and the command that helps. `UNIT` and `APPLICATION` stand for the names of this one.
+    pub detail: String,
 }
 
 impl Problem {
-    /// A person must do what `message` says.
-    pub fn blocked(message: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Blocked,
-            message: message.into(),
-        }
+    fn new(kind: Kind, summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        let (summary, detail) = (summary.into(), detail.into());
+        Self { kind, summary, detail }
     }
 
-    /// It passes by itself.
-    pub fn waiting(message: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Waiting,
-            message: message.into(),
-        }
+    pub fn blocked(summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Kind::Blocked, summary, detail)
     }
 
-    /// Nothing is wrong yet.
-    pub fn notice(message: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Notice,
-            message: message.into(),
-        }
+    pub fn waiting(summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Kind::Waiting, summary, detail)
     }
 
-    /// The principal is at work.
-    pub fn maintenance(message: impl Into<String>) -> Self {
-        Self {
-            kind: Kind::Maintenance,
-            message: message.into(),
-        }
+    pub fn notice(summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::new(Kind::Notice, summary, detail)
+    }
+
+    pub fn maintenance(summary: impl Into<String>) -> Self {
+        Self::new(Kind::Maintenance, summary, "")
+    }
+
+    /// A value of `option` that is not valid: `driver-pin "x" is not an exact pin`, and what to do.
+    pub fn option(option: &str, wrong: impl std::fmt::Display, remedy: impl Into<String>) -> Self {
+        Self::blocked(format!("Invalid option {option}"), format!("{option} {wrong}; {}", remedy.into()))
     }
 }
 
-/// Tells what a person must know from what makes the hook fail.
+/// Separates a problem, which a person must know, from an error that makes the hook fail.
 ///
 /// # Errors
-/// Any error that is no [`Problem`].
-pub fn told<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Problem>> {
+/// Any error that is not a [`Problem`].
+pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Problem>> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(error) => error.downcast::<Problem>().map(Err),
     }
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+/// Cuts a text to the length of a status.
+pub fn fit_status(text: &str) -> String {
+    if text.chars().count() <= STATUS_LENGTH {
+        return text.to_owned();
     }
+    text.chars().take(STATUS_LENGTH - 1).chain(['…']).collect()
 }
 
-impl std::error::Error for Problem {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_its_summary_and_then_its_detail() {
+        let problem = Problem::waiting("Cannot fetch the driver", "the index does not answer");
+        assert_eq!(problem.to_string(), "Cannot fetch the driver: the index does not answer");
+        assert_eq!(Problem::maintenance("Magnum is paused").to_string(), "Magnum is paused");
+    }
+
+    #[test]
+    fn a_status_has_at_most_80_characters() {
+        assert_eq!(fit_status(&"x".repeat(80)).chars().count(), 80);
+        let cut = fit_status(&"é".repeat(81));
+        assert_eq!(cut.chars().count(), 80);
+        assert!(cut.ends_with('…'));
+    }
+}

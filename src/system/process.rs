@@ -1,51 +1,50 @@
-//! Running processes, as `/proc` shows them: what they were started with, and when.
+//! Running processes, as `/proc` shows them: their command lines and start times.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Where the program that runs is, or, once an upgrade of the charm has put another file there, was.
+use super::Root;
+
+/// Returns the path of the charm's program, also once a charm upgrade has replaced the file.
 ///
 /// # Errors
-/// When that cannot be said.
+/// If the kernel does not say it, or it is not UTF-8.
 pub fn own_program() -> Result<PathBuf> {
     let path = std::env::current_exe().context("looking up the charm's program")?;
     let path = path.into_os_string().into_string();
-    let path = path.map_err(|path| anyhow!("the charm's path is no text: {}", path.display()))?;
+    let path = path.map_err(|path| anyhow!("the charm's path is not UTF-8: {}", path.display()))?;
     Ok(path.strip_suffix(" (deleted)").unwrap_or(&path).into())
 }
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its id.
     pub pid: i32,
-    /// When it was started, in clock ticks since boot: with the pid, what tells it from another.
+    /// Clock ticks from boot to its start: with the pid, tells it from any other process.
     pub start_ticks: u64,
-    /// When it was started, by the clock that also stamps files.
+    /// The time of its start, by the clock that also stamps files.
     pub started: SystemTime,
-    /// Its arguments, the interpreter of a script first.
+    /// Its arguments; the interpreter of a script comes first.
     pub cmdline: Vec<String>,
 }
 
 impl Process {
-    /// Looks at a process; `None` when there is none (any more).
+    /// Looks at a process; `None` if there is none (any more).
     ///
     /// # Errors
-    /// When `/proc` shows it in a way that cannot be understood.
-    pub fn look(pid: i32) -> Result<Option<Self>> {
-        let proc = PathBuf::from(format!("/proc/{pid}"));
-        let (Ok(stat), Ok(cmdline)) = (
-            std::fs::read_to_string(proc.join("stat")),
-            std::fs::read(proc.join("cmdline")),
-        ) else {
+    /// If `/proc` shows it in a way that cannot be understood.
+    pub fn inspect(root: &Root, pid: i32) -> Result<Option<Self>> {
+        let proc = Path::new("/proc").join(pid.to_string());
+        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), root.read(&proc.join("cmdline"))) else {
             return Ok(None);
         };
-        let start_ticks = start_ticks(&stat)
-            .with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
+        let stat = String::from_utf8_lossy(&stat);
+        let start_ticks =
+            start_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
         Ok(Some(Self {
             pid,
             start_ticks,
@@ -58,23 +57,22 @@ impl Process {
         }))
     }
 
-    /// The ids of the processes it has started; none when it has ended meanwhile.
-    pub fn workers(&self) -> Vec<i32> {
+    /// Returns the pids of the processes it has started; none if it has ended.
+    pub fn workers(&self, root: &Root) -> Vec<i32> {
         let pid = self.pid;
-        let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-        let listed = listed.unwrap_or_default();
-        listed
+        let listed = root.read(Path::new(&format!("/proc/{pid}/task/{pid}/children")));
+        String::from_utf8_lossy(&listed.unwrap_or_default())
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok())
             .collect()
     }
 
-    /// How long it has been running.
+    /// Returns the time since its start.
     pub fn age(&self) -> Duration {
         self.started.elapsed().unwrap_or_default()
     }
 
-    /// Whether it was started with this command line, by itself or through an interpreter.
+    /// Whether it was started with this command line, directly or through an interpreter.
     pub fn runs(&self, command_line: &str) -> bool {
         let wanted: Vec<&str> = command_line.split_whitespace().collect();
         !wanted.is_empty()
@@ -145,10 +143,10 @@ mod tests {
 
     #[test]
     fn this_process_was_started_a_moment_ago() {
-        let me = Process::look(i32::try_from(std::process::id()).unwrap())
-            .unwrap()
-            .unwrap();
+        let root = Root::open("/").unwrap();
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let me = Process::inspect(&root, pid).unwrap().unwrap();
         assert!(me.age() < Duration::from_secs(600), "{:?}", me.age());
-        assert_eq!(Process::look(i32::MAX).unwrap(), None);
+        assert_eq!(Process::inspect(&root, i32::MAX).unwrap(), None);
     }
 }

@@ -1,15 +1,14 @@
-//! systemd, asked and told through `systemctl`.
+//! systemd, through `systemctl`.
 //!
-//! One `show` answers everything about all services at once: a converged hook needs no second
-//! call. Only the charm's own units are enabled and disabled here: to enable, unmask or stop a
-//! service of Magnum is the principal's.
+//! One `show` answers everything about all units at once: a converged hook needs no second call. Only the charm's own
+//! units are enabled and disabled here; to enable, unmask or stop a service of Magnum is for the principal.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::command;
+use super::{Command, System};
 
 const SHOW_LIMIT: Duration = Duration::from_secs(30);
 /// A restart waits for the old process to stop; systemd itself kills it after 90 s.
@@ -33,7 +32,7 @@ pub struct Unit {
     pub sub_state: String,
     /// The main process, when there is one.
     pub main_pid: Option<i32>,
-    /// How often systemd restarted it by itself since it was last started on purpose.
+    /// How often systemd has restarted it automatically since it was last started on purpose.
     pub restarts: u32,
     /// The files of the unit changed since systemd read them.
     pub need_daemon_reload: bool,
@@ -65,7 +64,7 @@ impl Unit {
         self.has_failed() || self.is_restarting()
     }
 
-    /// Whether it failed for good: systemd does not try again by itself.
+    /// Whether it failed for good: systemd does not try again.
     pub fn has_failed(&self) -> bool {
         self.active_state == "failed"
     }
@@ -80,13 +79,12 @@ impl Unit {
 /// Asks about several units in one call; the answers come in the same order.
 ///
 /// # Errors
-/// When `systemctl` fails or answers about another number of units.
-pub fn show(units: &[&str]) -> Result<Vec<Unit>> {
-    let printed = command::run("systemctl", SHOW_LIMIT)
+/// If `systemctl` fails or answers about another number of units.
+pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
+    let command = Command::new("systemctl", SHOW_LIMIT)
         .args(["show", "--no-pager", "--property", PROPERTIES, "--"])
-        .args(units)
-        .stdout()?;
-    let shown = parse(&String::from_utf8_lossy(&printed));
+        .args(units);
+    let shown = parse(&String::from_utf8_lossy(&system.stdout(&command)?));
     anyhow::ensure!(
         shown.len() == units.len(),
         "systemctl show answered about {} units, not {}",
@@ -96,91 +94,77 @@ pub fn show(units: &[&str]) -> Result<Vec<Unit>> {
     Ok(shown)
 }
 
-/// Makes systemd read its unit files anew.
+/// Makes systemd read its unit files again.
 ///
 /// # Errors
-/// When `systemctl` fails.
-pub fn daemon_reload() -> Result<()> {
-    command::run("systemctl", JOB_LIMIT)
-        .arg("daemon-reload")
-        .stdout()
-        .map(drop)
-        .context("making systemd read the unit files")
+/// If `systemctl` fails.
+pub fn daemon_reload(system: &System) -> Result<()> {
+    let command = Command::new("systemctl", JOB_LIMIT).arg("daemon-reload");
+    system.stdout(&command).map(drop).context("reloading systemd")
 }
 
-/// Whether a change of units is waited for.
+/// Whether to wait for a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Job {
-    /// Until it is done.
-    Done,
-    /// Until systemd has taken it on.
-    TakenOn,
+pub enum Wait {
+    UntilDone,
+    /// Only until systemd has queued the job.
+    UntilQueued,
 }
 
-/// Restarts units, starting those that are not running, also when systemd has given one up. What it
-/// has counted of their failures before is forgotten: else a restart of a unit that it is about to
-/// start again itself would go on in that count, and one soon after too many starts is refused.
+/// Restarts units, and starts those that are not running, also when systemd has given one up. First resets what it
+/// has counted of their failures: otherwise a restart soon after too many starts is refused.
 ///
 /// # Errors
-/// When `systemctl` fails, as it does for a unit that systemd could not load.
-pub fn restart(units: &[&str], until: Job) -> Result<()> {
+/// If `systemctl` fails, as it does for a unit that systemd could not load.
+pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
     // Fails for a unit that systemd has not loaded, which then has no count.
-    command::run("systemctl", SHOW_LIMIT)
-        .args(["reset-failed", "--"])
-        .args(units)
-        .output()?;
-    command::run("systemctl", JOB_LIMIT)
+    let reset = Command::new("systemctl", SHOW_LIMIT).args(["reset-failed", "--"]).args(units);
+    system.run(&reset)?;
+    let command = Command::new("systemctl", JOB_LIMIT)
         .arg("restart")
-        .args((until == Job::TakenOn).then_some("--no-block"))
+        .args((wait == Wait::UntilQueued).then_some("--no-block"))
         .arg("--")
-        .args(units)
-        .stdout()
-        .map(drop)
-        .with_context(|| format!("restarting {}", units.join(" and ")))
+        .args(units);
+    let restarted = system.stdout(&command).map(drop);
+    restarted.with_context(|| format!("restarting {}", units.join(" and ")))
 }
 
-/// Runs a program in a unit of its own once what systemd is about to do with `units` is done; does not
-/// wait for that.
+/// Runs a program in a unit of its own after the jobs of `units` that are queued; does not wait for it.
 ///
 /// # Errors
-/// When `systemd-run` fails.
-pub fn run_after(units: &[&str], name: &str, program: &Path, argument: &str) -> Result<()> {
-    command::run("systemd-run", SHOW_LIMIT)
+/// If `systemd-run` fails.
+pub fn run_after(system: &System, units: &[&str], name: &str, program: &Path, argument: &str) -> Result<()> {
+    let command = Command::new("systemd-run", SHOW_LIMIT)
         .args(["--quiet", "--collect", "--no-block"])
-        .args([
-            format!("--unit={name}"),
-            format!("--property=After={}", units.join(" ")),
-            "--".to_owned(),
-        ])
+        .arg(format!("--unit={name}"))
+        .arg(format!("--property=After={}", units.join(" ")))
+        .arg("--")
         .arg(program)
-        .arg(argument)
-        .stdout()
-        .map(drop)
-        .with_context(|| format!("starting {name}"))
+        .arg(argument);
+    let started = system.stdout(&command).map(drop);
+    started.with_context(|| format!("starting {name}"))
 }
 
 /// Starts one of the charm's own units, now and at every boot.
 ///
 /// # Errors
-/// When `systemctl` fails.
-pub fn enable(unit: &str) -> Result<()> {
-    switch("enable", unit)
+/// If `systemctl` fails.
+pub fn enable(system: &System, unit: &str) -> Result<()> {
+    switch(system, "enable", unit)
 }
 
-/// Stops one of the charm's own units, now and for good.
+/// Stops one of the charm's own units, now and at every boot.
 ///
 /// # Errors
-/// When `systemctl` fails.
-pub fn disable(unit: &str) -> Result<()> {
-    switch("disable", unit)
+/// If `systemctl` fails.
+pub fn disable(system: &System, unit: &str) -> Result<()> {
+    switch(system, "disable", unit)
 }
 
-fn switch(how: &str, unit: &str) -> Result<()> {
-    command::run("systemctl", JOB_LIMIT)
-        .args(["--quiet", "--now", how, "--", unit])
-        .stdout()
-        .map(drop)
-        .with_context(|| format!("{how} {unit}"))
+fn switch(system: &System, how: &str, unit: &str) -> Result<()> {
+    let command = Command::new("systemctl", JOB_LIMIT).args(["--quiet", "--now", how, "--", unit]);
+    let switched = system.stdout(&command).map(drop);
+    switched.with_context(|| format!("systemctl {how} {unit}"))
 }
 
 /// Parses what `systemctl show` prints: `Key=value` lines, an empty line between units.

@@ -1,0 +1,89 @@
+//! Directory handles: every path is opened from the root down, one component at a time, and no symbolic link is
+//! followed on the way. So nobody who owns a directory on the way can lead root elsewhere.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::path::{Component, Path};
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use nix::fcntl::{OFlag, RenameFlags, renameat2};
+
+/// Begins the name of every temporary file, so that one left by a killed hook is recognised.
+pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
+
+/// Opens the directory at `path` below `top`.
+pub fn open(top: &Dir, path: &Path) -> io::Result<Dir> {
+    let mut directory = top.try_clone()?;
+    for component in path.components() {
+        match component {
+            Component::RootDir | Component::CurDir => {}
+            Component::Normal(name) => directory = directory.open_dir_nofollow(name)?,
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(io::Error::new(ErrorKind::InvalidInput, "the path leads upwards"));
+            }
+        }
+    }
+    Ok(directory)
+}
+
+/// Opens the parent directory of `path`, and returns it with the last component.
+pub fn open_parent<'a>(top: &Dir, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
+    let name = path.file_name();
+    let name = name.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no name"))?;
+    let parent = path.parent().unwrap_or(Path::new(""));
+    Ok((open(top, parent)?, name))
+}
+
+/// Opens a file for reading without following a link and without waiting for whoever writes to a FIFO.
+pub fn open_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).follow(FollowSymlinks::No);
+    options.custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits());
+    directory.open_with(name, &options)
+}
+
+/// Creates a file that did not exist, with mode 0600 whatever the umask.
+pub fn create_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    options.follow(FollowSymlinks::No);
+    directory.open_with(name, &options)
+}
+
+/// Returns a name that nobody can guess, for a temporary file.
+pub fn temporary_name() -> io::Result<OsString> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(format!("{TEMPORARY_PREFIX}{}", hex::encode(random)).into())
+}
+
+/// Makes the renames in a directory durable.
+pub fn sync(directory: &Dir) -> io::Result<()> {
+    // The handle itself may be open for its path only, and such a one cannot be synced.
+    directory.open(".")?.sync_all()
+}
+
+/// Puts `new` where `old` is in one step. If `old` is there, it comes to stand where `new` was.
+pub fn exchange(from: &Dir, new: &OsStr, to: &Dir, old: &OsStr) -> io::Result<()> {
+    let flags = match to.symlink_metadata(old) {
+        Ok(_) => RenameFlags::RENAME_EXCHANGE,
+        Err(error) if error.kind() == ErrorKind::NotFound => RenameFlags::RENAME_NOREPLACE,
+        Err(error) => return Err(error),
+    };
+    Ok(renameat2(from.as_fd(), new, to.as_fd(), old, flags)?)
+}
+
+/// Whether an error means that nothing is there.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Opens a file for adding to its end, and creates it with mode 0600 if it is not there.
+pub fn append_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    options.follow(FollowSymlinks::No);
+    directory.open_with(name, &options)
+}

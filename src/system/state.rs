@@ -1,0 +1,211 @@
+//! The charm's own directory: what must be remembered between hooks, and the locks.
+//!
+//! Only root can enter it. What can be seen on the unit is not stored here; what is here is either an answer that is
+//! expensive to get (a cache, keyed by what it depends on) or cannot be seen at all (the originals, the last good
+//! settings).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Access, Root, directory};
+
+/// The state directory: root, 0700.
+pub const STATE_DIRECTORY: &str = "/var/lib/magnum-capi-helm";
+/// How long to wait for another run of the charm on this unit.
+pub const LOCK_LIMIT: Duration = Duration::from_secs(600);
+
+/// Returns the path of `name` in the state directory.
+pub fn state_path(name: &str) -> PathBuf {
+    Path::new(STATE_DIRECTORY).join(name)
+}
+
+/// Held while the charm works on the unit; dropping it lets the next run in.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File>);
+
+enum Attempt {
+    Taken(Lock),
+    Busy,
+    NoDirectory,
+}
+
+impl Root {
+    /// Reads a JSON file of the state directory that the charm can make anew; `None` if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be read or does not parse.
+    pub fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.load_or(name, "remove it and run any hook")
+    }
+
+    /// Reads a JSON file of the state directory; `remedy` says what to do when it is damaged.
+    ///
+    /// # Errors
+    /// If it cannot be read or does not parse.
+    pub fn load_or<T: DeserializeOwned>(&self, name: &str, remedy: &str) -> Result<Option<T>> {
+        let path = state_path(name);
+        let Some(text) = self.read_text(&path)? else {
+            return Ok(None);
+        };
+        // serde_json's message may quote what it read, and a state file may hold a secret.
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            let (path, line, column) = (path.display(), error.line(), error.column());
+            anyhow::anyhow!("{path} is damaged (line {line}, column {column}); {remedy}")
+        })
+    }
+
+    /// Writes a JSON file of the state directory, readable by root only.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let mut bytes = serde_json::to_vec_pretty(value).with_context(|| format!("encoding {name}"))?;
+        bytes.push(b'\n');
+        self.write(&state_path(name), &bytes, Access::PRIVATE)
+    }
+
+    /// Makes the state directory if needed.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_state_directory(&self) -> Result<()> {
+        self.make_directory(Path::new(STATE_DIRECTORY), 0o700)
+    }
+
+    /// Removes the state directory: the charm has left the unit.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove_state_directory(&self) -> Result<()> {
+        self.remove(Path::new(STATE_DIRECTORY))
+    }
+
+    /// Makes the state directory if needed and takes the lock, waiting for whoever has it.
+    ///
+    /// # Errors
+    /// If the directory cannot be made, or the lock is not free within [`LOCK_LIMIT`].
+    pub fn lock(&self) -> Result<Lock> {
+        self.make_state_directory()?;
+        self.lock_if_present()?
+            .context("the charm has left this unit meanwhile")
+    }
+
+    /// Takes the lock without making anything; `None` if there is no state directory, also when it is removed
+    /// meanwhile: the charm has left.
+    ///
+    /// # Errors
+    /// If the lock is not free within [`LOCK_LIMIT`].
+    pub fn lock_if_present(&self) -> Result<Option<Lock>> {
+        let began = Instant::now();
+        loop {
+            match self.attempt("lock")? {
+                Attempt::Taken(lock) => return Ok(Some(lock)),
+                Attempt::NoDirectory => return Ok(None),
+                Attempt::Busy => {}
+            }
+            if began.elapsed() > LOCK_LIMIT {
+                let (path, seconds) = (state_path("lock"), LOCK_LIMIT.as_secs());
+                bail!("another run of the charm has held {} for {seconds} s", path.display());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Takes the lock of this name; `None` if it is held.
+    ///
+    /// # Errors
+    /// If it or the state directory cannot be made.
+    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
+        self.make_state_directory()?;
+        Ok(match self.attempt(name)? {
+            Attempt::Taken(lock) => Some(lock),
+            Attempt::Busy | Attempt::NoDirectory => None,
+        })
+    }
+
+    fn attempt(&self, name: &str) -> Result<Attempt> {
+        let path = state_path(name);
+        let file = match self.open_or_create(&path) {
+            Err(error) if directory::is_absent(&error) => return Ok(Attempt::NoDirectory),
+            opened => opened.with_context(|| format!("opening {}", path.display()))?,
+        };
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Attempt::Taken(Lock(lock))),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(Attempt::Busy),
+            Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
+        }
+    }
+
+    fn open_or_create(&self, path: &Path) -> std::io::Result<fs::File> {
+        let (parent, name) = self.parent(path)?;
+        match directory::create_file(&parent, name) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => directory::open_file(&parent, name),
+            created => created,
+        }
+        .map(cap_std::fs::File::into_std)
+    }
+
+    /// Adds a line to a file of the state directory.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
+        let path = state_path(name);
+        let append = || -> std::io::Result<()> {
+            use std::io::Write as _;
+            let (parent, file) = self.parent(&path)?;
+            let mut file = directory::append_file(&parent, file)?.into_std();
+            file.write_all(format!("{line}\n").as_bytes())?;
+            file.sync_all()
+        };
+        append().with_context(|| format!("adding to {}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::system::testing::Scratch;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_by_one_and_makes_nothing_where_the_charm_has_left() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        assert!(root.lock_if_present().unwrap().is_none());
+        let lock = root.lock().unwrap();
+        assert!(root.try_lock("lock").unwrap().is_none());
+        drop(lock);
+        assert!(root.try_lock("lock").unwrap().is_some());
+    }
+
+    #[test]
+    fn a_damaged_state_file_is_named_with_its_place_and_never_quoted() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        root.make_state_directory().unwrap();
+        root.save("x.json", &vec![1, 2]).unwrap();
+        assert_eq!(root.load::<Vec<i32>>("x.json").unwrap(), Some(vec![1, 2]));
+        assert_eq!(root.load::<Vec<i32>>("absent.json").unwrap(), None);
+        root.write(&state_path("x.json"), b"{\"hunter2\"", Access::PRIVATE).unwrap();
+        let error = format!("{:#}", root.load::<Vec<i32>>("x.json").unwrap_err());
+        assert!(error.contains("x.json is damaged (line 1, column"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn lines_are_added_to_what_is_there() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        root.make_state_directory().unwrap();
+        root.append_line("history", "one").unwrap();
+        root.append_line("history", "two").unwrap();
+        assert_eq!(root.read(&state_path("history")).unwrap(), b"one\ntwo\n");
+    }
+}

@@ -1,0 +1,109 @@
+//! A machine for tests: a temporary directory for a root, and a function that plays the programs.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Result, bail};
+
+use super::{Account, Command, Host, Output, Root, System};
+
+/// A temporary directory as a root file system, with the directories that every unit has.
+pub struct Scratch {
+    pub root: Root,
+    directory: tempfile::TempDir,
+}
+
+impl Scratch {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["etc", "etc/systemd/system", "etc/default", "usr/bin", "usr/local/bin", "usr/local/share", "var/lib", "proc"] {
+            std::fs::create_dir_all(directory.path().join(path)).unwrap();
+        }
+        Self {
+            root: Root::open(directory.path()).unwrap(),
+            directory,
+        }
+    }
+
+    /// Returns the path outside of what is at `path` in the root.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.directory.path().join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Writes a file with mode 0644, and makes the directories above it.
+    pub fn put(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+
+    /// Puts a symbolic link at `path`.
+    pub fn link(&self, path: impl AsRef<Path>, target: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(target, self.path(path)).unwrap();
+    }
+
+    pub fn text(&self, path: impl AsRef<Path>) -> Option<String> {
+        std::fs::read_to_string(self.path(path)).ok()
+    }
+
+    /// This root with `programs` for its programs.
+    pub fn system(&self, programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> System {
+        System::new(self.root.clone(), Programs::new(programs))
+    }
+}
+
+/// Plays programs: the function returns what each prints, or `None` for one that fails.
+pub struct Programs {
+    play: Box<dyn Fn(&Command) -> Option<String> + Send + Sync>,
+    /// The command lines that were run.
+    pub ran: Arc<Mutex<Vec<String>>>,
+}
+
+impl Programs {
+    pub fn new(play: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self {
+            play: Box::new(play),
+            ran: Arc::default(),
+        }
+    }
+}
+
+/// The command line as one text, for the functions that play programs.
+pub fn command_line(command: &Command) -> String {
+    let words = std::iter::once(&command.program).chain(&command.args);
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+impl Host for Programs {
+    fn run(&self, command: &Command) -> Result<Output> {
+        let line = command_line(command);
+        self.ran.lock().unwrap().push(line.clone());
+        let name = command.name();
+        Ok(match (self.play)(command) {
+            Some(printed) => Output {
+                code: Some(0),
+                stdout: printed.into_bytes(),
+                name,
+                ..Output::default()
+            },
+            None => Output {
+                code: Some(1),
+                stderr: format!("no such program here: {line}"),
+                name,
+                ..Output::default()
+            },
+        })
+    }
+
+    fn account(&self, name: &str) -> Result<Option<Account>> {
+        match name {
+            "magnum" => Ok(Some(Account { uid: 64, gid: 64 })),
+            "nobody-asked" => bail!("the name service fails"),
+            _ => Ok(None),
+        }
+    }
+}
