@@ -1,2 +1,7 @@
 //! Temporary
+pub mod check;
+pub mod juju;
+pub mod magnum;
+pub mod problem;
+pub mod step;
 pub mod system;

@@ -1,21 +1,21 @@
-//! What Juju says in the environment of a hook or action, read once.
+//! The environment of a hook or action, read once.
 
 use std::env;
 
-use crate::unit::process;
+use crate::system;
 
-/// The environment of a hook or action.
+/// The context of a hook or action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// The unit's name, `magnum-capi-helm/0`.
+    /// This unit: `magnum-capi-helm/0`.
     pub unit: String,
-    /// The principal's unit it sits on, `magnum/0`.
+    /// The unit of the principal: `magnum/0`.
     pub principal: String,
-    /// The unit that goes, in a `-relation-departed` hook.
+    /// In a `-relation-departed` hook: the unit that leaves.
     pub departing: Option<String>,
-    /// The model's proxy settings, under the names that programs know.
+    /// The model's proxy settings, by the names that programs know: `https_proxy` and so on.
     pub proxy: Vec<(String, String)>,
-    /// The charm: its version, and its revision as Juju names it.
+    /// The charm's version and its URL with the revision.
     pub charm: String,
 }
 
@@ -38,7 +38,7 @@ impl Context {
                 .iter()
                 .filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?)))
                 .collect(),
-            charm: charm(),
+            charm: charm_version(),
         }
     }
 
@@ -47,19 +47,18 @@ impl Context {
         self.unit.split('/').next().unwrap_or_default()
     }
 
-    /// A text with commands in which `UNIT` and `APPLICATION` stand for the names of this one, as they
-    /// can be typed.
-    pub fn typed(&self, text: &str) -> String {
+    /// Puts this unit's and application's names in place of the words `UNIT` and `APPLICATION`, so that the commands
+    /// in a text can be typed as they stand.
+    pub fn with_names(&self, text: &str) -> String {
         text.replace("UNIT", &self.unit)
             .replace("APPLICATION", self.application())
     }
 }
 
-/// The charm: its version, and its revision, which the unit agent leaves with the charm's URL beside
-/// the program.
-pub fn charm() -> String {
+/// Returns the charm's version and its URL with the revision, which the unit agent leaves beside the program.
+pub fn charm_version() -> String {
     let version = env!("CARGO_PKG_VERSION");
-    let program = process::own_program().unwrap_or_default();
+    let program = system::own_program().unwrap_or_default();
     let url = std::fs::read_to_string(program.with_file_name(".juju-charm"));
     match url.unwrap_or_default().trim() {
         "" => version.to_owned(),

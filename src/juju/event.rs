@@ -1,32 +1,28 @@
-//! What the charm was called for: a hook, an action, or nothing it knows.
+//! The event the program is run for: a hook, an action, or a command typed by a person.
 //!
 //! Juju runs `dispatch` with `JUJU_DISPATCH_PATH=hooks/NAME` or `actions/NAME`; an agent without
 //! dispatch runs `hooks/NAME`, which is a link to the same program.
 
 use std::path::Path;
 
-/// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Bring the unit to what is wanted.
-    Converge {
-        /// The hook's name.
-        hook: String,
-    },
-    /// Leave the unit as it was before the charm came.
-    Depart,
-    /// Run an action.
+    /// A hook that reconciles; its name.
+    Reconcile(String),
+    /// A hook in which the charm leaves the unit.
+    Remove,
+    /// An action; its name.
     Action(String),
-    /// A hook or action that this charm has no use for.
+    /// A hook that this charm does not use; its name.
     Unknown(String),
-    /// Run by hand.
-    ByHand,
+    /// No event of Juju's: a command of the program.
+    Command,
 }
 
-/// Hooks after which the unit is no longer ours.
-const DEPARTURES: [&str; 3] = ["magnum-relation-broken", "stop", "remove"];
-/// Hooks that all lead the one way through.
-const CONVERGING: [&str; 20] = [
+/// After these hooks the charm is off the unit.
+const REMOVING: [&str; 3] = ["magnum-relation-broken", "stop", "remove"];
+/// Each of these hooks reconciles.
+const RECONCILING: [&str; 20] = [
     "install",
     "config-changed",
     "start",
@@ -51,8 +47,8 @@ const CONVERGING: [&str; 20] = [
 ];
 
 impl Event {
-    /// Reads the event from Juju's dispatch path, or else from the name the program was called by.
-    pub fn of(dispatch_path: Option<&str>, program: &str) -> Self {
+    /// Reads the event from `JUJU_DISPATCH_PATH`, or else from the program's name.
+    pub fn new(dispatch_path: Option<&str>, program: &str) -> Self {
         let path = dispatch_path
             .filter(|path| !path.is_empty())
             .unwrap_or(program);
@@ -66,16 +62,16 @@ impl Event {
         if parent == "actions" {
             return Self::Action(name);
         }
-        if DEPARTURES.contains(&name.as_str()) {
-            return Self::Depart;
+        if REMOVING.contains(&name.as_str()) {
+            return Self::Remove;
         }
-        if CONVERGING.contains(&name.as_str()) {
-            return Self::Converge { hook: name };
+        if RECONCILING.contains(&name.as_str()) {
+            return Self::Reconcile(name);
         }
         if parent == "hooks" || dispatch_path.is_some_and(|path| !path.is_empty()) {
             return Self::Unknown(name);
         }
-        Self::ByHand
+        Self::Command
     }
 }
 
@@ -83,30 +79,30 @@ impl Event {
 mod tests {
     use super::*;
 
-    fn converge(hook: &str) -> Event {
-        Event::Converge { hook: hook.into() }
+    fn reconcile(hook: &str) -> Event {
+        Event::Reconcile(hook.into())
     }
 
     #[test]
     fn the_dispatch_path_decides_and_the_programs_name_is_the_fallback() {
         for (dispatch_path, program, event) in [
-            (Some("hooks/install"), "./dispatch", converge("install")),
-            (Some(""), "hooks/config-changed", converge("config-changed")),
+            (Some("hooks/install"), "./dispatch", reconcile("install")),
+            (Some(""), "hooks/config-changed", reconcile("config-changed")),
             (
                 None,
                 "/charm/hooks/update-status",
-                converge("update-status"),
+                reconcile("update-status"),
             ),
-            (Some("hooks/stop"), "./dispatch", Event::Depart),
+            (Some("hooks/stop"), "./dispatch", Event::Remove),
             (
                 Some("hooks/magnum-relation-broken"),
                 "./dispatch",
-                Event::Depart,
+                Event::Remove,
             ),
             (
                 Some("hooks/cluster-relation-departed"),
                 "./dispatch",
-                converge("cluster-relation-departed"),
+                reconcile("cluster-relation-departed"),
             ),
             (
                 Some("actions/verify"),
@@ -128,10 +124,10 @@ mod tests {
                 "hooks/collect-metrics",
                 Event::Unknown("collect-metrics".into()),
             ),
-            (None, "./dispatch", Event::ByHand),
-            (None, "target/debug/magnum-capi-helm", Event::ByHand),
+            (None, "./dispatch", Event::Command),
+            (None, "target/debug/magnum-capi-helm", Event::Command),
         ] {
-            assert_eq!(Event::of(dispatch_path, program), event);
+            assert_eq!(Event::new(dispatch_path, program), event);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A `tracing` layer that sends each event to Juju's log, at Juju's levels.
 //!
-//! One line is one `juju-log` process, so what a converged hook has to say is nothing: it logs at
-//! DEBUG at most, and that is not sent. Outside Juju, lines go to stderr.
+//! One line is one `juju-log` process, so a hook with nothing to do logs nothing: it logs at DEBUG at most,
+//! which is not sent. Outside Juju, lines go to stderr.
 
 use std::fmt::Debug;
 use std::io::Write;
+use std::sync::Arc;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -14,13 +15,13 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::tools;
+use crate::system::System;
 
 /// Where the lines go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Sink {
-    /// `juju-log`.
-    Juju,
-    /// This process's stderr.
+    /// `juju-log`, run on this machine.
+    Juju(Arc<System>),
     Stderr,
 }
 
@@ -43,8 +44,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         let mut line = Line::default();
         event.record(&mut line);
         let level = juju_level(*event.metadata().level());
-        let sent = match self.sink {
-            Sink::Juju => tools::juju_log(level, &line.0),
+        let sent = match &self.sink {
+            Sink::Juju(system) => tools::juju_log(system, level, &line.0),
             Sink::Stderr => Err(anyhow::anyhow!("not under Juju")),
         };
         // Juju keeps what a hook prints: a line that cannot be sent is not lost.

@@ -13,7 +13,7 @@ pub mod tools;
 
 pub use context::{Context, charm_version};
 pub use event::Event;
-pub use sources::{Ask, Request, request};
+pub use sources::{Ask, GrantedKubeconfig, Request, request};
 pub use status::status_of;
 
 /// The endpoint to the principal, as in `metadata.yaml`.

@@ -1,151 +1,208 @@
-//! What the operator wants, gathered from Juju: options, secrets, resources.
+//! What the operator asks for, from Juju: options, secrets and resources.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use tracing::warn;
 
-use crate::converge::Wanted;
-use crate::juju::tools::{Resource, SecretOf};
-use crate::juju::{Context, tools};
-use crate::kube::Kubeconfig;
-use crate::problem::{Problem, told};
-use crate::settings::{Credentials, Given, KUBECONFIG, RawConfig, Sha256};
-use crate::unit::{files, state};
+use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings, Sha256};
+use super::tools::{self, Resource, SecretOf};
+use super::Context;
+use crate::problem::{Problem, or_problem};
+use crate::system::{Secret, System, sha256};
 
-/// The option that holds the secret with the package index's credentials.
 const CREDENTIALS: &str = "index-credentials";
 /// The resources, by their names in `metadata.yaml`.
 const RESOURCES: [&str; 4] = ["driver-wheel", "helm", "helm-chart", KUBECONFIG];
-/// Where the resources' files were when they were last asked for.
+/// The state file of the resources' paths, as Juju last gave them.
 const REMEMBERED: &str = "resources.json";
 
-/// The files of the resources that were given.
 type Resources = BTreeMap<String, PathBuf>;
 
-/// Whether Juju is asked for each resource, or what it said last is enough: a new resource comes
-/// with `upgrade-charm`, so the many `update-status` hooks need not ask.
+/// Whether to ask Juju for each resource. A new resource comes with `upgrade-charm`, so the many `update-status` hooks
+/// need not ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
-    /// Ask Juju, and remember.
     Juju,
-    /// Do with what is remembered, and write nothing.
+    /// Use what is remembered, and write nothing.
     Remembered,
 }
 
-/// What the operator wants: problems where that is not valid.
+/// What the operator asks for; each half is a problem if it is not valid.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Options and resources; the kubeconfig is still to be selected.
+    pub settings: Result<Settings, Problem>,
+    /// The granted kubeconfig, not looked into yet; `None` if there is none.
+    pub kubeconfig: Result<Option<GrantedKubeconfig>, Problem>,
+}
+
+/// A kubeconfig as granted, and what to do when it is not valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantedKubeconfig {
+    pub content: Secret<String>,
+    /// The command that replaces it.
+    pub remedy: String,
+}
+
+/// Reads what the operator asks for.
 ///
 /// # Errors
-/// When Juju does not tell.
-pub fn wanted(context: &Context, ask: Ask) -> Result<Wanted> {
-    let config = tools::config_get().context("reading the configuration")?;
-    let application = context.application();
-    let resources = resources(ask)?;
-    let given = told(given(&config, application, &resources))?;
-    Ok(Wanted {
-        settings: given.and_then(|given| config.validated(given)),
-        kubeconfig: told(kubeconfig(&config, application, &resources))?,
+/// If a hook tool fails.
+pub fn request(system: &System, context: &Context, ask: Ask) -> Result<Request> {
+    let config = tools::config_get(system).context("reading the configuration")?;
+    let reader = Reader { system, application: context.application(), resources: resources(system, ask)?, config };
+    let given = or_problem(reader.given())?;
+    Ok(Request {
+        settings: given.and_then(|given| reader.config.validated(given)),
+        kubeconfig: or_problem(reader.kubeconfig())?,
     })
 }
 
-fn given(config: &RawConfig, application: &str, resources: &Resources) -> Result<Given> {
-    let driver_wheel = match resources.get("driver-wheel") {
-        None => None,
-        Some(path) => {
-            let sha256: Sha256 = files::sha256(&files::read(path)?).parse()?;
-            Some((path.clone(), sha256))
-        }
-    };
-    Ok(Given {
-        credentials: match config.text(CREDENTIALS) {
-            Some(id) => Some(credentials_in(id, application)?),
+struct Reader<'a> {
+    system: &'a System,
+    application: &'a str,
+    config: RawConfig,
+    resources: Resources,
+}
+
+impl Reader<'_> {
+    fn given(&self) -> Result<Given> {
+        let driver_wheel = match self.resources.get("driver-wheel") {
             None => None,
-        },
-        driver_wheel,
-        helm: resources.get("helm").cloned(),
-        helm_chart: resources.get("helm-chart").cloned(),
-    })
-}
+            Some(path) => {
+                let found: Sha256 = sha256(&self.system.root.read(path)?).parse()?;
+                Some((path.clone(), found))
+            }
+        };
+        Ok(Given {
+            credentials: self.credentials()?,
+            driver_wheel,
+            helm: self.resources.get("helm").cloned(),
+            helm_chart: self.resources.get("helm-chart").cloned(),
+        })
+    }
 
-/// The secret first, else the resource.
-fn kubeconfig(
-    config: &RawConfig,
-    application: &str,
-    resources: &Resources,
-) -> Result<Option<Kubeconfig>> {
-    match (config.text(KUBECONFIG), resources.get(KUBECONFIG)) {
-        (Some(id), _) => kubeconfig_in(id, application).map(Some),
-        (None, Some(path)) => kubeconfig_at(path, application).map(Some),
-        (None, None) => Ok(None),
+    fn credentials(&self) -> Result<Option<Credentials>> {
+        let Some(id) = self.config.text(CREDENTIALS) else {
+            return Ok(None);
+        };
+        let mut content = tools::secret_get(self.system, SecretOf::Option(CREDENTIALS), id, self.application)?;
+        let mut value = |key: &str| {
+            let remedy = format!("run: juju update-secret {id} username=NAME password#file=FILE");
+            let missing = || Problem::option(CREDENTIALS, format!("{id} has no key `{key}`"), remedy);
+            content.remove(key).ok_or_else(missing)
+        };
+        Ok(Some(Credentials { username: value("username")?.into_inner(), password: value("password")? }))
+    }
+
+    /// From the secret if the option is set, else from the resource.
+    fn kubeconfig(&self) -> Result<Option<GrantedKubeconfig>> {
+        if let Some(id) = self.config.text(KUBECONFIG) {
+            let remedy = format!("run: juju update-secret {id} {KUBECONFIG}#file=FILE");
+            let mut secret = tools::secret_get(self.system, SecretOf::Option(KUBECONFIG), id, self.application)?;
+            let content = secret.remove(KUBECONFIG).ok_or_else(|| {
+                Problem::option(KUBECONFIG, format!("{id} has no key `{KUBECONFIG}`"), remedy.clone())
+            })?;
+            return Ok(Some(GrantedKubeconfig { content, remedy }));
+        }
+        let Some(path) = self.resources.get(KUBECONFIG) else {
+            return Ok(None);
+        };
+        let remedy = format!("run: juju attach-resource {} {KUBECONFIG}=FILE", self.application);
+        let not_text = || Problem::blocked("Resource kubeconfig is not text", remedy.clone());
+        let content = String::from_utf8(self.system.root.read(path)?).map_err(|_| not_text())?;
+        Ok(Some(GrantedKubeconfig { content: Secret::new(content), remedy }))
     }
 }
 
-fn resources(ask: Ask) -> Result<Resources> {
-    let known: Option<Resources> = state::load(REMEMBERED)?;
+fn resources(system: &System, ask: Ask) -> Result<Resources> {
+    let root = &system.root;
+    let known: Option<Resources> = root.load(REMEMBERED)?;
     if let (Ask::Remembered, Some(known)) = (ask, &known) {
         // A charm refresh may have moved them; then Juju is asked after all.
-        if known.values().all(|path| path.is_file()) {
+        if known.values().all(|path| root.is_file(path).is_ok_and(|is| is)) {
             return Ok(known.clone());
         }
     }
     let mut found = Resources::new();
     for name in RESOURCES {
-        let path = match tools::resource_get(name)? {
+        let path = match tools::resource_get(system, name)? {
             Resource::File(path) => Some(path),
             Resource::Absent => None,
-            // What was given once is not taken for withdrawn.
+            // One that was attached is not taken for detached.
             Resource::Unknown(why) => {
-                warn!("the resource {name} is taken to be as it was: {why}");
+                warn!("Juju does not serve the resource {name}; the last known file is used: {why}");
                 let before = known.as_ref().and_then(|known| known.get(name));
-                before.filter(|path| path.is_file()).cloned()
+                before.filter(|path| root.is_file(path).is_ok_and(|is| is)).cloned()
             }
         };
         found.extend(path.map(|path| (name.to_owned(), path)));
     }
     if ask == Ask::Juju && known.as_ref() != Some(&found) {
-        state::save(REMEMBERED, &found)?;
+        root.save(REMEMBERED, &found)?;
     }
     Ok(found)
 }
 
-fn kubeconfig_in(id: &str, application: &str) -> Result<Kubeconfig> {
-    let mut content = tools::secret_get(SecretOf::Option("kubeconfig"), id, application)?;
-    let remedy = format!("run: juju update-secret {id} {KUBECONFIG}#file=FILE");
-    let text = content.remove(KUBECONFIG).ok_or_else(|| {
-        Problem::blocked(format!(
-            "kubeconfig {id} has no key `{KUBECONFIG}`; {remedy}"
-        ))
-    })?;
-    let parsed = text.parse::<Kubeconfig>();
-    Ok(parsed.map_err(|why| Problem::blocked(format!("kubeconfig {id} {why}; {remedy}")))?)
-}
+#[cfg(test)]
+mod tests {
+    use crate::system::testing::{Scratch, command_line};
 
-fn kubeconfig_at(path: &Path, application: &str) -> Result<Kubeconfig> {
-    let parsed = match String::from_utf8(files::read(path)?) {
-        Ok(text) => text.parse::<Kubeconfig>().map_err(|why| why.to_string()),
-        Err(_) => Err("is not text".to_owned()),
-    };
-    Ok(parsed.map_err(|why| {
-        Problem::blocked(format!(
-            "kubeconfig: the resource {why}; run: juju attach-resource {application} \
-             {KUBECONFIG}=FILE"
-        ))
-    })?)
-}
+    use super::*;
 
-fn credentials_in(id: &str, application: &str) -> Result<Credentials> {
-    let mut content = tools::secret_get(SecretOf::Option(CREDENTIALS), id, application)?;
-    let mut part = |key: &str| {
-        content.remove(key).ok_or_else(|| {
-            Problem::blocked(format!(
-                "{CREDENTIALS} {id} has no key `{key}`; run: juju update-secret {id} \
-                 username=NAME password#file=FILE"
-            ))
-        })
-    };
-    Ok(Credentials {
-        username: part("username")?,
-        password: part("password")?,
-    })
+    fn context() -> Context {
+        Context {
+            unit: "magnum-capi-helm/0".into(),
+            principal: "magnum/0".into(),
+            departing: None,
+            proxy: vec![],
+            charm: "0".into(),
+        }
+    }
+
+    fn asked(scratch: &Scratch, config: &'static str, secret: Option<&'static str>) -> Request {
+        scratch.root.make_state_directory().unwrap();
+        let system = scratch.system(move |command| {
+            let line = command_line(command);
+            match line.split(' ').next()? {
+                "config-get" => Some(config.to_owned()),
+                "secret-get" => secret.map(str::to_owned),
+                _ => None,
+            }
+        });
+        request(&system, &context(), Ask::Juju).unwrap()
+    }
+
+    #[test]
+    fn options_and_the_granted_kubeconfig_are_read() {
+        let config = r#"{"driver-pin": "magnum-capi-helm==1.1.0", "kubeconfig": "secret:a"}"#;
+        let request = asked(&Scratch::new(), config, Some(r#"{"kubeconfig": "hunter2"}"#));
+        assert!(request.settings.is_ok());
+        let granted = request.kubeconfig.unwrap().unwrap();
+        assert_eq!(granted.content.expose(), "hunter2");
+        assert_eq!(granted.remedy, "run: juju update-secret secret:a kubeconfig#file=FILE");
+    }
+
+    #[test]
+    fn a_secret_without_its_key_is_a_problem_of_that_half_alone() {
+        let config = r#"{"driver-pin": "magnum-capi-helm==1.1.0", "kubeconfig": "secret:a"}"#;
+        let request = asked(&Scratch::new(), config, Some(r#"{"config": "hunter2"}"#));
+        assert!(request.settings.is_ok());
+        let problem = request.kubeconfig.unwrap_err().to_string();
+        assert!(problem.contains("has no key `kubeconfig`") && !problem.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn a_resource_that_juju_does_not_serve_for_once_is_taken_to_be_as_it_was() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch.put("/var/lib/juju/kubeconfig", "granted");
+        let remembered = BTreeMap::from([(KUBECONFIG, "/var/lib/juju/kubeconfig")]);
+        scratch.root.save(REMEMBERED, &remembered).unwrap();
+        let config = r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#;
+        let request = asked(&scratch, config, None);
+        assert_eq!(request.kubeconfig.unwrap().unwrap().content.expose(), "granted");
+    }
 }

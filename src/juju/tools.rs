@@ -9,44 +9,42 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::problem::Problem;
-use crate::settings::RawConfig;
-use crate::unit::command::{self, Run};
+use super::settings::RawConfig;
+use crate::system::{Command, Secret, System};
 
 /// A hook tool asks the agent on this machine, which may ask the controller.
 const LIMIT: Duration = Duration::from_secs(60);
-/// A resource may have to come from the controller first.
+/// A resource may have to be downloaded from the controller first.
 const RESOURCE_LIMIT: Duration = Duration::from_secs(300);
 
-/// All configuration that is set or has a default.
+/// Returns all options that are set or have a default.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn config_get() -> Result<RawConfig> {
-    json(tool("config-get").args(["--all", "--format=json"]))
+/// If the tool fails.
+pub fn config_get(system: &System) -> Result<RawConfig> {
+    json(system, &tool("config-get").args(["--all", "--format=json"]))
 }
 
-/// What names a secret.
+/// Where the operator names a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretOf<'a> {
-    /// An option of the application.
     Option(&'a str),
     /// A parameter of an action.
     Parameter(&'a str),
 }
 
-/// The content of a secret, in its newest revision.
+/// Returns the content of a secret in its newest revision.
 ///
 /// # Errors
-/// A [`Problem`] when it is not granted or does not exist; otherwise, how the tool failed.
+/// A [`Problem`] if it is not granted or does not exist; otherwise, how the tool failed.
 pub fn secret_get(
+    system: &System,
     of: SecretOf<'_>,
     id: &str,
     application: &str,
-) -> Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, Secret<String>>> {
     let (SecretOf::Option(name) | SecretOf::Parameter(name)) = of;
-    let output = tool("secret-get")
-        .args([id, "--refresh", "--format=json"])
-        .output()?;
+    let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
         // The parser's message could quote the secret.
         return serde_json::from_slice(&output.stdout)
@@ -55,52 +53,52 @@ pub fn secret_get(
     }
     let stderr = output.stderr.to_lowercase();
     if stderr.contains("permission denied") {
-        return Err(Problem::blocked(format!(
-            "{name} {id} is not granted; run: juju grant-secret {id} {application}"
-        ))
+        return Err(Problem::blocked(
+            format!("Secret of {name} not granted: run juju grant-secret"),
+            format!("{id} is not granted to this application; run: juju grant-secret {id} {application}"),
+        )
         .into());
     }
     // What a person types into an action may not even look like one.
     if stderr.contains("not found") || stderr.contains("not valid") {
         let remedy = match of {
-            SecretOf::Option(name) => format!("run: juju config {application} {name}=secret:ID"),
-            SecretOf::Parameter(name) => format!("run the action with {name}=secret:ID"),
+            SecretOf::Option(name) => format!("juju config {application} {name}=secret:ID"),
+            SecretOf::Parameter(name) => format!("the action with {name}=secret:ID"),
         };
-        return Err(Problem::blocked(format!(
-            "{name} {id} does not exist; {remedy} with a secret that does (see: juju secrets)"
-        ))
+        return Err(Problem::blocked(
+            format!("Secret of {name} does not exist"),
+            format!("{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"),
+        )
         .into());
     }
     anyhow::bail!(output.failure())
 }
 
-/// What Juju says of a resource.
+/// A resource as Juju has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
-    /// It was given.
     File(PathBuf),
-    /// It was not given, which is what an empty file means too.
+    /// Not attached, or an empty file, which means the same.
     Absent,
-    /// Juju does not know now, for this reason: its download from the controller failed.
+    /// Juju cannot say now, for this reason: its download from the controller failed.
     Unknown(String),
 }
 
 /// Asks for a resource.
 ///
 /// # Errors
-/// When the tool cannot be run, or what it names cannot be looked at.
-pub fn resource_get(name: &str) -> Result<Resource> {
-    let output = Run::output(command::run_inherited("resource-get", RESOURCE_LIMIT).arg(name))?;
+/// If the tool cannot be run, or its file cannot be looked at.
+pub fn resource_get(system: &System, name: &str) -> Result<Resource> {
+    let output = system.run(&Command::inheriting("resource-get", RESOURCE_LIMIT).arg(name))?;
     if output.code != Some(0) {
         return Ok(match output.stderr.contains("not found") {
             true => Resource::Absent,
-            false => Resource::Unknown(output.failure().to_string()),
+            false => Resource::Unknown(output.failure()),
         });
     }
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    let meta = path
-        .metadata()
-        .with_context(|| format!("looking at resource {name}"))?;
+    let meta = system.root.metadata(&path)?;
+    let meta = meta.with_context(|| format!("resource {name} is not at {}", path.display()))?;
     Ok(match meta.len() {
         0 => Resource::Absent,
         _ => Resource::File(path),
@@ -110,123 +108,119 @@ pub fn resource_get(name: &str) -> Result<Resource> {
 /// Sets the unit's status.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn status_set(status: &str, message: &str) -> Result<()> {
-    silent(tool("status-set").args(["--", status, message]))
+/// If the tool fails.
+pub fn status_set(system: &System, status: &str, message: &str) -> Result<()> {
+    silent(system, &tool("status-set").args(["--", status, message]))
 }
 
-/// Says which version of the workload is running.
+/// Sets the workload's version.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn application_version_set(version: &str) -> Result<()> {
-    silent(tool("application-version-set").args(["--", version]))
+/// If the tool fails.
+pub fn application_version_set(system: &System, version: &str) -> Result<()> {
+    silent(system, &tool("application-version-set").args(["--", version]))
 }
 
 /// Writes a line to Juju's log.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn juju_log(level: &str, line: &str) -> Result<()> {
-    silent(tool("juju-log").args(["--log-level", level, "--", line]))
+/// If the tool fails.
+pub fn juju_log(system: &System, level: &str, line: &str) -> Result<()> {
+    silent(system, &tool("juju-log").args(["--log-level", level, "--", line]))
 }
 
-/// The parameters of the action that is running.
+/// Returns the parameters of the action that is running.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn action_get() -> Result<BTreeMap<String, Value>> {
-    json(tool("action-get").arg("--format=json"))
+/// If the tool fails.
+pub fn action_get(system: &System) -> Result<BTreeMap<String, Value>> {
+    json(system, &tool("action-get").arg("--format=json"))
 }
 
 /// Sets results of the action that is running.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn action_set(results: &[(&str, String)]) -> Result<()> {
-    silent(
-        tool("action-set")
-            .arg("--")
-            .args(results.iter().map(|(key, value)| format!("{key}={value}"))),
-    )
+/// If the tool fails.
+pub fn action_set(system: &System, results: &[(&str, String)]) -> Result<()> {
+    let results = results.iter().map(|(key, value)| format!("{key}={value}"));
+    silent(system, &tool("action-set").arg("--").args(results))
 }
 
-/// Tells whoever waits for the action how far it is.
+/// Adds a line to the action's progress log.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn action_log(message: &str) -> Result<()> {
-    silent(tool("action-log").args(["--", message]))
+/// If the tool fails.
+pub fn action_log(system: &System, message: &str) -> Result<()> {
+    silent(system, &tool("action-log").args(["--", message]))
 }
 
-/// Makes the action that is running a failed one.
+/// Marks the action that is running as failed.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn action_fail(message: &str) -> Result<()> {
-    silent(tool("action-fail").args(["--", message]))
+/// If the tool fails.
+pub fn action_fail(system: &System, message: &str) -> Result<()> {
+    silent(system, &tool("action-fail").args(["--", message]))
 }
 
-/// Whose data bag in a relation.
+/// A data bag of a relation.
 #[derive(Debug, Clone, Copy)]
 pub enum Bag<'a> {
-    /// This unit's.
     Unit(&'a str),
-    /// This application's; only its leader may write it.
+    /// Only the leader may write it.
     Application(&'a str),
 }
 
-/// The relations of an endpoint, by their ids.
+/// Returns the ids of an endpoint's relations.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn relation_ids(endpoint: &str) -> Result<Vec<String>> {
-    json(tool("relation-ids").args([endpoint, "--format=json"]))
+/// If the tool fails.
+pub fn relation_ids(system: &System, endpoint: &str) -> Result<Vec<String>> {
+    json(system, &tool("relation-ids").args([endpoint, "--format=json"]))
 }
 
-/// The units on the other side of a relation: of a peer relation, the other units.
+/// Returns the remote units of a relation; of a peer relation, the other units.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn relation_list(relation: &str) -> Result<Vec<String>> {
-    json(tool("relation-list").args(["-r", relation, "--format=json"]))
+/// If the tool fails.
+pub fn relation_list(system: &System, relation: &str) -> Result<Vec<String>> {
+    json(system, &tool("relation-list").args(["-r", relation, "--format=json"]))
 }
 
-/// A key of a data bag; `None` when it is unset.
+/// Returns the value of a key in a data bag; `None` if it is unset.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn relation_get(relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
+/// If the tool fails.
+pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
     let run = tool("relation-get").args(["-r", relation, "--format=json"]);
-    json(match bag {
+    let run = match bag {
         Bag::Unit(unit) => run.args(["--", key, unit]),
         Bag::Application(name) => run.args(["--app", "--", key, name]),
-    })
+    };
+    json(system, &run)
 }
 
-/// Sets a key of this unit's or this application's data bag, as soon as the hook has ended well.
+/// Sets a key in this unit's or application's data bag. Juju keeps it only if the hook succeeds.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn relation_set(relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
+/// If the tool fails.
+pub fn relation_set(system: &System, relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
     let run = tool("relation-set").args(["-r", relation]);
     let run = match bag {
         Bag::Unit(_) => run,
         Bag::Application(_) => run.arg("--app"),
     };
-    silent(run.arg("--").arg(format!("{key}={value}")))
+    silent(system, &run.arg("--").arg(format!("{key}={value}")))
 }
 
 /// Whether this unit is its application's leader.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn is_leader() -> Result<bool> {
-    json(tool("is-leader").arg("--format=json"))
+/// If the tool fails.
+pub fn is_leader(system: &System) -> Result<bool> {
+    json(system, &tool("is-leader").arg("--format=json"))
 }
 
-/// The units that there are and will be: the application's own as far as it is told of them, and
-/// those on the other side of each endpoint, where the applications stand beside their units.
+/// Juju's goal state: the units that there are and will be. Among a relation's units stand their applications.
 #[derive(Debug, Default, Deserialize)]
 pub struct GoalState {
     #[serde(default)]
@@ -239,12 +233,12 @@ struct Goal {
 }
 
 impl GoalState {
-    /// The units on the other side of an endpoint.
+    /// Returns the units on the other side of an endpoint.
     pub fn units(&self, endpoint: &str) -> Vec<&str> {
         self.which(endpoint, |_| true)
     }
 
-    /// Those of them that are not on their way out.
+    /// Returns those that are not being removed.
     pub fn staying(&self, endpoint: &str) -> Vec<&str> {
         self.which(endpoint, |goal| goal.status != "dying")
     }
@@ -257,19 +251,19 @@ impl GoalState {
     }
 }
 
-/// What Juju says there is and will be.
+/// Returns the goal state.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn goal_state() -> Result<GoalState> {
-    json(tool("goal-state").arg("--format=json"))
+/// If the tool fails.
+pub fn goal_state(system: &System) -> Result<GoalState> {
+    json(system, &tool("goal-state").arg("--format=json"))
 }
 
-/// The application's status and its message; only the leader may ask.
+/// Returns the application's status and its message; only the leader may ask.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn application_status() -> Result<(String, String)> {
+/// If the tool fails.
+pub fn application_status(system: &System) -> Result<(String, String)> {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
     struct Shown {
@@ -282,7 +276,7 @@ pub fn application_status() -> Result<(String, String)> {
         message: String,
     }
     let run = tool("status-get").args(["--application", "--include-data", "--format=json"]);
-    let shown: Shown = json(run)?;
+    let shown: Shown = json(system, &run)?;
     let Status { status, message } = shown.application_status;
     Ok((status, message))
 }
@@ -290,22 +284,23 @@ pub fn application_status() -> Result<(String, String)> {
 /// Sets the application's status; only the leader may.
 ///
 /// # Errors
-/// When the tool fails.
-pub fn application_status_set(status: &str, message: &str) -> Result<()> {
-    silent(tool("status-set").args(["--application", "--", status, message]))
+/// If the tool fails.
+pub fn application_status_set(system: &System, status: &str, message: &str) -> Result<()> {
+    silent(system, &tool("status-set").args(["--application", "--", status, message]))
 }
 
-fn tool(name: &str) -> Run {
-    command::run_inherited(name, LIMIT)
+fn tool(name: &str) -> Command {
+    Command::inheriting(name, LIMIT)
 }
 
-fn silent(run: Run) -> Result<()> {
-    run.stdout().map(drop)
+fn silent(system: &System, command: &Command) -> Result<()> {
+    system.stdout(command).map(drop)
 }
 
-fn json<T: serde::de::DeserializeOwned>(run: Run) -> Result<T> {
-    let printed = run.stdout()?;
-    serde_json::from_slice(&printed).context("a hook tool printed other JSON than Juju documents")
+fn json<T: serde::de::DeserializeOwned>(system: &System, command: &Command) -> Result<T> {
+    let printed = system.stdout(command)?;
+    let parsed = serde_json::from_slice(&printed);
+    parsed.with_context(|| format!("{} printed other JSON than Juju documents", command.name()))
 }
 
 #[cfg(test)]

@@ -1,44 +1,26 @@
-//! Checks of the links next to the graft, in the order in which a cluster's creation meets them.
+//! Checks of what surrounds the graft, in the order in which a cluster's creation meets it.
 //!
-//! When one of them is broken, the graft looks broken. None is the charm's to mend, so each finding
-//! is a warning that says "not the graft, but".
+//! When one of these links is broken, the graft looks broken. The charm repairs none of them, so each finding is a
+//! warning that begins with "not the graft, but".
 
-use std::time::Duration;
+use crate::check::{Check, Finding, Outcome};
+use crate::magnum::Configuration;
 
-use super::scene::Asked;
-use super::{Check, Finding, Outcome, Scene};
-use crate::ground;
-use crate::http;
-use crate::settings::without_credentials;
-
-/// The checks of this group.
-pub const CHECKS: &[Check<Scene>] = &[
+pub const CHECKS: &[Check<Configuration>] = &[
     Check {
         id: "chain-trust",
         question: "Does Magnum know its trustee domain, without which no cluster is made?",
         answer: trust,
     },
-    Check {
-        id: "chain-keystone",
-        question: "Does Magnum use Keystone v3?",
-        answer: keystone,
-    },
+    Check { id: "chain-keystone", question: "Does Magnum use Keystone v3?", answer: keystone },
     Check {
         id: "chain-certificates",
         question: "Where does Magnum put each cluster's certificates?",
         answer: certificates,
     },
-    Check {
-        id: "chain-chart-repository",
-        question: "Can this unit reach the repository of the driver's chart?",
-        answer: chart_repository,
-    },
 ];
 
-const REPOSITORY_LIMIT: Duration = Duration::from_secs(5);
-
-fn trust(_: &Scene) -> Outcome {
-    let configuration = ground::configuration()?;
+fn trust(configuration: &Configuration) -> Outcome {
     let value = |key| configuration.value("trust", key);
     let missing: Vec<&str> = [
         ("trustee_domain_id", "trustee_domain_name"),
@@ -61,8 +43,7 @@ fn trust(_: &Scene) -> Outcome {
     })
 }
 
-fn keystone(_: &Scene) -> Outcome {
-    let configuration = ground::configuration()?;
+fn keystone(configuration: &Configuration) -> Outcome {
     let found: Vec<(&str, &str, &str)> = [
         ("keystone_auth", "auth_url"),
         ("keystone_authtoken", "auth_url"),
@@ -94,10 +75,9 @@ fn keystone(_: &Scene) -> Outcome {
     })
 }
 
-fn certificates(_: &Scene) -> Outcome {
-    // Magnum's own default.
-    let configuration = ground::configuration()?;
+fn certificates(configuration: &Configuration) -> Outcome {
     let manager = configuration.value("certificates", "cert_manager_type");
+    // The default of Magnum.
     Ok(match manager.unwrap_or("barbican") {
         "barbican" => Ok("in Barbican: no cluster is made while that is down".to_owned()),
         "x509keypair" => Ok("in Magnum's own database".to_owned()),
@@ -110,43 +90,32 @@ fn certificates(_: &Scene) -> Outcome {
     })
 }
 
-fn chart_repository(scene: &Scene) -> Outcome {
-    let effective = match scene.asked_of_driver(|answers| &answers.conductor.effective)? {
-        Ok(Asked::Answer(effective)) => effective,
-        Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
-        Err(finding) => return Ok(Err(finding)),
-    };
-    let option = |key: &str| {
-        let option = effective.get(&format!("capi_helm.{key}"));
-        option
-            .and_then(|option| option.value.as_str())
-            .unwrap_or_default()
-    };
-    let (repo, name) = (option("helm_chart_repo"), option("helm_chart_name"));
-    let address = match name.strip_prefix("oci://") {
-        Some(rest) => {
-            let registry = rest.split('/').next().unwrap_or_default();
-            format!("https://{registry}/v2/")
+#[cfg(test)]
+mod tests {
+    use crate::check::{self, Status};
+    use crate::system::testing::Scratch;
+
+    use super::*;
+
+    #[test]
+    fn each_link_is_read_from_the_configuration() {
+        let good = "[trust]\ntrustee_domain_name = m\ntrustee_domain_admin_name = a\n\
+                    trustee_domain_admin_password = p\n[keystone_auth]\nauth_url = https://k:5000/v3\n\
+                    [certificates]\ncert_manager_type = barbican\n";
+        for (from, to, failing) in [
+            ("", "", None),
+            ("trustee_domain_name = m", "", Some("chain-trust")),
+            ("/v3", "/v2.0/", Some("chain-keystone")),
+            ("auth_url = https://k:5000/v3", "", Some("chain-keystone")),
+            ("= barbican", "= local", Some("chain-certificates")),
+        ] {
+            let scratch = Scratch::new();
+            scratch.put(crate::magnum::MAGNUM_CONF, good.replace(from, to));
+            let configuration = Configuration::read(&scratch.root).unwrap();
+            let results = check::run(CHECKS, &configuration);
+            let warned: Vec<_> = results.iter().filter(|result| result.status == Status::Warn).collect();
+            assert_eq!(warned.first().map(|result| result.id), failing, "{to}");
+            assert!(warned.iter().all(|result| result.evidence.starts_with("not the graft, but")));
         }
-        None if repo.is_empty() => return Ok(Ok(format!("none is needed: the chart is {name}"))),
-        None => format!("{}/index.yaml", repo.trim_end_matches('/')),
-    };
-    let client = http::direct().timeout(REPOSITORY_LIMIT).build()?;
-    let request = client.get(&address);
-    let address = without_credentials(&address);
-    let unreachable = |why: String| {
-        Finding::warn(
-            format!("not the graft, but {address} does not serve the chart: {why}"),
-            "let this unit reach it, or give the chart: juju attach-resource APPLICATION \
-             helm-chart=FILE, or set helm-chart-repo to a mirror",
-        )
-    };
-    Ok(match request.send() {
-        // A registry asks for a token first: it is there.
-        Ok(answer) if answer.status().is_success() || answer.status().as_u16() == 401 => {
-            Ok(format!("{address} answers"))
-        }
-        Ok(answer) => Err(unreachable(format!("HTTP {}", answer.status()))),
-        Err(error) => Err(unreachable(http::reason(&error))),
-    })
+    }
 }

@@ -1,194 +1,240 @@
-//! What `/etc/default` gave a daemon while its packaged start script ran it: the drop-ins go past that
-//! script, so they carry it over. What they cannot carry over is named.
+//! What a daemon's packaged start script gives it from `/etc/default`: the drop-ins bypass that script, so they carry
+//! it over. What they cannot carry over is named.
 //!
-//! The script, of Debian's openstack-pkg-tools, is a shell script that sources these files. They are
-//! read as far as they are plain: assignments of the variables that the script knows, and `umask`.
+//! The script (of Debian's openstack-pkg-tools) says itself what it would run, with the argument `show-args`. It is
+//! asked when one of the files it reads has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
-use super::Service;
+use super::{CONFIGURATION_ARGUMENTS, Service};
 use crate::problem::Problem;
-use crate::unit::files;
+use crate::system::{Command, FileIdentity, Root, System};
 
-/// The file for all of OpenStack's services; one of each service's own comes after it.
+/// For all of OpenStack's services; the file of each service comes after it.
 const COMMON: &str = "/etc/default/openstack";
+const CACHE: &str = "defaults.json";
+const LIMIT: Duration = Duration::from_secs(20);
 
-/// What one service is given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Defaults {
-    /// Further arguments.
+/// What the start script gives one service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartDefaults {
+    /// Arguments that name further configuration files.
+    pub config_files: Vec<String>,
+    /// All further arguments, in their order.
     pub arguments: Vec<String>,
     /// The umask, as an octal number.
     pub umask: Option<String>,
-    /// Lines that cannot be carried over.
-    pub left: Vec<(PathBuf, usize)>,
+    /// Lines that the drop-in cannot carry over.
+    pub ignored: Vec<(PathBuf, usize)>,
 }
 
-impl Defaults {
-    /// Reads what `/etc/default` gives a service.
-    ///
-    /// # Errors
-    /// When a file is there but cannot be read.
-    pub fn look(service: Service) -> Result<Self> {
-        let mut defaults = Self::default();
-        let script = Path::new("/etc/init.d").join(service.name());
-        let Some(script) = files::read_text(&script)? else {
-            return Ok(defaults);
-        };
-        // Arguments for uWSGI are none for the daemon.
-        let is_uwsgi = script.lines().any(|line| line.starts_with("UWSGI_PORT="));
-        let own = Path::new("/etc/default").join(service.name());
-        for path in [PathBuf::from(COMMON), own] {
-            if let Some(text) = files::read_text(&path)? {
-                defaults.add(&path, &text, is_uwsgi);
-            }
-        }
-        Ok(defaults)
-    }
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Cached {
+    read: Vec<FileIdentity>,
+    defaults: StartDefaults,
+}
 
-    /// The lines that have no effect while the graft is on, for the unit's status and for `verify`.
+/// Returns what each service is given.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn inspect(system: &System) -> Result<BTreeMap<Service, StartDefaults>> {
+    let root = &system.root;
+    let mut cache: BTreeMap<Service, Cached> = root.load(CACHE)?.unwrap_or_default();
+    let mut is_new = false;
+    for service in Service::ALL {
+        let read = identities(root, service)?;
+        if cache.get(&service).is_none_or(|cached| cached.read != read) {
+            let defaults = ask(system, service)?;
+            cache.insert(service, Cached { read, defaults });
+            is_new = true;
+        }
+    }
+    if is_new && root.is_directory(Path::new(crate::system::STATE_DIRECTORY))? {
+        root.save(CACHE, &cache)?;
+    }
+    Ok(cache.into_iter().map(|(service, cached)| (service, cached.defaults)).collect())
+}
+
+fn script(service: Service) -> PathBuf {
+    Path::new("/etc/init.d").join(service.name())
+}
+
+fn files(service: Service) -> [PathBuf; 2] {
+    [PathBuf::from(COMMON), Path::new("/etc/default").join(service.name())]
+}
+
+fn identities(root: &Root, service: Service) -> Result<Vec<FileIdentity>> {
+    let paths = files(service).into_iter().chain([script(service)]);
+    let found: Result<Vec<_>> = paths.map(|path| root.identity(&path)).collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+fn ask(system: &System, service: Service) -> Result<StartDefaults> {
+    let mut defaults = StartDefaults::default();
+    if !system.root.is_file(&script(service))? {
+        return Ok(defaults);
+    }
+    let output = system.run(&Command::new(script(service), LIMIT).arg("show-args"))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words: Vec<&str> = printed.split_whitespace().collect();
+    // Arguments for uWSGI, which Debian's script runs, are not the daemon's.
+    let is_the_daemon = output.code == Some(0) && words.first() == Some(&service.program());
+    if is_the_daemon {
+        defaults.carry(&words[1..], service);
+    }
+    for path in files(service) {
+        if let Some(text) = system.root.read_text(&path)? {
+            defaults.read_lines(&path, &text, is_the_daemon);
+        }
+    }
+    Ok(defaults)
+}
+
+impl StartDefaults {
+    /// Returns the lines that have no effect while the graft is on, as problems.
     pub fn problems<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<Problem> {
-        let mut lines: BTreeMap<&Path, BTreeSet<usize>> = BTreeMap::new();
-        for (path, line) in all.flat_map(|defaults| &defaults.left) {
-            lines.entry(path).or_default().insert(*line);
+        let mut lines: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+        for (path, line) in all.flat_map(|defaults| &defaults.ignored) {
+            let lines = lines.entry(path).or_default();
+            let line = line.to_string();
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
         }
-        let told = lines.into_iter().map(|(path, lines)| {
-            let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
-            Problem::notice(format!(
-                "what {} does in line {} has no effect while the graft is on; do it in a drop-in of \
-                 another name, and remove it there",
-                path.display(),
-                lines.join(", ")
-            ))
-        });
-        told.collect()
+        let problem = |(path, lines): (&Path, Vec<String>)| {
+            Problem::notice(
+                format!("{} has lines without effect", path.display()),
+                format!(
+                    "line {} has no effect while the graft is on; move it to a drop-in of another name",
+                    lines.join(", ")
+                ),
+            )
+        };
+        lines.into_iter().map(problem).collect()
     }
 
-    fn add(&mut self, path: &Path, text: &str, is_uwsgi: bool) {
-        for (number, line) in text.lines().enumerate() {
-            let carried = match shlex::split(line) {
-                // shlex takes comments for what they are.
-                Some(words) if words.is_empty() => true,
-                Some(words) if is_plain(line) => self.carry(&words, is_uwsgi),
-                _ => false,
+    /// Takes over the arguments that the drop-in does not set itself: whole options, also those in two words.
+    fn carry(&mut self, words: &[&str], service: Service) {
+        let log_file = format!("--log-file=/var/log/magnum/{}.log", service.name());
+        let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
+        let mut words = words.iter();
+        while let Some(&word) = words.next() {
+            let option = match word {
+                "--pyargv" => break,
+                "--config-file" | "--config-dir" | "--log-file" => match words.next() {
+                    Some(value) => format!("{word}={value}"),
+                    None => break,
+                },
+                word => word.to_owned(),
             };
-            if !carried {
-                self.left.push((path.to_owned(), number + 1));
+            // systemd takes quotes, `%` and `$` for more than letters.
+            let is_plain = option.is_ascii() && !option.contains(['$', '%', '\'', '"', '\\']);
+            if own.contains(&option.trim_end_matches('/')) || !is_plain {
+                continue;
+            }
+            match option.starts_with("--config-file=") || option.starts_with("--config-dir=") {
+                true => self.config_files.push(option),
+                false => self.arguments.push(option),
             }
         }
     }
 
-    /// Whether these words could be carried over, or mean nothing to the daemon.
-    fn carry(&mut self, words: &[String], is_uwsgi: bool) -> bool {
-        match words {
-            [word] => match word.split_once('=') {
-                Some(("DAEMON_ARGS", value)) => self.carry_arguments(value, is_uwsgi),
-                Some(("USE_SYSLOG", value)) => {
-                    if value == "yes" && !is_uwsgi {
-                        self.arguments.push("--use-syslog".to_owned());
-                    }
-                    value != "yes" || !is_uwsgi
-                }
-                Some(("DAEMON" | "PYARGV", _)) | None => false,
-                // The script does not know it, and does not export it.
-                Some(_) => true,
-            },
-            [command, mask] if command == "umask" => {
-                let octal = mask.chars().all(|digit| digit.is_digit(8));
-                if octal {
-                    self.umask = Some(mask.clone());
-                }
-                octal
+    /// Reads the umask, and names the lines whose effect `show-args` does not tell or the drop-in cannot have.
+    fn read_lines(&mut self, path: &Path, text: &str, is_the_daemon: bool) {
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split(" #").next().unwrap_or_default().trim();
+            let mask = code.strip_prefix("umask ").map(str::trim);
+            if let Some(mask) = mask.filter(|mask| mask.chars().all(|digit| digit.is_digit(8))) {
+                self.umask = Some(mask.to_owned());
+                continue;
             }
-            _ => false,
-        }
-    }
-
-    fn carry_arguments(&mut self, value: &str, is_uwsgi: bool) -> bool {
-        let more = ["$DAEMON_ARGS", "${DAEMON_ARGS}"]
-            .iter()
-            .find_map(|own| value.strip_prefix(own));
-        let given = more.unwrap_or(value);
-        // The script's shell takes quotes inside for letters, systemd does not. A drop-in is plain
-        // ASCII: a typographic dash would be a word that the daemon does not know.
-        let plain = given.is_ascii() && !given.contains(['$', '%', '\'', '"']) && !is_uwsgi;
-        let ours = |word: &&str| word.starts_with("--config-") || word.starts_with("--log-file");
-        if plain {
-            if more.is_none() {
-                self.arguments.clear();
+            let name = code.split_once('=').map(|(name, _)| name);
+            let is_assignment = name.is_some_and(|name| {
+                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            });
+            let is_for_uwsgi = !is_the_daemon && matches!(name, Some("DAEMON_ARGS" | "USE_SYSLOG"));
+            let is_odd = is_assignment && name == Some("DAEMON_ARGS") && code.contains(['%', '\\'])
+                || name == Some("DAEMON_ARGS") && (!code.is_ascii() || has_inner_quotes(code));
+            let is_carried = (is_assignment && !is_for_uwsgi && !is_odd && name != Some("DAEMON"))
+                || code.is_empty()
+                || code.starts_with('#');
+            if !is_carried {
+                self.ignored.push((path.to_owned(), number + 1));
             }
-            let words = given.split_whitespace().filter(|word| !ours(word));
-            self.arguments.extend(words.map(str::to_owned));
         }
-        plain
     }
 }
 
-/// Whether a line is one simple command without anything for the shell to work out but
-/// `$DAEMON_ARGS`.
-fn is_plain(line: &str) -> bool {
-    let known = line
-        .replace("${DAEMON_ARGS}", "")
-        .replace("$DAEMON_ARGS", "");
-    !known.contains(['$', '`', ';', '&', '|', '<', '>', '(', '\\'])
+/// Whether a value has quotes within its own, which the shell takes for letters.
+fn has_inner_quotes(code: &str) -> bool {
+    let value = code.split_once('=').map_or("", |(_, value)| value);
+    value.chars().filter(|c| matches!(c, '"' | '\'')).count() > 2
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::system::testing::Scratch;
+
     use super::*;
 
-    fn of(text: &str) -> (String, Option<String>, Vec<usize>) {
-        let mut defaults = Defaults::default();
-        defaults.add(Path::new("/etc/default/x"), text, false);
-        let lines = defaults.left.into_iter().map(|(_, line)| line);
-        (
-            defaults.arguments.join(" "),
-            defaults.umask,
-            lines.collect(),
-        )
+    /// What the conductor is given when its script prints `shown`, and `/etc/default` holds `text`.
+    fn given(shown: &'static str, text: &str) -> StartDefaults {
+        let scratch = Scratch::new();
+        scratch.put("/etc/init.d/magnum-conductor", "#!/bin/sh\n");
+        scratch.put("/etc/default/magnum-conductor", text);
+        let system = scratch.system(move |_| Some(shown.to_owned()));
+        inspect(&system).unwrap().remove(&Service::Conductor).unwrap()
     }
 
     #[test]
-    fn what_the_start_script_knows_is_carried_over() {
-        let carried = |text| of(text).0;
-        assert_eq!(carried("DAEMON_ARGS=\"$DAEMON_ARGS --debug\"\n"), "--debug");
-        assert_eq!(
-            carried("DAEMON_ARGS='--debug --nouse-json'\n"),
-            "--debug --nouse-json"
-        );
-        assert_eq!(
-            carried("# DAEMON_ARGS=x\n\nUSE_SYSLOG=yes # loud\n"),
-            "--use-syslog"
-        );
-        assert_eq!(carried("USE_SYSLOG=no\nUSE_LOGFILE=no\n"), "");
-        // The configuration and the log are the drop-in's.
-        let text = "DAEMON_ARGS=\"${DAEMON_ARGS} --config-file=/x --log-file=/y --debug\"\n";
-        assert_eq!(of(text), ("--debug".into(), None, vec![]));
-        // Without $DAEMON_ARGS it takes the place of what was there, as in the script.
-        assert_eq!(
-            carried("USE_SYSLOG=no\nDAEMON_ARGS=--a\nDAEMON_ARGS=--b\n"),
-            "--b"
-        );
-        assert_eq!(of("umask 027\n").1.as_deref(), Some("027"));
+    fn whole_options_are_carried_over_also_in_two_words_and_what_the_drop_in_sets_is_not_repeated() {
+        let shown = "/usr/bin/magnum-conductor --config-file=/etc/magnum/magnum.conf --debug --config-dir \
+                     /etc/magnum/magnum.conf.d --config-file /etc/magnum/site.conf --use-syslog \
+                     --log-file=/var/log/magnum/magnum-conductor.log\n";
+        let defaults = given(shown, "DAEMON_ARGS=\"$DAEMON_ARGS --config-dir /etc/magnum/magnum.conf.d\"\n");
+        assert_eq!(defaults.config_files, ["--config-file=/etc/magnum/site.conf"]);
+        assert_eq!(defaults.arguments, ["--debug", "--use-syslog"]);
+        assert_eq!(defaults.ignored, []);
     }
 
     #[test]
-    fn what_cannot_be_carried_over_is_named_by_its_line() {
-        let text = "# fine\nexport http_proxy=http://proxy\nDAEMON_ARGS=\"--x=$(hostname)\"\n\
-                    UNKNOWN=fine\nulimit -n 5\nDAEMON=/other\nA=1; B=2\n'\nDAEMON_ARGS=\"--x='a b'\"\n\
-                    DAEMON_ARGS=\"\u{2013}debug\"\n";
-        let lines = vec![2, 3, 5, 6, 7, 8, 9, 10];
-        assert_eq!(of(text), (String::new(), None, lines));
-        let mut defaults = Defaults::default();
-        defaults.add(
-            Path::new("/x"),
-            "DAEMON_ARGS=--master\nUSE_SYSLOG=yes\n",
-            true,
-        );
-        assert_eq!(defaults.left.len(), 2);
-        assert_eq!(defaults.arguments, Vec::<String>::new());
+    fn lines_that_do_more_than_assign_are_named_and_a_umask_is_carried_over() {
+        let text = "# fine\n\nUSE_LOGFILE=no # fine\nexport http_proxy=http://proxy\nulimit -n 5\numask 027\n\
+                    DAEMON=/other\nDAEMON_ARGS=\"--x='a b'\"\nDAEMON_ARGS=\"\u{2013}debug\"\n";
+        let defaults = given("/usr/bin/magnum-conductor --x='a b'\n", text);
+        let lines: Vec<usize> = defaults.ignored.iter().map(|(_, line)| *line).collect();
+        assert_eq!(lines, [4, 5, 7, 8, 9]);
+        assert_eq!(defaults.umask.as_deref(), Some("027"));
+        assert_eq!(StartDefaults::problems([&defaults].into_iter()).len(), 1);
+    }
+
+    #[test]
+    fn arguments_for_uwsgi_are_not_the_daemons() {
+        let shown = "/usr/bin/uwsgi_python3 --http-socket :9511 --master\n";
+        let defaults = given(shown, "DAEMON_ARGS=--master\nUSE_SYSLOG=yes\n");
+        assert_eq!((defaults.arguments, defaults.ignored.len()), (vec![], 2));
+    }
+
+    #[test]
+    fn the_script_is_asked_again_only_when_one_of_its_files_has_changed() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch.put("/etc/init.d/magnum-api", "#!/bin/sh\n");
+        let programs = crate::system::testing::Programs::new(|_| Some("/usr/bin/magnum-api --debug".into()));
+        let ran = programs.ran.clone();
+        let system = System::new(scratch.root.clone(), programs);
+        for _ in 0..3 {
+            assert_eq!(inspect(&system).unwrap()[&Service::Api].arguments, ["--debug"]);
+        }
+        assert_eq!(ran.lock().unwrap().len(), 1);
+        scratch.put("/etc/default/openstack", "USE_SYSLOG=yes\n");
+        inspect(&system).unwrap();
+        assert_eq!(ran.lock().unwrap().len(), 2);
     }
 }

@@ -1,225 +1,233 @@
-//! The ground the graft stands on: what the principal and the operating system give.
+//! Magnum as the principal and the operating system installed it.
 //!
-//! None of it is the charm's to change. It moves, though: a release upgrade brings another Python,
-//! a package upgrade other drivers. So it is looked at in every hook, from files alone.
+//! It changes: a release upgrade brings another Python, a package upgrade other drivers. So every hook looks at it, at
+//! files alone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use nix::unistd::{Group, User};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
-use crate::graft::defaults::Defaults;
-use crate::graft::files::CONF_DIRECTORY;
-use crate::graft::{ENTRY_POINT, Service};
+use super::defaults::{self, StartDefaults};
+use super::{ENTRY_POINT, MAGNUM_CONF, MAGNUM_USER, Python, Service};
 use crate::problem::Problem;
-use crate::unit::oslo::Configuration;
-use crate::unit::python::{MAGNUM_USER, Python};
-use crate::unit::{files, process};
+use crate::system::{FileIdentity, Root, System};
 
-/// The main configuration file, rendered by the principal.
-pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
 /// The entry point group in which Magnum looks for drivers.
 const DRIVERS_GROUP: &str = "magnum.drivers";
 /// Our driver's distribution, by its normalised name.
 const OUR_DISTRIBUTION: &str = "magnum_capi_helm";
+const CACHE: &str = "distributions.json";
 
-/// What the unit offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ground {
-    /// The Python that runs Magnum.
+pub struct Installation {
     pub python: Python,
-    /// The numeric group id of group magnum.
+    /// The numeric id of group magnum.
     pub magnum_gid: u32,
-    /// Magnum's version, as its metadata says.
-    pub magnum: String,
+    /// Magnum's version, from its metadata.
+    pub version: String,
     /// Every registered Magnum driver but ours, sorted.
     pub other_drivers: Vec<String>,
     /// Directories in which Python looks before the site directory, and that are there.
     pub before_site: Vec<PathBuf>,
-    /// What `/etc/default` gives each service.
-    pub defaults: BTreeMap<Service, Defaults>,
-    /// The charm's own program.
-    pub charm: PathBuf,
+    pub defaults: BTreeMap<Service, StartDefaults>,
 }
 
-impl Ground {
+/// The distributions that register Magnum drivers, and Magnum's own. Reading every distribution's entry points takes
+/// longer than all else in a hook, so it is done when a directory of the module path has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Distributions {
+    directories: Vec<FileIdentity>,
+    /// The metadata directory of each.
+    with_drivers: Vec<PathBuf>,
+    magnum: Option<PathBuf>,
+}
+
+impl Installation {
     /// Looks at the unit.
     ///
     /// # Errors
-    /// A [`Problem`] when Magnum is not (or not yet) installed; otherwise, what could not be read.
-    pub fn look() -> Result<Self> {
-        let missing = |what: &str| {
-            Problem::waiting(format!(
-                "magnum is not installed on this unit yet: {what} is missing"
-            ))
-        };
-        for program in Service::ALL.map(Service::program) {
-            if !Path::new(program).is_file() {
-                return Err(missing(program).into());
+    /// A [`Problem`] if Magnum is not (or not yet) installed; otherwise, what could not be read.
+    pub fn inspect(system: &System) -> Result<Self> {
+        let root = &system.root;
+        let missing = |what: &str| Problem::waiting("Magnum is not installed yet", format!("{what} is missing"));
+        for path in Service::ALL.map(Service::program).into_iter().chain([MAGNUM_CONF]) {
+            if !root.is_file(&root.resolve(Path::new(path))?)? {
+                return Err(missing(path).into());
             }
         }
-        if !Path::new(MAGNUM_CONF).is_file() {
-            return Err(missing(MAGNUM_CONF).into());
+        let account = system.account(MAGNUM_USER)?;
+        let account = account.ok_or_else(|| missing("user magnum"))?;
+        let python = Python::of_program(system, Path::new(Service::Conductor.program()))?;
+        let distributions = Distributions::inspect(root, &python.path)?;
+        let magnum = distributions.magnum.as_deref().and_then(version);
+        let mut before_site = Vec::new();
+        for path in python.path.iter().take_while(|path| **path != python.site) {
+            if root.is_directory(path)? {
+                before_site.push(path.clone());
+            }
         }
-        if User::from_name(MAGNUM_USER)
-            .context("looking up user magnum")?
-            .is_none()
-        {
-            return Err(missing("user magnum").into());
-        }
-        let group = Group::from_name(MAGNUM_USER)
-            .context("looking up group magnum")?
-            .ok_or_else(|| missing("group magnum"))?;
-        let python = Python::of(Path::new(Service::Conductor.program()))?;
-        let distributions = distributions(&python.path)?;
-        let other_drivers = registered_drivers(&distributions)?
-            .into_iter()
-            .filter(|name| name != ENTRY_POINT)
-            .collect();
-        let magnum = distributions
-            .get("magnum")
-            .and_then(|directory| version(directory));
         Ok(Self {
-            magnum: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
-            before_site: python
-                .path
-                .iter()
-                .take_while(|path| **path != python.site)
-                .filter(|path| path.is_dir())
-                .cloned()
-                .collect(),
+            version: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
+            other_drivers: distributions.other_drivers(root)?,
+            defaults: defaults::inspect(system)?,
+            magnum_gid: account.gid,
+            before_site,
             python,
-            defaults: Service::ALL
-                .into_iter()
-                .map(|service| Ok((service, Defaults::look(service)?)))
-                .collect::<Result<_>>()?,
-            charm: process::own_program()?,
-            magnum_gid: group.gid.as_raw(),
-            other_drivers,
         })
     }
 }
 
-/// What Magnum's services read with the graft's arguments.
-///
-/// # Errors
-/// When a file of it cannot be read.
-pub fn configuration() -> Result<Configuration> {
-    Configuration::read(Path::new(MAGNUM_CONF), Path::new(CONF_DIRECTORY))
+impl Distributions {
+    fn inspect(root: &Root, path: &[PathBuf]) -> Result<Self> {
+        let identities: Result<Vec<_>> = path.iter().map(|directory| root.identity(directory)).collect();
+        let directories: Vec<FileIdentity> = identities?.into_iter().flatten().collect();
+        if let Some(known) = root.load::<Self>(CACHE)?.filter(|known| known.directories == directories) {
+            return Ok(known);
+        }
+        let mut with_drivers = Vec::new();
+        let all = metadata_directories(root, path)?;
+        for (name, directory) in &all {
+            if name != OUR_DISTRIBUTION && !drivers_of(root, directory).is_empty() {
+                with_drivers.push(directory.clone());
+            }
+        }
+        let found = Self { directories, with_drivers, magnum: all.get("magnum").cloned() };
+        if root.is_directory(Path::new(crate::system::STATE_DIRECTORY))? {
+            root.save(CACHE, &found)?;
+        }
+        Ok(found)
+    }
+
+    fn other_drivers(&self, root: &Root) -> Result<Vec<String>> {
+        let names = self.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
+        let mut names: Vec<String> = names.filter(|name| name != ENTRY_POINT).collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
 }
 
-/// The metadata directory of every distribution, as Python's `importlib.metadata` finds them: of
-/// two copies of a distribution, the one earlier on the path counts.
-fn distributions(path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
+/// Returns the metadata directory of every distribution, as Python's `importlib.metadata` finds them: of two copies of
+/// a distribution, the one earlier on the path counts.
+fn metadata_directories(root: &Root, path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
     for directory in path {
-        for name in files::names(directory)? {
+        for name in root.names(directory)? {
             if let Some(distribution) = distribution(&name) {
-                found
-                    .entry(distribution)
-                    .or_insert_with(|| directory.join(&name));
+                found.entry(distribution).or_insert_with(|| directory.join(&name));
             }
         }
     }
     Ok(found)
 }
 
-/// The names in group `magnum.drivers`, but for those of our driver: its metadata may be damaged
-/// until it is put back.
-fn registered_drivers(distributions: &BTreeMap<String, PathBuf>) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for (distribution, directory) in distributions {
-        if distribution == OUR_DISTRIBUTION {
-            continue;
-        }
-        if let Some(text) = files::read_text(&directory.join("entry_points.txt"))? {
-            names.extend(entry_points(&text, DRIVERS_GROUP));
-        }
-    }
-    names.sort();
-    names.dedup();
-    Ok(names)
+/// Returns the names that a distribution registers in `magnum.drivers`. Metadata that cannot be read registers none,
+/// for Python neither.
+fn drivers_of(root: &Root, metadata: &Path) -> Vec<String> {
+    let text = root.read_text(&metadata.join("entry_points.txt"));
+    entry_points(&text.ok().flatten().unwrap_or_default(), DRIVERS_GROUP)
 }
 
-/// The normalised distribution name in `Some.Name-1.0.dist-info` or `….egg-info`.
+/// Returns the normalised distribution name in `Some.Name-1.0.dist-info` or `….egg-info`.
 fn distribution(directory: &str) -> Option<String> {
     let (name, _) = name_and_version(directory)?;
     Some(name.to_lowercase().replace(['-', '.'], "_"))
 }
 
-/// The version in the name of a metadata directory.
-fn version(directory: &Path) -> Option<String> {
-    let (_, version) = name_and_version(directory.file_name()?.to_str()?)?;
+fn version(metadata: &Path) -> Option<String> {
+    let (_, version) = name_and_version(metadata.file_name()?.to_str()?)?;
     Some(version.to_owned())
 }
 
 fn name_and_version(directory: &str) -> Option<(&str, &str)> {
-    let stem = directory
-        .strip_suffix(".dist-info")
-        .or_else(|| directory.strip_suffix(".egg-info"))?;
+    let stem = directory.strip_suffix(".dist-info").or_else(|| directory.strip_suffix(".egg-info"))?;
     let (name, rest) = stem.split_once('-').unwrap_or((stem, ""));
     Some((name, rest.split('-').next().unwrap_or_default()))
 }
 
-/// The names in one group of an
+/// Returns the names in one group of an
 /// [entry points file](https://packaging.python.org/en/latest/specifications/entry-points/).
 fn entry_points(text: &str, group: &str) -> Vec<String> {
-    let header = format!("[{group}]");
-    text.lines()
-        .map(str::trim)
-        .skip_while(|line| *line != header)
-        .skip(1)
-        .take_while(|line| !line.starts_with('['))
-        .filter(|line| !line.starts_with(['#', ';']))
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, _)| name.trim().to_owned())
+    super::oslo::assignments(text)
+        .filter(|found| found.section.trim() == group)
+        .map(|found| found.key.to_owned())
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::system::testing::Scratch;
+
     use super::*;
 
-    fn install(site: &Path, directory: &str, entry_points: &str) {
-        let directory = site.join(directory);
-        std::fs::create_dir_all(&directory).unwrap();
-        std::fs::write(directory.join("entry_points.txt"), entry_points).unwrap();
+    const LOCAL: &str = "/usr/local/lib/python3.11/dist-packages";
+    const APT: &str = "/usr/lib/python3/dist-packages";
+
+    fn register(scratch: &Scratch, directory: &str, entry_points: &str) {
+        scratch.put(format!("{directory}/entry_points.txt"), entry_points);
+    }
+
+    fn unit() -> Scratch {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        for program in ["magnum-api", "magnum-conductor"] {
+            scratch.put(format!("/usr/bin/{program}"), "#!/usr/bin/python3\n");
+        }
+        scratch.put("/usr/bin/python3.11", "");
+        scratch.link("/usr/bin/python3", "python3.11");
+        scratch.put(MAGNUM_CONF, "[DEFAULT]\n");
+        register(&scratch, &format!("{APT}/magnum-15.0.1.egg-info"), "[magnum.drivers]\nswarm_v1 = a:B\n");
+        scratch
+    }
+
+    fn inspect(scratch: &Scratch) -> Result<Installation> {
+        let answer = format!("{{\"version\": \"3.11.2\", \"site\": \"{LOCAL}\", \"path\": [\"/absent\", \"{LOCAL}\", \"{APT}\"]}}");
+        Installation::inspect(&scratch.system(move |_| Some(answer.clone())))
     }
 
     #[test]
-    fn of_two_copies_of_magnum_the_one_earlier_on_the_path_counts() {
-        let (local, apt) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        install(
-            local.path(),
-            "magnum-18.0.0.dist-info",
-            "[console_scripts]\nx = y:z\n\n[magnum.drivers]\nk8s_fedora_coreos_v1 = a:B\n\n[other]\nno = a:B\n",
-        );
-        install(
-            apt.path(),
-            "magnum-15.0.1.egg-info",
-            "[magnum.drivers]\nmesos_ubuntu_v1 = a:B\nswarm_fedora_atomic_v1 = a:B\n",
-        );
-        install(
-            apt.path(),
-            "Extra.Driver-1-py3.11.egg-info",
-            "[magnum.drivers]\nextra = a:B\n",
-        );
-        install(
-            local.path(),
-            "magnum_capi_helm-1.1.0.dist-info",
-            "[magnum.drivers]\nk8s_damaged = a:B\n",
-        );
-        let path = [
-            local.path().to_owned(),
-            apt.path().to_owned(),
-            PathBuf::from("/absent"),
-        ];
-        let found = distributions(&path).unwrap();
-        assert_eq!(
-            registered_drivers(&found).unwrap(),
-            ["extra", "k8s_fedora_coreos_v1"]
-        );
-        assert_eq!(version(&found["magnum"]).unwrap(), "18.0.0");
+    fn magnum_is_found_with_its_python_and_its_drivers() {
+        let installation = inspect(&unit()).unwrap();
+        assert_eq!(installation.version, "15.0.1");
+        assert_eq!(installation.python.executable, Path::new("/usr/bin/python3"));
+        assert_eq!(installation.other_drivers, ["swarm_v1"]);
+        assert_eq!(installation.magnum_gid, 64);
+    }
+
+    #[test]
+    fn of_two_copies_of_magnum_the_one_earlier_on_the_path_counts_also_when_it_comes_later() {
+        let scratch = unit();
+        inspect(&scratch).unwrap();
+        let entry_points = "[console_scripts]\nx = y:z\n\n[magnum.drivers]\nk8s_fedora_coreos_v1 = a:B\n\n[other]\nno = a:B\n";
+        register(&scratch, &format!("{LOCAL}/magnum-18.0.0.dist-info"), entry_points);
+        register(&scratch, &format!("{APT}/Extra.Driver-1-py3.11.egg-info"), "[magnum.drivers]\nextra = a:B\n");
+        register(&scratch, &format!("{LOCAL}/magnum_capi_helm-1.1.0.dist-info"), "[magnum.drivers]\ndamaged = a:B\n");
+        let installation = inspect(&scratch).unwrap();
+        assert_eq!(installation.version, "18.0.0");
+        assert_eq!(installation.other_drivers, ["extra", "k8s_fedora_coreos_v1"]);
+        // An edit in place changes no directory, and is seen all the same.
+        register(&scratch, &format!("{APT}/Extra.Driver-1-py3.11.egg-info"), "[magnum.drivers]\nother = a:B\n");
+        assert_eq!(inspect(&scratch).unwrap().other_drivers, ["k8s_fedora_coreos_v1", "other"]);
+    }
+
+    #[test]
+    fn a_unit_without_magnum_is_waited_for_and_what_is_missing_is_named() {
+        for missing in [MAGNUM_CONF, "/usr/bin/magnum-api"] {
+            let scratch = unit();
+            scratch.root.remove(Path::new(missing)).unwrap();
+            let problem: Problem = inspect(&scratch).unwrap_err().downcast().unwrap();
+            assert_eq!(problem.to_string(), format!("Magnum is not installed yet: {missing} is missing"));
+        }
+    }
+
+    #[test]
+    fn metadata_that_cannot_be_read_registers_no_driver_and_hangs_no_hook() {
+        let scratch = unit();
+        let odd = scratch.path(APT).join("odd-1.dist-info");
+        std::fs::create_dir(&odd).unwrap();
+        nix::unistd::mkfifo(&odd.join("entry_points.txt"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"]);
     }
 }

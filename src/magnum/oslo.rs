@@ -1,92 +1,79 @@
-//! Magnum's configuration files, read as oslo.config reads them, for the few values that a hook
-//! needs without starting Python. `verify` asks oslo.config itself.
+//! Magnum's configuration files, for the few values that a hook needs without starting Python. `verify` asks
+//! oslo.config itself.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::files;
+use super::{CONF_DIRECTORY, MAGNUM_CONF};
+use crate::system::Root;
 
-/// What a service reads with the graft's arguments.
+/// The texts of magnum.conf and of conf.d, in the order in which the services read them with the graft's arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration(Vec<String>);
 
 impl Configuration {
-    /// Reads `conf`, then the fragments in `directory`.
+    /// Reads magnum.conf, then the fragments.
     ///
     /// # Errors
-    /// When one of them cannot be read.
-    pub fn read(conf: &Path, directory: &Path) -> Result<Self> {
-        let names = files::names(directory)?;
-        let fragments = names
-            .iter()
-            .filter(|name| name.ends_with(".conf") && !name.starts_with('.'))
-            .map(|name| directory.join(name))
-            // A directory of such a name stops the daemons; whoever asks here goes by the rest.
-            .filter(|path| !path.is_dir());
-        let texts = std::iter::once(conf.to_owned())
-            .chain(fragments)
-            .map(|path| {
-                let bytes = files::read(&path)?;
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
-            });
-        texts.collect::<Result<_>>().map(Self)
+    /// If magnum.conf cannot be read. A fragment that cannot stops the services, and is left out here.
+    pub fn read(root: &Root) -> Result<Self> {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let mut texts = vec![text(root.read(Path::new(MAGNUM_CONF))?)];
+        let names = root.names(Path::new(CONF_DIRECTORY))?.into_iter();
+        let fragments = names.filter(|name| name.ends_with(".conf") && !name.starts_with('.'));
+        let paths = fragments.map(|name| Path::new(CONF_DIRECTORY).join(name));
+        texts.extend(paths.filter_map(|path| root.read(&path).ok()).map(text));
+        Ok(Self(texts))
     }
 
-    /// The value of `key` in `[section]`: the last assignment wins. An empty one is none.
+    /// Returns the value of `key` in `[section]`: the last assignment wins; an empty value counts as none.
     pub fn value(&self, section: &str, key: &str) -> Option<&str> {
-        let mut values = self.0.iter().rev();
-        let last = values.find_map(|text| value(text, section, key));
-        last.filter(|value| !value.is_empty())
+        let all = self.0.iter().flat_map(|text| assignments(text));
+        let last = all.filter(|found| (found.section, found.key) == (section, key)).last();
+        last.map(|found| found.value).filter(|value| !value.is_empty())
     }
 }
 
-/// The last value of `key` in `[section]` of one file's text.
-fn value<'a>(text: &'a str, section: &str, key: &str) -> Option<&'a str> {
-    let mut current = "";
-    let mut found = None;
-    for line in text.lines() {
+/// A line `key = value` of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment<'a> {
+    pub section: &'a str,
+    pub key: &'a str,
+    pub value: &'a str,
+}
+
+/// Returns the assignments of a file in its order. Continuation lines are left out.
+pub fn assignments(text: &str) -> impl Iterator<Item = Assignment<'_>> {
+    let mut section = "";
+    text.lines().filter_map(move |line| {
         let line = line.trim_end();
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
-            current = name;
-        } else if current == section && !line.starts_with(['#', ';', ' ', '\t']) {
-            found = line
-                .split_once(['=', ':'])
-                .filter(|(name, _)| name.trim() == key)
-                .map(|(_, value)| value.trim())
-                .or(found);
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name;
+            return None;
         }
-    }
-    found
+        let (key, value) = line.split_once(['=', ':']).filter(|_| !line.starts_with(['#', ';', ' ', '\t']))?;
+        Some(Assignment { section, key: key.trim(), value: value.trim() })
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::system::testing::Scratch;
+
     use super::*;
 
     #[test]
-    fn the_last_value_in_the_section_counts() {
-        let text =
-            "[DEFAULT]\nport = 1\n[api]\n# port = 2\nport = 3\nhost=::\nport: 4\n[x]\nport = 5\n";
-        assert_eq!(value(text, "api", "port"), Some("4"));
-        assert_eq!(value(text, "api", "host"), Some("::"));
-        assert_eq!(value(text, "api", "absent"), None);
-    }
-
-    #[test]
     fn a_fragment_has_the_last_word_and_a_directory_has_none() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        let conf = path("magnum.conf");
-        std::fs::write(&conf, "[api]\nport = 1\nhost = h\n").unwrap();
-        std::fs::create_dir_all(path("conf.d/95-odd.conf")).unwrap();
-        std::fs::write(path("conf.d/50-x.conf"), "[api]\nport = 2\n").unwrap();
-        std::fs::write(path("conf.d/99-y.conf"), "[api]\nport = 3\nhost =\n").unwrap();
-        let read = Configuration::read(&conf, &path("conf.d")).unwrap();
+        let scratch = Scratch::new();
+        scratch.put(MAGNUM_CONF, "[DEFAULT]\nport = 9\n[api]\n# port = 8\nport = 1\nhost=::\n port = 7\n");
+        scratch.put("/etc/magnum/magnum.conf.d/50-x.conf", "[api]\nport = 2\n");
+        scratch.put("/etc/magnum/magnum.conf.d/99-y.conf", "[api]\nport: 3\nhost =\n[x]\nport = 5\n");
+        scratch.put("/etc/magnum/magnum.conf.d/.hidden.conf", "[api]\nport = 6\n");
+        std::fs::create_dir(scratch.path("/etc/magnum/magnum.conf.d/95-odd.conf")).unwrap();
+        let read = Configuration::read(&scratch.root).unwrap();
         assert_eq!(read.value("api", "port"), Some("3"));
         assert_eq!(read.value("api", "host"), None);
+        assert_eq!(read.value("api", "absent"), None);
     }
 }

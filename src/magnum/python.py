@@ -2,9 +2,8 @@
 
 Run by the charm as user magnum, with QUESTION ARG… as arguments:
 
-where                     the interpreter, its version and its module path
-driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one);
-                          with DIR, waits for a line on stdin first: it may still be on its way
+where                     its version and its module path
+driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one)
 verify DIST ENTRY C [A]   what `verify` asks, with the conductor's own arguments, a list in JSON, and with
                           the API's when they are others
 inventory ARG…            the effective configuration without secrets, distributions, drivers
@@ -16,6 +15,8 @@ import sys
 
 # The empty entry is the current directory, which no service has on its path.
 sys.path[:] = [entry for entry in sys.path if entry]
+# The program itself has been read from stdin.
+sys.stdin = open("/dev/null")
 
 
 def where():
@@ -26,10 +27,10 @@ def where():
     purelib = sysconfig.get_path("purelib")
     path = list(sys.path)
     # User magnum's own directory comes first, also when it is made later.
-    if site.ENABLE_USER_SITE and site.USER_SITE not in path:
-        path.insert(path.index(purelib) if purelib in path else 0, site.USER_SITE)
+    user_site = site.getusersitepackages()
+    if user_site not in path:
+        path.insert(path.index(purelib) if purelib in path else 0, user_site)
     return {
-        "executable": sys.executable,
         "version": platform.python_version(),
         "site": purelib,
         "path": [entry for entry in path if not entry.endswith(".zip")],
@@ -92,19 +93,8 @@ def attempt(question):
         return {"error": "%s.%s: %s" % (cls.__module__, cls.__qualname__, error)}
 
 
-def warm_up(arguments):
-    """Imports of Magnum what any driver imports; what fails here fails again later, and is told."""
-    from magnum.common import config
-
-    attempt(lambda: config.parse_args(["magnum"] + list(arguments)))
-    import magnum.drivers.heat.driver  # noqa: F401
-
-
 def driver(directory, name, entry, *arguments):
     if directory:
-        attempt(lambda: warm_up(arguments))
-        if not sys.stdin.readline():
-            sys.exit("it did not arrive")
         sys.path.insert(0, directory)
     distribution = importlib.metadata.distribution(name)
     gaps = requirements(distribution)

@@ -6,76 +6,71 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::problem::Problem;
+use crate::system::Secret;
 
-/// A http or https address. It may hold a password, so it is only shown without one.
+/// An http or https URL. It may hold a password, so it is only shown without one.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address(Url);
 
-/// A user name and password, from a Juju secret.
-#[derive(Clone, PartialEq, Eq)]
+/// A user name and password (or token), from a Juju secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user name.
     pub username: String,
-    /// The password or token.
-    pub password: String,
+    pub password: Secret<String>,
 }
 
 impl Address {
     /// Checks the value of `option`.
     ///
     /// # Errors
-    /// When it is no http or https address. The value, which may hold a password, is not shown.
+    /// If it is not an http or https URL. The value, which may hold a password, is not shown.
     pub fn new(option: &str, value: &str) -> Result<Self, Problem> {
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let plain = !value.contains(char::is_whitespace);
-        Url::parse(value)
-            .ok()
-            .filter(|url| plain && usable(url))
-            .map(Self)
-            .ok_or_else(|| {
-                Problem::blocked(format!(
-                    "{option} is not a http or https address (its value is not shown); \
-                 set it like https://HOST/PATH"
-                ))
-            })
-    }
-
-    /// Joins credentials to the value of `option`.
-    ///
-    /// # Errors
-    /// When it has credentials of its own.
-    pub fn with(mut self, option: &str, credentials: &Credentials) -> Result<Self, Problem> {
-        let bare = self.0.username().is_empty() && self.0.password().is_none();
-        let joined = bare
-            && self.0.set_username(&credentials.username).is_ok()
-            && self.0.set_password(Some(&credentials.password)).is_ok();
-        joined.then_some(self).ok_or_else(|| {
-            Problem::blocked(format!(
-                "{option} holds credentials, and index-credentials is set too; keep one"
-            ))
+        let parsed = Url::parse(value).ok().filter(|url| plain && usable(url));
+        parsed.map(Self).ok_or_else(|| {
+            let wrong = "is not a valid http or https URL (the value is not shown)";
+            Problem::option(option, wrong, "set it like https://HOST/PATH")
         })
     }
 
-    /// The address with whatever it holds, for what fetches from it alone.
+    /// Adds credentials to the value of `option`.
+    ///
+    /// # Errors
+    /// If it has credentials of its own.
+    pub fn with(mut self, option: &str, credentials: &Credentials) -> Result<Self, Problem> {
+        let has_none = self.0.username().is_empty() && self.0.password().is_none();
+        let added = has_none
+            && self.0.set_username(&credentials.username).is_ok()
+            && self.0.set_password(Some(credentials.password.expose())).is_ok();
+        added.then_some(self).ok_or_else(|| {
+            Problem::option(option, "holds credentials, and index-credentials is set too", "keep one of them")
+        })
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Returns the address with its credentials, for whoever fetches from it.
     pub fn expose(&self) -> &str {
         self.0.as_str()
     }
+}
 
-    /// The address without credentials, for people.
-    pub fn shown(&self) -> String {
-        bare(self.0.clone())
+/// Without credentials, and without the query, which may hold a token.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redacted(self.0.clone()))
     }
 }
 
-/// An address for people: without credentials, and without its query, which may hold a token.
+/// Returns an address for people: without credentials, and without its query, which may hold a token.
 pub fn without_credentials(address: &str) -> String {
-    match Url::parse(address) {
-        Ok(url) => bare(url),
-        Err(_) => "an address that is none".to_owned(),
-    }
+    Url::parse(address).map_or_else(|_| "(not a valid URL)".to_owned(), redacted)
 }
 
-fn bare(mut url: Url) -> String {
+fn redacted(mut url: Url) -> String {
     // Both fail only for addresses that can hold no credentials in the first place.
     url.set_username("").ok();
     url.set_password(None).ok();
@@ -86,13 +81,7 @@ fn bare(mut url: Url) -> String {
 
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({})", self.shown())
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(…)")
+        write!(f, "Address({self})")
     }
 }
 
@@ -104,7 +93,7 @@ mod tests {
     fn credentials_are_joined_escaped_and_never_shown() {
         let credentials = Credentials {
             username: "me".into(),
-            password: "hunter2/@:".into(),
+            password: Secret::new("hunter2/@:".into()),
         };
         let index = Address::new("index-url", "https://mirror.example/simple/").unwrap();
         let index = index.with("index-url", &credentials).unwrap();
@@ -112,7 +101,7 @@ mod tests {
             index.expose(),
             "https://me:hunter2%2F%40%3A@mirror.example/simple/"
         );
-        assert_eq!(index.shown(), "https://mirror.example/simple/");
+        assert_eq!(index.to_string(), "https://mirror.example/simple/");
         let signed = without_credentials("https://token@mirror.example/helm?signature=hunter2#x");
         assert_eq!(signed, "https://mirror.example/helm");
         assert!(!format!("{index:?} {credentials:?}").contains("hunter2"));

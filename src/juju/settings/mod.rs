@@ -1,4 +1,4 @@
-//! What the operator wants: raw configuration made into types that can only hold valid values.
+//! The operator's options as types that can only hold valid values.
 //!
 //! Pure: no file, no process, no Juju. Every refusal names the option, the value and the remedy.
 
@@ -8,49 +8,42 @@ mod pin;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::{EnumString, VariantNames};
 
 pub use address::{Address, Credentials, without_credentials};
 pub use options::CapiHelmOptions;
 pub use pin::{DISTRIBUTION, Pin, Sha256};
 
-use crate::kube::Kubeconfig;
 use crate::problem::Problem;
+use crate::system::Secret;
 
 /// Everything the operator decides, valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// The driver, and where it comes from.
     pub driver: DriverSource,
-    /// Where helm comes from.
     pub helm: HelmSource,
-    /// The chart that clusters are made of.
     pub chart: ChartSource,
-    /// The management cluster's kubeconfig, as [`rotation`](crate::kube::rotation) chose it; `None`
-    /// until there is one.
-    pub kubeconfig: Option<Kubeconfig>,
-    /// From how many days before its end on the kubeconfig's expiry is told.
+    /// The selected kubeconfig; `None` until there is one.
+    pub kubeconfig: Option<Secret<String>>,
     pub expiry_warning_days: u16,
-    /// Whether every other Magnum driver is disabled.
     pub disable_other_drivers: bool,
-    /// Further options of `[capi_helm]`.
     pub capi_helm_options: CapiHelmOptions,
-    /// Where the services log.
     #[serde(default)]
     pub log_to: LogTo,
-    /// Whether systemd watches over the graft between hooks.
     #[serde(default)]
     pub guard: bool,
-    /// When services that are serving may be restarted.
     #[serde(default)]
     pub restart_mode: RestartMode,
 }
 
 /// Where the services log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum LogTo {
     /// To the journal, as in the runbook.
     #[default]
@@ -60,16 +53,28 @@ pub enum LogTo {
 }
 
 /// When services that are serving may be restarted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum RestartMode {
-    /// One unit at a time, the next when the last one is well.
+    /// One unit at a time, the next when the last one is healthy.
     #[default]
     Rolling,
-    /// At once.
     Immediate,
-    /// When the action `restart` says so.
+    /// By the action `restart`.
     Manual,
+}
+
+/// Which driver, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverSource {
+    pub pin: Pin,
+    /// The sha256 that the wheel must have.
+    pub sha256: Option<Sha256>,
+    /// The package index; `None` is PyPI.
+    pub index: Option<Address>,
+    /// The wheel, attached as a resource: then the charm does not contact an index.
+    pub wheel: Option<PathBuf>,
 }
 
 /// Where helm comes from.
@@ -77,55 +82,33 @@ pub enum RestartMode {
 pub enum HelmSource {
     /// Whatever is on the services' PATH.
     Found,
-    /// A resource: the executable or the official tarball.
+    /// The resource: the executable or the official tarball.
     Resource(PathBuf),
-    /// An address that serves one of them, and its checksum.
-    Url {
-        /// The address.
-        url: Address,
-        /// What its bytes must be.
-        sha256: Sha256,
-    },
+    /// The option `helm-url`, which serves one of them.
+    Url { url: Address, sha256: Sha256 },
 }
 
 /// The chart that clusters are made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChartSource {
-    /// A packaged chart, given as a resource: then neither repository nor version is asked.
+    /// A packaged chart, attached as a resource: then repository and version are not used.
     pub resource: Option<PathBuf>,
-    /// The chart repository; `None` leaves the driver's default.
+    /// `None` leaves the driver's default.
     pub repo: Option<String>,
-    /// The chart's version; `None` leaves the driver's default.
+    /// `None` leaves the driver's default.
     pub version: Option<String>,
 }
 
-/// What the operator gives besides the options' own values: what secrets and resources hold.
+/// What the operator's secrets and resources hold, besides the options' own values.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Given {
-    /// Credentials for the package index.
     pub credentials: Option<Credentials>,
-    /// The driver's wheel and its sha256.
     pub driver_wheel: Option<(PathBuf, Sha256)>,
-    /// helm.
     pub helm: Option<PathBuf>,
-    /// A packaged chart.
     pub helm_chart: Option<PathBuf>,
 }
 
-/// Which driver, and from where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DriverSource {
-    /// The exact version.
-    pub pin: Pin,
-    /// What the wheel's bytes must be.
-    pub sha256: Option<Sha256>,
-    /// The package index; `None` leaves it to pip's configuration on the unit.
-    pub index: Option<Address>,
-    /// The wheel itself, given as a resource: then no index is asked.
-    pub wheel: Option<PathBuf>,
-}
-
-/// The name of the option that holds the secret with the kubeconfig.
+/// The name of the option that holds the secret with the kubeconfig, of that secret's key, and of the resource.
 pub const KUBECONFIG: &str = "kubeconfig";
 
 /// The default of `driver-pin`, as in `config.yaml`.
@@ -134,13 +117,13 @@ pub const DEFAULT_PIN: &str = "magnum-capi-helm==1.1.0";
 pub const EXPIRY_WARNING_DAYS: u16 = 30;
 const MOST_WARNING_DAYS: u16 = 3650;
 
-/// Configuration as `config-get --all --format=json` gives it.
+/// Options as `config-get --all --format=json` prints them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct RawConfig(BTreeMap<String, Value>);
 
 impl RawConfig {
-    /// A string option; `None` when it is unset or empty.
+    /// Returns a string option; `None` if it is unset or empty.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -152,7 +135,7 @@ impl RawConfig {
     /// Checks every option and joins it with what is `given` besides.
     ///
     /// # Errors
-    /// The first option that is not valid, as what to tell the operator.
+    /// The first option that is not valid.
     pub fn validated(&self, given: Given) -> Result<Settings, Problem> {
         let driver = self.driver(&given)?;
         let switch = |option: &str| self.0.get(option).and_then(Value::as_bool);
@@ -163,10 +146,10 @@ impl RawConfig {
             kubeconfig: None,
             expiry_warning_days: self.expiry_warning_days()?,
             disable_other_drivers: switch("disable-other-drivers").unwrap_or(true),
-            log_to: self.log_to()?,
+            log_to: self.one_of("log-to", LogTo::VARIANTS)?,
             guard: switch("guard").unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
-            restart_mode: self.restart_mode()?,
+            restart_mode: self.one_of("restart-mode", RestartMode::VARIANTS)?,
         })
     }
 
@@ -179,9 +162,8 @@ impl RawConfig {
         let index = match (self.text("index-url"), &given.credentials) {
             (None, None) => None,
             (None, Some(_)) => {
-                return Err(Problem::blocked(
-                    "index-credentials is set without index-url; set index-url too, or reset it",
-                ));
+                let remedy = "set index-url too, or reset index-credentials";
+                return Err(Problem::option("index-credentials", "is set without index-url", remedy));
             }
             (Some(url), None) => Some(Address::new("index-url", url)?),
             (Some(url), Some(credentials)) => {
@@ -191,10 +173,9 @@ impl RawConfig {
         let (wheel, sha256) = match &given.driver_wheel {
             None => (None, wanted),
             Some((_, found)) if wanted.as_ref().is_some_and(|wanted| wanted != found) => {
-                return Err(Problem::blocked(format!(
-                    "driver-sha256: the resource driver-wheel has sha256 {found}; attach the right \
-                     wheel, or set driver-sha256={found} if you trust this one"
-                )));
+                let wrong = format!("is not that of the resource driver-wheel, which is {found}");
+                let remedy = format!("attach the right wheel, or set driver-sha256={found} if you trust this one");
+                return Err(Problem::option("driver-sha256", wrong, remedy));
             }
             Some((path, found)) => (Some(path.clone()), Some(found.clone())),
         };
@@ -216,29 +197,26 @@ impl RawConfig {
                 sha256: Sha256::of_option("helm-sha256", sha256)?,
             },
             (Some(_), None) => {
-                return Err(Problem::blocked(
-                    "helm-url is set without helm-sha256; set helm-sha256 to what `sha256sum` \
-                     prints for what helm-url serves",
-                ));
+                let remedy = "set helm-sha256 to what `sha256sum` prints for the file at helm-url";
+                return Err(Problem::option("helm-url", "is set without helm-sha256", remedy));
             }
             (None, Some(_)) => {
-                return Err(Problem::blocked(
-                    "helm-sha256 is set without helm-url; set helm-url too, or reset helm-sha256",
-                ));
+                let remedy = "set helm-url too, or reset helm-sha256";
+                return Err(Problem::option("helm-sha256", "is set without helm-url", remedy));
             }
         };
         Ok(resource.map_or(given, HelmSource::Resource))
     }
 
-    fn log_to(&self) -> Result<LogTo, Problem> {
-        match self.text("log-to") {
-            None | Some("journal") => Ok(LogTo::Journal),
-            Some("file") => Ok(LogTo::File),
-            Some(other) => Err(Problem::blocked(format!(
-                "log-to {} is neither journal nor file; set one of them",
-                shown(other)
-            ))),
-        }
+    /// Parses an option that has one of a few values.
+    fn one_of<T: FromStr + Default>(&self, option: &str, values: &[&str]) -> Result<T, Problem> {
+        let Some(text) = self.text(option) else {
+            return Ok(T::default());
+        };
+        text.parse().map_err(|_| {
+            let wrong = format!("{} is not one of {}", shown(text), values.join(", "));
+            Problem::option(option, wrong, "set one of them")
+        })
     }
 
     fn expiry_warning_days(&self) -> Result<u16, Problem> {
@@ -247,32 +225,16 @@ impl RawConfig {
         };
         let days = given.as_u64().and_then(|days| u16::try_from(days).ok());
         days.filter(|days| *days <= MOST_WARNING_DAYS).ok_or_else(|| {
-            Problem::blocked(format!(
-                "expiry-warning-days {given} is no number of days from 0 to {MOST_WARNING_DAYS}; \
-                 set one of them"
-            ))
+            let wrong = format!("{given} is not a number of days from 0 to {MOST_WARNING_DAYS}");
+            Problem::option("expiry-warning-days", wrong, "set one of them")
         })
-    }
-
-    fn restart_mode(&self) -> Result<RestartMode, Problem> {
-        match self.text("restart-mode") {
-            None | Some("rolling") => Ok(RestartMode::Rolling),
-            Some("immediate") => Ok(RestartMode::Immediate),
-            Some("manual") => Ok(RestartMode::Manual),
-            Some(other) => Err(Problem::blocked(format!(
-                "restart-mode {} is none of rolling, immediate, manual; set one of them",
-                shown(other)
-            ))),
-        }
     }
 
     fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
         let plain = |option: &str| match self.text(option) {
             Some(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
-                Err(Problem::blocked(format!(
-                    "{option} {} holds a character that is no plain ASCII; type it anew",
-                    shown(text)
-                )))
+                let wrong = format!("{} holds a character that is not plain ASCII", shown(text));
+                Err(Problem::option(option, wrong, "type it again"))
             }
             text => Ok(text.map(str::to_owned)),
         };
@@ -284,7 +246,7 @@ impl RawConfig {
     }
 }
 
-/// A value as shown in a message: quoted, escaped, cut to what fits a status line.
+/// Returns a value as messages show it: quoted, escaped, cut to 60 characters.
 pub(crate) fn shown(value: &str) -> String {
     const MOST: usize = 60;
     let cut: String = value.chars().take(MOST).collect();
@@ -292,7 +254,7 @@ pub(crate) fn shown(value: &str) -> String {
     format!("\"{}{dots}\"", cut.escape_debug())
 }
 
-/// The first character that is not ASCII: its line, its column (both from 1) and itself.
+/// Returns the first character that is not ASCII: its line and column (both from 1) and itself.
 pub fn first_non_ascii(text: &str) -> Option<(usize, usize, char)> {
     text.lines().enumerate().find_map(|(line, content)| {
         content
@@ -346,7 +308,7 @@ mod tests {
                 .validated(Given::default())
                 .unwrap_err();
             let message = problem.to_string();
-            assert!(message.starts_with(option), "{message}");
+            assert!(message.starts_with(&format!("Invalid option {option}: {option}")), "{message}");
             assert!(!message.contains("hunter2"), "{message}");
         }
     }
@@ -363,7 +325,7 @@ mod tests {
         let other = raw(&[("driver-sha256", Value::from("cd".repeat(32)))]);
         let message = other.validated(given).unwrap_err().to_string();
         assert!(
-            message.starts_with("driver-sha256: the resource driver-wheel"),
+            message.contains("driver-sha256 is not that of the resource driver-wheel"),
             "{message}"
         );
     }

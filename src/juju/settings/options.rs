@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{first_non_ascii, shown};
 use crate::problem::Problem;
 
-/// Keys that the charm itself writes.
+/// Keys that the charm writes.
 const RESERVED: [&str; 1] = ["kubeconfig_file"];
 
 /// Keys and their literal values, in the operator's order.
@@ -16,30 +16,30 @@ const RESERVED: [&str; 1] = ["kubeconfig_file"];
 pub struct CapiHelmOptions(Vec<(String, String)>);
 
 impl CapiHelmOptions {
-    /// Each key with its literal value.
+    /// Returns each key with its literal value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Returns the literal value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(set, _)| *set == key).map(|(_, value)| value)
     }
 
-    /// Checks every key against those that the driver itself registers.
+    /// Checks every key against those that the driver registers.
     ///
     /// # Errors
     /// The first key that the driver does not know.
-    pub fn known_to(&self, driver: impl fmt::Display, known: &[String]) -> Result<(), Problem> {
+    pub fn check_known(&self, driver: impl fmt::Display, known: &[String]) -> Result<(), Problem> {
         match self
             .iter()
             .find(|(key, _)| !known.iter().any(|name| name == key))
         {
             None => Ok(()),
             Some((key, _)) => Err(refused(format!(
-                "{} is no [capi_helm] option of {driver}; remove it, or set one of {}",
+                "{} is not a [capi_helm] option of {driver}; remove it, or set one of {}",
                 shown(key),
                 known.join(", ")
             ))),
@@ -102,7 +102,7 @@ impl FromStr for CapiHelmOptions {
 }
 
 fn refused(problem: impl fmt::Display) -> Problem {
-    Problem::blocked(format!("capi-helm-options: {problem}"))
+    Problem::blocked("Invalid option capi-helm-options", format!("capi-helm-options: {problem}"))
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
             ("a = x\u{0}y", "holds a control character"),
         ] {
             let message = text.parse::<CapiHelmOptions>().unwrap_err().to_string();
-            assert!(message.starts_with("capi-helm-options: "), "{message}");
+            assert!(message.starts_with("Invalid option capi-helm-options: "), "{message}");
             assert!(message.contains(expected), "{message}");
         }
     }
@@ -156,11 +156,11 @@ mod tests {
         let options: CapiHelmOptions = "namspace_prefix = x".parse().unwrap();
         let known = ["namespace_prefix".to_owned()];
         let message = options
-            .known_to("magnum-capi-helm==1.1.0", &known)
+            .check_known("magnum-capi-helm==1.1.0", &known)
             .unwrap_err()
             .to_string();
         assert!(
-            message.contains("\"namspace_prefix\" is no [capi_helm] option"),
+            message.contains("\"namspace_prefix\" is not a [capi_helm] option"),
             "{message}"
         );
         assert!(message.contains("namespace_prefix"), "{message}");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::shown;
 use crate::problem::Problem;
 
-/// The distribution that is the driver.
+/// The driver's distribution.
 pub const DISTRIBUTION: &str = "magnum-capi-helm";
 
 /// One exact version of the driver: `magnum-capi-helm==1.1.0`.
@@ -18,7 +18,7 @@ pub const DISTRIBUTION: &str = "magnum-capi-helm";
 pub struct Pin(Version);
 
 impl Pin {
-    /// The version, as [PEP 440](https://peps.python.org/pep-0440/) orders it.
+    /// Returns the version, as [PEP 440](https://peps.python.org/pep-0440/) orders it.
     pub fn version(&self) -> &Version {
         &self.0
     }
@@ -34,11 +34,8 @@ impl FromStr for Pin {
             .and_then(|version| Version::from_str(version).ok())
             .map(Self)
             .ok_or_else(|| {
-                Problem::blocked(format!(
-                    "driver-pin {} is not an exact pin of {DISTRIBUTION}; \
-                     set it like driver-pin={DISTRIBUTION}==1.1.0",
-                    shown(text)
-                ))
+                let wrong = format!("{} is not an exact pin of {DISTRIBUTION}", shown(text));
+                Problem::option("driver-pin", wrong, format!("set it like driver-pin={DISTRIBUTION}==1.1.0"))
             })
     }
 }
@@ -71,16 +68,13 @@ impl Sha256 {
     /// Checks the value of `option`.
     ///
     /// # Errors
-    /// When it is no sha256.
+    /// If it is not a sha256.
     pub fn of_option(option: &str, text: &str) -> Result<Self, Problem> {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        Err(Problem::blocked(format!(
-            "{option} {} is not a sha256 of 64 hexadecimal digits; \
-             set it to what `sha256sum` prints for the file, or reset it",
-            shown(text)
-        )))
+        let wrong = format!("{} is not a sha256 of 64 hexadecimal digits", shown(text));
+        Err(Problem::option(option, wrong, "set it to what `sha256sum` prints for the file, or reset it"))
     }
 }
 

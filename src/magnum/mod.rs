@@ -1,0 +1,44 @@
+//! Magnum, the principal's workload, as the principal installed it: its services, its Python, its configuration and
+//! what its packaged start scripts give the daemons. None of it is the charm's to change.
+
+pub mod checks;
+mod defaults;
+mod installation;
+pub mod oslo;
+mod python;
+mod questions;
+mod service;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+pub use defaults::StartDefaults;
+pub use installation::Installation;
+pub use oslo::Configuration;
+pub use python::{MAGNUM_USER, Python, exception};
+pub use questions::{Answers, Asked, ClusterKind, Effective, Loaded, PythonAnswers, Reading};
+pub use service::Service;
+
+use crate::system::Root;
+
+/// The main configuration file; the principal renders it.
+pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
+/// The directory of configuration fragments; absent on a fresh deployment.
+pub const CONF_DIRECTORY: &str = "/etc/magnum/magnum.conf.d";
+/// The driver's name in the entry point group `magnum.drivers` (`entry_points.txt` of every release).
+pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";
+/// The arguments with which a service reads the graft's fragment, after every other file.
+pub const CONFIGURATION_ARGUMENTS: [&str; 2] =
+    ["--config-file=/etc/magnum/magnum.conf", "--config-dir=/etc/magnum/magnum.conf.d"];
+
+/// Returns those of the arguments whose file or directory is there: conf.d is made with the graft, and before that the
+/// services do without it.
+///
+/// # Errors
+/// If one cannot be looked at.
+pub fn configuration_arguments(root: &Root) -> Result<Vec<&'static str>> {
+    let mut arguments = vec![CONFIGURATION_ARGUMENTS[0]];
+    arguments.extend(root.is_directory(Path::new(CONF_DIRECTORY))?.then_some(CONFIGURATION_ARGUMENTS[1]));
+    Ok(arguments)
+}

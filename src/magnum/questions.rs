@@ -1,0 +1,103 @@
+//! The answers of Magnum's own Python to the question `verify` (`python.py`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::check::Finding;
+
+/// Python's answer to one question, or the exception.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked<T> {
+    Answer(T),
+    Error(String),
+}
+
+/// What Python says with the services' own arguments, as user magnum.
+#[derive(Debug, Deserialize)]
+pub struct Answers {
+    /// The driver, loaded through its entry point.
+    pub loads: Asked<Loaded>,
+    pub conductor: Reading,
+    /// The configuration as the API reads it, if its arguments are not the conductor's.
+    pub api: Option<Reading>,
+    /// The entry points that Magnum's own loader enables, and the kinds of cluster that its map gives to each.
+    pub enabled: Asked<BTreeMap<String, Vec<ClusterKind>>>,
+    /// The size of the kubeconfig that the configuration names, in bytes.
+    pub kubeconfig: Asked<u64>,
+}
+
+/// The configuration as a service reads it.
+#[derive(Debug, Deserialize)]
+pub struct Reading {
+    /// Whether it parses.
+    pub configuration: Asked<bool>,
+    /// Each option's effective value and the file it comes from, by `group.option`.
+    pub effective: Asked<BTreeMap<String, Effective>>,
+}
+
+/// A kind of cluster, by which Magnum finds its driver: server type, operating system, orchestration engine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ClusterKind(String, String, String);
+
+impl fmt::Display for ClusterKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(server_type, os, coe) = self;
+        write!(f, "({server_type}, {os}, {coe})")
+    }
+}
+
+/// The driver as Python loaded it.
+#[derive(Debug, Deserialize)]
+pub struct Loaded {
+    pub version: String,
+    /// Its class, with its module.
+    pub class: String,
+    pub file: String,
+    /// Requirements that do not hold, with the version found instead.
+    pub missing: Vec<(String, Option<String>)>,
+    pub provides: Vec<ClusterKind>,
+}
+
+/// An option's effective value.
+#[derive(Debug, Deserialize)]
+pub struct Effective {
+    pub value: Value,
+    /// The file it comes from; `None` is the default.
+    pub from: Option<String>,
+}
+
+/// What Python answered, or why it could not be asked at all.
+#[derive(Debug)]
+pub struct PythonAnswers(pub Result<Answers>);
+
+impl PythonAnswers {
+    /// Returns the answer to one question.
+    ///
+    /// # Errors
+    /// If Python could not be asked at all.
+    pub fn get<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T> {
+        match &self.0 {
+            Ok(answers) => Ok(which(answers)),
+            Err(error) => bail!("Python could not be asked: {error:#}"),
+        }
+    }
+
+    /// Returns the answer to a question that needs the configuration and the driver.
+    ///
+    /// # Errors
+    /// A finding if one of them cannot be read; the checks `conf-effective` and `driver-loads` say so.
+    pub fn get_with_driver<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<Result<&T, Finding>> {
+        if let Asked::Error(_) = self.get(|answers| &answers.conductor.configuration)? {
+            return Ok(Err(Finding::skip("the configuration cannot be read")));
+        }
+        if let Asked::Error(_) = self.get(|answers| &answers.loads)? {
+            return Ok(Err(Finding::skip("the driver does not load")));
+        }
+        self.get(which).map(Ok)
+    }
+}

@@ -1,0 +1,175 @@
+//! The vocabulary of plans: the steps, the phases in which they are done, and the trait by which `reconcile` knows the
+//! parts of the graft.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use strum::Display;
+
+use crate::magnum::Service;
+use crate::system::{ManagedFile, Original};
+
+/// Something that a step installs from an artifact, rather than from bytes at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Artifact {
+    Driver,
+    Helm,
+}
+
+/// A service that is due for a restart, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueRestart {
+    pub service: Service,
+    pub why: String,
+}
+
+/// One step. Doing it twice does no harm, and after a crash at any of them the next plan goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Remove what a killed hook left.
+    RemoveTemporary(PathBuf),
+    /// Make a directory, root:root 0755.
+    MakeDirectory(PathBuf),
+    /// Put an artifact in place of what stands at `replaces`.
+    Install { artifact: Artifact, what: String, why: String, replaces: Vec<PathBuf> },
+    /// Back up what stands at a path, and remove it.
+    SetAside { path: PathBuf, why: String },
+    Write { file: ManagedFile, why: String },
+    /// Put the original back, or remove what the charm put there.
+    Restore(PathBuf, Original),
+    ReloadSystemd,
+    /// Enable and start one of the charm's own units.
+    Enable(&'static str),
+    /// Disable and stop one of the charm's own units.
+    Disable(&'static str),
+    /// Restart services, all in one go.
+    Restart(Vec<DueRestart>),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RemoveTemporary(path) => write!(f, "remove {}, left by a killed hook", path.display()),
+            Self::MakeDirectory(path) => write!(f, "make the directory {}", path.display()),
+            Self::Install { what, why, .. } => write!(f, "install {what}: {why}"),
+            Self::SetAside { path, why } => write!(f, "set aside {}: {why}", path.display()),
+            Self::Write { file, why } => write!(f, "write {}: {why}", file.path.display()),
+            Self::Restore(path, Original::BackedUp(_)) => write!(f, "restore the original of {}", path.display()),
+            Self::Restore(path, _) => write!(f, "remove {}", path.display()),
+            Self::ReloadSystemd => f.write_str("reload systemd"),
+            Self::Enable(unit) => write!(f, "start {unit}"),
+            Self::Disable(unit) => write!(f, "stop {unit}"),
+            Self::Restart(due) => {
+                let each: Vec<String> =
+                    due.iter().map(|due| format!("{}: {}", due.service.name(), due.why)).collect();
+                write!(f, "restart {}", each.join("; "))
+            }
+        }
+    }
+}
+
+impl Step {
+    /// Returns the paths at which it puts something of the charm's in place of what stands there.
+    pub fn replaces(&self) -> &[PathBuf] {
+        match self {
+            Self::MakeDirectory(path) | Self::SetAside { path, .. } => std::slice::from_ref(path),
+            Self::Write { file, .. } => std::slice::from_ref(&file.path),
+            Self::Install { replaces, .. } => replaces,
+            _ => &[],
+        }
+    }
+
+    /// Returns the path whose drift it repairs, and what is wrong with it.
+    pub fn repairs(&self) -> Option<(&Path, &str)> {
+        match self {
+            Self::MakeDirectory(path) => Some((path, "missing")),
+            Self::Install { what, why, .. } => Some((Path::new(what), why)),
+            Self::SetAside { path, why } => Some((path, why)),
+            Self::Write { file, why } => Some((&file.path, why)),
+            Self::Enable(unit) => Some((Path::new(unit), "stopped")),
+            _ => None,
+        }
+    }
+}
+
+/// The phases of a plan, in their order. All parts' steps of one phase come before any of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// What is harmless while nothing reads it: driver, helm, chart, kubeconfig.
+    Install,
+    /// What switches the graft on: configuration, drop-ins, the guard's units. Only once every part is ready.
+    SwitchOn,
+    /// After systemd has read its unit files again.
+    Start,
+    Restart,
+    /// What nothing reads any more.
+    Discard,
+}
+
+/// The steps of a plan while it is made.
+#[derive(Debug, Default)]
+pub struct Plan {
+    steps: Vec<(Phase, Step)>,
+    /// Whether systemd must read its unit files again before the phase [`Phase::Start`].
+    pub reloads: bool,
+}
+
+impl Plan {
+    pub fn add(&mut self, phase: Phase, step: Step) {
+        self.steps.push((phase, step));
+    }
+
+    /// Adds a write if what stands there differs.
+    pub fn write(&mut self, phase: Phase, file: &ManagedFile, found: &crate::system::Entry) {
+        if let Some(why) = file.drift(found) {
+            self.add(phase, Step::Write { file: file.clone(), why });
+        }
+    }
+
+    /// Returns the steps in their order; without `switch_on` only those before [`Phase::SwitchOn`].
+    pub fn into_steps(mut self, switch_on: bool) -> Vec<Step> {
+        self.steps.sort_by_key(|(phase, _)| *phase);
+        let last = self.steps.partition_point(|(phase, _)| *phase <= Phase::SwitchOn);
+        if !switch_on {
+            self.steps.retain(|(phase, _)| *phase < Phase::SwitchOn);
+        } else if self.reloads {
+            self.steps.insert(last, (Phase::Start, Step::ReloadSystemd));
+        }
+        self.steps.into_iter().map(|(_, step)| step).collect()
+    }
+}
+
+/// A part of the graft: what is wanted of it beside what was observed.
+pub trait Part {
+    /// Adds the steps that bring the part to what is wanted.
+    fn plan(&self, plan: &mut Plan);
+
+    /// Whether the graft may be switched on, as far as this part goes.
+    fn is_ready(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_come_in_their_order_with_the_reload_between() {
+        let mut plan = Plan { reloads: true, ..Plan::default() };
+        plan.add(Phase::Start, Step::Enable("guard"));
+        plan.add(Phase::SwitchOn, Step::MakeDirectory("/b".into()));
+        plan.add(Phase::Install, Step::MakeDirectory("/a".into()));
+        let steps: Vec<String> = plan.into_steps(true).iter().map(ToString::to_string).collect();
+        assert_eq!(steps, ["make the directory /a", "make the directory /b", "reload systemd", "start guard"]);
+    }
+
+    #[test]
+    fn nothing_is_switched_on_before_every_part_is_ready() {
+        let mut plan = Plan { reloads: true, ..Plan::default() };
+        plan.add(Phase::SwitchOn, Step::MakeDirectory("/b".into()));
+        plan.add(Phase::Install, Step::MakeDirectory("/a".into()));
+        assert_eq!(plan.into_steps(false), [Step::MakeDirectory("/a".into())]);
+    }
+}
