@@ -140,6 +140,15 @@ impl Plan {
     }
 }
 
+/// How thorough a reconcile is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thoroughness {
+    /// Asks the management cluster, and waits until the services are healthy: a hook.
+    Full,
+    /// Repairs drift and waits for nothing; the next hook checks the result: the guard.
+    Quick,
+}
+
 /// A part of the graft: what is wanted of it beside what was observed.
 pub trait Part {
     /// Adds the steps that bring the part to what is wanted.

@@ -1,31 +1,42 @@
-//! Juju's actions: small programs over the same pieces as the hooks.
+//! Juju's actions: thin programs over the same pieces as the hooks.
 
 mod capture_state;
 mod plan;
 mod restart;
-mod smoketest;
-mod verify;
 
 use anyhow::Result;
 
+use crate::audit;
 use crate::juju::{Context, tools};
+use crate::smoketest;
+use crate::system::System;
+use crate::verify::verify;
 
-/// Runs an action. A failed action is told to Juju and is no error.
+/// Runs an action. One that fails is marked as failed in Juju and is no error.
 ///
 /// # Errors
-/// When Juju cannot be told.
-pub fn run(name: &str, context: &Context) -> Result<()> {
-    let failed = match name {
-        "verify" => verify::run(context),
-        "plan" => plan::run(context),
-        "restart" => restart::run(context),
-        "smoketest" => smoketest::run(context),
-        "capture-state" => capture_state::run(context),
+/// If a hook tool fails.
+pub fn run(system: &System, name: &str, context: &Context) -> Result<()> {
+    let failure = match name {
+        "verify" => run_verify(system, context),
+        "plan" => plan::run(system, context),
+        "restart" => restart::run(system, context),
+        "smoketest" => smoketest::run(system, context),
+        "capture-state" => capture_state::run(system, context),
         _ => Ok(Some(format!("this charm has no action {name}"))),
     };
-    match failed {
+    match failure {
         Ok(None) => Ok(()),
-        Ok(Some(message)) => tools::action_fail(&message),
-        Err(error) => tools::action_fail(&format!("{name} could not be carried out: {error:#}")),
+        Ok(Some(message)) => tools::action_fail(system, &message),
+        Err(error) => tools::action_fail(system, &format!("{name} failed: {error:#}")),
     }
+}
+
+/// The action `verify`: `Some` names the checks that failed.
+fn run_verify(system: &System, context: &Context) -> Result<Option<String>> {
+    let report = verify(system, context)?;
+    let mut results = report.results();
+    results.push(("record", serde_json::to_string(&audit::read(&system.root)?)?));
+    tools::action_set(system, &results)?;
+    Ok(report.failure())
 }

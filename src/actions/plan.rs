@@ -1,54 +1,46 @@
 //! The action `plan`: what the next hook would do. Changes nothing.
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use similar::TextDiff;
 
-use crate::converge::{self, Rehearsal};
-use crate::graft::{Observed, Step};
-use crate::hook::roll::Roll;
-use crate::hook::sources::{self, Ask};
-use crate::juju::{Context, tools};
-use crate::unit::files::Entry;
+use crate::juju::{Ask, Context, request, tools};
+use crate::reconcile::{DryRun, Observed, dry_run, wanted_mode};
+use crate::rolling::Rolling;
+use crate::step::Step;
+use crate::system::{Access, Entry, System};
 
 /// Sets the steps as results, as text for people and as JSON.
-pub fn run(context: &Context) -> Result<Option<String>> {
-    let wanted = sources::wanted(context, Ask::Remembered)?;
-    let roll = Roll::of(&wanted, context);
-    let Rehearsal {
-        steps,
-        seen,
-        problems,
-        kept,
-    } = converge::rehearse(wanted, &|due| roll.turn(due))?;
-    let steps: Vec<(String, String)> = steps
-        .iter()
-        .map(|step| (step.to_string(), diff(step, seen.as_ref())))
-        .collect();
-    let problems: Vec<String> = problems
-        .iter()
-        .map(|problem| context.typed(&problem.to_string()))
-        .collect();
-    tools::action_set(&[
-        ("changes", steps.len().to_string()),
-        ("plan", text(&steps)),
-        (
-            "steps",
-            json!(
-                steps
-                    .iter()
-                    .map(|(step, diff)| json!({"step": step, "diff": diff}))
-                    .collect::<Vec<_>>()
-            )
-            .to_string(),
-        ),
-        ("problems", problems.join("\n")),
-        ("kept", kept.join("\n")),
-    ])?;
+pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
+    let plan = dry_run_for(system, context)?;
+    let diffs = plan.steps.iter().map(|step| diff(step, plan.observed.as_ref()));
+    let steps: Vec<(String, String)> = plan.steps.iter().map(ToString::to_string).zip(diffs).collect();
+    let as_json = steps.iter().map(|(step, diff)| json!({"step": step, "diff": diff}));
+    let problems = plan.problems.iter().map(|problem| context.with_names(&problem.to_string()));
+    tools::action_set(
+        system,
+        &[
+            ("changes", steps.len().to_string()),
+            ("plan", text(&steps)),
+            ("steps", Value::Array(as_json.collect()).to_string()),
+            ("problems", problems.collect::<Vec<_>>().join("\n")),
+            ("kept", plan.originals.join("\n")),
+        ],
+    )?;
     Ok(None)
 }
 
-/// A numbered line for each step, with its diff below it; empty when there is none.
+/// Plans what the next hook of this unit would do.
+///
+/// # Errors
+/// If the unit cannot be looked at, or a hook tool fails.
+pub fn dry_run_for(system: &System, context: &Context) -> Result<DryRun> {
+    let request = request(system, context, Ask::Remembered)?;
+    let rolling = Rolling::new(system, context, wanted_mode(&request));
+    dry_run(system, request, |due| rolling.turn(due))
+}
+
+/// Returns a numbered line for each step, with its diff below it; empty if there is none.
 fn text(steps: &[(String, String)]) -> String {
     let numbered = steps.iter().enumerate();
     numbered
@@ -56,20 +48,20 @@ fn text(steps: &[(String, String)]) -> String {
         .collect()
 }
 
-/// How a step changes a file, as a unified diff; empty for what is no text, and for secrets.
-fn diff(step: &Step, seen: Option<&Observed>) -> String {
-    let (Step::Write { file, .. }, Some(seen)) = (step, seen) else {
+/// Returns the change of a file as a unified diff; empty for what is not text, and for secrets.
+fn diff(step: &Step, observed: Option<&Observed>) -> String {
+    let (Step::Write { file, .. }, Some(observed)) = (step, observed) else {
         return String::new();
     };
-    let path = file.path.to_string_lossy();
     // The kubeconfig is a secret, the chart an archive.
-    let (true, Ok(new)) = (file.is_public(), std::str::from_utf8(&file.bytes)) else {
+    let (true, Ok(new)) = (file.access == Access::PUBLIC, std::str::from_utf8(&file.bytes)) else {
         return String::new();
     };
-    let old = match seen.at(&file.path) {
+    let old = match observed.entry(&file.path) {
         Some(Entry::File(found)) => String::from_utf8_lossy(&found.bytes).into_owned(),
         _ => String::new(),
     };
+    let path = file.path.to_string_lossy();
     let diff = TextDiff::from_lines(old.as_str(), new);
     diff.unified_diff().header(&path, &path).to_string()
 }

@@ -1,38 +1,33 @@
-//! The action `restart`: what is due for a restart is restarted now, whoever's turn it is.
+//! The action `restart`: restarts what is due now, without waiting for this unit's turn.
 
 use anyhow::Result;
 
-use crate::graft::services;
-use crate::health::Health;
-use crate::hook;
 use crate::juju::{Context, tools};
+use crate::reconcile;
+use crate::services::{self, Health};
+use crate::system::System;
 
 /// Restarts, and sets what and why as results; `Some` says why not, or what is wrong afterwards.
-pub fn run(context: &Context) -> Result<Option<String>> {
-    if services::look()?.iter().any(|seen| seen.unit.is_masked()) {
-        return Ok(Some(format!(
-            "magnum is paused on {}; resume it first",
-            context.principal
-        )));
+pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
+    if services::inspect(system)?.iter().any(|observed| observed.unit.is_masked()) {
+        let principal = &context.principal;
+        return Ok(Some(format!("Magnum is paused on {principal}; resume it first")));
     }
-    let outcome = hook::restart(context)?;
+    let outcome = reconcile::restart(system, context)?;
     let lines: Vec<String> = outcome
         .restarted
         .iter()
-        .map(|(service, why)| format!("{}: {why}", service.name()))
+        .map(|due| format!("{}: {}", due.service.name(), due.why))
         .collect();
-    let restarted = match lines.as_slice() {
-        [] => "nothing was due".to_owned(),
-        lines => lines.join("\n"),
+    let restarted = match lines.is_empty() {
+        true => "nothing was due".to_owned(),
+        false => lines.join("\n"),
     };
-    let problems: Vec<String> = outcome
-        .problems
-        .iter()
-        .map(|problem| context.typed(&problem.to_string()))
-        .collect();
-    tools::action_set(&[("restarted", restarted), ("problems", problems.join("\n"))])?;
+    let problems = outcome.problems.iter().map(|problem| context.with_names(&problem.to_string()));
+    let problems = problems.collect::<Vec<_>>().join("\n");
+    tools::action_set(system, &[("restarted", restarted), ("problems", problems)])?;
     Ok(match outcome.health {
-        Health::Ill(why) => Some(why),
+        Health::Unhealthy(problem) => Some(problem.to_string()),
         _ => None,
     })
 }

@@ -1,56 +1,108 @@
-//! The check of the guard: is the graft watched over between hooks?
+//! The check of the guard.
 
-use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
-use crate::graft::guard::{UNITS, WATCH};
-use crate::guard;
+use super::{ObservedGuard, UNITS, WATCH};
+use crate::check::{ANY_HOOK, CheckResult, Finding, Outcome};
+use crate::problem::Problem;
+use crate::system::ManagedFile;
 
-/// The checks of this group.
-pub const CHECKS: &[Check<Scene>] = &[Check {
-    id: "guard",
-    question: "Is the graft watched over between hooks?",
-    answer: guarded,
-}];
+/// What the check looks at.
+pub struct GuardSubject<'a> {
+    /// The files of the units; none if the guard is turned off.
+    pub wanted: Result<&'a [ManagedFile], Finding>,
+    pub observed: &'a ObservedGuard,
+    pub is_paused: bool,
+    /// What the guard leaves to the hooks.
+    pub contested: &'a [Problem],
+}
 
-fn guarded(scene: &Scene) -> Outcome {
-    let desired = match scene.desired() {
-        Ok(desired) => desired,
-        Err(finding) => return Ok(Err(finding)),
+/// Runs the check.
+pub fn check(subject: &GuardSubject<'_>) -> Vec<CheckResult> {
+    let question = "Is the graft watched between hooks?";
+    vec![CheckResult::new("guard", question, is_watched(subject))]
+}
+
+fn is_watched(subject: &GuardSubject<'_>) -> Outcome {
+    let wanted = match &subject.wanted {
+        Ok([]) => return Ok(Err(Finding::skip("guard=false: only the hooks repair drift"))),
+        Ok(wanted) => *wanted,
+        Err(finding) => return Ok(Err(finding.clone())),
     };
-    if desired.guard.is_empty() {
-        return Ok(Err(Finding::skip(
-            "guard=false: the hooks alone put drift right",
-        )));
+    let observed = subject.observed;
+    if observed.is_masked() {
+        let remedy = format!("run: systemctl unmask {WATCH}; or juju config APPLICATION guard=false");
+        return Ok(Err(Finding::warn(format!("{WATCH} is masked"), remedy)));
     }
-    let seen = &scene.observed.guard;
-    if seen.is_masked() {
-        return Ok(Err(Finding::warn(
-            format!("{WATCH} is masked"),
-            format!("run: systemctl unmask {WATCH}; or juju config guard=false"),
-        )));
-    }
-    let files = desired.guard.iter().zip(&seen.files).zip(UNITS);
-    let drift = files.filter_map(|((file, found), unit)| Some((unit, file.drift(found)?)));
-    if let Some((unit, drift)) = drift.into_iter().next() {
+    let mut files = wanted.iter().zip(&observed.files).zip(UNITS);
+    if let Some((unit, drift)) = files.find_map(|((file, found), unit)| Some((unit, file.drift(found)?))) {
         return Ok(Err(Finding::fail(format!("{unit}: {drift}"), ANY_HOOK)));
     }
-    if scene.paused() && !seen.watches() {
-        return Ok(Err(Finding::skip("magnum is paused")));
-    }
-    if !seen.watches() {
-        let evidence = format!("{WATCH} is not running, or not enabled");
-        return Ok(Err(Finding::fail(evidence, ANY_HOOK)));
-    }
-    let contested: Vec<String> = guard::contested()?
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    if !contested.is_empty() {
+    if !observed.watches() {
+        if subject.is_paused {
+            return Ok(Err(Finding::skip("Magnum is paused")));
+        }
         return Ok(Err(Finding::warn(
-            contested.join("; "),
-            "have whoever it is leave that to the charm; hooks put it right until then",
+            format!("{WATCH} is not running, or not enabled; only the hooks repair drift"),
+            format!("see: systemctl status {WATCH}; then {ANY_HOOK}"),
         )));
     }
-    Ok(Ok(format!(
-        "{WATCH} has systemd watch, also after a reboot"
-    )))
+    if !subject.contested.is_empty() {
+        let evidence: Vec<&str> = subject.contested.iter().map(|notice| notice.summary.as_str()).collect();
+        let remedy = "exclude these paths from whatever writes them; the hooks repair them until then";
+        return Ok(Err(Finding::warn(evidence.join("; "), remedy)));
+    }
+    Ok(Ok(format!("systemd watches by {WATCH}, also after a reboot")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Status;
+    use crate::system::systemd::Unit;
+    use crate::system::{Access, Entry, RegularFile};
+
+    fn unit(active_state: &str, unit_file_state: &str) -> Unit {
+        Unit {
+            load_state: "loaded".into(),
+            active_state: active_state.into(),
+            unit_file_state: unit_file_state.into(),
+            ..Unit::default()
+        }
+    }
+
+    #[test]
+    fn a_guard_that_watches_passes_and_any_other_is_named() {
+        let wanted = super::super::unit_files("", std::path::Path::new("/charm/dispatch"), &[]);
+        let now = std::time::SystemTime::now();
+        let found = |file: &ManagedFile| {
+            Entry::File(RegularFile {
+                bytes: file.bytes.clone(),
+                access: Access::PUBLIC,
+                changed: now,
+                written: now,
+            })
+        };
+        let in_place: Vec<Entry> = wanted.iter().map(found).collect();
+        let missing = vec![Entry::Absent; 3];
+        let contested = [Problem::notice("Something keeps undoing /a", "")];
+        for (files, watch, is_paused, contested, status) in [
+            (&in_place, unit("active", "enabled"), false, &[][..], Status::Pass),
+            (&missing, unit("active", "enabled"), false, &[], Status::Fail),
+            (&in_place, unit("inactive", "enabled"), false, &[], Status::Warn),
+            (&in_place, unit("inactive", "enabled"), true, &[], Status::Skip),
+            (&in_place, unit("inactive", "masked"), false, &[], Status::Warn),
+            (&in_place, unit("active", "enabled"), false, &contested, Status::Warn),
+        ] {
+            let observed = ObservedGuard {
+                files: files.clone(),
+                units: vec![watch],
+            };
+            let subject = GuardSubject {
+                wanted: Ok(&wanted),
+                observed: &observed,
+                is_paused,
+                contested,
+            };
+            assert_eq!(check(&subject)[0].status, status, "{observed:?}");
+        }
+    }
 }

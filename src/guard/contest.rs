@@ -1,91 +1,117 @@
-//! Whether something keeps undoing what the guard does. Pure.
+//! Whether something keeps undoing what the guard repairs.
 //!
-//! The guard gives way then, for a while, and only at that path: the hooks go on putting it right.
+//! The guard leaves such a path to the hooks for a while; they go on repairing it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// So many times the same harm, among so many repairs, within so many seconds.
+use crate::problem::Problem;
+use crate::system::Root;
+
+const FILE: &str = "guard.json";
+/// This many repairs of the same drift, among this many repairs, within this many seconds.
 const TIMES: usize = 5;
 const AMONG: usize = 10;
 const WITHIN: i64 = 60;
-/// For so many seconds the guard gives way.
-const GIVES_WAY_FOR: i64 = 600;
+/// For this many seconds the guard leaves the path to the hooks.
+const LEAVE_FOR: i64 = 600;
 
 /// What the guard remembers from one run to the next.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct ContestMemory {
     /// The last repairs, the newest last.
     repairs: Vec<Repair>,
-    /// Where it has given way.
-    contested: BTreeMap<PathBuf, Contested>,
+    /// The contested paths.
+    contested: BTreeMap<PathBuf, Contest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Repair {
     at: i64,
-    /// Each path that was put right, and what was wrong with it.
-    harm: Vec<(PathBuf, String)>,
+    /// Each repaired path, and what was wrong with it.
+    #[serde(rename = "harm")]
+    drift: Vec<(PathBuf, String)>,
 }
 
-/// A path at which something undoes what the guard does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contested {
-    /// Until when the guard gives way, in seconds since 1970.
-    pub until: i64,
-    /// Who it is, when that was seen.
-    pub who: Option<String>,
+struct Contest {
+    /// The end of it, in seconds since 1970.
+    until: i64,
 }
 
-impl Memory {
-    /// The paths at which the guard gives way at `now`.
-    pub fn contested(&self, now: i64) -> impl Iterator<Item = (&Path, &Contested)> {
-        let contested = self.contested.iter();
-        contested
-            .filter(move |(_, contested)| contested.until > now)
-            .map(|(path, contested)| (path.as_path(), contested))
+/// Returns what the guard leaves to the hooks now, for the unit's status and `verify`.
+///
+/// # Errors
+/// If what it remembers cannot be read.
+pub fn contested(root: &Root) -> Result<Vec<Problem>> {
+    let memory = ContestMemory::load(root)?;
+    let notice = |path: &Path| {
+        Problem::notice(
+            format!("Something keeps undoing {}", path.display()),
+            "find what writes that path (such as a configuration management agent) and exclude the path there",
+        )
+    };
+    Ok(memory.paths(Timestamp::now().as_second()).map(notice).collect())
+}
+
+impl ContestMemory {
+    /// Reads it; empty if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn load(root: &Root) -> Result<Self> {
+        Ok(root.load(FILE)?.unwrap_or_default())
     }
 
-    /// Enters what was put right at `now`, and tells the paths that are contested from now on.
-    pub fn enter(&mut self, now: i64, harm: &[(PathBuf, String)]) -> Vec<PathBuf> {
-        self.contested.retain(|_, contested| contested.until > now);
-        if harm.is_empty() {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn save(&self, root: &Root) -> Result<()> {
+        root.save(FILE, self)
+    }
+
+    /// Returns the paths that are contested at `now`.
+    pub fn paths(&self, now: i64) -> impl Iterator<Item = &Path> {
+        let contested = self.contested.iter();
+        contested
+            .filter(move |(_, contest)| contest.until > now)
+            .map(|(path, _)| path.as_path())
+    }
+
+    /// Enters what was repaired at `now`, and returns the paths that are contested from now on.
+    pub fn enter(&mut self, now: i64, drift: &[(PathBuf, String)]) -> Vec<PathBuf> {
+        self.contested.retain(|_, contest| contest.until > now);
+        if drift.is_empty() {
             return Vec::new();
         }
         self.repairs.push(Repair {
             at: now,
-            harm: harm.to_vec(),
+            drift: drift.to_vec(),
         });
         let first = self.repairs.len().saturating_sub(AMONG);
         self.repairs.drain(..first);
         let repairs = &self.repairs;
-        let again = |harm: &&(PathBuf, String)| {
-            let same = |repair: &&Repair| now - repair.at < WITHIN && repair.harm.contains(harm);
+        let again = |drift: &&(PathBuf, String)| {
+            let same = |repair: &&Repair| now - repair.at < WITHIN && repair.drift.contains(drift);
             repairs.iter().filter(same).count() >= TIMES
         };
-        let contested: Vec<PathBuf> = harm
+        let contested: Vec<PathBuf> = drift
             .iter()
             .filter(again)
             .map(|(path, _)| path.clone())
             .collect();
-        for path in &contested {
-            let until = now + GIVES_WAY_FOR;
-            let contested = Contested { until, who: None };
-            self.contested.insert(path.clone(), contested);
-        }
+        let until = now + LEAVE_FOR;
+        let contests = contested.iter().map(|path| (path.clone(), Contest { until }));
+        self.contested.extend(contests);
         if !contested.is_empty() {
             self.repairs.clear();
         }
         contested
-    }
-
-    /// Enters who contests `path`.
-    pub fn blame(&mut self, path: &Path, who: String) {
-        if let Some(contested) = self.contested.get_mut(path) {
-            contested.who = Some(who);
-        }
     }
 }
 
@@ -93,47 +119,53 @@ impl Memory {
 mod tests {
     use super::*;
 
-    fn harm(path: &str, what: &str) -> Vec<(PathBuf, String)> {
+    fn drift(path: &str, what: &str) -> Vec<(PathBuf, String)> {
         vec![(path.into(), what.into())]
     }
 
     #[test]
-    fn the_same_harm_again_and_again_is_a_duel_for_a_while_and_at_that_path_alone() {
-        let mut memory = Memory::default();
+    fn the_same_drift_again_and_again_is_a_contest_for_a_while_and_at_that_path_alone() {
+        let mut memory = ContestMemory::default();
         for second in 0..4 {
-            assert!(memory.enter(second, &harm("/a", "missing")).is_empty());
-            assert!(
-                memory
-                    .enter(second, &harm("/b", &second.to_string()))
-                    .is_empty()
-            );
+            assert!(memory.enter(second, &drift("/a", "missing")).is_empty());
+            let other = drift("/b", &second.to_string());
+            assert!(memory.enter(second, &other).is_empty());
         }
-        assert_eq!(memory.enter(4, &harm("/a", "missing")), [Path::new("/a")]);
-        memory.blame(Path::new("/a"), "puppet".into());
-        let contested: Vec<_> = memory.contested(5).collect();
-        assert_eq!(contested.len(), 1);
-        assert_eq!(contested[0].0, Path::new("/a"));
-        assert_eq!(contested[0].1.who.as_deref(), Some("puppet"));
-        assert_eq!(memory.contested(4 + GIVES_WAY_FOR).count(), 0);
-        // Then it tries again, and gives way again after as many times.
-        let later = 4 + GIVES_WAY_FOR;
+        assert_eq!(memory.enter(4, &drift("/a", "missing")), [Path::new("/a")]);
+        assert_eq!(memory.paths(5).collect::<Vec<_>>(), [Path::new("/a")]);
+        let later = 4 + LEAVE_FOR;
+        assert_eq!(memory.paths(later).count(), 0);
+        // Then it repairs again, and leaves it again after as many times.
         for second in later..later + 4 {
-            assert!(memory.enter(second, &harm("/a", "missing")).is_empty());
+            assert!(memory.enter(second, &drift("/a", "missing")).is_empty());
         }
-        assert!(!memory.enter(later + 4, &harm("/a", "missing")).is_empty());
+        assert!(!memory.enter(later + 4, &drift("/a", "missing")).is_empty());
     }
 
     #[test]
-    fn different_harm_or_harm_now_and_then_is_no_duel() {
-        let mut memory = Memory::default();
+    fn different_drift_or_drift_now_and_then_is_no_contest() {
+        let mut memory = ContestMemory::default();
         for second in 0..100 {
-            let harm = harm("/a", &format!("harm {}", second % 7));
-            assert!(memory.enter(second, &harm).is_empty(), "{second}");
+            let drift = drift("/a", &format!("drift {}", second % 7));
+            assert!(memory.enter(second, &drift).is_empty(), "{second}");
         }
-        let mut memory = Memory::default();
+        let mut memory = ContestMemory::default();
         for minute in 0..100 {
-            let harm = harm("/a", "missing");
-            assert!(memory.enter(minute * 20, &harm).is_empty(), "{minute}");
+            let drift = drift("/a", "missing");
+            assert!(memory.enter(minute * 20, &drift).is_empty(), "{minute}");
         }
+    }
+
+    #[test]
+    fn a_contest_is_a_notice_that_names_the_path() {
+        let scratch = crate::system::testing::Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        let mut memory = ContestMemory::default();
+        for _ in 0..TIMES {
+            memory.enter(Timestamp::now().as_second(), &drift("/a", "missing"));
+        }
+        memory.save(&scratch.root).unwrap();
+        let notices = contested(&scratch.root).unwrap();
+        assert_eq!(notices[0].summary, "Something keeps undoing /a");
     }
 }

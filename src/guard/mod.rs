@@ -1,17 +1,22 @@
-//! The guard: systemd watches over the graft and has it put back, also while no hook comes by.
+//! The part "guard": systemd watches the graft, and runs the charm's program to repair it, also while no hook comes.
 //!
-//! A path unit watches, a service puts back. While that service runs, systemd does not watch, so
-//! a second look follows each run: what changed in between is seen by one or the other.
+//! A path unit watches, a service repairs. While that service runs, systemd does not watch, so a second look follows
+//! each run: what changed in between is seen by one or the other.
+
+pub mod checks;
+mod contest;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::files::{HEADER, ManagedFile};
-use crate::unit::files::{Entry, look};
-use crate::unit::systemd::Unit;
+pub use contest::{ContestMemory, contested};
 
-/// What watches, what puts back, and what looks once more.
+use crate::step::{Part, Phase, Plan, Step};
+use crate::system::systemd::Unit;
+use crate::system::{Entry, ManagedFile, Original, Root};
+
+/// The unit that watches, the one that repairs, and the one that looks again.
 pub const UNITS: [&str; 3] = [
     WATCH,
     "magnum-capi-helm-guard.service",
@@ -19,27 +24,27 @@ pub const UNITS: [&str; 3] = [
 ];
 /// The path unit.
 pub const WATCH: &str = "magnum-capi-helm-guard.path";
-/// Begins the names of the units that look at services which the guard has restarted.
-pub const RESTARTED: &str = "magnum-capi-helm-guard-restarted";
+/// Begins the names of the transient units that look at services which the guard has restarted.
+pub const AFTER_RESTART: &str = "magnum-capi-helm-guard-restarted";
 /// The command of the charm's program that the services run.
 pub const COMMAND: &str = "guard";
 
-/// The guard as it was found.
+/// The guard as observed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct ObservedGuard {
     /// What stands at the path of each of [`UNITS`].
     pub files: Vec<Entry>,
-    /// What systemd says of each.
+    /// The state of each of [`UNITS`].
     pub units: Vec<Unit>,
 }
 
-impl Seen {
-    /// Looks at the files; `units` is what systemd said of [`UNITS`].
+impl ObservedGuard {
+    /// Looks at the files; `units` is the state of [`UNITS`].
     ///
     /// # Errors
-    /// When a file cannot be looked at.
-    pub fn look(units: Vec<Unit>) -> Result<Self> {
-        let files = UNITS.map(|unit| look(&unit_file(unit)));
+    /// If a file cannot be looked at.
+    pub fn inspect(root: &Root, units: Vec<Unit>) -> Result<Self> {
+        let files = UNITS.map(|unit| root.inspect(&unit_file(unit)));
         Ok(Self {
             files: files.into_iter().collect::<Result<_>>()?,
             units,
@@ -48,63 +53,145 @@ impl Seen {
 
     /// Whether systemd watches, now and after a reboot.
     pub fn watches(&self) -> bool {
-        self.units.first().is_some_and(|watch| {
-            watch.active_state == "active" && watch.unit_file_state == "enabled"
-        })
+        self.units
+            .first()
+            .is_some_and(|watch| watch.active_state == "active" && watch.unit_file_state == "enabled")
     }
 
-    /// Whether an administrator has masked it: it is theirs then.
+    /// Whether an administrator has masked it; then it is theirs.
     pub fn is_masked(&self) -> bool {
         self.units.first().is_some_and(Unit::is_masked)
     }
 
-    /// Whether systemd does not know the files as they are.
-    pub fn is_behind_its_files(&self) -> bool {
+    fn is_behind_its_files(&self) -> bool {
         let stale = |unit: &Unit| unit.exists() && !unit.is_masked() && unit.need_daemon_reload;
         self.units.iter().any(stale)
     }
 }
 
-/// Where one of [`UNITS`] has its file.
+/// What is wanted of the guard beside what was observed.
+pub struct GuardPart<'a> {
+    /// The files of [`UNITS`]; none if the guard is turned off.
+    pub wanted: &'a [ManagedFile],
+    pub observed: &'a ObservedGuard,
+    /// Whether the principal has paused Magnum: then nothing at all is started.
+    pub is_paused: bool,
+    /// Every path the charm has written, with its original.
+    pub written: &'a [(PathBuf, Original)],
+}
+
+impl Part for GuardPart<'_> {
+    fn plan(&self, plan: &mut Plan) {
+        if self.wanted.is_empty() {
+            return self.plan_removal(plan);
+        }
+        plan.reloads |= self.observed.is_behind_its_files();
+        if self.observed.is_masked() {
+            return;
+        }
+        for (file, found) in self.wanted.iter().zip(&self.observed.files) {
+            plan.reloads |= file.drift(found).is_some();
+            plan.write(Phase::SwitchOn, file, found);
+        }
+        if !self.observed.watches() && !self.is_paused {
+            plan.add(Phase::Start, Step::Enable(WATCH));
+        }
+    }
+}
+
+impl GuardPart<'_> {
+    fn plan_removal(&self, plan: &mut Plan) {
+        let units = UNITS.map(unit_file);
+        let ours = self.written.iter().filter(|(path, _)| units.contains(path));
+        let restores: Vec<Step> = ours
+            .map(|(path, original)| Step::Restore(path.clone(), original.clone()))
+            .collect();
+        if !restores.is_empty() {
+            plan.reloads = true;
+            plan.add(Phase::SwitchOn, Step::Disable(WATCH));
+            restores.into_iter().for_each(|step| plan.add(Phase::SwitchOn, step));
+        }
+    }
+}
+
+/// Returns the path of a unit's file.
 pub fn unit_file(unit: &str) -> PathBuf {
     Path::new("/etc/systemd/system").join(unit)
 }
 
-/// The files of [`UNITS`], in that order: `program`, the charm's, is run when something changes at
-/// one of the `watched` paths, or in it when that is a directory.
-pub fn files(program: &Path, watched: &[PathBuf]) -> [ManagedFile; 3] {
-    let [watch, put_back, again] = UNITS;
+/// Returns the files of [`UNITS`], in that order. `program`, the charm's, runs when something changes at one of the
+/// `watched` paths, or in it if that is a directory. `header` begins every file that the charm writes.
+pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Vec<ManagedFile> {
+    let [watch, repair, again] = UNITS;
     let lines: String = UNITS
         .map(unit_file)
         .iter()
         .chain(watched)
+        .filter(|path| is_plain(path))
         .map(|path| format!("PathChanged={}\n", path.display()))
         .collect();
+    let program = program.display();
     let service = |what: &str, then: &str| {
         format!(
-            "{HEADER}[Unit]\nDescription={what} Magnum's Cluster API graft\n\
+            "{header}[Unit]\nDescription={what} the Cluster API graft of Magnum\n\
              ConditionPathExists={program}\nStartLimitIntervalSec=0\n{then}\n\
              [Service]\nType=oneshot\nExecStart={program} {COMMAND}\nTimeoutStartSec=15min\n",
-            program = program.display(),
         )
     };
     let file = |unit: &str, text: String| ManagedFile::public(unit_file(unit), text);
-    [
+    vec![
         file(
             watch,
             format!(
-                "{HEADER}[Unit]\nDescription=Watch over Magnum's Cluster API graft\n\
+                "{header}[Unit]\nDescription=Watch the Cluster API graft of Magnum\n\
                  Wants={again}\n\n[Path]\n{lines}\n[Install]\nWantedBy=multi-user.target\n"
             ),
         ),
         file(
-            put_back,
+            repair,
             service(
-                "Put back",
-                // One after the other: a second look that has begun already would be none.
+                "Repair",
+                // One after the other: a second look that has begun already would come too early.
                 &format!("After={again}\nOnSuccess={again}\nOnFailure={again}\n"),
             ),
         ),
-        file(again, service("Look again at", "")),
+        file(again, service("Check again", "")),
     ]
+}
+
+/// Whether a path means to systemd what it says: a line break would be a directive of its own, and `%` begins a
+/// specifier.
+fn is_plain(path: &Path) -> bool {
+    path.to_str()
+        .is_some_and(|text| !text.contains(|c: char| c.is_control() || c == '%' || c == '\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_a_line_break_is_no_directive_of_its_own() {
+        let watched = ["/site/magnum_capi_helm", "/site/x\nUnit=poweroff.target", "/site/%n"].map(PathBuf::from);
+        let files = unit_files("# ours\n", Path::new("/charm/dispatch"), &watched);
+        let text = String::from_utf8(files[0].bytes.clone()).unwrap();
+        assert!(text.contains("PathChanged=/site/magnum_capi_helm\n"));
+        assert!(!text.contains("poweroff") && !text.contains('%'), "{text}");
+    }
+
+    #[test]
+    fn a_guard_that_is_turned_off_is_stopped_and_removed() {
+        let written = [(unit_file(WATCH), Original::Absent), ("/etc/x".into(), Original::Absent)];
+        let part = GuardPart {
+            wanted: &[],
+            observed: &ObservedGuard::default(),
+            is_paused: false,
+            written: &written,
+        };
+        let mut plan = Plan::default();
+        part.plan(&mut plan);
+        let steps = plan.into_steps(true);
+        let restore = Step::Restore(unit_file(WATCH), Original::Absent);
+        assert_eq!(steps, [Step::Disable(WATCH), restore, Step::ReloadSystemd]);
+    }
 }

@@ -1,90 +1,96 @@
-//! Does what a plan says, one step after the other, and says so in the log.
-
-use std::path::Path;
+//! Applies a plan, one step after the other, and logs each.
 
 use anyhow::{Context, Result};
-use tracing::info;
+use tracing::{info, warn};
 
-use super::plan::Step;
-use super::{Supplies, guard};
-use crate::unit::files::{self, Entry};
-use crate::unit::kept::Ledger;
-use crate::unit::systemd::{self, Job};
+use super::Artifacts;
+use crate::problem::Problem;
+use crate::step::{Artifact, Step};
+use crate::system::systemd::{self, Wait};
+use crate::system::{Backups, Entry, System};
 
 /// What the steps need besides themselves.
-#[derive(Debug)]
-pub struct Tools<'a> {
-    /// What stood on the unit before the charm.
-    pub ledger: &'a mut Ledger,
-    /// What is at hand to be installed; a departure needs nothing.
-    pub supplies: Option<Supplies>,
-    /// How long a restart is waited for.
-    pub restarts: Job,
+pub struct Apply<'a> {
+    pub system: &'a System,
+    pub backups: &'a mut Backups,
+    /// What is at hand to be installed; a removal needs nothing.
+    pub artifacts: Option<&'a mut Artifacts>,
+    /// Whether restarts are waited for.
+    pub wait: Wait,
+    /// Steps of optional parts that failed.
+    pub problems: Vec<Problem>,
 }
 
-/// Applies `steps` in their order.
-///
-/// # Errors
-/// At the first step that fails. What was done stays done: the next hook plans from there.
-pub fn apply(steps: &[Step], tools: &mut Tools<'_>) -> Result<()> {
-    for step in steps {
-        info!("{step}");
-        one(step, tools).with_context(|| step.to_string())?;
+impl Apply<'_> {
+    /// Applies `steps` in their order.
+    ///
+    /// # Errors
+    /// At the first step that fails. What was done stays done: the next hook plans from there.
+    pub fn all(&mut self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            info!("{step}");
+            self.one(step).with_context(|| step.to_string())?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn one(step: &Step, tools: &mut Tools<'_>) -> Result<()> {
-    let Tools {
-        ledger,
-        supplies,
-        restarts,
-    } = tools;
-    match step {
-        Step::RemoveLitter(path) => files::remove(path),
-        Step::MakeDirectory(path) => {
-            match files::look(path)? {
-                Entry::Absent => ledger.keep_absent_directory(path)?,
-                // A file, or a link that leads nowhere.
-                _ => {
-                    ledger.keep(path)?;
-                    files::remove(path)?;
+    fn one(&mut self, step: &Step) -> Result<()> {
+        let root = &self.system.root;
+        match step {
+            Step::RemoveTemporary(path) => root.remove(path),
+            Step::MakeDirectory(path) => {
+                match root.inspect(path)? {
+                    Entry::Absent => self.backups.enter_new_directory(root, path)?,
+                    // A file, or a link that leads elsewhere.
+                    _ => {
+                        self.backups.back_up(root, path)?;
+                        root.remove(path)?;
+                    }
+                }
+                root.make_directory(path, 0o755)
+            }
+            Step::Install { artifact, .. } => {
+                let artifacts = self.artifacts.as_mut();
+                let artifacts = artifacts.context("nothing is at hand to be installed")?;
+                match artifact {
+                    Artifact::Driver => artifacts.install_driver(root, self.backups),
+                    Artifact::Helm => artifacts.install_helm(root, self.backups),
                 }
             }
-            files::make_directory(path, 0o755)
-        }
-        Step::InstallDriver { .. } => at_hand(supplies)?.install_driver(ledger),
-        Step::InstallHelm { .. } => at_hand(supplies)?.install_helm(ledger),
-        Step::SetAside(path) => {
-            ledger.keep(path)?;
-            files::remove(path)
-        }
-        Step::Write { file, .. } => {
-            ledger.keep(&file.path)?;
-            clear_the_way(&file.path)?;
-            files::write(&file.path, &file.bytes, file.access)
-        }
-        Step::Restore(path, _) => ledger.restore(path),
-        Step::ReloadSystemd => systemd::daemon_reload(),
-        Step::StartGuard => systemd::enable(guard::WATCH),
-        Step::StopGuard => systemd::disable(guard::WATCH),
-        Step::Restart(services) => {
-            let units: Vec<&str> = services.iter().map(|(service, _)| service.unit()).collect();
-            systemd::restart(&units, *restarts)
+            Step::SetAside { path, .. } => {
+                self.backups.back_up(root, path)?;
+                root.remove(path)
+            }
+            Step::Write { file, .. } => {
+                self.backups.back_up(root, &file.path)?;
+                // A rename replaces a file or a link, but not a directory.
+                if root.is_directory(&file.path)? {
+                    root.remove(&file.path)?;
+                }
+                root.write(&file.path, &file.bytes, file.access)
+            }
+            Step::Restore(path, _) => self.backups.restore(root, path),
+            Step::ReloadSystemd => systemd::daemon_reload(self.system),
+            Step::Enable(unit) => {
+                self.enable(unit);
+                Ok(())
+            }
+            Step::Disable(unit) => systemd::disable(self.system, unit),
+            Step::Restart(due) => {
+                let units: Vec<&str> = due.iter().map(|due| due.service.unit()).collect();
+                systemd::restart(self.system, &units, self.wait)
+            }
         }
     }
-}
 
-fn at_hand(supplies: &mut Option<Supplies>) -> Result<&mut Supplies> {
-    supplies
-        .as_mut()
-        .context("nothing is at hand to be installed")
-}
-
-/// A rename replaces a file or a link, but no directory.
-fn clear_the_way(path: &Path) -> Result<()> {
-    match files::look(path)? {
-        Entry::Directory => files::remove(path),
-        _ => Ok(()),
+    /// A guard that cannot start (in a container, all of a host's inotify instances may be in use) fails no hook.
+    fn enable(&mut self, unit: &str) {
+        if let Err(error) = systemd::enable(self.system, unit) {
+            warn!("{unit} does not start: {error:#}");
+            self.problems.push(Problem::notice(
+                "The guard cannot start: only hooks repair drift",
+                format!("{error:#}; see: systemctl status {unit}"),
+            ));
+        }
     }
 }

@@ -1,192 +1,169 @@
-//! Everything the graft is made of, at hand and tried out, before anything on the unit is touched.
+//! Everything the graft is made of, at hand and tried, before anything on the unit is touched.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::chart::Chart;
-use super::driver::Knowledge;
-use super::{AskTurn, Observed, driver, helm};
-use crate::audit::Part;
-use crate::ground::Ground;
-use crate::settings::{HelmSource, Settings};
-use crate::unit::files;
-use crate::unit::kept::Ledger;
+use super::{Environment, Observed};
+use crate::audit;
+use crate::chart::ChartArchive;
+use crate::driver::{DriverArtifact, DriverFacts};
+use crate::helm::{self, HelmArtifact};
+use crate::juju::settings::{HelmSource, Settings};
+use crate::kubeconfig::compatibility::Stack;
+use crate::magnum::Installation;
+use crate::system::{Backups, Root, sha256};
 
-/// What is known of the parts, as the files of the graft depend on it.
+/// What is known of the parts, as far as the graft's files depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// What the driver said of itself.
-    pub driver: Knowledge,
-    /// What helm comes from, when it is given.
+    pub driver: DriverFacts,
+    /// The key of helm's source, if the operator names one.
     pub helm: Option<String>,
-    /// The chart, when it is given.
-    pub chart: Option<Chart>,
-}
-
-/// What is needed to get hold of them besides the settings.
-pub struct Surroundings<'a> {
-    /// The proxy settings under which things are fetched.
-    pub proxy: &'a [(String, String)],
-    /// The charm's version and revision, for the record.
-    pub charm: &'a str,
-    /// Told what is going on before each thing that takes longer than a moment.
-    pub progress: &'a dyn Fn(&str) -> Result<()>,
-    /// Asked right before a restart of services that are serving: which, and why each.
-    pub turn: &'a AskTurn<'a>,
-    /// How thorough it is.
-    pub pace: Pace,
-    /// What is left as it is, with all that is below it.
-    pub leave: &'a [PathBuf],
-}
-
-/// How thorough the way through is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// Asks the management cluster, and judges whether the services are well: a hook.
-    Judging,
-    /// Puts drift right and waits for nothing; the next hook judges: the guard.
-    Swift,
-}
-
-/// The parts themselves.
-#[derive(Debug)]
-pub struct Supplies {
-    /// What is known of them.
-    pub facts: Facts,
-    driver: driver::Supply,
-    helm: helm::Supply,
-    site: PathBuf,
+    /// The chart, if one is attached.
+    pub chart: Option<ChartArchive>,
 }
 
 impl Facts {
-    /// What is known without fetching or running anything; `None` when the driver is not known.
-    fn remembered(settings: &Settings) -> Result<Option<Self>> {
-        let Some(driver) = Knowledge::cached(&settings.driver.pin)? else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            driver,
-            helm: settings.helm.key()?,
-            chart: chart(settings)?,
-        }))
-    }
-
-    /// What is known, and for a driver that is not, what there is to expect of it.
+    /// Returns what is known without fetching or running anything; for a driver that has never been loaded here, what
+    /// to expect of it.
     ///
     /// # Errors
-    /// When a resource or what is remembered cannot be read.
-    pub fn expected(settings: &Settings, ground: &Ground, seen: &Observed) -> Result<Self> {
-        if let Some(known) = Self::remembered(settings)? {
-            return Ok(known);
-        }
-        let installed = seen.driver.intact(&settings.driver.pin);
+    /// If a resource or a cache cannot be read.
+    pub fn expected(
+        root: &Root,
+        settings: &Settings,
+        installation: &Installation,
+        observed: &Observed,
+    ) -> Result<Self> {
+        let pin = &settings.driver.pin;
+        let driver = DriverFacts::cached(root, pin)?.unwrap_or_else(|| {
+            let installed = observed.driver.installed.intact(pin);
+            DriverFacts::expected(settings, installation, installed)
+        });
         Ok(Self {
-            driver: Knowledge::expected(settings, ground, installed),
-            helm: settings.helm.key()?,
-            chart: chart(settings)?,
+            driver,
+            helm: helm::source_key(root, &settings.helm)?,
+            chart: chart(root, settings)?,
         })
     }
 }
 
-impl Supplies {
+/// The parts at hand.
+#[derive(Debug)]
+pub struct Artifacts {
+    pub facts: Facts,
+    driver: DriverArtifact,
+    helm: HelmArtifact,
+    site: PathBuf,
+}
+
+impl Artifacts {
     /// Gets hold of every part that is not in place already.
     ///
     /// # Errors
-    /// A [`Problem`](crate::problem::Problem) when one cannot be had or does not work here.
-    pub fn provide(
+    /// A [`Problem`](crate::problem::Problem) if one cannot be had or does not work here.
+    pub fn obtain(
         settings: &Settings,
-        ground: &Ground,
-        seen: &Observed,
-        around: &Surroundings<'_>,
+        installation: &Installation,
+        observed: &Observed,
+        environment: &Environment<'_>,
     ) -> Result<Self> {
+        let Environment { system, proxy, progress, .. } = *environment;
+        let root = &system.root;
         let pin = &settings.driver.pin;
-        // What is known of that driver refuses a bad option before anything is fetched.
-        if let Some(knowledge) = Knowledge::cached(pin)? {
-            settings
-                .capi_helm_options
-                .known_to(pin, &knowledge.options)?;
+        // A bad option of a driver that is known is refused before anything is fetched.
+        if let Some(facts) = DriverFacts::cached(root, pin)? {
+            settings.capi_helm_options.check_known(pin, &facts.options)?;
         }
-        let chart = chart(settings)?;
-        if seen.driver.intact(pin).is_none() {
-            (around.progress)(&format!("fetching {pin}"))?;
+        let chart = chart(root, settings)?;
+        let installed = &observed.driver.installed;
+        if installed.intact(pin).is_none() {
+            progress(&format!("Fetching {pin}"))?;
         }
-        let driver = driver::Supply::provide(&settings.driver, ground, &seen.driver, around.proxy)?;
-        let key = settings.helm.key()?;
-        let known = seen.helm.as_ref().and_then(|found| found.known.as_ref());
+        let driver = DriverArtifact::obtain(system, &settings.driver, installation, installed, proxy)?;
+        let key = helm::source_key(root, &settings.helm)?;
+        let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
         if key.is_some() && known.is_none_or(|known| known.source != key) {
-            (around.progress)("fetching helm")?;
+            progress("Fetching helm")?;
         }
-        let helm = helm::Supply::provide(&settings.helm, seen.helm.as_ref(), around.proxy)?;
+        let helm = HelmArtifact::obtain(system, &settings.helm, observed.helm.as_ref(), proxy)?;
         Ok(Self {
-            facts: Facts {
-                driver: driver.knowledge.clone(),
-                helm: helm.source.clone(),
-                chart,
-            },
+            facts: Facts { driver: driver.facts.clone(), helm: key, chart },
             driver,
             helm,
-            site: ground.python.site.clone(),
+            site: installation.python.site.clone(),
         })
     }
 
-    /// Swaps the staged driver in.
+    /// Puts the staged driver in place.
     ///
     /// # Errors
-    /// When nothing is staged, or it cannot be put in place.
-    pub fn install_driver(&self, ledger: &mut Ledger) -> Result<()> {
-        self.driver.install(&self.site, ledger)
+    /// If nothing is staged, or it cannot be put in place.
+    pub fn install_driver(&self, root: &Root, backups: &mut Backups) -> Result<()> {
+        self.driver.install(root, &self.site, backups)
     }
 
     /// Puts the staged helm in place.
     ///
     /// # Errors
-    /// When nothing is staged, or it cannot be put in place.
-    pub fn install_helm(&mut self, ledger: &mut Ledger) -> Result<()> {
-        self.helm.install(ledger)
+    /// If nothing is staged, or it cannot be put in place.
+    pub fn install_helm(&mut self, root: &Root, backups: &mut Backups) -> Result<()> {
+        self.helm.install(root, backups)
     }
 }
 
-/// What the graft is made of on this unit, for the record.
-pub fn parts(settings: &Settings, facts: &Facts, seen: &Observed) -> Vec<Part> {
+/// Returns what the graft is made of on this unit, for the record.
+pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<audit::Part> {
     const FOUND: &str = "found on this unit";
     let source = &settings.driver;
-    let driver = seen.driver.intact(&source.pin).map(|_| Part {
+    let wheel = facts.driver.wheel_sha256.as_ref();
+    let driver = observed.driver.installed.intact(&source.pin).map(|_| audit::Part {
         name: "driver",
         version: source.pin.version().to_string(),
-        sha256: facts.driver.wheel_sha256.as_ref().map(ToString::to_string),
-        source: match (&facts.driver.wheel_sha256, &source.wheel, &source.index) {
+        sha256: wheel.map(ToString::to_string),
+        source: match (wheel, &source.wheel, &source.index) {
             (None, ..) => FOUND.to_owned(),
             (_, Some(_), _) => "resource driver-wheel".to_owned(),
-            (_, None, Some(index)) => index.shown(),
-            (_, None, None) => "the package index that pip is set to".to_owned(),
+            (_, None, Some(index)) => index.to_string(),
+            (_, None, None) => "PyPI".to_owned(),
         },
     });
-    let known = seen.helm.as_ref().and_then(|found| found.known.as_ref());
-    let helm = known.map(|known| Part {
+    let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
+    let helm = known.map(|known| audit::Part {
         name: "helm",
         version: known.version.to_string(),
         sha256: known.sha256.clone(),
         source: match &settings.helm {
             HelmSource::Found => FOUND.to_owned(),
             HelmSource::Resource(_) => "resource helm".to_owned(),
-            HelmSource::Url { url, .. } => url.shown(),
+            HelmSource::Url { url, .. } => url.to_string(),
         },
     });
-    let chart = facts.chart.as_ref().map(|chart| Part {
+    let chart = facts.chart.as_ref().map(|chart| audit::Part {
         name: "chart",
         version: chart.version.clone(),
-        sha256: Some(files::sha256(&chart.bytes)),
+        sha256: Some(sha256(&chart.bytes)),
         source: "resource helm-chart".to_owned(),
     });
     [driver, helm, chart].into_iter().flatten().collect()
 }
 
-fn chart(settings: &Settings) -> Result<Option<Chart>> {
-    settings
-        .chart
-        .resource
-        .as_deref()
-        .map(|path: &Path| Chart::read(path))
-        .transpose()
+/// Returns the stack that the management cluster must be compatible with.
+pub fn stack(settings: &Settings, facts: Option<&Facts>) -> Stack {
+    let option = |key: &str| settings.capi_helm_options.get(key).map(str::to_owned);
+    let attached = facts.and_then(|facts| facts.chart.as_ref());
+    Stack {
+        driver: settings.driver.pin.version().clone(),
+        chart: attached
+            .map(|chart| chart.version.clone())
+            .or_else(|| settings.chart.version.clone())
+            .or_else(|| option("default_helm_chart_version")),
+        api_resources: option("api_resources"),
+    }
+}
+
+fn chart(root: &Root, settings: &Settings) -> Result<Option<ChartArchive>> {
+    let resource = settings.chart.resource.as_deref();
+    resource.map(|path: &Path| ChartArchive::read(root, path)).transpose()
 }

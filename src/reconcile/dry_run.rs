@@ -1,52 +1,53 @@
-//! The way through without doing anything: what a hook would go by, and what it would do.
+//! A reconcile without doing anything: what a hook would go by, and what it would do.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Wanted, choose, last_good};
-use crate::graft::{AskTurn, Desired, Facts, Observed, Pace, Staged, Step, kubeconfig, plan};
-use crate::ground::Ground;
-use crate::problem::{Problem, told};
-use crate::settings::Settings;
-use crate::unit::files::{self, Entry};
-use crate::unit::kept::{Ledger, described};
+use super::{Desired, Facts, Observed, choose, last_good, plan};
+use crate::juju::Request;
+use crate::juju::settings::Settings;
+use crate::kubeconfig;
+use crate::magnum::Installation;
+use crate::problem::{Problem, or_problem};
+use crate::services::{DuePlan, Turn};
+use crate::step::{DueRestart, Step, Thoroughness};
+use crate::system::{Backups, System, describe};
 
-/// What a hook would go by, and why that is not all that is wanted.
+/// What a hook would go by, and why that is not all that is asked for.
 #[derive(Debug, Default)]
 pub struct Expected {
-    /// The settings, with the kubeconfig; `None` when there are none to go by.
+    /// The settings, with the kubeconfig; `None` if there are none to go by.
     pub settings: Option<Settings>,
-    /// What is known of the parts.
     pub facts: Option<Facts>,
-    /// What the graft is to be.
     pub desired: Option<Desired>,
-    /// What keeps it from what is wanted.
     pub problems: Vec<Problem>,
 }
 
-/// Chooses as [`graft`](super::graft) does, and changes nothing: nothing is fetched, so a driver that has never
-/// been here is taken to be good.
+/// Chooses as a reconcile does, and changes nothing. Nothing is fetched, so a driver that has never been loaded here is
+/// taken to be good.
 ///
 /// # Errors
-/// When something cannot be read.
-pub fn expect(wanted: Wanted, ground: &Ground, seen: &Observed) -> Result<Expected> {
+/// If something cannot be read.
+pub fn expect(
+    system: &System,
+    request: Request,
+    installation: &Installation,
+    observed: &Observed,
+) -> Result<Expected> {
     let mut expected = Expected::default();
-    let last_good = last_good()?;
+    let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let meet = |mut settings: Settings| {
-        let pin = &settings.driver.pin;
-        let credentials =
-            kubeconfig::choose(&wanted.kubeconfig, used.as_ref(), pin, Pace::Judging)?;
-        let problem = credentials
-            .as_ref()
-            .and_then(|choice| choice.problem.clone());
-        settings.kubeconfig = credentials.map(|choice| choice.kubeconfig);
-        let facts = Facts::expected(&settings, ground, seen)?;
-        let desired = Desired::new(&settings, ground, &facts)?;
+    let prepare = |mut settings: Settings| {
+        let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
+        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, full)?;
+        let problem = selection.as_ref().and_then(|selection| selection.problem.clone());
+        settings.kubeconfig = selection.map(|selection| selection.content);
+        let facts = Facts::expected(&system.root, &settings, installation, observed)?;
+        let desired = Desired::new(&settings, installation, &facts)?;
         Ok((settings, facts, desired, problem))
     };
-    let chosen = choose(wanted.settings, last_good, meet, &mut expected.problems)?;
+    let chosen = choose(request.settings.clone(), last_good, prepare, &mut expected.problems)?;
     if let Some((settings, facts, desired, problem)) = chosen {
         expected.problems.extend(problem);
         expected.settings = Some(settings);
@@ -58,56 +59,63 @@ pub fn expect(wanted: Wanted, ground: &Ground, seen: &Observed) -> Result<Expect
 
 /// What the next hook would do.
 #[derive(Debug, Default)]
-pub struct Rehearsal {
-    /// Its steps.
+pub struct DryRun {
     pub steps: Vec<Step>,
-    /// What is there now.
-    pub seen: Option<Observed>,
-    /// What keeps it from what is wanted.
+    pub observed: Option<Observed>,
+    /// What keeps it from what is asked for.
     pub problems: Vec<Problem>,
-    /// What stood where the charm writes, before it came: a line each.
-    pub kept: Vec<String>,
+    /// A line for each original: what stood where the charm writes, before it came.
+    pub originals: Vec<String>,
 }
 
-/// Plans as [`graft`](super::graft) does, and changes nothing.
+/// Plans as a reconcile does, and changes nothing.
 ///
 /// # Errors
-/// When the unit cannot be looked at, or `turn` fails.
-pub fn rehearse(wanted: Wanted, turn: &AskTurn<'_>) -> Result<Rehearsal> {
-    let ground = match told(Ground::look())? {
-        Ok(ground) => ground,
+/// If the unit cannot be looked at, or `turn` fails.
+pub fn dry_run(
+    system: &System,
+    request: Request,
+    turn: impl FnOnce(&[DueRestart]) -> Result<Turn>,
+) -> Result<DryRun> {
+    let installation = match or_problem(Installation::inspect(system))? {
+        Ok(installation) => installation,
         Err(problem) => {
-            return Ok(Rehearsal {
+            return Ok(DryRun {
                 problems: vec![problem],
-                ..Rehearsal::default()
+                ..DryRun::default()
             });
         }
     };
-    let ledger = Ledger::load()?;
-    let seen = Observed::look(&ground.python, &ledger)?;
-    let expected = expect(wanted, &ground, &seen)?;
-    let (steps, withheld) = match &expected.desired {
-        Some(desired) => Staged::new(plan(desired, &seen), &seen.services).as_far_as(turn)?,
+    let backups = Backups::load(&system.root)?;
+    let observed = Observed::inspect(system, &installation.python, &backups)?;
+    let expected = expect(system, request, &installation, &observed)?;
+    let (steps, pending) = match &expected.desired {
+        Some(desired) => {
+            DuePlan::new(plan(desired, &observed), &observed.services.services).with_turn(turn)?
+        }
         None => Default::default(),
     };
     let mut problems = expected.problems;
-    problems.extend(withheld);
-    Ok(Rehearsal {
-        kept: kept(&steps, &seen, &ground.python.site, &ledger)?,
+    problems.extend(pending);
+    Ok(DryRun {
+        originals: originals(system, &steps, &backups)?,
         steps,
         problems,
-        seen: Some(seen),
+        observed: Some(observed),
     })
 }
 
-/// What is kept already, and what `steps` would have to keep.
-fn kept(steps: &[Step], seen: &Observed, site: &Path, ledger: &Ledger) -> Result<Vec<String>> {
-    let kept = ledger.kept()?.into_iter();
-    let mut lines: Vec<String> = kept.map(|line| format!("{line}; is kept")).collect();
-    for path in steps.iter().flat_map(|step| step.takes_over(seen, site)) {
-        if !ledger.knows(&path) && files::look(&path)? != Entry::Absent {
-            let there = described(&path)?;
-            lines.push(format!("{}: {there}; will be kept", path.display()));
+/// Describes what is backed up already, and what `steps` would have to back up.
+fn originals(system: &System, steps: &[Step], backups: &Backups) -> Result<Vec<String>> {
+    let root = &system.root;
+    let described = backups.describe(root)?.into_iter();
+    let mut lines: Vec<String> = described.map(|line| format!("{line}; backed up")).collect();
+    let replaced = steps.iter().flat_map(Step::replaces);
+    for path in replaced.filter(|path| !backups.contains(path)) {
+        let path: &Path = path;
+        if root.metadata(path)?.is_some() {
+            let what = describe(root, path)?;
+            lines.push(format!("{}: {what}; will be backed up", path.display()));
         }
     }
     Ok(lines)

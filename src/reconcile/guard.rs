@@ -1,10 +1,8 @@
-//! The guard: puts drift right between hooks, from what was wanted last. systemd runs it when
-//! something changes that the [path unit](crate::graft::guard) watches.
+//! The guard's run: repairs drift between hooks, from the last good settings. systemd runs it when something changes
+//! that the [path unit](crate::guard) watches.
 //!
-//! It takes the way through that a hook takes, under the same lock, but for the questions: whether
-//! the management cluster answers and the services are well is for the next hook to judge.
-
-mod duel;
+//! It reconciles as a hook does, under the same lock, but asks nobody: whether the management cluster answers and the
+//! services are healthy is for the next hook to check.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,159 +10,104 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
-use self::duel::Memory;
-use crate::converge::{self, Wanted};
-use crate::graft::guard::{COMMAND, RESTARTED};
-use crate::graft::services::{self, Due};
-use crate::graft::{Pace, Surroundings, Turn};
-use crate::hook::roll;
-use crate::juju;
+use super::{Environment, last_good, run as reconcile};
+use crate::guard::{AFTER_RESTART, COMMAND, ContestMemory};
+use crate::juju::settings::RestartMode;
+use crate::juju::{GrantedKubeconfig, Request, charm_version};
 use crate::problem::Problem;
-use crate::settings::RestartMode;
-use crate::unit::{culprit, process, state, systemd};
+use crate::rolling;
+use crate::services::Turn;
+use crate::step::{DueRestart, Thoroughness};
+use crate::system::{System, own_program, systemd};
 
-const MEMORY: &str = "guard.json";
-/// How long the kernel is asked who undoes what the guard does.
-const CULPRIT_LIMIT: Duration = Duration::from_secs(10);
-/// How long systemd does not watch while something is contested, so that the other side costs
-/// little.
+/// How long systemd does not watch while something is contested, so that the contest costs little.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// One run: what has drifted is put right. When that fails, the log says why, and the next hook tries
-/// again.
-pub fn run() -> ExitCode {
-    match put_right() {
+/// Repairs drift. If that fails, the log says why, and the next hook tries again.
+pub fn run(system: &System) -> ExitCode {
+    match repair(system) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            error!("{error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn put_right() -> Result<()> {
-    let Some(lock) = state::lock_while_here()? else {
+fn repair(system: &System) -> Result<()> {
+    let root = &system.root;
+    let Some(lock) = root.lock_if_present()? else {
         return Ok(());
     };
     // Without them the charm has not grafted yet, or has left.
-    let Some(settings) = converge::last_good()?.filter(|settings| settings.guard) else {
+    let Some(settings) = last_good(system)?.filter(|settings| settings.guard) else {
         return Ok(());
     };
-    let mut memory = Memory::load()?;
+    let mut memory = ContestMemory::load(root)?;
     let now = Timestamp::now().as_second();
-    let contested: Vec<PathBuf> = memory
-        .contested(now)
-        .map(|(path, _)| path.to_owned())
-        .collect();
-    let (kubeconfig, restarts) = (settings.kubeconfig.clone(), settings.restart_mode);
-    let around = Surroundings {
-        proxy: &[],
-        charm: &juju::charm(),
-        progress: &|_| Ok(()),
-        turn: &|due| turn(restarts, due),
-        pace: Pace::Swift,
-        leave: &contested,
-    };
-    let wanted = Wanted {
+    let contested: Vec<PathBuf> = memory.paths(now).map(ToOwned::to_owned).collect();
+    let mode = settings.restart_mode;
+    let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig {
+        content,
+        remedy: String::new(),
+    });
+    let request = Request {
         settings: Ok(settings),
         kubeconfig: Ok(kubeconfig),
     };
-    let outcome = converge::graft(wanted, &around)?;
+    let environment = Environment {
+        system,
+        proxy: &[],
+        charm: &charm_version(),
+        progress: &|_| Ok(()),
+        turn: &|due| turn(system, mode, due),
+        thoroughness: Thoroughness::Quick,
+        leave: &contested,
+    };
+    let outcome = reconcile(request, &environment)?;
     let before = memory.clone();
-    let news = memory.enter(now, &outcome.put_right);
+    let newly_contested = memory.enter(now, &outcome.repaired);
     if memory != before {
-        state::save(MEMORY, &memory)?;
+        memory.save(root)?;
     }
     drop(lock);
-    if let Err(error) = look_after(&outcome.restarted) {
-        warn!("what was restarted is looked at by the next hook only: {error:#}");
+    if let Err(error) = look_after_restart(system, &outcome.restarted) {
+        warn!("only the next hook looks at what was restarted: {error:#}");
     }
     for problem in &outcome.problems {
         info!("{problem}");
     }
-    if !news.is_empty() {
-        blame(&news)?;
+    for path in &newly_contested {
+        warn!("something keeps undoing {}: it is left to the hooks for now", path.display());
     }
-    if !news.is_empty() || !contested.is_empty() {
+    if !newly_contested.is_empty() || !contested.is_empty() {
         std::thread::sleep(PAUSE);
     }
     Ok(())
 }
 
-/// Has what restarts looked at once it runs: only what was seen then is known to have read the right
-/// files, should one of them change later.
-fn look_after(restarted: &[Due]) -> Result<()> {
+/// Has the restarted services looked at once they run: only what was seen then is known to have read the right files,
+/// should one of them change later.
+fn look_after_restart(system: &System, restarted: &[DueRestart]) -> Result<()> {
     if restarted.is_empty() {
         return Ok(());
     }
-    let units: Vec<&str> = restarted
-        .iter()
-        .map(|(service, _)| service.unit())
-        .collect();
-    let name = format!("{RESTARTED}-{}", std::process::id());
-    systemd::run_after(&units, &name, &process::own_program()?, COMMAND)
+    let units: Vec<&str> = restarted.iter().map(|due| due.service.unit()).collect();
+    let name = format!("{AFTER_RESTART}-{}", std::process::id());
+    systemd::run_after(system, &units, &name, &own_program()?, COMMAND)
 }
 
-/// Whether services that are serving may be restarted: only where nobody is to be asked.
-fn turn(mode: RestartMode, due: &[Due]) -> Result<Turn> {
+/// Services that are serving are restarted only where nobody is to be asked.
+fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Turn> {
     Ok(match mode {
-        RestartMode::Immediate => Turn::Ours,
-        RestartMode::Rolling if roll::was_alone()? => Turn::Ours,
+        RestartMode::Immediate => Turn::Granted,
+        RestartMode::Rolling if rolling::was_alone(&system.root)? => Turn::Granted,
         RestartMode::Rolling | RestartMode::Manual => {
-            let names = services::names(due);
-            Turn::NotYet(Problem::waiting(format!(
-                "the restart of {names} waits for the next hook"
-            )))
+            let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
+            let detail = format!("the restart of {} waits for the next hook", names.join(" and "));
+            Turn::Pending(Problem::waiting("Restart pending: the next hook does it", detail))
         }
     })
-}
-
-/// What the guard has given way to, for the unit's status and for `verify`.
-///
-/// # Errors
-/// When what it remembers cannot be read.
-pub fn contested() -> Result<Vec<Problem>> {
-    let memory = Memory::load()?;
-    let now = Timestamp::now().as_second();
-    Ok(memory
-        .contested(now)
-        .map(|(path, contested)| {
-            let who = contested.who.as_deref().unwrap_or("something");
-            Problem::notice(format!(
-                "{who} keeps undoing {}; have it leave that to the charm",
-                path.display()
-            ))
-        })
-        .collect())
-}
-
-/// Finds out who undoes what the guard has just done at `paths`.
-fn blame(paths: &[PathBuf]) -> Result<()> {
-    for path in paths {
-        let who = culprit::wait(path, CULPRIT_LIMIT).unwrap_or_else(|error| {
-            warn!("who it is cannot be seen: {error:#}");
-            None
-        });
-        warn!(
-            "{} keeps undoing {}: it is left to the hooks for now",
-            who.as_deref().unwrap_or("something"),
-            path.display()
-        );
-        if let Some(who) = who
-            && let Some(_lock) = state::lock_while_here()?
-        {
-            let mut memory = Memory::load()?;
-            memory.blame(path, who);
-            state::save(MEMORY, &memory)?;
-        }
-    }
-    Ok(())
-}
-
-impl Memory {
-    fn load() -> Result<Self> {
-        Ok(state::load(MEMORY)?.unwrap_or_default())
-    }
 }

@@ -1,163 +1,127 @@
-//! A hook: settings from Juju, the one way through, and what came of it back to Juju.
-
-pub mod roll;
-pub mod sources;
+//! A hook: reads what the operator asks for from Juju, reconciles, and sets the status.
 
 use anyhow::Result;
+use tracing::info;
 
-use self::roll::Roll;
-use self::sources::Ask;
-use crate::converge::{self, Outcome};
-use crate::graft::{Pace, Surroundings};
+use super::{Environment, Outcome, remove as removal};
 use crate::guard;
-use crate::juju::{Context, tools};
-use crate::problem::{Kind, Problem};
-use crate::settings::RestartMode;
-use crate::unit::state;
+use crate::juju::settings::RestartMode;
+use crate::juju::{Ask, Context, Request, request, status_of, tools};
+use crate::problem::Problem;
+use crate::rolling::{Rolling, Situation, is_about_peers, is_own_departure};
+use crate::services::Health;
+use crate::step::Thoroughness;
+use crate::system::System;
 
-/// The file of the workload version that Juju was told last.
-const TOLD: &str = "told.json";
+/// The state file of the workload version that Juju was given last.
+const VERSION: &str = "told.json";
+/// The state file of the problems that were logged last.
+const LOGGED: &str = "logged.json";
 
-/// Any hook but those in which the charm leaves.
+/// Runs any hook but those in which the charm leaves.
 ///
 /// # Errors
-/// When the charm or Juju is at fault; Juju then tries the hook again.
-pub fn converge(hook: &str, context: &Context) -> Result<()> {
-    if roll::is_farewell(hook, context) {
+/// If the charm or Juju is at fault; Juju then tries the hook again.
+pub fn reconcile(system: &System, hook: &str, context: &Context) -> Result<()> {
+    if is_own_departure(hook, context) {
         return Ok(());
     }
-    one_way_through(hook, context, None).map(drop)
+    run(system, hook, context, None).map(drop)
 }
 
-/// As any hook, but what is due for a restart is restarted at once.
+/// Reconciles as any hook, but restarts what is due at once.
 ///
 /// # Errors
-/// When the charm or Juju is at fault.
-pub fn restart(context: &Context) -> Result<Outcome> {
-    one_way_through("restart", context, Some(RestartMode::Immediate))
+/// If the charm or Juju is at fault.
+pub fn restart(system: &System, context: &Context) -> Result<Outcome> {
+    run(system, "restart", context, Some(RestartMode::Immediate))
 }
 
-fn one_way_through(event: &str, context: &Context, mode: Option<RestartMode>) -> Result<Outcome> {
-    let _lock = state::lock()?;
-    let ask = match event {
-        "update-status" => Ask::Remembered,
-        _ if roll::is_about_others(event) => Ask::Remembered,
-        _ => Ask::Juju,
+fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>) -> Result<Outcome> {
+    let _lock = system.root.lock()?;
+    let ask = match hook == "update-status" || is_about_peers(hook) {
+        true => Ask::Remembered,
+        false => Ask::Juju,
     };
-    let wanted = sources::wanted(context, ask)?;
-    let unset = matches!(&wanted.kubeconfig, Ok(None));
-    let roll = match mode {
-        Some(mode) => Roll::new(mode, context),
-        None => Roll::of(&wanted, context),
-    };
-    let around = Surroundings {
-        proxy: &context.proxy,
-        charm: &context.charm,
-        progress: &|what| tools::status_set("maintenance", what),
-        turn: &|due| roll.turn(due),
-        pace: Pace::Judging,
-        leave: &[],
-    };
-    let mut outcome = converge::graft(wanted, &around)?;
-    if unset {
-        outcome.problems.push(no_kubeconfig(context.application()));
+    let request = request(system, context, ask)?;
+    let has_no_kubeconfig = matches!(&request.kubeconfig, Ok(None));
+    let mode = mode.unwrap_or_else(|| wanted_mode(&request));
+    let rolling = Rolling::new(system, context, mode);
+    let mut outcome = super::run(
+        request,
+        &Environment {
+            system,
+            proxy: &context.proxy,
+            charm: &context.charm,
+            progress: &|what| tools::status_set(system, "maintenance", what),
+            turn: &|due| rolling.turn(due),
+            thoroughness: Thoroughness::Full,
+            leave: &[],
+        },
+    )?;
+    if has_no_kubeconfig {
+        outcome.problems.push(no_kubeconfig());
     }
-    outcome.problems.extend(guard::contested()?);
-    roll.tell(event, &outcome)?;
-    let (status, message) = status(&outcome);
-    tools::status_set(status, &context.typed(&message))?;
+    outcome.problems.extend(guard::contested(&system.root)?);
+    let unhealthy = match &outcome.health {
+        Health::Unhealthy(problem) => Some(problem.summary.clone()),
+        _ => None,
+    };
+    let pending = !outcome.pending.is_empty();
+    rolling.publish(hook, Situation { pending, unhealthy })?;
+    set_status(system, context, &outcome)?;
     if let Some(version) = &outcome.driver {
-        tell_version(version, event)?;
+        set_version(system, version, hook)?;
     }
     Ok(outcome)
 }
 
-/// Tells Juju the driver's version, but not in each of the many hooks in which nothing happens.
-/// What was told last is remembered: a hook that was killed may have changed it and told nothing.
-fn tell_version(version: &str, hook: &str) -> Result<()> {
-    let told: Option<String> = state::load(TOLD)?;
-    let news = told.as_deref() != Some(version);
-    if news || hook != "update-status" {
-        tools::application_version_set(version)?;
+/// While the settings are not valid, the most careful mode counts.
+pub fn wanted_mode(request: &Request) -> RestartMode {
+    let settings = request.settings.as_ref();
+    settings.map_or_else(|_| RestartMode::default(), |settings| settings.restart_mode)
+}
+
+/// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
+fn set_status(system: &System, context: &Context, outcome: &Outcome) -> Result<()> {
+    let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
+    let details: Vec<String> = outcome.problems.iter().map(|problem| context.with_names(&problem.to_string())).collect();
+    let logged: Vec<String> = system.root.load(LOGGED)?.unwrap_or_default();
+    if details != logged {
+        details.iter().filter(|detail| !logged.contains(detail)).for_each(|detail| info!("{detail}"));
+        system.root.save(LOGGED, &details)?;
     }
-    if news {
-        state::save(TOLD, &version)?;
+    tools::status_set(system, status, &message)
+}
+
+/// Sets the workload version, but not in each of the many hooks in which nothing changes. What was set last is
+/// remembered: a hook that was killed may have changed it and set nothing.
+fn set_version(system: &System, version: &str, hook: &str) -> Result<()> {
+    let last: Option<String> = system.root.load(VERSION)?;
+    let is_new = last.as_deref() != Some(version);
+    if is_new || hook != "update-status" {
+        tools::application_version_set(system, version)?;
+    }
+    if is_new {
+        system.root.save(VERSION, &version)?;
     }
     Ok(())
 }
 
-/// The hooks in which the charm leaves.
+/// Runs the hooks in which the charm leaves.
 ///
 /// # Errors
-/// When the unit could not be put back as it was; Juju then tries the hook again.
-pub fn depart() -> Result<()> {
-    let _lock = state::lock()?;
-    converge::depart()?;
-    tools::status_set("maintenance", "the graft is off this unit")
+/// If the unit cannot be restored; Juju then tries the hook again.
+pub fn remove(system: &System) -> Result<()> {
+    let _lock = system.root.lock()?;
+    removal::run(system)?;
+    tools::status_set(system, "maintenance", "The graft is removed from this unit")
 }
 
-fn no_kubeconfig(application: &str) -> Problem {
-    Problem::blocked(format!(
-        "no kubeconfig; run: juju add-secret capi-mgmt kubeconfig#file=FILE; \
-         juju grant-secret capi-mgmt {application}; \
-         juju config {application} kubeconfig=secret:ID"
-    ))
-}
-
-/// The unit's status: the worst problem in one sentence, with the count of the others.
-fn status(outcome: &Outcome) -> (&'static str, String) {
-    // Of equal ones the first: max_by_key would give the last.
-    let worst = outcome
-        .problems
-        .iter()
-        .rev()
-        .max_by_key(|problem| problem.kind);
-    let version = outcome.driver.as_deref().unwrap_or_default();
-    let Some(worst) = worst else {
-        return ("active", format!("driver {version} grafted"));
-    };
-    let more = match outcome.problems.len() {
-        1 => String::new(),
-        count => format!(" (and {} more: run verify)", count - 1),
-    };
-    match worst.kind {
-        Kind::Blocked => ("blocked", format!("{worst}{more}")),
-        Kind::Waiting => ("waiting", format!("{worst}{more}")),
-        Kind::Maintenance => ("maintenance", format!("{worst}{more}")),
-        Kind::Notice => ("active", format!("driver {version} grafted; {worst}{more}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_status_is_the_worst_problem_and_counts_the_others() {
-        let outcome = |problems: Vec<Problem>| Outcome {
-            problems,
-            driver: Some("1.1.0".into()),
-            ..Outcome::default()
-        };
-        assert_eq!(
-            status(&outcome(vec![])),
-            ("active", "driver 1.1.0 grafted".into())
-        );
-        assert_eq!(
-            status(&outcome(vec![Problem::notice("it ends in 9 days")])),
-            ("active", "driver 1.1.0 grafted; it ends in 9 days".into())
-        );
-        let paused = Problem::maintenance("magnum is paused");
-        assert_eq!(status(&outcome(vec![paused.clone()])).0, "maintenance");
-        let (kind, message) = status(&outcome(vec![
-            paused,
-            Problem::blocked("first"),
-            Problem::blocked("second"),
-            Problem::waiting("later"),
-        ]));
-        assert_eq!(
-            (kind, message.as_str()),
-            ("blocked", "first (and 3 more: run verify)")
-        );
-    }
+fn no_kubeconfig() -> Problem {
+    Problem::blocked(
+        "No kubeconfig: set the option kubeconfig to a secret",
+        "run: juju add-secret capi-mgmt kubeconfig#file=FILE; juju grant-secret capi-mgmt APPLICATION; \
+         juju config APPLICATION kubeconfig=secret:ID",
+    )
 }

@@ -1,235 +1,253 @@
-//! The one way through: what is wanted, what is there, the difference, the doing, the judgement.
+//! Reconcile: what is wanted, what is observed, the plan between them, applying it, checking the result.
 //!
-//! It knows neither hooks nor Juju. Whoever calls it gives the settings and is told what came of
-//! it. When the settings are no good, the last good ones are upheld: a graft that works is never
+//! This file and those it plans with know neither hooks nor Juju: the caller passes in what is asked for, and gets an
+//! [`Outcome`]. If the settings are not valid or cannot be met, the last good ones are upheld: a working graft is never
 //! taken down because a new input is bad.
 
-mod departure;
-mod rehearsal;
+mod apply;
+mod artifacts;
+mod dry_run;
+mod guard;
+mod hook;
+mod observed;
+mod plan;
+mod remove;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+pub use artifacts::{Artifacts, Facts};
+pub use dry_run::{DryRun, Expected, dry_run, expect};
+pub use guard::run as run_guard;
+pub use hook::{reconcile, remove, restart};
+pub use observed::Observed;
+pub use plan::{Desired, plan};
+
 use crate::audit;
-use crate::graft::apply::{Tools, apply};
-use crate::graft::defaults::Defaults;
-use crate::graft::services::Due;
-use crate::graft::{
-    Desired, Observed, Pace, Staged, Step, Supplies, Surroundings, Turn, helm, kubeconfig, parts,
-    plan, services, without_restarts_of_hooks,
-};
-use crate::ground::Ground;
-use crate::health::{self, Health};
-use crate::kube::Kubeconfig;
-use crate::kube::rotation::Choice;
-use crate::problem::{Problem, told};
-use crate::settings::Settings;
-use crate::unit::kept::Ledger;
-use crate::unit::state;
-use crate::unit::systemd::Job;
+use crate::helm;
+use crate::juju::Request;
+use crate::juju::settings::Settings;
+use crate::kubeconfig::{self, Selection};
+use crate::magnum::{Installation, StartDefaults};
+use crate::problem::{Problem, or_problem};
+use crate::services::{self, DuePlan, Health, Turn, leave_to_hooks};
+use crate::step::{DueRestart, Step, Thoroughness};
+use crate::system::systemd::Wait;
+use crate::system::{Backups, Secret, System};
 
-pub use departure::depart;
-pub use rehearsal::{Expected, Rehearsal, expect, rehearse};
-
-/// The file of the last good settings.
+/// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
 
-/// What came of it.
+/// What the caller of a reconcile provides.
+pub struct Environment<'a> {
+    pub system: &'a System,
+    /// The proxy settings for downloads.
+    pub proxy: &'a [(String, String)],
+    /// The charm's version and revision, for the record.
+    pub charm: &'a str,
+    /// Called before each thing that takes longer than a moment.
+    pub progress: &'a dyn Fn(&str) -> Result<()>,
+    /// Asked right before a restart of services that are serving.
+    pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Turn>,
+    pub thoroughness: Thoroughness,
+    /// Paths that are left as they are, with all that is below them.
+    pub leave: &'a [PathBuf],
+}
+
+/// The result of a reconcile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// What keeps the graft from being whole; empty when nothing does.
+    /// What keeps the graft from what is wanted.
     pub problems: Vec<Problem>,
-    /// The driver's version, when it is installed.
+    /// The version of the driver, if it is installed.
     pub driver: Option<String>,
-    /// Each path that was put right, and what was wrong with it.
-    pub put_right: Vec<(PathBuf, String)>,
-    /// Whether anything on the unit was changed.
+    /// Each path whose drift was repaired, and what was wrong with it.
+    pub repaired: Vec<(PathBuf, String)>,
     pub changed: bool,
-    /// What was restarted.
-    pub restarted: Vec<Due>,
+    pub restarted: Vec<DueRestart>,
     /// Restarts that are due and wait for their turn.
-    pub withheld: Vec<Due>,
-    /// How the services are.
+    pub pending: Vec<DueRestart>,
     pub health: Health,
 }
 
-/// What the operator wants: each half is a problem when it is not valid.
-#[derive(Debug)]
-pub struct Wanted {
-    /// The options and resources; the kubeconfig is still to be chosen.
-    pub settings: Result<Settings, Problem>,
-    /// The kubeconfig that is granted; `None` when none is given.
-    pub kubeconfig: Result<Option<Kubeconfig>, Problem>,
-}
-
 /// Settings that can be met here: everything they need is at hand.
-struct Met {
+struct Candidate {
     settings: Settings,
-    supplies: Supplies,
+    artifacts: Artifacts,
     desired: Desired,
-    credentials: Option<Choice>,
+    selection: Option<Selection>,
 }
 
-/// The settings that were met last.
+/// Returns the settings that were met last.
 ///
 /// # Errors
-/// When they cannot be read.
-pub fn last_good() -> Result<Option<Settings>> {
-    state::load(LAST_GOOD)
+/// If they cannot be read.
+pub fn last_good(system: &System) -> Result<Option<Settings>> {
+    system.root.load(LAST_GOOD)
 }
 
-/// Brings the unit to what is wanted. The caller holds the lock ([`state::lock`]).
+/// Brings the unit to what is asked for. The caller holds the lock.
 ///
 /// # Errors
-/// When something fails that is no operator's to mend: the hook is to fail and be tried again.
-pub fn graft(wanted: Wanted, around: &Surroundings<'_>) -> Result<Outcome> {
+/// If something fails that no operator can fix: the hook is to fail and be tried again.
+pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
+    let system = environment.system;
     let mut outcome = Outcome::default();
-    let ground = match told(Ground::look())? {
-        Ok(ground) => ground,
+    let installation = match or_problem(Installation::inspect(system))? {
+        Ok(installation) => installation,
         Err(problem) => {
             outcome.problems.push(problem);
             return Ok(outcome);
         }
     };
-    let mut ledger = Ledger::load()?;
-    let mut seen = Observed::look(&ground.python, &ledger)?;
-    let last_good = last_good()?;
+    let mut backups = Backups::load(&system.root)?;
+    let mut observed = Observed::inspect(system, &installation.python, &backups)?;
+    let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let granted = &wanted.kubeconfig;
-    let meet = |settings| met(settings, granted, used.as_ref(), &ground, &seen, around);
-    let chosen = choose(
-        wanted.settings,
-        last_good.clone(),
-        meet,
-        &mut outcome.problems,
-    )?;
-    let Some(met) = chosen else {
+    let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
+    let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut outcome.problems)?;
+    let Some(Candidate { settings, mut artifacts, desired, selection }) = chosen else {
         return Ok(outcome);
     };
-    let Met {
-        settings,
-        supplies,
-        desired,
-        credentials,
-    } = met;
 
-    let facts = supplies.facts.clone();
-    let mut steps = plan(&desired, &seen);
-    let left = |path: &Path| around.leave.iter().any(|left| path.starts_with(left));
-    steps.retain(|step| !step.puts_right().is_some_and(|(path, _)| left(path)));
-    if around.pace == Pace::Swift {
-        steps = without_restarts_of_hooks(steps, &seen.services);
-    }
-    let put_right = steps.iter().filter_map(Step::puts_right);
-    outcome.put_right = put_right
-        .map(|(path, why)| (path.to_owned(), why.to_owned()))
-        .collect();
-    let steps = Staged::new(steps, &seen.services);
-    let mut news = last_good.as_ref() != Some(&settings);
-    if news && seen.was_switched_on() {
+    let steps = steps_of(&desired, &observed, environment);
+    outcome.repaired = repairs(&steps);
+    let mut is_new = last_good.as_ref() != Some(&settings);
+    if is_new && observed.is_switched_on() {
         // First of all: if this hook is killed, the guard works to the same end.
-        state::save(LAST_GOOD, &settings)?;
-        news = false;
+        system.root.save(LAST_GOOD, &settings)?;
+        is_new = false;
     }
-    let mut tools = Tools {
-        ledger: &mut ledger,
-        supplies: Some(supplies),
-        restarts: match around.pace {
-            Pace::Judging => Job::Done,
-            Pace::Swift => Job::TakenOn,
+    let facts = artifacts.facts.clone();
+    let mut apply = apply::Apply {
+        system,
+        backups: &mut backups,
+        artifacts: Some(&mut artifacts),
+        wait: match environment.thoroughness {
+            Thoroughness::Full => Wait::UntilDone,
+            Thoroughness::Quick => Wait::UntilQueued,
         },
+        problems: Vec::new(),
     };
-    carry_out(&steps, &mut tools, around, &mut outcome)?;
+    carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
     if outcome.changed {
-        seen = Observed::look(&ground.python, &ledger)?;
+        observed = Observed::inspect(system, &installation.python, &backups)?;
     }
-    audit::record(parts(&settings, &facts, &seen), around.charm)?;
-    let driver = seen.driver.intact(&desired.pin);
-    outcome.driver = driver.map(|_| desired.pin.version().to_string());
-    if seen.helm.is_none() {
+    audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
+    if observed.driver.installed.intact(&desired.driver.pin).is_some() {
+        outcome.driver = Some(desired.driver.pin.version().to_string());
+    }
+    if observed.helm.is_none() {
         outcome.problems.push(helm::missing());
     }
-    if let Some(choice) = &credentials {
-        kubeconfig::remember(choice)?;
-        outcome
-            .problems
-            .extend(kubeconfig::problems(choice, &settings, &facts)?);
+    if let Some(selection) = &selection {
+        kubeconfig::remember(&system.root, selection)?;
+        let stack = artifacts::stack(&settings, Some(&facts));
+        outcome.problems.extend(kubeconfig::problems(&system.root, selection, &settings, &stack)?);
     }
-    if !seen.was_switched_on() {
+    if !observed.is_switched_on() {
         return Ok(outcome);
     }
-    if news {
-        state::save(LAST_GOOD, &settings)?;
+    if is_new {
+        system.root.save(LAST_GOOD, &settings)?;
     }
-    outcome
-        .problems
-        .extend(Defaults::problems(ground.defaults.values()));
-    let reads = seen.reads(&desired);
-    let (services, problems) = match around.pace {
-        Pace::Judging => health::settled(seen.services, &reads)?,
-        Pace::Swift => (seen.services, Vec::new()),
-    };
-    services::record(&services, &reads)?;
-    outcome.health = Health::of(&problems);
-    outcome.problems.extend(problems);
+    outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
+    check_services(&desired, observed, environment, &mut outcome)?;
     Ok(outcome)
 }
 
-/// Applies a plan, its restart of services that are serving only when it is this unit's turn.
-fn carry_out(
-    steps: &Staged,
-    tools: &mut Tools<'_>,
-    around: &Surroundings<'_>,
+/// Waits for the services to settle, and records what they have read.
+fn check_services(
+    desired: &Desired,
+    observed: Observed,
+    environment: &Environment<'_>,
     outcome: &mut Outcome,
 ) -> Result<()> {
-    let mut done = |steps: &[Step], what: &str| {
+    let system = environment.system;
+    let inputs = observed.service_inputs(desired);
+    let observed = observed.services.services;
+    let (services, problems) = match environment.thoroughness {
+        Thoroughness::Full => services::settle(system, observed, &inputs)?,
+        Thoroughness::Quick => (observed, Vec::new()),
+    };
+    services::record(&system.root, &services, &inputs)?;
+    outcome.health = Health::of(&problems);
+    outcome.problems.extend(problems);
+    Ok(())
+}
+
+/// Returns the steps that this reconcile may do.
+fn steps_of(desired: &Desired, observed: &Observed, environment: &Environment<'_>) -> Vec<Step> {
+    let mut steps = plan(desired, observed);
+    let is_left = |path: &Path| environment.leave.iter().any(|left| path.starts_with(left));
+    steps.retain(|step| !step.repairs().is_some_and(|(path, _)| is_left(path)));
+    match environment.thoroughness {
+        Thoroughness::Full => steps,
+        Thoroughness::Quick => leave_to_hooks(steps, &observed.services.services),
+    }
+}
+
+fn repairs(steps: &[Step]) -> Vec<(PathBuf, String)> {
+    let repairs = steps.iter().filter_map(Step::repairs);
+    repairs.map(|(path, why)| (path.to_owned(), why.to_owned())).collect()
+}
+
+/// Applies a plan; its restart of services that are serving only if it is this unit's turn.
+fn carry_out(
+    plan: DuePlan,
+    apply: &mut apply::Apply<'_>,
+    environment: &Environment<'_>,
+    outcome: &mut Outcome,
+) -> Result<()> {
+    let mut apply_all = |steps: &[Step], what: &str| {
         if !steps.is_empty() {
-            (around.progress)(what)?;
-            apply(steps, tools)?;
+            (environment.progress)(what)?;
+            apply.all(steps)?;
             outcome.changed = true;
         }
         let restarts = steps.iter().filter_map(|step| match step {
-            Step::Restart(services) => Some(services),
+            Step::Restart(due) => Some(due),
             _ => None,
         });
         outcome.restarted.extend(restarts.flatten().cloned());
         anyhow::Ok(())
     };
-    done(&steps.before, "putting the graft in place")?;
-    if steps.due.is_empty() {
-        return Ok(());
-    }
-    match (around.turn)(&steps.due)? {
-        Turn::Ours => done(&steps.now, "restarting the services"),
-        Turn::NotYet(problem) => {
-            done(&steps.later, "restarting what has failed")?;
-            outcome.problems.push(problem);
-            outcome.withheld.clone_from(&steps.due);
-            Ok(())
+    apply_all(&plan.before, "Putting the graft in place")?;
+    if !plan.due.is_empty() {
+        match (environment.turn)(&plan.due)? {
+            Turn::Granted => apply_all(&plan.granted, "Restarting the services")?,
+            Turn::Pending(problem) => {
+                apply_all(&plan.pending, "Restarting failed services")?;
+                outcome.problems.push(problem);
+                outcome.pending = plan.due;
+            }
         }
     }
+    outcome.problems.append(&mut apply.problems);
+    Ok(())
 }
 
-/// Chooses the settings to go by: the wanted ones when they can be met, else the last good ones.
-/// Why the others were not chosen goes into `problems`.
+/// Chooses the settings to go by: those asked for if they can be met, else the last good ones. Why the others were not
+/// chosen goes into `problems`.
 fn choose<T>(
-    wanted: Result<Settings, Problem>,
+    asked: Result<Settings, Problem>,
     last_good: Option<Settings>,
-    meet: impl Fn(Settings) -> Result<T>,
+    prepare: impl Fn(Settings) -> Result<T>,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<T>> {
-    let wanted = wanted.map(without_kubeconfig);
-    let last_good = last_good.map(without_kubeconfig);
+    // The kubeconfig is selected apart from all else: it changes when the secret does.
+    let asked = asked.map(|settings| Settings { kubeconfig: None, ..settings });
+    let last_good = last_good.map(|settings| Settings { kubeconfig: None, ..settings });
     // Trying the same again would only take the same time again.
-    let last_good = last_good.filter(|last_good| wanted.as_ref() != Ok(last_good));
-    for settings in [Some(wanted), last_good.map(Ok)].into_iter().flatten() {
+    let last_good = last_good.filter(|last_good| asked.as_ref() != Ok(last_good));
+    for settings in [Some(asked), last_good.map(Ok)].into_iter().flatten() {
         let attempt = match settings {
-            Ok(settings) => told(meet(settings))?,
+            Ok(settings) => or_problem(prepare(settings))?,
             Err(problem) => Err(problem),
         };
         match attempt {
-            Ok(met) => return Ok(Some(met)),
+            Ok(prepared) => return Ok(Some(prepared)),
             Err(problem) if problems.contains(&problem) => {}
             Err(problem) => problems.push(problem),
         }
@@ -237,101 +255,23 @@ fn choose<T>(
     Ok(None)
 }
 
-/// The kubeconfig is chosen apart from all else: it changes when the secret does.
-fn without_kubeconfig(settings: Settings) -> Settings {
-    Settings {
-        kubeconfig: None,
-        ..settings
-    }
-}
-
-/// Makes sure that the settings can be met here, before anything is touched.
-fn met(
+/// Makes sure that settings can be met here, before anything is touched.
+fn prepare(
     mut settings: Settings,
-    granted: &Result<Option<Kubeconfig>, Problem>,
-    used: Option<&Kubeconfig>,
-    ground: &Ground,
-    seen: &Observed,
-    around: &Surroundings<'_>,
-) -> Result<Met> {
-    let credentials = kubeconfig::choose(granted, used, &settings.driver.pin, around.pace)?;
-    settings.kubeconfig = credentials.as_ref().map(|choice| choice.kubeconfig.clone());
-    let supplies = Supplies::provide(&settings, ground, seen, around)?;
-    let desired = Desired::new(&settings, ground, &supplies.facts)?;
-    Ok(Met {
-        settings,
-        supplies,
-        desired,
-        credentials,
-    })
+    request: &Request,
+    used: Option<&Secret<String>>,
+    installation: &Installation,
+    observed: &Observed,
+    environment: &Environment<'_>,
+) -> Result<Candidate> {
+    let system = environment.system;
+    let pin = &settings.driver.pin;
+    let selection = kubeconfig::select(system, &request.kubeconfig, used, pin, environment.thoroughness)?;
+    settings.kubeconfig = selection.as_ref().map(|selection| selection.content.clone());
+    let artifacts = Artifacts::obtain(&settings, installation, observed, environment)?;
+    let desired = Desired::new(&settings, installation, &artifacts.facts)?;
+    Ok(Candidate { settings, artifacts, desired, selection })
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    fn pinned(version: &str) -> Settings {
-        let config = serde_json::json!({"driver-pin": format!("magnum-capi-helm=={version}")});
-        let config: crate::settings::RawConfig = serde_json::from_value(config).unwrap();
-        config.validated(crate::settings::Given::default()).unwrap()
-    }
-
-    /// Which version is chosen, which were tried, and how many problems that gave, when only
-    /// `possible` can be met.
-    fn chosen(
-        wanted: Result<Settings, Problem>,
-        last_good: Option<Settings>,
-        possible: &str,
-    ) -> (Option<String>, Vec<String>, usize) {
-        let tried = RefCell::new(Vec::new());
-        let mut problems = Vec::new();
-        let meet = |settings: Settings| {
-            let version = settings.driver.pin.version().to_string();
-            tried.borrow_mut().push(version.clone());
-            let problem = Problem::waiting(format!("{version} cannot be met"));
-            anyhow::ensure!(version == possible, problem);
-            Ok(version)
-        };
-        let version = choose(wanted, last_good, meet, &mut problems).unwrap();
-        (version, tried.into_inner(), problems.len())
-    }
-
-    #[test]
-    fn the_last_good_settings_are_upheld_when_the_wanted_ones_cannot_be_met() {
-        let refused = || Err(Problem::blocked("no pin"));
-        let s = |version: &str| version.to_owned();
-        for (wanted, last_good, possible, expected) in [
-            (
-                Ok(pinned("2")),
-                Some(pinned("1")),
-                "2",
-                (Some(s("2")), vec![s("2")], 0),
-            ),
-            (
-                Ok(pinned("2")),
-                Some(pinned("1")),
-                "1",
-                (Some(s("1")), vec![s("2"), s("1")], 1),
-            ),
-            (
-                refused(),
-                Some(pinned("1")),
-                "1",
-                (Some(s("1")), vec![s("1")], 1),
-            ),
-            (refused(), None, "1", (None, vec![], 1)),
-            (Ok(pinned("2")), None, "1", (None, vec![s("2")], 1)),
-            // The same is not tried twice.
-            (
-                Ok(pinned("2")),
-                Some(pinned("2")),
-                "1",
-                (None, vec![s("2")], 1),
-            ),
-        ] {
-            assert_eq!(chosen(wanted, last_good, possible), expected);
-        }
-    }
-}
+mod tests;

@@ -5,177 +5,146 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
-use super::driver::{self, Installed};
-use super::services::{self, Reads, Seen, Service};
-use super::{Desired, chart, files, guard, helm};
-use crate::unit::files::{Entry, litter, look, sha256};
-use crate::unit::kept::{Before, Ledger};
-use crate::unit::python::Python;
-use crate::unit::state;
+use super::Desired;
+use crate::chart;
+use crate::conf::CONF;
+use crate::driver::{self, ObservedDriver};
+use crate::guard::{self, ObservedGuard};
+use crate::helm::{self, FoundHelm};
+use crate::kubeconfig;
+use crate::magnum::{CONF_DIRECTORY, Python, Service};
+use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
+use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
 
-/// The graft as it was found.
+/// The graft as observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
-    /// The installed driver.
-    pub driver: Installed,
-    /// Copies of the driver that Python would find before that one.
-    pub shadows: Vec<PathBuf>,
+    pub driver: ObservedDriver,
     /// The helm on the services' PATH.
-    pub helm: Option<helm::Found>,
-    /// What stands where the charm keeps a chart that it is given.
+    pub helm: Option<FoundHelm>,
     pub chart: Entry,
-    /// What stands at `/etc/magnum/kubeconfig`.
     pub kubeconfig: Entry,
-    /// What stands at `99-capi.conf`.
     pub conf: Entry,
-    /// What stands at each drop-in's path.
-    pub drop_ins: Vec<Entry>,
-    /// Directories of the graft that do not exist.
+    pub services: ObservedServices,
+    pub guard: ObservedGuard,
+    /// Directories of the chart and of the configuration that are not there.
     pub missing_directories: Vec<PathBuf>,
     /// Temporary files that a killed hook left.
-    pub litter: Vec<PathBuf>,
-    /// The services.
-    pub services: Vec<Seen>,
-    /// The guard.
-    pub guard: guard::Seen,
-    /// Every path the charm has written on this unit, and what was there before.
-    pub written: Vec<(PathBuf, Before)>,
-}
-
-/// What of the graft is on a unit that the charm is to leave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remains {
-    /// Every path the charm has written, each directory after what is in it.
-    pub written: Vec<(PathBuf, Before)>,
-    /// Temporary files that a killed hook left.
-    pub litter: Vec<PathBuf>,
-    /// The services.
-    pub services: Vec<Seen>,
+    pub temporaries: Vec<PathBuf>,
+    /// Every path the charm has written on this unit, with its original.
+    pub written: Vec<(PathBuf, Original)>,
 }
 
 impl Observed {
     /// Looks at everything.
     ///
     /// # Errors
-    /// When a part cannot be looked at.
-    pub fn look(python: &Python, ledger: &Ledger) -> Result<Self> {
-        let site = python.site.as_path();
-        let (services, units) = services::look_with(&guard::UNITS)?;
+    /// If a part cannot be looked at.
+    pub fn inspect(system: &System, python: &Python, backups: &Backups) -> Result<Self> {
+        let root = &system.root;
+        let (services, units) = services::inspect_with(system, &guard::UNITS)?;
+        let drop_ins = Service::ALL.map(|service| root.inspect(Path::new(drop_in_path(service))));
         Ok(Self {
-            driver: driver::look(site)?,
-            shadows: driver::shadows(&python.path, site)?,
-            helm: helm::look()?,
-            chart: look(Path::new(chart::PATH))?,
-            kubeconfig: look(Path::new(files::KUBECONFIG))?,
-            conf: look(Path::new(files::CONF))?,
-            drop_ins: Service::ALL
-                .into_iter()
-                .map(|service| look(Path::new(service.drop_in())))
-                .collect::<Result<_>>()?,
-            missing_directories: files::directories()
-                .chain([site.to_owned()])
-                .filter(|directory| !directory.is_dir())
-                .collect(),
-            litter: litter_of_hooks(Some(site))?,
-            services,
-            guard: guard::Seen::look(units)?,
-            written: ledger.entries(),
+            driver: driver::inspect(root, python)?,
+            helm: helm::inspect(root)?,
+            chart: root.inspect(Path::new(chart::PATH))?,
+            kubeconfig: root.inspect(Path::new(kubeconfig::PATH))?,
+            conf: root.inspect(Path::new(CONF))?,
+            services: ObservedServices {
+                services,
+                drop_ins: drop_ins.into_iter().collect::<Result<_>>()?,
+                missing_directories: missing(root, drop_in_directories())?,
+            },
+            guard: ObservedGuard::inspect(root, units)?,
+            missing_directories: missing(root, directories())?,
+            temporaries: temporaries(root, Some(&python.site))?,
+            written: backups.entries(),
         })
     }
 
-    /// What stands at one of the graft's paths.
-    pub fn at(&self, path: &Path) -> Option<&Entry> {
-        let fixed = [chart::PATH, files::KUBECONFIG, files::CONF].map(PathBuf::from);
-        let fixed = fixed
-            .into_iter()
-            .zip([&self.chart, &self.kubeconfig, &self.conf]);
-        let drop_ins = Service::ALL.map(|service| PathBuf::from(service.drop_in()));
+    /// Returns what stands at one of the graft's files.
+    pub fn entry(&self, path: &Path) -> Option<&Entry> {
+        let single = [
+            (PathBuf::from(chart::PATH), &self.chart),
+            (PathBuf::from(kubeconfig::PATH), &self.kubeconfig),
+            (PathBuf::from(CONF), &self.conf),
+        ];
+        let drop_ins = Service::ALL.map(|service| PathBuf::from(drop_in_path(service)));
         let guard = guard::UNITS.map(guard::unit_file);
-        let mut all = fixed
-            .chain(drop_ins.into_iter().zip(&self.drop_ins))
+        let mut all = single
+            .into_iter()
+            .chain(drop_ins.into_iter().zip(&self.services.drop_ins))
             .chain(guard.into_iter().zip(&self.guard.files));
         all.find(|(at, _)| at == path).map(|(_, found)| found)
     }
 
     /// Whether the graft has been switched on before.
-    pub fn was_switched_on(&self) -> bool {
-        switched_on(&self.written)
+    pub fn is_switched_on(&self) -> bool {
+        is_switched_on(&self.written)
     }
 
-    /// What the services are to have read, and since when it is there.
-    pub fn reads(&self, desired: &Desired) -> Reads {
-        let driver = self.driver.intact(&desired.pin);
+    /// Returns what the services are to have read, and since when it is there.
+    pub fn service_inputs(&self, desired: &Desired) -> ServiceInputs {
+        let wanted = &desired.driver;
+        let driver = self.driver.installed.intact(&wanted.pin);
         let since = match (&self.conf, driver) {
             (Entry::File(conf), Some(driver))
-                if conf.bytes == desired.conf.bytes && self.shadows.is_empty() =>
+                if conf.bytes == desired.conf.bytes && self.driver.shadows.is_empty() =>
             {
                 Some(SystemTime::max(conf.changed, driver.changed))
             }
             _ => None,
         };
-        let mut content = desired.conf.bytes.clone();
-        content.extend_from_slice(desired.record_sha256.as_bytes());
-        // Magnum looks for drivers when it first needs one: a process that looked while the driver
-        // was gone or damaged goes on without it. So each installation counts as another one.
-        content.extend_from_slice(
-            format!(
-                "{:?}{:?}",
-                driver.map(|driver| driver.written),
-                self.shadows
-            )
-            .as_bytes(),
+        // Magnum looks for drivers when it first needs one: a process that looked while the driver was gone or damaged
+        // goes on without it. So each installation counts as another one.
+        let installation = format!(
+            "{}{:?}{:?}{}",
+            wanted.record_sha256,
+            driver.map(|driver| driver.written),
+            self.driver.shadows,
+            wanted.site.display()
         );
-        content.extend_from_slice(desired.site.as_os_str().as_encoded_bytes());
-        Reads {
-            command_lines: desired.command_lines.clone(),
-            fingerprint: sha256(&content),
+        ServiceInputs {
+            command_lines: desired.services.command_lines.clone(),
+            fingerprint: sha256(&[desired.conf.bytes.as_slice(), installation.as_bytes()].concat()),
             since,
         }
     }
 }
 
-impl Remains {
-    /// Whether the graft has been switched on.
-    pub fn was_switched_on(&self) -> bool {
-        switched_on(&self.written)
-    }
-
-    /// Looks at what is left, also on a unit that Magnum has left already.
-    ///
-    /// # Errors
-    /// When it cannot be looked at.
-    pub fn look(site: Option<&Path>, ledger: &Ledger) -> Result<Self> {
-        Ok(Self {
-            written: ledger.entries(),
-            litter: litter_of_hooks(site)?,
-            services: services::look()?,
-        })
-    }
-}
-
 /// Whether our fragment is among what the charm has written.
-fn switched_on(written: &[(PathBuf, Before)]) -> bool {
-    let conf = Path::new(files::CONF);
-    written.iter().any(|(path, _)| path == conf)
+pub fn is_switched_on(written: &[(PathBuf, Original)]) -> bool {
+    written.iter().any(|(path, _)| path == Path::new(CONF))
 }
 
-/// Temporary files in every directory that the charm writes to; the driver is staged beside `site`.
-fn litter_of_hooks(site: Option<&Path>) -> Result<Vec<PathBuf>> {
-    let etc_magnum = Path::new(files::KUBECONFIG).parent().map(Path::to_owned);
-    let sites = site
-        .into_iter()
-        .flat_map(|site| site.ancestors().take(2))
-        .map(Path::to_owned);
-    let bin = Path::new(helm::PATH).parent().map(Path::to_owned);
-    let own = Path::new(state::DIRECTORY).to_owned();
+/// The directories of the configuration and of the chart, which may not exist yet.
+fn directories() -> impl Iterator<Item = PathBuf> {
+    let chart = Path::new(chart::PATH).parent();
+    [Some(Path::new(CONF_DIRECTORY)), chart].into_iter().flatten().map(Path::to_owned)
+}
+
+fn missing(root: &Root, directories: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
+    let mut missing = Vec::new();
+    for directory in directories {
+        if !root.is_directory(&directory)? {
+            missing.push(directory);
+        }
+    }
+    Ok(missing)
+}
+
+/// Returns the temporary files in every directory that the charm writes to; the driver is staged beside `site`.
+pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let parents = [kubeconfig::PATH, helm::PATH].map(|path| Path::new(path).parent());
+    let sites = site.into_iter().flat_map(|site| site.ancestors().take(2));
     let mut found = Vec::new();
-    for directory in files::directories()
-        .chain(etc_magnum)
-        .chain(bin)
-        .chain([own])
-        .chain(sites)
+    for directory in directories()
+        .chain(drop_in_directories())
+        .chain(parents.into_iter().flatten().map(Path::to_owned))
+        .chain([PathBuf::from(STATE_DIRECTORY)])
+        .chain(sites.map(Path::to_owned))
     {
-        found.extend(litter(&directory)?);
+        found.extend(root.temporaries(&directory)?);
     }
     Ok(found)
 }

@@ -1,305 +1,182 @@
-//! The steps from what is there to what is wanted, in their order. Pure.
+//! What is wanted, and the steps to it from what was observed. Pure.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::services::{Due, Seen};
-use super::{Desired, ManagedFile, Observed, Remains, chart, guard, helm};
-use crate::settings::{DISTRIBUTION, Pin};
-use crate::unit::files::Entry;
-use crate::unit::kept::Before;
+use super::{Facts, Observed};
+use crate::chart::{self, ChartPart};
+use crate::conf::{CONF, ConfInputs, ConfPart, HEADER, conf};
+use crate::driver::{DesiredDriver, DriverPart};
+use crate::guard::{self, GuardPart};
+use crate::helm::{self, HelmPart};
+use crate::juju::settings::Settings;
+use crate::kubeconfig::{self, KubeconfigPart};
+use crate::magnum::{CONF_DIRECTORY, Installation, Service};
+use crate::services::{DesiredServices, ServicesPart, drop_in_path};
+use crate::step::{DueRestart, Part, Plan, Step};
+use crate::system::{ManagedFile, Original, own_program};
 
-/// One step. Doing it twice does no harm, and a crash after any of them is mended by the next plan.
+/// What the graft is to be on this unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Remove what a killed hook left behind.
-    RemoveLitter(PathBuf),
-    /// Make a directory, root:root 0755.
-    MakeDirectory(PathBuf),
-    /// Swap the staged driver in for whatever is installed.
-    InstallDriver {
-        /// The version.
-        pin: Pin,
-        /// Why.
-        why: String,
-    },
-    /// Keep a copy of the driver that Python would find first, and take it out of the way.
-    SetAside(PathBuf),
-    /// Put the staged helm in place.
-    InstallHelm {
-        /// Why.
-        why: String,
-    },
-    /// Put a file in place.
-    Write {
-        /// The file.
-        file: ManagedFile,
-        /// Why.
-        why: String,
-    },
-    /// Put back what stood at a path before the charm came, or remove what the charm put there.
-    Restore(PathBuf, Before),
-    /// Make systemd read its unit files.
-    ReloadSystemd,
-    /// Have systemd watch over the graft.
-    StartGuard,
-    /// Have it watch no more.
-    StopGuard,
-    /// Restart services, all in one go, each with why.
-    Restart(Vec<Due>),
+pub struct Desired {
+    pub driver: DesiredDriver,
+    /// The key of the source that helm is to come from; `None` leaves what is on the unit.
+    pub helm: Option<String>,
+    pub chart: Option<ManagedFile>,
+    /// `None` until there is one; then nothing is switched on.
+    pub kubeconfig: Option<ManagedFile>,
+    pub conf: ManagedFile,
+    pub services: DesiredServices,
+    /// The guard's units, in the order of [`guard::UNITS`]; none if it is turned off.
+    pub guard: Vec<ManagedFile>,
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RemoveLitter(path) => {
-                write!(
-                    f,
-                    "remove {}, left by a hook that was killed",
-                    path.display()
-                )
-            }
-            Self::MakeDirectory(path) => write!(f, "make the directory {}", path.display()),
-            Self::InstallDriver { pin, why } => write!(f, "install {pin}: {why}"),
-            Self::SetAside(path) => {
-                write!(
-                    f,
-                    "set aside {}, which Python would find before the driver",
-                    path.display()
-                )
-            }
-            Self::InstallHelm { why } => write!(f, "install {}: {why}", helm::PATH),
-            Self::Write { file, why } => write!(f, "write {}: {why}", file.path.display()),
-            Self::Restore(path, Before::Kept(_)) => {
-                write!(f, "put back what was at {}", path.display())
-            }
-            Self::Restore(path, _) => write!(f, "remove {}", path.display()),
-            Self::ReloadSystemd => write!(f, "reload systemd"),
-            Self::StartGuard => write!(f, "start {}", guard::WATCH),
-            Self::StopGuard => write!(f, "stop {}", guard::WATCH),
-            Self::Restart(services) => {
-                let each: Vec<String> = services
-                    .iter()
-                    .map(|(service, why)| format!("{}: {why}", service.name()))
-                    .collect();
-                write!(f, "restart {}", each.join("; "))
-            }
-        }
+impl Desired {
+    /// Returns what `settings` mean for this installation.
+    ///
+    /// # Errors
+    /// A [`Problem`](crate::problem::Problem) if the driver does not know one of the options, or the configuration would not be ASCII.
+    pub fn new(settings: &Settings, installation: &Installation, facts: &Facts) -> anyhow::Result<Self> {
+        let chart = facts.chart.as_ref();
+        let guard = match settings.guard {
+            true => guard::unit_files(HEADER, &own_program()?, &watched(installation, facts)),
+            false => Vec::new(),
+        };
+        let gid = installation.magnum_gid;
+        let kubeconfig = settings.kubeconfig.as_ref();
+        Ok(Self {
+            driver: DesiredDriver {
+                pin: settings.driver.pin.clone(),
+                record_sha256: facts.driver.record_sha256.clone(),
+                site: installation.python.site.clone(),
+            },
+            helm: facts.helm.clone(),
+            chart: chart.map(|chart| ManagedFile::public(chart::PATH, chart.bytes.clone())),
+            kubeconfig: kubeconfig.map(|content| kubeconfig::managed_file(content, gid)),
+            conf: conf(&ConfInputs {
+                settings,
+                other_drivers: &installation.other_drivers,
+                kubeconfig: kubeconfig::PATH,
+                chart: chart.map(|chart| (chart::PATH, chart.version.as_str())),
+                known_options: &facts.driver.options,
+            })?,
+            services: DesiredServices::new(HEADER, settings.log_to, &installation.defaults),
+            guard,
+        })
     }
 }
 
-impl Step {
-    /// Where it puts something of the charm's in place of whatever stands there; `site` is where the
-    /// driver goes.
-    pub fn takes_over(&self, seen: &Observed, site: &Path) -> Vec<PathBuf> {
-        match self {
-            Self::MakeDirectory(path) | Self::SetAside(path) => vec![path.clone()],
-            Self::InstallDriver { .. } => seen.driver.paths(site),
-            Self::InstallHelm { .. } => vec![helm::PATH.into()],
-            Self::Write { file, .. } => vec![file.path.clone()],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The path that it puts right, and what is wrong with it.
-    pub fn puts_right(&self) -> Option<(&Path, &str)> {
-        match self {
-            Self::MakeDirectory(path) => Some((path, "missing")),
-            Self::InstallDriver { why, .. } => Some((Path::new(DISTRIBUTION), why)),
-            Self::SetAside(path) => Some((path, "in the way")),
-            Self::InstallHelm { why } => Some((Path::new(helm::PATH), why)),
-            Self::Write { file, why } => Some((&file.path, why)),
-            Self::StartGuard => Some((Path::new(guard::WATCH), "stopped")),
-            _ => None,
-        }
-    }
-}
-
-/// What must be done to get from `seen` to `desired`.
-///
-/// Driver and kubeconfig come first; conf, drop-ins and the restart only when all they need is
-/// there. A graft that was switched on before is upheld all the same.
-pub fn plan(desired: &Desired, seen: &Observed) -> Vec<Step> {
-    let mut steps: Vec<Step> = seen
-        .litter
-        .iter()
-        .cloned()
-        .map(Step::RemoveLitter)
-        .collect();
-    let make = |wanted: &Path| {
-        let missing = seen.missing_directories.iter().any(|path| path == wanted);
-        missing.then(|| Step::MakeDirectory(wanted.to_owned()))
-    };
-    if let Some(why) = seen
-        .driver
-        .differs(&desired.pin, Some(&desired.record_sha256))
-    {
-        steps.extend(make(&desired.site));
-        let pin = desired.pin.clone();
-        steps.push(Step::InstallDriver { pin, why });
-    }
-    steps.extend(seen.shadows.iter().cloned().map(Step::SetAside));
-    steps.extend(left_by_another_python(desired, seen));
-    let helm = install_helm(desired, seen);
-    let has_helm = seen.helm.is_some() || helm.is_some();
-    steps.extend(helm);
-    if let Some(chart) = &desired.chart {
-        steps.extend(chart.path.parent().and_then(&make));
-        steps.extend(write(chart, &seen.chart));
-    }
-    let Some(kubeconfig) = &desired.kubeconfig else {
-        return steps;
-    };
-    steps.extend(write(kubeconfig, &seen.kubeconfig));
-    if !has_helm && !seen.was_switched_on() {
-        return steps;
-    }
-    let files = std::iter::once((&desired.conf, &seen.conf))
-        .chain(desired.drop_ins.iter().zip(&seen.drop_ins));
-    for (file, found) in files {
-        // The directory comes first: with the drop-in's --config-dir, its absence is fatal.
-        steps.extend(file.path.parent().and_then(&make));
-        steps.extend(write(file, found));
-    }
-    let unguarded = guard_of_no_use(desired, seen);
-    let guard: Vec<Step> = desired
-        .guard
-        .iter()
-        .zip(&seen.guard.files)
-        .filter(|_| !seen.guard.is_masked())
-        .filter_map(|(file, found)| write(file, found))
-        .chain(unguarded)
-        .collect();
-    let reload =
-        drop_ins_change(desired, seen) || seen.services.iter().any(Seen::is_behind_its_files);
-    let reload_guard = !guard.is_empty() || seen.guard.is_behind_its_files();
-    steps.extend(guard);
-    if reload || reload_guard {
-        steps.push(Step::ReloadSystemd);
-    }
-    // Nothing at all is started while the principal has paused.
-    let paused = seen.services.iter().any(|service| service.unit.is_masked());
-    let guarded = seen.guard.watches() || seen.guard.is_masked() || paused;
-    if !desired.guard.is_empty() && !guarded {
-        steps.push(Step::StartGuard);
-    }
-    let reads = seen.reads(desired);
-    steps.extend(restart(&seen.services, |service| {
-        service.restart_due(&reads, !reload)
-    }));
-    steps.extend(chart_of_no_use(desired, seen));
-    steps
-}
-
-/// What must be done so that the unit is as it was before the charm came.
-///
-/// Drop-ins go first, and systemd forgets them, before the directory that they name: without it a
-/// service that starts in between would not come up.
-pub fn plan_departure(seen: &Remains) -> Vec<Step> {
-    let (of_systemd, others): (Vec<_>, Vec<_>) = seen
-        .written
-        .iter()
-        .cloned()
-        .partition(|(path, _)| path.starts_with("/etc/systemd"));
-    let restore = |(path, before)| Step::Restore(path, before);
-    let stale = |s: &Seen| s.unit.need_daemon_reload && !s.unit.is_masked();
-    let is_guard = |(path, _): &(PathBuf, Before)| *path == guard::unit_file(guard::WATCH);
-    let guarded = of_systemd.iter().any(is_guard);
-    let reload = !of_systemd.is_empty() || seen.services.iter().any(stale);
-    let mut steps: Vec<Step> = seen
-        .litter
-        .iter()
-        .cloned()
-        .map(Step::RemoveLitter)
-        .collect();
-    steps.extend(guarded.then_some(Step::StopGuard));
-    steps.extend(of_systemd.into_iter().map(restore));
-    steps.extend(reload.then_some(Step::ReloadSystemd));
-    steps.extend(others.into_iter().map(restore));
-    steps.extend(restart(&seen.services, |service| {
-        if service.unit.is_masked() || !service.unit.exists() {
-            return None;
-        }
-        service.process.as_ref()?;
-        let grafted = service.read.is_some()
-            || (service.is_grafted() && (reload || !service.is_grafted_next()));
-        grafted.then(|| "it runs with the graft".to_owned())
-    }));
-    steps
-}
-
-/// What the charm put into the site directory of a Python that has been replaced.
-fn left_by_another_python(desired: &Desired, seen: &Observed) -> Vec<Step> {
-    let package = |path: &Path| {
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
-        name.is_some_and(|name| name.starts_with("magnum_capi_helm"))
-    };
-    seen.written
-        .iter()
-        .filter(|(path, before)| *before == Before::Absent && package(path))
-        .filter(|(path, _)| path.parent() != Some(&desired.site))
-        .map(|(path, before)| Step::Restore(path.clone(), before.clone()))
+/// Returns what the guard watches: every file of the graft, and the directories from which Python could load the driver
+/// or another copy of it. Only what is there: for a path that is not, systemd watches its parent and begins all its
+/// watches anew at whatever happens there, and misses what happens at the others meanwhile.
+fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
+    let python = &installation.python;
+    let drop_ins = Service::ALL.map(|service| PathBuf::from(drop_in_path(service)));
+    let helm = facts.helm.as_ref().map(|_| PathBuf::from(helm::PATH));
+    let chart = facts.chart.as_ref().map(|_| PathBuf::from(chart::PATH));
+    let driver = facts.driver.directories.iter();
+    [PathBuf::from(kubeconfig::PATH), PathBuf::from(CONF)]
+        .into_iter()
+        .chain(drop_ins)
+        .chain(helm)
+        .chain(chart)
+        .chain(installation.before_site.iter().cloned())
+        .chain([python.site.clone()])
+        .chain(driver.map(|directory| python.site.join(directory)))
         .collect()
 }
 
-/// The guard, once it is turned off.
-fn guard_of_no_use(desired: &Desired, seen: &Observed) -> Vec<Step> {
-    let ours = |(path, _): &&(PathBuf, Before)| guard::UNITS.map(guard::unit_file).contains(path);
-    if !desired.guard.is_empty() || !seen.written.iter().any(|entry| ours(&entry)) {
-        return Vec::new();
-    }
-    let restore = |(path, before): &(PathBuf, Before)| Step::Restore(path.clone(), before.clone());
-    let files = seen.written.iter().filter(ours).map(restore);
-    std::iter::once(Step::StopGuard).chain(files).collect()
-}
-
-/// A chart that is given no longer, once no process reads its path.
-fn chart_of_no_use(desired: &Desired, seen: &Observed) -> Option<Step> {
-    let ours = |(path, _): &&(PathBuf, Before)| path == Path::new(chart::PATH);
-    let (path, before) = seen.written.iter().find(ours)?;
-    desired
-        .chart
-        .is_none()
-        .then(|| Step::Restore(path.clone(), before.clone()))
-}
-
-fn install_helm(desired: &Desired, seen: &Observed) -> Option<Step> {
-    let wanted = desired.helm.as_ref()?;
-    let why = match &seen.helm {
-        None => "missing".to_owned(),
-        Some(found) => match &found.known {
-            Some(known) if known.source.as_ref() == Some(wanted) => return None,
-            _ if found.path != Path::new(helm::PATH) => {
-                format!("the services find {}", found.path.display())
-            }
-            _ => "another file".to_owned(),
+/// Returns the steps from `observed` to `desired`.
+///
+/// Driver, helm, chart and kubeconfig come first; the graft is switched on only once every part is ready. One that was
+/// switched on before is upheld in any case.
+pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let inputs = observed.service_inputs(desired);
+    let is_missing = |directory: &Path| observed.missing_directories.iter().any(|path| path == directory);
+    let chart_directory = Path::new(chart::PATH).parent();
+    // A new part is a new folder, and one line here.
+    let parts: [&dyn Part; 7] = [
+        &DriverPart {
+            desired: &desired.driver,
+            observed: &observed.driver,
+            written: &observed.written,
         },
-    };
-    Some(Step::InstallHelm { why })
+        &HelmPart {
+            wanted: desired.helm.as_deref(),
+            found: observed.helm.as_ref(),
+        },
+        &ChartPart {
+            wanted: desired.chart.as_ref(),
+            found: &observed.chart,
+            directory_is_missing: chart_directory.is_some_and(is_missing),
+            written: &observed.written,
+        },
+        &KubeconfigPart {
+            wanted: desired.kubeconfig.as_ref(),
+            found: &observed.kubeconfig,
+        },
+        &ConfPart {
+            wanted: &desired.conf,
+            found: &observed.conf,
+            directory_is_missing: is_missing(Path::new(CONF_DIRECTORY)),
+        },
+        &ServicesPart {
+            desired: &desired.services,
+            observed: &observed.services,
+            inputs: &inputs,
+        },
+        &GuardPart {
+            wanted: &desired.guard,
+            observed: &observed.guard,
+            is_paused: observed.services.are_paused(),
+            written: &observed.written,
+        },
+    ];
+    let mut plan = Plan::default();
+    parts.iter().for_each(|part| part.plan(&mut plan));
+    let has_kubeconfig = desired.kubeconfig.is_some();
+    let is_ready = parts.iter().all(|part| part.is_ready());
+    let is_on = has_kubeconfig && (is_ready || observed.is_switched_on());
+    let temporaries = observed.temporaries.iter().cloned().map(Step::RemoveTemporary);
+    temporaries.chain(plan.into_steps(is_on)).collect()
 }
 
-fn write(file: &ManagedFile, found: &Entry) -> Option<Step> {
-    file.drift(found).map(|why| Step::Write {
-        file: file.clone(),
-        why,
-    })
+/// What of the graft is on a unit that the charm leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// Every path the charm has written, each directory after what is in it.
+    pub written: Vec<(PathBuf, Original)>,
+    pub temporaries: Vec<PathBuf>,
+    pub services: Vec<crate::services::ObservedService>,
 }
 
-fn drop_ins_change(desired: &Desired, seen: &Observed) -> bool {
-    let mut pairs = desired.drop_ins.iter().zip(&seen.drop_ins);
-    pairs.any(|(file, found)| file.drift(found).is_some())
-}
-
-fn restart(services: &[Seen], due: impl Fn(&Seen) -> Option<String>) -> Option<Step> {
-    let services: Vec<Due> = services
+/// Returns the steps that restore the unit to its state before the charm came.
+///
+/// Drop-ins go first, and systemd forgets them, before the directory that they name: without it a service that starts
+/// in between would fail.
+pub fn plan_removal(remains: &Remains) -> Vec<Step> {
+    let written = remains.written.iter().cloned();
+    let (of_systemd, others): (Vec<_>, Vec<_>) = written.partition(|(path, _)| path.starts_with("/etc/systemd"));
+    let restore = |(path, original)| Step::Restore(path, original);
+    let watch = guard::unit_file(guard::WATCH);
+    let is_guarded = of_systemd.iter().any(|(path, _)| *path == watch);
+    let is_stale = remains
+        .services
         .iter()
-        .filter_map(|service| due(service).map(|why| (service.service, why)))
+        .any(|service| service.unit.need_daemon_reload && !service.unit.is_masked());
+    let reloads = !of_systemd.is_empty() || is_stale;
+    let mut steps: Vec<Step> = remains.temporaries.iter().cloned().map(Step::RemoveTemporary).collect();
+    steps.extend(is_guarded.then_some(Step::Disable(guard::WATCH)));
+    steps.extend(of_systemd.into_iter().map(restore));
+    steps.extend(reloads.then_some(Step::ReloadSystemd));
+    steps.extend(others.into_iter().map(restore));
+    let due = remains.services.iter().filter(|service| {
+        let can_restart = !service.unit.is_masked() && service.unit.exists() && service.process.is_some();
+        let is_grafted = service.is_grafted() && (reloads || !service.is_grafted_next());
+        can_restart && (service.read.is_some() || is_grafted)
+    });
+    let due: Vec<DueRestart> = due
+        .map(|service| DueRestart { service: service.service, why: "it runs with the graft".to_owned() })
         .collect();
-    (!services.is_empty()).then_some(Step::Restart(services))
+    steps.extend((!due.is_empty()).then_some(Step::Restart(due)));
+    steps
 }
-
-#[cfg(test)]
-#[path = "plan_tests.rs"]
-pub(super) mod tests;

@@ -1,68 +1,77 @@
-//! The way back: the unit as it was before the charm came.
+//! Removal: restores the unit to its state before the charm came.
 
 use anyhow::Result;
 use tracing::{debug, warn};
 
-use crate::graft::apply::{Tools, apply};
-use crate::graft::{Remains, Service, plan_departure};
-use crate::settings::DISTRIBUTION;
-use crate::unit::kept::Ledger;
-use crate::unit::python::{self, Python};
-use crate::unit::systemd::Job;
-use crate::unit::{apt, state};
+use super::apply::Apply;
+use super::observed::{is_switched_on, temporaries};
+use super::plan::{Remains, plan_removal};
+use crate::juju::settings::DISTRIBUTION;
+use crate::magnum::{Python, configuration_arguments, exception};
+use crate::services;
+use crate::system::systemd::Wait;
+use crate::system::{Backups, System};
 
-/// Brings the unit to what it was before the charm came. The caller holds the lock.
+/// The most clusters that are named in the log.
+const MOST_NAMED: usize = 20;
+
+/// Restores the unit. The caller holds the lock.
 ///
 /// # Errors
-/// When a step fails: the hook is to fail and be tried again.
-pub fn depart() -> Result<()> {
-    let mut ledger = Ledger::load()?;
-    let python = Python::remembered()?;
+/// If a step fails: the hook is to fail and be tried again.
+pub fn run(system: &System) -> Result<()> {
+    let root = &system.root;
+    let mut backups = Backups::load(root)?;
+    let python = Python::remembered(root)?;
     let site = python.as_ref().map(|python| python.site.as_path());
-    let seen = Remains::look(site, &ledger)?;
-    let steps = plan_departure(&seen);
+    let remains = Remains {
+        written: backups.entries(),
+        temporaries: temporaries(root, site)?,
+        services: services::inspect(system)?,
+    };
+    let steps = plan_removal(&remains);
     if steps.is_empty() {
         debug!("nothing of the graft is left on this unit");
     }
-    if let Some(python) = python.filter(|_| seen.was_switched_on()) {
-        tell_orphans(&python);
+    if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
+        name_orphans(system, &python);
     }
-    let mut tools = Tools {
-        ledger: &mut ledger,
-        supplies: None,
-        restarts: Job::Done,
+    let mut apply = Apply {
+        system,
+        backups: &mut backups,
+        artifacts: None,
+        wait: Wait::UntilDone,
+        problems: Vec::new(),
     };
-    apply(&steps, &mut tools)?;
-    apt::remove_ours()?;
-    state::forget()
+    apply.all(&steps)?;
+    root.remove_state_directory()
 }
 
-/// Names in the log the clusters that Magnum cannot manage without the driver. They themselves live on.
-fn tell_orphans(python: &Python) {
-    const MOST: usize = 20;
-    let mut question = vec!["clusters", DISTRIBUTION];
-    question.extend(Service::arguments_at_hand());
-    let clusters: Vec<(String, String)> = match python.ask(&question) {
+/// Names in the log the clusters that Magnum cannot manage without the driver. The clusters themselves live on.
+fn name_orphans(system: &System, python: &Python) {
+    let clusters = configuration_arguments(&system.root).and_then(|arguments| {
+        let question = [&["clusters", DISTRIBUTION], arguments.as_slice()].concat();
+        python.ask::<Vec<(String, String)>>(system, &question)
+    });
+    let clusters = match clusters {
         Ok(clusters) => clusters,
         Err(error) => {
-            let why = python::exception(&error);
-            return warn!("which clusters lose their driver cannot be said: {why}");
+            let why = exception(&error);
+            return warn!("cannot list the clusters that lose their driver: {why}");
         }
     };
     if clusters.is_empty() {
         return;
     }
-    let named = clusters.iter().take(MOST);
-    let named: Vec<String> = named
-        .map(|(name, uuid)| format!("{name} ({uuid})"))
-        .collect();
-    let more = match clusters.len().saturating_sub(MOST) {
+    let named = clusters.iter().take(MOST_NAMED);
+    let named: Vec<String> = named.map(|(name, uuid)| format!("{name} ({uuid})")).collect();
+    let more = match clusters.len().saturating_sub(MOST_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     warn!(
-        "{} clusters made through Cluster API lose their driver on this unit; they live on, and \
-         Magnum can manage them again when the charm is back: {}{more}",
+        "{} clusters made through Cluster API lose their driver on this unit; they live on, and Magnum can manage \
+         them again when the charm is back: {}{more}",
         clusters.len(),
         named.join(", ")
     );

@@ -1,176 +1,175 @@
-//! Rolling restarts: whose turn it is to restart its services. Pure.
+//! Rolling restarts: which unit may restart its services. This file is pure; [`peers`] reads and writes the data bags.
 //!
-//! Each unit says a [`Word`] in its peer data bag; the leader says a [`Ruling`] in the application's.
-//! A unit takes a ticket when it wants a turn, and acts only on a grant of that very ticket, read
-//! together with its own word *before* it writes anything: so on nothing that a killed hook could
-//! lose, and never on an old grant. That holds for the leader too, which no event tells of its own
-//! ruling: the other units echo a grant to the leader ([`Word::heard`]), and that wakes it.
+//! Each unit publishes a [`UnitState`] in its peer data bag, the leader a [`LeaderDecision`] in the application's. A
+//! unit takes a ticket when a restart is pending, and acts only on a grant of that very ticket, read together with its
+//! own state *before* it writes anything: so on nothing that a killed hook could lose, and never on an old grant. That
+//! holds for the leader too, which no event tells of its own decision: the other units acknowledge a grant to the
+//! leader ([`UnitState::acknowledged`]), and that wakes it.
+
+mod peers;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// In seconds: a restart takes at most three minutes, settling one. Whoever has its turn for longer
-/// and says nothing is stuck.
-pub const SILENT_AFTER: i64 = 600;
+pub use peers::{Rolling, is_about_peers, is_own_departure, was_alone};
 
-/// What a unit says to the others.
+/// In seconds: a restart takes at most three minutes, settling one. A unit that holds the grant for longer is stuck.
+pub const STUCK_AFTER: i64 = 600;
+
+/// What a unit tells the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Word {
-    /// The principal's unit it sits on.
+pub struct UnitState {
+    /// Its principal's unit.
     pub principal: String,
-    /// The number of its wish; each new one has a greater number.
+    /// The number of its request; each new request has a greater one.
     pub ticket: u64,
-    /// Whether it wants a turn.
-    pub wants: bool,
-    /// What is wrong with its services, when they are not well.
-    pub ill: Option<String>,
+    /// Whether its restart is pending.
+    pub pending: bool,
+    /// What is wrong with its services, if they are not healthy.
+    pub unhealthy: Option<String>,
     /// The last grant to the leader that it has seen.
-    pub heard: Option<(String, u64)>,
+    pub acknowledged: Option<(String, u64)>,
 }
 
-/// A turn, granted.
+/// The permission to restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// To whom.
+    /// The unit that has it.
     pub unit: String,
-    /// For which wish.
+    /// The request it answers.
     pub ticket: u64,
-    /// The principal's unit it sits on.
+    /// Its principal's unit.
     pub principal: String,
-    /// Since when, in seconds since 1970.
+    /// Its time, in seconds since 1970.
     pub since: i64,
-    /// Whether it is the leader itself that is to hear of it.
+    /// Whether the unit is the leader, which must be woken.
     pub to_leader: bool,
 }
 
-/// The unit at which the roll has stopped.
+/// The unit at which the restarts have stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
-    /// Which.
     pub unit: String,
-    /// What is wrong with it.
     pub why: String,
 }
 
-/// What the leader says to all.
+/// What the leader decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ruling {
-    /// Whose turn it is.
-    pub turn: Option<Grant>,
-    /// Why nobody else gets one.
+pub struct LeaderDecision {
+    pub grant: Option<Grant>,
+    /// Why nobody else gets the grant.
     pub stopped: Option<Stop>,
 }
 
-/// How a unit came out of a hook.
+/// A unit's situation at the end of a hook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Situation {
-    /// Whether it held a restart back until its turn.
-    pub withheld: bool,
-    /// What is wrong with its services, when they are not well.
-    pub ill: Option<String>,
+    pub pending: bool,
+    /// What is wrong with its services, if they are not healthy.
+    pub unhealthy: Option<String>,
 }
 
-impl Word {
-    /// Whether `unit`, which has said this, has the turn.
-    pub fn has_turn(&self, unit: &str, ruling: &Ruling) -> bool {
+impl UnitState {
+    /// Whether `unit`, whose state this is, may restart.
+    pub fn is_granted(&self, unit: &str, decision: &LeaderDecision) -> bool {
         let granted = |grant: &Grant| grant.unit == unit && grant.ticket == self.ticket;
-        self.wants && ruling.turn.as_ref().is_some_and(granted)
+        self.pending && decision.grant.as_ref().is_some_and(granted)
     }
 
-    /// What `unit`, which has said this, has to say now.
+    /// Returns the state that `unit` publishes next.
     #[must_use]
-    pub fn next(&self, unit: &str, ruling: &Ruling, now: Situation) -> Self {
-        let echo = ruling.turn.as_ref().filter(|grant| grant.to_leader);
-        let echo = echo.filter(|grant| grant.unit != unit);
+    pub fn next(&self, unit: &str, decision: &LeaderDecision, now: Situation) -> Self {
+        let to_leader = decision.grant.as_ref().filter(|grant| grant.to_leader);
+        let to_leader = to_leader.filter(|grant| grant.unit != unit);
         Self {
             principal: self.principal.clone(),
-            ticket: self.ticket + u64::from(now.withheld && !self.wants),
-            wants: now.withheld,
-            // The words of one illness may change from look to look: that is no news.
-            ill: now.ill.map(|why| self.ill.clone().unwrap_or(why)),
-            heard: echo.map_or_else(
-                || self.heard.clone(),
+            ticket: self.ticket + u64::from(now.pending && !self.pending),
+            pending: now.pending,
+            // The reason may be worded differently each time: that alone is no change.
+            unhealthy: now.unhealthy.map(|why| self.unhealthy.clone().unwrap_or(why)),
+            acknowledged: to_leader.map_or_else(
+                || self.acknowledged.clone(),
                 |grant| Some((grant.unit.clone(), grant.ticket)),
             ),
         }
     }
 
-    /// Whether the turn is still out, as far as this word of its holder tells. An older word than
-    /// the wish that was granted tells nothing.
+    /// Whether the grant is still in use, as far as this state of its holder shows. A state older than the request
+    /// that was granted shows nothing.
     fn holds(&self, grant: &Grant) -> bool {
-        self.ticket < grant.ticket || (self.ticket == grant.ticket && self.wants)
+        self.ticket < grant.ticket || (self.ticket == grant.ticket && self.pending)
     }
 }
 
-impl Ruling {
-    /// What the leader has to say, having heard these words, its own among them. `is_gone` says
-    /// whether a holder that is not among them has left for good.
+impl LeaderDecision {
+    /// Returns the decision that follows from the units' states, the leader's own among them. `is_gone` says whether a
+    /// holder that is not among them has left for good.
     ///
     /// # Errors
     /// As `is_gone`.
     pub fn next<E>(
         &self,
         leader: &str,
-        words: &BTreeMap<String, Word>,
+        states: &BTreeMap<String, UnitState>,
         is_gone: impl Fn(&Grant) -> Result<bool, E>,
         now: i64,
     ) -> Result<Self, E> {
-        if let Some(grant) = &self.turn {
-            let out = match words.get(&grant.unit) {
-                Some(word) => word.holds(grant),
+        if let Some(grant) = &self.grant {
+            let is_in_use = match states.get(&grant.unit) {
+                Some(state) => state.holds(grant),
                 None => !is_gone(grant)?,
             };
-            if out {
+            if is_in_use {
                 return Ok(Self {
-                    turn: self.turn.clone(),
-                    stopped: silent(grant, now),
+                    grant: self.grant.clone(),
+                    stopped: stuck(grant, now),
                 });
             }
         }
-        let (waiting, others): (Vec<_>, Vec<_>) = words.iter().partition(|(_, word)| word.wants);
+        let (waiting, others): (Vec<_>, Vec<_>) = states.iter().partition(|(_, state)| state.pending);
         let order =
-            |(unit, word): &(&String, &Word)| (word.ill.is_none(), *unit == leader, number(unit));
-        let Some((unit, word)) = waiting.into_iter().min_by_key(order) else {
+            |(unit, state): &(&String, &UnitState)| (state.unhealthy.is_none(), *unit == leader, number(unit));
+        let Some((unit, state)) = waiting.into_iter().min_by_key(order) else {
             return Ok(Self::default());
         };
-        let ill = others.into_iter().find_map(|(unit, word)| {
-            let why = word.ill.clone()?;
+        let unhealthy = others.into_iter().find_map(|(unit, state)| {
+            let why = state.unhealthy.clone()?;
             let unit = unit.clone();
             Some(Stop { unit, why })
         });
-        let turn = ill.is_none().then(|| Grant {
+        let grant = unhealthy.is_none().then(|| Grant {
             unit: unit.clone(),
-            ticket: word.ticket,
-            principal: word.principal.clone(),
+            ticket: state.ticket,
+            principal: state.principal.clone(),
             since: now,
             to_leader: unit == leader,
         });
-        Ok(Self { turn, stopped: ill })
+        Ok(Self { grant, stopped: unhealthy })
     }
 
-    /// Why `unit` must wait, for people.
-    pub fn why_wait(&self, unit: &str) -> String {
-        match (&self.stopped, &self.turn) {
+    /// Returns why `unit` must wait.
+    pub fn reason_to_wait(&self, unit: &str) -> String {
+        match (&self.stopped, &self.grant) {
             (Some(stop), _) if stop.unit != unit => {
-                format!("{} is not well: {}", stop.unit, stop.why)
+                format!("{} is not healthy: {}", stop.unit, stop.why)
             }
-            (_, Some(grant)) if grant.unit != unit => format!("{} has it", grant.unit),
-            _ => "the leader is asked".to_owned(),
+            (_, Some(grant)) if grant.unit != unit => format!("{} restarts first", grant.unit),
+            _ => "the leader has not granted it yet".to_owned(),
         }
     }
 }
 
-/// Whoever has had its turn for too long and says nothing stops the roll.
-fn silent(grant: &Grant, now: i64) -> Option<Stop> {
-    let minutes = SILENT_AFTER / 60;
-    (now - grant.since > SILENT_AFTER).then(|| Stop {
+/// A unit that holds the grant for too long stops the restarts.
+fn stuck(grant: &Grant, now: i64) -> Option<Stop> {
+    let minutes = STUCK_AFTER / 60;
+    (now - grant.since > STUCK_AFTER).then(|| Stop {
         unit: grant.unit.clone(),
-        why: format!("it has had its turn for more than {minutes} minutes and says nothing"),
+        why: format!("no sign of life for {minutes} minutes"),
     })
 }
 
-/// The number of a unit, `a/10` after `a/9`.
+/// Returns the number of a unit: `a/10` comes after `a/9`.
 fn number(unit: &str) -> u64 {
     let number = unit.rsplit('/').next().and_then(|n| n.parse().ok());
     number.unwrap_or_default()

@@ -1,7 +1,6 @@
-//! Rolling restarts, Juju's side: the peers' data bags, the leader's, and whether there are others.
+//! Rolling restarts, Juju's side: the peers' data bags, the leader's, and whether there are other units.
 //!
-//! What [`roll`](crate::roll) thinks is read and written here, and only when it may matter: a hook
-//! with nothing to restart and nothing new to say asks Juju nothing.
+//! Reads and writes only when it may matter: a hook with nothing to restart and nothing new asks Juju nothing.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -11,271 +10,263 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::converge::{Outcome, Wanted};
-use crate::graft::Turn;
-use crate::graft::services::{self, Due};
-use crate::health::Health;
+use super::{Grant, LeaderDecision, Situation, Stop, UnitState};
+use crate::juju::settings::RestartMode;
 use crate::juju::tools::{self, Bag, GoalState};
-use crate::juju::{Context, ENDPOINT};
-use crate::problem::Problem;
-use crate::roll::{Grant, Ruling, Situation, Stop, Word};
-use crate::settings::RestartMode;
-use crate::unit::state;
+use crate::juju::{Context, PRINCIPAL_ENDPOINT};
+use crate::problem::{Problem, fit_status};
+use crate::services::Turn;
+use crate::step::DueRestart;
+use crate::system::{Root, System};
 
-/// The peer endpoint.
-const PEERS: &str = "cluster";
-/// The key of words and rulings in their data bags.
-const KEY: &str = "roll";
-/// The file of what was said last.
+const PEER_ENDPOINT: &str = "cluster";
+/// The key of unit states and leader decisions in their data bags.
+const KEY: &str = "rolling-restart";
 const MEMORY: &str = "roll.json";
-/// How the application's status begins when it is this module's.
-const STOPPED: &str = "restarts stopped at ";
+/// Begins the application's status if it is about rolling restarts.
+const STOPPED: &str = "Restarts stopped at ";
 
-/// What this unit said last.
+/// What this unit published last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Memory {
-    word: Word,
-    /// Whether it was found in the data bag by a later hook: one that is killed flushes nothing.
-    flushed: bool,
-    /// Whether it leads a roll that is not at its end.
-    leading: bool,
-    /// Whether there is one unit only, as far as Juju knows.
+    state: UnitState,
+    /// Whether a later hook found it in the data bag: what a killed hook sets is lost.
+    is_published: bool,
+    /// Whether it leads restarts that have not ended.
+    is_leading: bool,
+    /// Whether there is only one unit, as far as Juju knows.
     alone: bool,
 }
 
-/// Whether there was one unit only when Juju was last asked: for the guard, which cannot ask. Where
-/// that is not known there may be others.
+/// Whether there was only one unit when Juju was last asked: for the guard, which cannot ask. If that is not known,
+/// there may be others.
 ///
 /// # Errors
-/// When what is remembered cannot be read.
-pub fn was_alone() -> Result<bool> {
-    Ok(state::load::<Memory>(MEMORY)?.is_some_and(|memory| memory.alone))
+/// If what is remembered cannot be read.
+pub fn was_alone(root: &Root) -> Result<bool> {
+    // Written by another version of the charm, it is not known.
+    let memory: Option<serde_json::Value> = root.load(MEMORY)?;
+    Ok(memory.is_some_and(|memory| memory["alone"] == true))
 }
 
-/// What Juju says of the others.
+/// The peers as Juju shows them.
 #[derive(Debug)]
-struct View {
+struct Peers {
     relation: String,
-    leads: bool,
-    ruling: Ruling,
-    /// What this unit has said, as the others know it.
-    said: Option<Word>,
+    is_leader: bool,
+    decision: LeaderDecision,
+    /// This unit's state, as the others know it.
+    published: Option<UnitState>,
     others: Vec<String>,
 }
 
-/// The roll, as far as this hook or action needs it.
-#[derive(Debug)]
-pub struct Roll<'a> {
+/// Rolling restarts, as far as this hook or action needs them.
+pub struct Rolling<'a> {
+    system: &'a System,
     context: &'a Context,
     mode: RestartMode,
-    view: OnceCell<Option<View>>,
+    peers: OnceCell<Option<Peers>>,
     goal: OnceCell<Option<GoalState>>,
 }
 
-impl<'a> Roll<'a> {
-    /// In the mode that is wanted; while the settings are no good, in the most careful one.
-    pub fn of(wanted: &Wanted, context: &'a Context) -> Self {
-        let mode = wanted.settings.as_ref().map(|all| all.restart_mode);
-        Self::new(mode.unwrap_or_default(), context)
-    }
-
-    /// In this mode.
-    pub fn new(mode: RestartMode, context: &'a Context) -> Self {
+impl<'a> Rolling<'a> {
+    pub fn new(system: &'a System, context: &'a Context, mode: RestartMode) -> Self {
         Self {
+            system,
             context,
             mode,
-            view: OnceCell::new(),
+            peers: OnceCell::new(),
             goal: OnceCell::new(),
         }
     }
 
-    /// Whether services that are serving may be restarted now.
+    /// Returns whether services that are serving may be restarted now.
     ///
     /// # Errors
-    /// When Juju does not tell.
-    pub fn turn(&self, due: &[Due]) -> Result<Turn> {
-        let names = services::names(due);
+    /// If a hook tool fails.
+    pub fn turn(&self, due: &[DueRestart]) -> Result<Turn> {
+        let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
+        let names = names.join(" and ");
         let unit = &self.context.unit;
-        let wait = |why: String| {
-            Turn::NotYet(Problem::waiting(format!(
-                "the restart of {names} waits for its turn ({why})"
-            )))
+        let pending = |why: String| {
+            let summary = fit_status(&format!("Restart pending: {why}"));
+            Turn::Pending(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
         };
         Ok(match self.mode {
-            RestartMode::Immediate => Turn::Ours,
-            RestartMode::Manual => Turn::NotYet(Problem::blocked(format!(
-                "{names} must be restarted, and restart-mode is manual; run: juju run {unit} \
-                 restart"
-            ))),
-            RestartMode::Rolling if self.is_alone()? => Turn::Ours,
-            RestartMode::Rolling => match self.view()? {
-                None => wait("the units do not know each other yet".to_owned()),
-                Some(view) if view.word().has_turn(unit, &view.ruling) => Turn::Ours,
-                Some(view) => wait(view.ruling.why_wait(unit)),
+            RestartMode::Immediate => Turn::Granted,
+            RestartMode::Manual => Turn::Pending(Problem::blocked(
+                "Restart needed: run the action restart",
+                format!("{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"),
+            )),
+            RestartMode::Rolling if self.is_alone()? => Turn::Granted,
+            RestartMode::Rolling => match self.peers()? {
+                None => pending("the units do not know each other yet".to_owned()),
+                Some(peers) if peers.state().is_granted(unit, &peers.decision) => Turn::Granted,
+                Some(peers) => pending(peers.decision.reason_to_wait(unit)),
             },
         })
     }
 
-    /// Says to the others what has become of it; the leader rules.
+    /// Publishes this unit's situation at the end of a hook; the leader decides.
     ///
     /// # Errors
-    /// When Juju cannot be asked or told.
-    pub fn tell(&self, hook: &str, outcome: &Outcome) -> Result<()> {
+    /// If a hook tool fails.
+    pub fn publish(&self, hook: &str, now: Situation) -> Result<()> {
         let unit = self.context.unit.as_str();
         let now = Situation {
-            withheld: self.mode == RestartMode::Rolling && !outcome.withheld.is_empty(),
-            ill: match &outcome.health {
-                Health::Ill(why) => Some(why.clone()),
-                _ => None,
-            },
+            pending: now.pending && self.mode == RestartMode::Rolling,
+            ..now
         };
-        let memory: Option<Memory> = state::load(MEMORY)?;
-        let idle = match &memory {
-            None => hook == "update-status" && !now.withheld,
+        // Of another version of the charm, it is as if nothing were remembered.
+        let memory: Option<serde_json::Value> = self.system.root.load(MEMORY)?;
+        let memory: Option<Memory> = memory.and_then(|memory| serde_json::from_value(memory).ok());
+        let is_idle = match &memory {
+            None => hook == "update-status" && !now.pending,
             Some(last) => {
-                let next = last.word.next(unit, &Ruling::default(), now.clone());
-                let at_rest = last.flushed && !last.leading && !last.word.wants;
-                at_rest && next == last.word && !is_about_others(hook)
+                let next = last.state.next(unit, &LeaderDecision::default(), now.clone());
+                let at_rest = last.is_published && !last.is_leading && !last.state.pending;
+                at_rest && next == last.state && !is_about_peers(hook)
             }
         };
-        if idle {
+        if is_idle {
             return Ok(());
         }
-        let Some(view) = self.view()? else {
+        let Some(peers) = self.peers()? else {
             return Ok(());
         };
-        let word = Word {
+        let state = UnitState {
             principal: self.context.principal.clone(),
-            ..view.word().next(unit, &view.ruling, now)
+            ..peers.state().next(unit, &peers.decision, now)
         };
-        let flushed = view.said.as_ref() == Some(&word);
-        if !flushed {
-            tools::relation_set(&view.relation, Bag::Unit(unit), KEY, &encoded(&word)?)?;
+        let is_published = peers.published.as_ref() == Some(&state);
+        if !is_published {
+            let encoded = serde_json::to_string(&state)?;
+            tools::relation_set(self.system, &peers.relation, Bag::Unit(unit), KEY, &encoded)?;
         }
-        let leading = view.leads && self.rule(view, &word)? != Ruling::default();
+        let is_leading = peers.is_leader && self.decide(peers, &state)? != LeaderDecision::default();
         let new = Memory {
-            word,
-            flushed,
-            leading,
+            state,
+            is_published,
+            is_leading,
             alone: self.is_alone()?,
         };
         if memory.as_ref() != Some(&new) {
-            state::save(MEMORY, &new)?;
+            self.system.root.save(MEMORY, &new)?;
         }
         Ok(())
     }
 
-    /// The leader's part: reads what the others have said, and rules.
-    fn rule(&self, view: &View, own: &Word) -> Result<Ruling> {
-        let mut words = BTreeMap::from([(self.context.unit.clone(), own.clone())]);
-        for other in &view.others {
-            let word = said(&view.relation, Bag::Unit(other))?;
-            words.insert(other.clone(), word.unwrap_or_default());
+    /// The leader's part: reads the other units' states, and decides.
+    fn decide(&self, peers: &Peers, own: &UnitState) -> Result<LeaderDecision> {
+        let mut states = BTreeMap::from([(self.context.unit.clone(), own.clone())]);
+        for other in &peers.others {
+            let state = read(self.system, &peers.relation, Bag::Unit(other))?;
+            states.insert(other.clone(), state.unwrap_or_default());
         }
         let now = Timestamp::now().as_second();
         let is_gone = |grant: &Grant| self.is_gone(grant);
-        let ruling = view.ruling.next(&self.context.unit, &words, is_gone, now)?;
-        if ruling != view.ruling {
+        let decision = peers.decision.next(&self.context.unit, &states, is_gone, now)?;
+        if decision != peers.decision {
             let bag = Bag::Application(self.context.application());
-            tools::relation_set(&view.relation, bag, KEY, &encoded(&ruling)?)?;
+            let encoded = serde_json::to_string(&decision)?;
+            tools::relation_set(self.system, &peers.relation, bag, KEY, &encoded)?;
         }
-        tell_application(ruling.stopped.as_ref())?;
-        Ok(ruling)
+        self.set_application_status(decision.stopped.as_ref())?;
+        Ok(decision)
     }
 
-    /// Whether Juju knows of one unit only. That is asked of the principal's units: a subordinate
-    /// is not told of its like on other machines before these have joined it.
+    /// Whether Juju knows of one unit only. It is asked for the principal's units: a subordinate learns of its peers on
+    /// other machines only when they have joined.
     fn is_alone(&self) -> Result<bool> {
-        Ok(
-            match self.goal()?.as_ref().map(|goal| goal.units(ENDPOINT)) {
-                Some(principals) if !principals.is_empty() => principals.len() == 1,
-                _ => self.view()?.is_none_or(|view| view.others.is_empty()),
-            },
-        )
+        let principals = self.goal().map(|goal| goal.units(PRINCIPAL_ENDPOINT));
+        Ok(match principals {
+            Some(principals) if !principals.is_empty() => principals.len() == 1,
+            _ => self.peers()?.is_none_or(|peers| peers.others.is_empty()),
+        })
     }
 
-    /// Whether the unit with the turn, which has not joined this one or not any more, is gone for
-    /// good: with its principal's unit.
+    /// Whether the holder of a grant that has not joined, or not any more, has left for good: with its principal's
+    /// unit.
     fn is_gone(&self, grant: &Grant) -> Result<bool> {
-        let goal = self.goal()?.as_ref();
-        Ok(goal.is_some_and(|goal| !goal.staying(ENDPOINT).contains(&grant.principal.as_str())))
+        let goal = self.goal();
+        Ok(goal.is_some_and(|goal| {
+            let staying = goal.staying(PRINCIPAL_ENDPOINT);
+            !staying.contains(&grant.principal.as_str())
+        }))
     }
 
-    fn goal(&self) -> Result<&Option<GoalState>> {
-        if self.goal.get().is_none() {
-            let goal = tools::goal_state()
-                .inspect_err(|error| warn!("Juju does not say what units there will be: {error:#}"))
-                .ok();
-            return Ok(self.goal.get_or_init(|| goal));
-        }
-        Ok(self.goal.get_or_init(|| None))
+    fn goal(&self) -> Option<&GoalState> {
+        let ask = || {
+            let goal = tools::goal_state(self.system);
+            goal.inspect_err(|error| warn!("goal-state fails: {error:#}")).ok()
+        };
+        self.goal.get_or_init(ask).as_ref()
     }
 
-    /// `None` while there is no relation to the others yet.
-    fn view(&self) -> Result<Option<&View>> {
-        if let Some(view) = self.view.get() {
-            return Ok(view.as_ref());
+    /// `None` while there is no peer relation yet.
+    fn peers(&self) -> Result<Option<&Peers>> {
+        if let Some(peers) = self.peers.get() {
+            return Ok(peers.as_ref());
         }
-        let view = View::look(self.context)?;
-        Ok(self.view.get_or_init(|| view).as_ref())
+        let peers = Peers::read(self.system, self.context)?;
+        Ok(self.peers.get_or_init(|| peers).as_ref())
+    }
+
+    /// Names the unit at which the restarts have stopped. Juju derives the application's status from its units' until a
+    /// charm sets it, so it is set only for that, and taken back.
+    fn set_application_status(&self, stopped: Option<&Stop>) -> Result<()> {
+        let (kind, message) = tools::application_status(self.system)?;
+        match stopped {
+            Some(stop) => {
+                let new = fit_status(&format!("{STOPPED}{}: {}", stop.unit, stop.why));
+                if (kind.as_str(), &message) == ("blocked", &new) {
+                    return Ok(());
+                }
+                tools::application_status_set(self.system, "blocked", &new)
+            }
+            None if message.starts_with(STOPPED) => {
+                tools::application_status_set(self.system, "active", "")
+            }
+            None => Ok(()),
+        }
     }
 }
 
-impl View {
-    fn look(context: &Context) -> Result<Option<Self>> {
-        let Some(relation) = tools::relation_ids(PEERS)?.into_iter().next() else {
+impl Peers {
+    fn read(system: &System, context: &Context) -> Result<Option<Self>> {
+        let relations = tools::relation_ids(system, PEER_ENDPOINT)?;
+        let Some(relation) = relations.into_iter().next() else {
             return Ok(None);
         };
-        // This comes first: what is read of the ruling after it is the newest.
-        let leads = tools::is_leader()?;
+        // This comes first: the decision that is read after it is the newest.
+        let is_leader = tools::is_leader(system)?;
+        let decision = read(system, &relation, Bag::Application(context.application()))?;
         Ok(Some(Self {
-            leads,
-            ruling: said(&relation, Bag::Application(context.application()))?.unwrap_or_default(),
-            said: said(&relation, Bag::Unit(&context.unit))?,
-            others: tools::relation_list(&relation)?,
+            is_leader,
+            decision: decision.unwrap_or_default(),
+            published: read(system, &relation, Bag::Unit(&context.unit))?,
+            others: tools::relation_list(system, &relation)?,
             relation,
         }))
     }
 
-    fn word(&self) -> Word {
-        self.said.clone().unwrap_or_default()
+    fn state(&self) -> UnitState {
+        self.published.clone().unwrap_or_default()
     }
 }
 
 /// Whether a hook brings news of the other units, and none of this one's options or resources.
-pub fn is_about_others(hook: &str) -> bool {
-    hook == "leader-elected" || hook.starts_with(&format!("{PEERS}-relation-"))
+pub fn is_about_peers(hook: &str) -> bool {
+    hook == "leader-elected" || hook.starts_with(&format!("{PEER_ENDPOINT}-relation-"))
 }
 
-/// Whether this hook only says that this very unit goes: nothing is to be put in place any more.
-pub fn is_farewell(hook: &str, context: &Context) -> bool {
-    hook == format!("{PEERS}-relation-departed")
-        && context.departing.as_ref() == Some(&context.unit)
+/// Whether a hook only says that this very unit leaves: nothing is to be put in place any more.
+pub fn is_own_departure(hook: &str, context: &Context) -> bool {
+    hook == format!("{PEER_ENDPOINT}-relation-departed") && context.departing.as_ref() == Some(&context.unit)
 }
 
-/// What stands in a data bag; of another version of the charm, nothing.
-fn said<T: serde::de::DeserializeOwned>(relation: &str, bag: Bag<'_>) -> Result<Option<T>> {
-    let text = tools::relation_get(relation, bag, KEY)?;
+/// Reads a data bag; what another version of the charm wrote counts as nothing.
+fn read<T: serde::de::DeserializeOwned>(system: &System, relation: &str, bag: Bag<'_>) -> Result<Option<T>> {
+    let text = tools::relation_get(system, relation, bag, KEY)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
-}
-
-fn encoded<T: Serialize>(value: &T) -> Result<String> {
-    Ok(serde_json::to_string(value)?)
-}
-
-/// Names the unit at which the roll has stopped. Juju derives the application's status from its
-/// units' until a charm sets it, so it is set only for that, and taken back.
-fn tell_application(stopped: Option<&Stop>) -> Result<()> {
-    let (kind, message) = tools::application_status()?;
-    match stopped {
-        Some(stop) => {
-            let new = format!("{STOPPED}{}: {}", stop.unit, stop.why);
-            if (kind.as_str(), &message) == ("blocked", &new) {
-                return Ok(());
-            }
-            tools::application_status_set("blocked", &new)
-        }
-        None if message.starts_with(STOPPED) => tools::application_status_set("active", ""),
-        None => Ok(()),
-    }
 }

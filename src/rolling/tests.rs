@@ -6,7 +6,7 @@ use self::world::{Service, Unit, World};
 use super::*;
 
 #[test]
-fn never_two_at_once_and_never_wedged_whatever_happens_in_whatever_order() {
+fn never_two_at_once_and_never_stuck_in_any_order_of_events() {
     for seed in 1..=1000 {
         let mut world = World::new(seed, 2 + u32::try_from(seed % 4).unwrap());
         for _ in 0..800 {
@@ -20,7 +20,7 @@ fn never_two_at_once_and_never_wedged_whatever_happens_in_whatever_order() {
 }
 
 #[test]
-fn events_alone_bring_each_unit_its_turn_also_the_leader() {
+fn events_alone_bring_each_unit_its_grant_also_the_leader() {
     for count in 2..=6 {
         for leader in 0..count {
             let mut world = World::new(1, count);
@@ -43,7 +43,7 @@ fn events_alone_bring_each_unit_its_turn_also_the_leader() {
 }
 
 #[test]
-fn a_unit_that_stays_ill_stops_the_roll_until_it_is_well() {
+fn a_unit_that_stays_unhealthy_stops_the_restarts_until_it_is_healthy() {
     for seed in 1..=500 {
         let mut world = World::new(seed, 4);
         let broken = world.any();
@@ -60,7 +60,7 @@ fn a_unit_that_stays_ill_stops_the_roll_until_it_is_well() {
         assert!(unit.service == Service::New, "{seed}: it has had its turn");
         let old = |unit: &Unit| unit.service == Service::Old;
         if world.units.values().any(old) {
-            let stopped = world.ruling.stopped.clone().unwrap();
+            let stopped = world.decision.stopped.clone().unwrap();
             assert_eq!(stopped.unit, broken, "{seed}");
             let before: Vec<u32> = world.units.values().map(|unit| unit.restarts).collect();
             for _ in 0..200 {
@@ -78,13 +78,13 @@ fn a_unit_that_stays_ill_stops_the_roll_until_it_is_well() {
     }
 }
 
-fn word(ticket: u64, wants: bool, ill: Option<&str>) -> Word {
-    Word {
+fn state(ticket: u64, pending: bool, unhealthy: Option<&str>) -> UnitState {
+    UnitState {
         principal: "m/1".into(),
         ticket,
-        wants,
-        ill: ill.map(str::to_owned),
-        heard: None,
+        pending,
+        unhealthy: unhealthy.map(str::to_owned),
+        acknowledged: None,
     }
 }
 
@@ -98,52 +98,52 @@ fn grant(unit: &str, ticket: u64) -> Grant {
     }
 }
 
-fn ruled(words: &[(&str, Word)], turn: Option<Grant>, now: i64) -> Ruling {
-    let words = words.iter().map(|(n, w)| ((*n).to_owned(), w.clone()));
-    let old = Ruling {
-        turn,
+fn decided(states: &[(&str, UnitState)], grant: Option<Grant>, now: i64) -> LeaderDecision {
+    let states = states.iter().map(|(n, w)| ((*n).to_owned(), w.clone()));
+    let old = LeaderDecision {
+        grant,
         stopped: None,
     };
     let gone = |_: &Grant| Ok::<_, ()>(true);
-    old.next("c/0", &words.collect(), gone, now).unwrap()
+    old.next("c/0", &states.collect(), gone, now).unwrap()
 }
 
 #[test]
-fn an_ill_unit_that_wants_no_turn_blocks_the_others() {
-    let wants = ("c/1", word(1, true, None));
-    let with = |ill| ("c/2", word(0, false, ill));
-    let well = ruled(&[wants.clone(), with(None)], None, 0);
-    assert_eq!(well.turn, Some(grant("c/1", 1)));
-    let ill = ruled(&[wants, with(Some("x"))], None, 0);
-    assert_eq!((ill.turn, ill.stopped.unwrap().unit), (None, "c/2".into()));
+fn an_unhealthy_unit_without_a_pending_restart_stops_the_others() {
+    let pending = ("c/1", state(1, true, None));
+    let with = |unhealthy| ("c/2", state(0, false, unhealthy));
+    let well = decided(&[pending.clone(), with(None)], None, 0);
+    assert_eq!(well.grant, Some(grant("c/1", 1)));
+    let unhealthy = decided(&[pending, with(Some("x"))], None, 0);
+    assert_eq!((unhealthy.grant, unhealthy.stopped.unwrap().unit), (None, "c/2".into()));
 }
 
 #[test]
-fn an_ill_unit_that_a_restart_may_mend_comes_first_and_the_leader_last() {
-    let wants = |unit, ill| (unit, word(1, true, ill));
-    let words = [wants("c/0", None), wants("c/10", None), wants("c/9", None)];
-    assert_eq!(ruled(&words, None, 0).turn.unwrap().unit, "c/9");
-    let mut words = words.to_vec();
-    words.push(wants("c/11", Some("x")));
-    assert_eq!(ruled(&words, None, 0).turn.unwrap().unit, "c/11");
+fn an_unhealthy_unit_that_a_restart_may_repair_comes_first_and_the_leader_last() {
+    let pending = |unit, unhealthy| (unit, state(1, true, unhealthy));
+    let states = [pending("c/0", None), pending("c/10", None), pending("c/9", None)];
+    assert_eq!(decided(&states, None, 0).grant.unwrap().unit, "c/9");
+    let mut states = states.to_vec();
+    states.push(pending("c/11", Some("x")));
+    assert_eq!(decided(&states, None, 0).grant.unwrap().unit, "c/11");
 }
 
 #[test]
-fn a_holder_that_says_nothing_for_long_is_named_and_one_that_is_gone_holds_nothing() {
-    let holder = ("c/1", word(1, true, None));
-    let waits = ("c/2", word(1, true, None));
-    let words = [holder, waits];
+fn a_stuck_holder_is_named_and_one_that_is_gone_holds_nothing() {
+    let holder = ("c/1", state(1, true, None));
+    let waits = ("c/2", state(1, true, None));
+    let states = [holder, waits];
     let turn = Some(grant("c/1", 1));
-    assert_eq!(ruled(&words, turn.clone(), SILENT_AFTER).stopped, None);
-    let late = ruled(&words, turn.clone(), SILENT_AFTER + 1);
+    assert_eq!(decided(&states, turn.clone(), STUCK_AFTER).stopped, None);
+    let late = decided(&states, turn.clone(), STUCK_AFTER + 1);
     assert_eq!(late.stopped.unwrap().unit, "c/1");
-    assert_eq!(ruled(&words[1..], turn, 0).turn.unwrap().unit, "c/2");
+    assert_eq!(decided(&states[1..], turn, 0).grant.unwrap().unit, "c/2");
 }
 
 #[test]
-fn a_word_older_than_the_grant_gives_no_turn_away() {
-    let stale = ("c/1", word(4, false, None));
-    let waits = ("c/2", word(1, true, None));
-    let kept = ruled(&[stale, waits], Some(grant("c/1", 5)), 0);
-    assert_eq!(kept.turn.unwrap().unit, "c/1");
+fn a_state_older_than_the_grant_gives_nothing_away() {
+    let stale = ("c/1", state(4, false, None));
+    let waits = ("c/2", state(1, true, None));
+    let kept = decided(&[stale, waits], Some(grant("c/1", 5)), 0);
+    assert_eq!(kept.grant.unwrap().unit, "c/1");
 }

@@ -1,46 +1,42 @@
-//! Whether the services are well, judged by what they do: a process that stays, an API that answers.
+//! Whether the services are healthy, by what they do: a process that stays, an API that answers.
 //!
-//! `is-active` is no evidence: a service in a crash loop is active most of the time. A process that
-//! has been up for longer than it takes to crash at the start is.
+//! `is-active` is no evidence: a service in a crash loop is active most of the time. A process that has been up for
+//! longer than it takes to crash at the start is evidence.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::graft::Service;
-use crate::graft::services::{self, Reads, Seen};
-use crate::ground;
-use crate::http;
+use super::{ObservedService, ServiceInputs, inspect};
+use crate::magnum::{Configuration, Service};
 use crate::problem::{Kind, Problem};
+use crate::system::{Root, System, http};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
-/// How long a service may take to get there.
+/// How long a service may take to become stable.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
 
-/// How the services are, in a word.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Health {
-    /// There is nothing to judge yet.
     #[default]
     Unknown,
-    /// The API answers, both processes stay.
-    Well,
-    /// The principal has paused them.
+    /// The API answers and both processes stay.
+    Healthy,
     Paused,
-    /// They are not well, and why.
-    Ill(String),
+    /// Not healthy, and why.
+    Unhealthy(Problem),
 }
 
 impl Health {
-    /// What [`settled`] found, in a word.
+    /// Summarises what [`settle`] found.
     pub fn of(problems: &[Problem]) -> Self {
         match problems.iter().max_by_key(|problem| problem.kind) {
-            None => Self::Well,
+            None => Self::Healthy,
             Some(worst) => match worst.kind {
-                Kind::Blocked => Self::Ill(worst.to_string()),
+                Kind::Blocked => Self::Unhealthy(worst.clone()),
                 Kind::Maintenance => Self::Paused,
                 Kind::Waiting | Kind::Notice => Self::Unknown,
             },
@@ -48,85 +44,116 @@ impl Health {
     }
 }
 
-/// Looks until both services are stable and the API answers, or something keeps them from it.
-/// Services that have long been running cost one request to the API and nothing else.
+/// Waits until both services are stable and the API answers, or something keeps them from it. Services that have been
+/// running for long cost one request to the API and nothing else.
 ///
 /// # Errors
-/// When the services cannot be looked at.
-pub fn settled(mut seen: Vec<Seen>, reads: &Reads) -> Result<(Vec<Seen>, Vec<Problem>)> {
+/// If the services cannot be looked at.
+pub fn settle(
+    system: &System,
+    mut services: Vec<ObservedService>,
+    inputs: &ServiceInputs,
+) -> Result<(Vec<ObservedService>, Vec<Problem>)> {
     let began = Instant::now();
     loop {
-        let late = began.elapsed() > SETTLE_LIMIT;
+        let is_late = began.elapsed() > SETTLE_LIMIT;
         let mut problems: Vec<Problem> = Vec::new();
-        let mut young = false;
-        for service in &seen {
-            let wanted = &reads.command_lines[&service.service];
-            match (service.problem(wanted), &service.process) {
+        let mut are_young = false;
+        for service in &services {
+            match (service.problem(&inputs.command_lines[&service.service]), &service.process) {
                 (Some(problem), _) => problems.push(problem),
                 (None, Some(process)) if process.age() >= STABLE_AFTER => {}
                 (None, _) => {
-                    young = true;
-                    if late {
-                        problems.push(service.keeps_failing());
-                    }
+                    are_young = true;
+                    problems.extend(is_late.then(|| service.does_not_stay()));
                 }
             }
         }
         problems.dedup();
-        if problems.is_empty() {
-            match api_answer() {
-                Ok(_) if !young => return Ok((seen, problems)),
-                Err(problem) if late => return Ok((seen, vec![problem])),
-                _ => {}
-            }
-        } else {
-            return Ok((seen, problems));
+        if !problems.is_empty() {
+            return Ok((services, problems));
+        }
+        match api_answer(&system.root) {
+            Ok(_) if !are_young => return Ok((services, problems)),
+            Err(problem) if is_late => return Ok((services, vec![problem])),
+            _ => {}
         }
         std::thread::sleep(BETWEEN_LOOKS);
-        seen = services::look()?;
+        services = inspect(system)?;
     }
 }
 
-/// Asks the API for its root document, at the address the configuration names.
+/// Asks the API for its root document, at the address in the configuration.
 ///
 /// # Errors
 /// Why it did not answer, for the operator.
-pub fn api_answer() -> Result<String, Problem> {
+pub fn api_answer(root: &Root) -> Result<String, Problem> {
     let name = Service::Api.name();
-    let not_answering = |what: String| {
-        Problem::blocked(format!(
-            "{name} does not answer: {what}; see: journalctl -u {name} -n 50"
-        ))
+    let silent = |what: String| {
+        Problem::blocked(
+            format!("{name} does not answer: see its journal"),
+            format!("{what}; see: journalctl -u {name} -n 50"),
+        )
     };
-    let url = api_url().map_err(|error| not_answering(format!("{error:#}")))?;
+    let configuration = Configuration::read(root).map_err(|error| silent(format!("{error:#}")))?;
+    let url = api_url(&configuration);
     let ask = || {
         // Only whether it answers is asked, of this very machine: its certificate names another.
-        let client = http::direct()
-            .timeout(API_LIMIT)
-            .tls_danger_accept_invalid_certs(true)
-            .build()?;
-        client.get(&url).send().map(|response| response.status())
+        let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
+        client.build()?.get(&url).send().map(|response| response.status())
     };
     match ask() {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),
-        Ok(status) => Err(not_answering(format!("{url} says {status}"))),
-        Err(error) => Err(not_answering(format!("{} at {url}", http::reason(&error)))),
+        Ok(status) => Err(silent(format!("{url} says {status}"))),
+        Err(error) => Err(silent(format!("{} at {url}", http::reason(&error)))),
     }
 }
 
-/// Where the API listens, from `[api]` of what the services read; the defaults are Magnum's.
-fn api_url() -> Result<String> {
-    let configuration = ground::configuration()?;
+/// The defaults are Magnum's.
+fn api_url(configuration: &Configuration) -> String {
     let value = |key| configuration.value("api", key);
-    let tls = value("enabled_ssl")
-        .is_some_and(|on| ["true", "1", "on", "yes"].contains(&on.to_lowercase().as_str()));
-    let port = value("port").unwrap_or("9511");
+    let is_on = |on: &str| ["true", "1", "on", "yes"].contains(&on.to_lowercase().as_str());
+    let scheme = if value("enabled_ssl").is_some_and(is_on) { "https" } else { "http" };
     let host = match value("host").unwrap_or("127.0.0.1") {
         "0.0.0.0" => "127.0.0.1".to_owned(),
         "::" => "[::1]".to_owned(),
         v6 if v6.contains(':') => format!("[{v6}]"),
         name => name.to_owned(),
     };
-    let scheme = if tls { "https" } else { "http" };
-    Ok(format!("{scheme}://{host}:{port}/"))
+    format!("{scheme}://{host}:{}/", value("port").unwrap_or("9511"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::magnum::MAGNUM_CONF;
+    use crate::system::testing::Scratch;
+
+    #[test]
+    fn the_api_is_asked_where_the_configuration_says() {
+        for (api, url) in [
+            ("", "http://127.0.0.1:9511/"),
+            ("host = 0.0.0.0\nport = 9501\n", "http://127.0.0.1:9501/"),
+            ("host = ::\nenabled_ssl = True\n", "https://[::1]:9511/"),
+            ("host = 2001:db8::1\n", "http://[2001:db8::1]:9511/"),
+            ("host = api.example\nenabled_ssl = false\n", "http://api.example:9511/"),
+        ] {
+            let scratch = Scratch::new();
+            scratch.put(MAGNUM_CONF, format!("[api]\n{api}"));
+            let configuration = Configuration::read(&scratch.root).unwrap();
+            assert_eq!(api_url(&configuration), url);
+        }
+    }
+
+    #[test]
+    fn an_api_that_does_not_answer_is_named_with_its_address() {
+        let scratch = Scratch::new();
+        scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
+        let problem = api_answer(&scratch.root).unwrap_err();
+        assert_eq!(problem.summary, "magnum-api does not answer: see its journal");
+        assert!(problem.detail.contains("http://127.0.0.1:1/"), "{problem}");
+        assert_eq!(Health::of(std::slice::from_ref(&problem)), Health::Unhealthy(problem.clone()));
+        assert_eq!(Health::of(&[]), Health::Healthy);
+        assert_eq!(Health::of(&[Problem::maintenance("Magnum is paused")]), Health::Paused);
+    }
 }

@@ -1,179 +1,160 @@
-//! What the services say of themselves: known failures in the log of the present run of each, from
-//! where it really logs.
+//! What the services log: known failures in the log of the current run of each, from where it really logs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Check, Finding, Outcome, Scene};
-use crate::graft::services::Seen;
-use crate::ground;
-use crate::unit::process::Process;
-use crate::unit::{command, files};
-
-/// The checks of this group.
-pub const CHECKS: &[Check<Scene>] = &[Check {
-    id: "logs",
-    question: "Are the logs since the services' start free of known failures?",
-    answer: logs,
-}];
+use super::ObservedService;
+use super::checks::ServicesSubject;
+use crate::check::{Finding, Outcome};
+use crate::magnum::Configuration;
+use crate::system::{Command, Process, Root, System};
 
 const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
-/// How much of each log is read, from its end.
+/// How many lines of the journal are read, from its end.
 const JOURNAL_LINES: &str = "2000";
-/// As much as two runs say that end at their start.
-const LAST_WORDS: &str = "100";
+/// As many lines as two runs log that end at their start.
+const CRASH_LINES: &str = "100";
 const LOG_FILE_BYTES: u64 = 1 << 20;
 
-/// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the
-/// daemons really say.
-const RED_FLAGS: [(&str, &str); 8] = [
-    (
-        "No module named 'magnum_capi_helm",
-        "the driver is not installed for this Python",
-    ),
-    (
-        "No module named magnum_capi_helm",
-        "the driver is not installed for this Python",
-    ),
-    (
-        "No 'k8s_capi_helm_v1' driver",
-        "the driver's entry point is missing",
-    ),
-    (
-        "looking for 'k8s_capi_helm_v1'",
-        "the driver's entry point is missing",
-    ),
-    (
-        "ConfigDirNotFoundError",
-        "/etc/magnum/magnum.conf.d is missing",
-    ),
-    (
-        "ConfigFileParseError",
-        "a file of /etc/magnum does not parse",
-    ),
+/// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the daemons really log.
+const KNOWN_FAILURES: [(&str, &str); 8] = [
+    ("No module named 'magnum_capi_helm", "the driver is not installed for this Python"),
+    ("No module named magnum_capi_helm", "the driver is not installed for this Python"),
+    ("No 'k8s_capi_helm_v1' driver", "the driver's entry point is missing"),
+    ("looking for 'k8s_capi_helm_v1'", "the driver's entry point is missing"),
+    ("ConfigDirNotFoundError", "/etc/magnum/magnum.conf.d is missing"),
+    ("ConfigFileParseError", "a file of /etc/magnum does not parse"),
     ("UnicodeDecodeError", "a file of /etc/magnum is not UTF-8"),
-    (
-        "ConfigFilesPermissionDeniedError",
-        "user magnum cannot read a file of /etc/magnum",
-    ),
+    ("ConfigFilesPermissionDeniedError", "user magnum cannot read a file of /etc/magnum"),
 ];
 
-/// Are the logs since the services' start free of known failures? The journal has what kills a
-/// daemon in any case.
-fn logs(scene: &Scene) -> Outcome {
+/// Answers the check `logs`. The journal has what kills a daemon in any case.
+pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
+    let system = subject.system;
     let (mut findings, mut places) = (Vec::new(), vec!["the journal".to_owned()]);
-    for seen in &scene.observed.services {
-        let mut said = vec![("the journal".to_owned(), journal(seen)?)];
-        if let Some(process) = &seen.process
-            && let Some(path) = log_file(seen, process)?
+    for observed in &subject.observed.services {
+        let mut logs = vec![("the journal".to_owned(), journal(system, observed)?)];
+        if let Some(process) = &observed.process
+            && let Some(path) = log_file(&system.root, observed, process)?
         {
-            said.push((path.display().to_string(), of_this_run(&path, process)?));
+            let text = of_current_run(&system.root, &path, process)?;
+            logs.push((path.display().to_string(), text));
             places.push(path.display().to_string());
         }
-        for (place, text) in said {
-            for (flag, meaning) in RED_FLAGS {
-                if text.contains(flag) {
-                    let name = seen.service.name();
-                    findings.push(format!("{name}, in {place}: {flag}: {meaning}"));
-                }
-            }
+        for (place, text) in logs {
+            let found = KNOWN_FAILURES.iter().filter(|(sign, _)| text.contains(sign));
+            let name = observed.service.name();
+            findings.extend(found.map(|(sign, meaning)| format!("{name}, in {place}: {sign}: {meaning}")));
         }
     }
     Ok(if findings.is_empty() {
-        Ok(format!(
-            "none of the known failures in {} since the services' start",
-            places.join(", ")
-        ))
+        let places = places.join(", ");
+        Ok(format!("none of the known failures in {places} since the services' start"))
     } else {
-        Err(Finding::fail(
-            findings.join("; "),
-            "mend what the evidence means, then: systemctl restart the service",
-        ))
+        let remedy = "fix what the evidence means, then: systemctl restart the service";
+        Err(Finding::fail(findings.join("; "), remedy))
     })
 }
 
-/// What the present run of a service wrote to the journal: by time alone, the last words of the run
-/// before would count too. Of one that ends again and again, the last words of any run count.
-fn journal(seen: &Seen) -> Result<String> {
-    let which = if seen.keeps_ending() {
-        format!("_SYSTEMD_UNIT={}", seen.service.unit())
-    } else if seen.process.is_some() {
-        format!("_SYSTEMD_INVOCATION_ID={}", seen.unit.invocation)
+/// Returns what the current run of a service wrote to the journal: by time alone, the last lines of the run before
+/// would count too. Of a service that keeps failing, the last lines of any run count.
+fn journal(system: &System, observed: &ObservedService) -> Result<String> {
+    let (which, lines) = if observed.keeps_failing() {
+        (format!("_SYSTEMD_UNIT={}", observed.service.unit()), CRASH_LINES)
+    } else if observed.process.is_some() {
+        let invocation = &observed.unit.invocation;
+        (format!("_SYSTEMD_INVOCATION_ID={invocation}"), JOURNAL_LINES)
     } else {
         return Ok(String::new());
     };
-    let lines = if seen.keeps_ending() {
-        LAST_WORDS
-    } else {
-        JOURNAL_LINES
-    };
-    let printed = command::run("journalctl", JOURNAL_LIMIT)
+    let command = Command::new("journalctl", JOURNAL_LIMIT)
         .args(["--quiet", "--no-pager", "--output=cat", "--lines", lines])
-        .arg(which)
-        .stdout()?;
-    Ok(String::from_utf8_lossy(&printed).into_owned())
+        .arg(which);
+    Ok(String::from_utf8_lossy(&system.stdout(&command)?).into_owned())
 }
 
-/// The file a service logs to besides: its own argument, or what the configuration says (oslo.log's
-/// `log_file` within `log_dir`, else the program's name).
-fn log_file(seen: &Seen, process: &Process) -> Result<Option<PathBuf>> {
-    let argument = process
-        .cmdline
-        .iter()
-        .find_map(|argument| argument.strip_prefix("--log-file="));
-    let configuration = ground::configuration()?;
+/// Returns the file a service logs to besides: its own argument, or what the configuration says (oslo.log's `log_file`
+/// within `log_dir`, else the program's name).
+fn log_file(root: &Root, observed: &ObservedService, process: &Process) -> Result<Option<PathBuf>> {
+    let mut arguments = process.cmdline.iter();
+    let argument = arguments.find_map(|argument| argument.strip_prefix("--log-file="));
+    let configuration = Configuration::read(root)?;
     let file = argument.or(configuration.value("DEFAULT", "log_file"));
     let path = match (configuration.value("DEFAULT", "log_dir"), file) {
         (None, None) => return Ok(None),
         (None, Some(file)) => PathBuf::from(file),
         (Some(directory), Some(file)) => Path::new(directory).join(file),
-        (Some(directory), None) => {
-            Path::new(directory).join(format!("{}.log", seen.service.name()))
-        }
+        (Some(directory), None) => Path::new(directory).join(format!("{}.log", observed.service.name())),
     };
-    Ok(path.is_file().then_some(path))
+    Ok(root.is_file(&path)?.then_some(path))
 }
 
-/// The lines of a log file that this process and its workers wrote: oslo.log puts the process's id
-/// behind date and time.
-fn of_this_run(path: &Path, process: &Process) -> Result<String> {
-    let text = String::from_utf8_lossy(&files::read_end(path, LOG_FILE_BYTES)?).into_owned();
-    let family: Vec<String> = process
-        .workers()
-        .into_iter()
-        .chain([process.pid])
-        .map(|pid| pid.to_string())
-        .collect();
-    Ok(written_by(&text, &family))
+/// Returns the lines of a log file that this process and its workers wrote: oslo.log puts the process's id behind date
+/// and time.
+fn of_current_run(root: &Root, path: &Path, process: &Process) -> Result<String> {
+    let text = root.read_end(path, LOG_FILE_BYTES)?;
+    let pids = process.workers(root).into_iter().chain([process.pid]);
+    let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
+    Ok(written_by(&String::from_utf8_lossy(&text), &pids))
 }
 
-fn written_by(text: &str, family: &[String]) -> String {
-    let ours = |line: &&str| {
+fn written_by(text: &str, pids: &[String]) -> String {
+    let is_ours = |line: &&str| {
         let pid = line.split_whitespace().nth(2).unwrap_or_default();
-        family.iter().any(|known| known == pid)
+        pids.iter().any(|known| known == pid)
     };
-    text.lines()
-        .filter(ours)
-        .fold(String::new(), |mut all, line| {
-            all.push_str(line);
-            all.push('\n');
-            all
-        })
+    let lines: Vec<&str> = text.lines().filter(is_ours).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::magnum::{MAGNUM_CONF, Service};
+    use crate::system::systemd::Unit;
+    use crate::system::testing::Scratch;
 
     #[test]
-    fn of_a_log_file_only_the_lines_of_this_run_count() {
+    fn of_a_log_file_only_the_lines_of_the_current_run_count() {
         let text = "2026-11-23 01:00:00.100 41 ERROR magnum [-] UnicodeDecodeError\n\
                     2026-11-23 01:00:09.200 57 INFO magnum [-] started\n\
                     2026-11-23 01:00:09.900 58 INFO magnum.worker [-] ready\n";
-        let said = written_by(text, &["57".to_owned(), "58".to_owned()]);
-        assert_eq!(said.lines().count(), 2);
-        assert!(!said.contains("UnicodeDecodeError"));
+        let lines = written_by(text, &["57".to_owned(), "58".to_owned()]);
+        assert_eq!(lines.lines().count(), 2);
+        assert!(!lines.contains("UnicodeDecodeError"));
+    }
+
+    #[test]
+    fn the_log_file_is_the_argument_or_what_the_configuration_says() {
+        let process = |argument: &str| Process {
+            pid: 7,
+            start_ticks: 1,
+            started: std::time::SystemTime::now(),
+            cmdline: vec![argument.to_owned()],
+        };
+        let observed = ObservedService {
+            service: Service::Api,
+            unit: Unit::default(),
+            process: None,
+            read: None,
+        };
+        for (argument, conf, expected) in [
+            ("", "", None),
+            ("--log-file=/var/log/magnum/x.log", "", Some("/var/log/magnum/x.log")),
+            ("", "log_dir = /var/log/magnum", Some("/var/log/magnum/magnum-api.log")),
+            ("", "log_dir = /var/log/magnum\nlog_file = x.log", Some("/var/log/magnum/x.log")),
+            ("", "log_file = /var/log/magnum/x.log", Some("/var/log/magnum/x.log")),
+            ("", "log_file = /absent.log", None),
+        ] {
+            let scratch = Scratch::new();
+            scratch.put(MAGNUM_CONF, format!("[DEFAULT]\n{conf}\n"));
+            for name in ["x.log", "magnum-api.log"] {
+                scratch.put(format!("/var/log/magnum/{name}"), "");
+            }
+            let found = log_file(&scratch.root, &observed, &process(argument)).unwrap();
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{argument} {conf}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub mod testing;
 
 use anyhow::Result;
 
-pub use backup::{Backups, Original};
+pub use backup::{Backups, Original, describe};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
 pub use process::{Process, own_program};

@@ -1,106 +1,67 @@
-//! `verify`: is the graft whole, and if not, what is to be done?
+//! `verify`: is the graft in place and working, and if not, what is to be done?
 //!
-//! Each check asks one question and answers it by what really decides it. A check says what it
-//! saw, or what is wrong and the remedy; one that could not look says so, which is never a pass.
-//! Everything is looked at once, into a [`Scene`], and Python is started once.
+//! Everything is looked at once, into an [`Inspection`], and Python is started once. The parts' own checks are run on
+//! it, in the order in which a broken link breaks the next.
 
-mod chain;
-mod conf;
-mod driver;
-mod guard;
-mod helm;
-mod kubeconfig;
-mod logs;
-mod management;
-mod report;
-mod scene;
-mod services;
+mod inspection;
 
-pub use conf::odd_bytes;
-pub use management::{CHECKS as OF_A_KUBECONFIG, Credentials};
-pub use report::{Line, Report};
-pub use scene::Scene;
+use anyhow::Result;
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// All is well.
-    Pass,
-    /// Something is wrong.
-    Fail,
-    /// Something deserves a look, or could be wrong outside the graft.
-    Warn,
-    /// The question does not arise now.
-    Skip,
+use crate::check::{CheckResult, Finding, Outcome, Report};
+use crate::juju::Context;
+use crate::magnum;
+use crate::problem::Problem;
+use crate::system::System;
+use crate::{chart, conf, driver, guard, helm, kubeconfig, services};
+
+pub use inspection::Inspection;
+
+/// Runs every check.
+///
+/// # Errors
+/// If the unit has no Magnum, or a hook tool fails.
+pub fn verify(system: &System, context: &Context) -> Result<Report> {
+    Ok(report(&Inspection::new(system, context)?))
 }
 
-/// Something other than a pass: what was seen, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    status: Status,
-    evidence: String,
-    remedy: String,
-}
-
-impl Finding {
-    fn fail(evidence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            status: Status::Fail,
-            evidence: evidence.into(),
-            remedy: remedy.into(),
-        }
+/// Runs every check on an inspection.
+pub fn report(inspection: &Inspection<'_>) -> Report {
+    let question = "Are the options and the kubeconfig's source valid?";
+    let mut results = vec![CheckResult::new("settings", question, settings(inspection))];
+    results.extend(driver::checks::check(&inspection.driver()));
+    results.extend(helm::checks::check(&inspection.helm()));
+    results.extend(chart::checks::check(&inspection.chart()));
+    results.extend(kubeconfig::checks::check(&inspection.kubeconfig()));
+    results.extend(kubeconfig::checks::check_report(&inspection.kubeconfig_report));
+    results.extend(conf::checks::check(&inspection.conf()));
+    results.extend(services::checks::check(&inspection.services()));
+    results.extend(guard::checks::check(&inspection.guard()));
+    results.extend(services::checks::check_logs(&inspection.services()));
+    results.extend(magnum::checks::check(&inspection.configuration));
+    results.extend(chart::checks::check_repository(&inspection.chart()));
+    for result in &mut results {
+        result.remedy = inspection.context.with_names(&result.remedy);
     }
+    Report::new(results)
+}
 
-    fn warn(evidence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            status: Status::Warn,
-            ..Self::fail(evidence, remedy)
-        }
+fn settings(inspection: &Inspection<'_>) -> Outcome {
+    let expected = &inspection.expected;
+    let shown = |problem: &Problem| inspection.context.with_names(&problem.to_string());
+    let problems: Vec<String> = expected.problems.iter().map(shown).collect();
+    if !problems.is_empty() {
+        let remedy = "set the option, or update the secret, as the evidence says";
+        return Ok(Err(Finding::fail(problems.join("; "), remedy)));
     }
-
-    fn skip(reason: impl Into<String>) -> Self {
-        Self {
-            status: Status::Skip,
-            ..Self::fail(reason, "")
-        }
-    }
+    let settings = expected.settings.as_ref();
+    let Some(settings) = settings.filter(|settings| settings.kubeconfig.is_some()) else {
+        return Ok(Err(Finding::fail(
+            "no kubeconfig is given",
+            "juju add-secret capi-mgmt kubeconfig#file=FILE; juju grant-secret capi-mgmt APPLICATION; \
+             juju config APPLICATION kubeconfig=secret:ID",
+        )));
+    };
+    let options = settings.capi_helm_options.iter().count();
+    let pin = &settings.driver.pin;
+    Ok(Ok(format!("{pin}, {options} further options")))
 }
-
-/// The outer error: could not look. The inner one: looked, and it is not well. Otherwise, what was
-/// seen to be well.
-type Outcome = anyhow::Result<Result<String, Finding>>;
-
-/// One question about `S`.
-pub struct Check<S> {
-    /// Its name in results, which never changes its meaning.
-    pub id: &'static str,
-    /// What it asks.
-    pub question: &'static str,
-    answer: fn(&S) -> Outcome,
-}
-
-/// Checks that ask the same kind of thing.
-enum Group {
-    /// Of the unit.
-    Unit(&'static [Check<Scene>]),
-    /// Of a kubeconfig, wherever it lies.
-    Kubeconfig(&'static [Check<Credentials>]),
-}
-
-/// What any hook does about a part that is not as it should be.
-const ANY_HOOK: &str = "run any hook, such as: juju exec --unit UNIT 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'";
-
-/// Every check, in the order in which a broken link breaks the next.
-const CATALOGUE: &[Group] = &[
-    Group::Unit(scene::CHECKS),
-    Group::Unit(driver::CHECKS),
-    Group::Unit(helm::CHECKS),
-    Group::Unit(kubeconfig::CHECKS),
-    Group::Kubeconfig(management::CHECKS),
-    Group::Unit(conf::CHECKS),
-    Group::Unit(services::CHECKS),
-    Group::Unit(guard::CHECKS),
-    Group::Unit(logs::CHECKS),
-    Group::Unit(chain::CHECKS),
-];

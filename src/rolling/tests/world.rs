@@ -5,18 +5,18 @@
 use super::*;
 
 const TURN: Situation = Situation {
-    withheld: true,
-    ill: None,
+    pending: true,
+    unhealthy: None,
 };
 const WELL: Situation = Situation {
-    withheld: false,
-    ill: None,
+    pending: false,
+    unhealthy: None,
 };
 
-fn ill() -> Situation {
+fn unhealthy() -> Situation {
     Situation {
-        withheld: false,
-        ill: Some("magnum-api does not answer".into()),
+        pending: false,
+        unhealthy: Some("magnum-api does not answer".into()),
     }
 }
 
@@ -40,9 +40,9 @@ impl Dice {
 #[derive(Clone)]
 struct Read {
     leads: bool,
-    ruling: Ruling,
-    word: Word,
-    others: BTreeMap<String, Word>,
+    decision: LeaderDecision,
+    state: UnitState,
+    others: BTreeMap<String, UnitState>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -55,14 +55,14 @@ pub enum Service {
 #[derive(Clone)]
 pub struct Unit {
     pub service: Service,
-    /// Whether the new configuration makes it ill.
+    /// Whether the new configuration makes it unhealthy.
     pub breaks: bool,
     pub restarts: u32,
     /// What it has flushed.
-    word: Word,
-    /// What events have brought it of the others, and of the ruling.
-    others: BTreeMap<String, Word>,
-    ruling: Ruling,
+    state: UnitState,
+    /// What events have brought it of the others, and of the decision.
+    others: BTreeMap<String, UnitState>,
+    decision: LeaderDecision,
     hook: Option<Read>,
 }
 
@@ -70,7 +70,7 @@ pub struct World {
     dice: Dice,
     pub units: BTreeMap<String, Unit>,
     pub leader: Option<String>,
-    pub ruling: Ruling,
+    pub decision: LeaderDecision,
     made: u32,
 }
 
@@ -80,7 +80,7 @@ impl World {
             dice: Dice(seed),
             units: BTreeMap::new(),
             leader: None,
-            ruling: Ruling::default(),
+            decision: LeaderDecision::default(),
             made: 0,
         };
         for _ in 0..count {
@@ -95,12 +95,12 @@ impl World {
             service: Service::Old,
             breaks: false,
             restarts: 0,
-            word: Word {
+            state: UnitState {
                 principal: format!("m/{}", self.made),
-                ..Word::default()
+                ..UnitState::default()
             },
             others: BTreeMap::new(),
-            ruling: Ruling::default(),
+            decision: LeaderDecision::default(),
             hook: None,
         };
         self.units.insert(format!("c/{}", self.made), unit);
@@ -127,32 +127,32 @@ impl World {
         self.units.get_mut(name).unwrap()
     }
 
-    /// An event brings `name` the news of one other unit, or of the ruling. Whether it was news.
+    /// An event brings `name` the news of one other unit, or of the decision. Whether it was news.
     fn bring(&mut self, name: &str, of: Option<&str>) -> bool {
         let Some(of) = of else {
-            // Nothing tells a leader of its own ruling.
+            // Nothing tells a leader of its own decision.
             if self.leader.as_deref() == Some(name) {
                 return false;
             }
-            let ruling = self.ruling.clone();
-            return std::mem::replace(&mut self.unit(name).ruling, ruling.clone()) != ruling;
+            let decision = self.decision.clone();
+            return std::mem::replace(&mut self.unit(name).decision, decision.clone()) != decision;
         };
-        let word = self.units.get(of).map(|unit| unit.word.clone());
+        let state = self.units.get(of).map(|unit| unit.state.clone());
         let others = &mut self.unit(name).others;
-        match word {
-            Some(word) => others.insert(of.to_owned(), word.clone()) != Some(word),
+        match state {
+            Some(state) => others.insert(of.to_owned(), state.clone()) != Some(state),
             None => others.remove(of).is_some(),
         }
     }
 
     fn begin(&mut self, name: &str) {
         let leads = self.leader.as_deref() == Some(name);
-        let fresh = self.ruling.clone();
+        let fresh = self.decision.clone();
         let unit = self.unit(name);
         unit.hook = Some(Read {
             leads,
-            ruling: if leads { fresh } else { unit.ruling.clone() },
-            word: unit.word.clone(),
+            decision: if leads { fresh } else { unit.decision.clone() },
+            state: unit.state.clone(),
             others: unit.others.clone(),
         });
     }
@@ -161,7 +161,7 @@ impl World {
     fn act(&mut self, name: &str) {
         let unit = self.unit(name);
         let Some(read) = &unit.hook else { return };
-        if unit.service == Service::Old && read.word.has_turn(name, &read.ruling) {
+        if unit.service == Service::Old && read.state.is_granted(name, &read.decision) {
             unit.service = Service::Restarting;
             unit.restarts += 1;
         }
@@ -183,29 +183,29 @@ impl World {
         let principals: Vec<String> = self
             .units
             .values()
-            .map(|unit| unit.word.principal.clone())
+            .map(|unit| unit.state.principal.clone())
             .collect();
         let still_leads = self.leader.as_deref() == Some(name);
         let unit = self.unit(name);
         let Some(read) = unit.hook.take() else { return };
         let now = match (unit.service, unit.breaks) {
             (Service::Old, _) => TURN,
-            (_, true) => ill(),
+            (_, true) => unhealthy(),
             _ => WELL,
         };
-        let word = read.word.next(name, &read.ruling, now);
+        let state = read.state.next(name, &read.decision, now);
         if !read.leads {
-            unit.word = word;
+            unit.state = state;
             return;
         }
-        let mut words = read.others;
-        words.insert(name.to_owned(), word.clone());
+        let mut states = read.others;
+        states.insert(name.to_owned(), state.clone());
         let gone = |grant: &Grant| Ok::<_, ()>(!principals.contains(&grant.principal));
-        let ruling = read.ruling.next(name, &words, gone, 0).unwrap();
+        let decision = read.decision.next(name, &states, gone, 0).unwrap();
         // Juju writes nothing of a hook that writes as a leader and is none any more.
         if still_leads {
-            unit.word = word;
-            self.ruling = ruling;
+            unit.state = state;
+            self.decision = decision;
         }
     }
 
@@ -276,8 +276,8 @@ impl World {
     pub fn assert_done(&self, seed: u64) {
         for (name, unit) in &self.units {
             assert!(unit.service == Service::New, "{seed}: {name} is wedged");
-            assert!(!unit.word.wants, "{seed}: {name}");
+            assert!(!unit.state.pending, "{seed}: {name}");
         }
-        assert_eq!(self.ruling, Ruling::default(), "{seed}");
+        assert_eq!(self.decision, LeaderDecision::default(), "{seed}");
     }
 }

@@ -1,0 +1,209 @@
+//! The services as observed, and the record of what their processes have read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::drop_in::{drop_in_path, is_grafted};
+use super::restart::ServiceInputs;
+use crate::magnum::Service;
+use crate::problem::Problem;
+use crate::system::systemd::{self, Unit};
+use crate::system::{Process, Root, System};
+
+const RECORD: &str = "running.json";
+/// This many restarts by systemd in a row are a crash loop,
+const CRASH_LOOP: u32 = 2;
+/// until a process stays for this long.
+const CALM_AFTER: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedService {
+    pub service: Service,
+    pub unit: Unit,
+    /// Its main process, if there is one.
+    pub process: Option<Process>,
+    /// The fingerprint of what this process is known to have read.
+    pub read: Option<String>,
+}
+
+/// A process that was seen to have read the right files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    pid: i32,
+    start_ticks: u64,
+    read: String,
+}
+
+type Records = BTreeMap<Service, Record>;
+
+/// Looks at both services: one call of `systemctl`, two looks into `/proc`.
+///
+/// # Errors
+/// If one of them cannot be looked at.
+pub fn inspect(system: &System) -> Result<Vec<ObservedService>> {
+    inspect_with(system, &[]).map(|(services, _)| services)
+}
+
+/// Looks at both services, and at other units within the same call of `systemctl`.
+///
+/// # Errors
+/// If one of them cannot be looked at.
+pub fn inspect_with(system: &System, others: &[&str]) -> Result<(Vec<ObservedService>, Vec<Unit>)> {
+    let records: Records = system.root.load(RECORD)?.unwrap_or_default();
+    let asked = [&Service::ALL.map(Service::unit), others].concat();
+    let mut units = systemd::show(system, &asked)?;
+    let others = units.split_off(Service::ALL.len());
+    let mut services = Vec::new();
+    for (service, unit) in Service::ALL.into_iter().zip(units) {
+        let process = match unit.main_pid {
+            Some(pid) => Process::inspect(&system.root, pid)?,
+            None => None,
+        };
+        let read = process.as_ref().and_then(|process| {
+            let record = records.get(&service)?;
+            let same = (record.pid, record.start_ticks) == (process.pid, process.start_ticks);
+            same.then(|| record.read.clone())
+        });
+        services.push(ObservedService {
+            service,
+            unit,
+            process,
+            read,
+        });
+    }
+    Ok((services, others))
+}
+
+/// Records what the processes are known to have read: the right files, or, while a restart waits, what they had read
+/// before. Writes only what is new.
+///
+/// # Errors
+/// If the record cannot be written.
+pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs) -> Result<()> {
+    let record = |observed: &ObservedService| {
+        let process = observed.process.as_ref()?;
+        let read = match observed.is_current(inputs) {
+            true => inputs.fingerprint.clone(),
+            false => observed.read.clone()?,
+        };
+        let (pid, start_ticks) = (process.pid, process.start_ticks);
+        Some((observed.service, Record { pid, start_ticks, read }))
+    };
+    let records: Records = services.iter().filter_map(record).collect();
+    if root.load::<Records>(RECORD)?.unwrap_or_default() != records {
+        root.save(RECORD, &records)?;
+    }
+    Ok(())
+}
+
+impl ObservedService {
+    /// Whether systemd would start it with this command line.
+    pub fn runs_next(&self, command_line: &str) -> bool {
+        self.unit.exec_start == [command_line]
+    }
+
+    /// Whether systemd would start it with a command line of the graft.
+    pub fn is_grafted_next(&self) -> bool {
+        self.unit.exec_start.iter().any(|command_line| is_grafted(command_line))
+    }
+
+    /// Whether it runs with a command line of the graft.
+    pub fn is_grafted(&self) -> bool {
+        let process = self.process.as_ref();
+        process.is_some_and(|process| is_grafted(&process.cmdline.join(" ")))
+    }
+
+    /// Whether systemd does not know its files as they are, the drop-in included. systemd itself notices a changed
+    /// file, but not a first drop-in, in a directory that is new to it.
+    pub fn is_behind_its_files(&self) -> bool {
+        let ours = Path::new(drop_in_path(self.service)).file_name();
+        let known = |path: &PathBuf| path.file_name() == ours;
+        self.unit.exists()
+            && !self.unit.is_masked()
+            && (self.unit.need_daemon_reload || !self.unit.drop_ins.iter().any(known))
+    }
+
+    /// Whether a restart would take something away: a service that has failed serves nobody.
+    pub fn is_serving(&self) -> bool {
+        self.process.is_some() && !self.keeps_failing()
+    }
+
+    /// Whether it has failed for good, or is in a crash loop.
+    pub fn keeps_failing(&self) -> bool {
+        self.unit.has_failed() || self.is_in_crash_loop()
+    }
+
+    /// Whether systemd has restarted it again and again until now. On a busy machine a daemon that cannot run takes
+    /// long to find out, and looks healthy for as long.
+    fn is_in_crash_loop(&self) -> bool {
+        let now = match &self.process {
+            Some(process) => process.age() < CALM_AFTER,
+            None => self.unit.is_restarting(),
+        };
+        now && self.unit.restarts >= CRASH_LOOP
+    }
+
+    /// Returns what is wrong with the service now, apart from whether it stays up; `wanted` is its command line.
+    pub fn problem(&self, wanted: &str) -> Option<Problem> {
+        let name = self.service.name();
+        let unit = &self.unit;
+        if !unit.exists() {
+            return Some(Problem::waiting(
+                format!("{name} is not installed yet"),
+                "",
+            ));
+        }
+        if unit.is_masked() {
+            return Some(Problem::maintenance("Magnum is paused"));
+        }
+        if unit.load_state != "loaded" {
+            return Some(Problem::blocked(
+                format!("systemd cannot load {name}"),
+                format!("its state is {}; see: systemctl status {name}", unit.load_state),
+            ));
+        }
+        if !self.runs_next(wanted) {
+            let last = unit.drop_ins.last().map(|path| path.display().to_string());
+            return Some(Problem::blocked(
+                format!("Another drop-in overrides {name}'s ExecStart: run verify"),
+                format!(
+                    "remove ExecStart from {}",
+                    last.as_deref().unwrap_or("its unit file")
+                ),
+            ));
+        }
+        self.failure()
+    }
+
+    /// Returns how it has ended, if it has.
+    pub fn failure(&self) -> Option<Problem> {
+        let name = self.service.name();
+        if self.keeps_failing() {
+            return Some(self.does_not_stay());
+        }
+        // One that ended once and is being started again may yet stay: that is seen later.
+        if self.process.is_none() && !self.unit.is_restarting() {
+            return Some(Problem::blocked(
+                format!("{name} is stopped"),
+                format!("start it with: systemctl start {name}"),
+            ));
+        }
+        None
+    }
+
+    /// Returns the problem of a service that ends again and again.
+    pub fn does_not_stay(&self) -> Problem {
+        let name = self.service.name();
+        Problem::blocked(
+            format!("{name} does not stay up: see its journal"),
+            format!(
+                "{} restarts; see: journalctl -u {name} -n 50",
+                self.unit.restarts
+            ),
+        )
+    }
+}

@@ -1,0 +1,260 @@
+//! When a service must restart, and which restarts wait for this unit's turn.
+//!
+//! A restart follows from evidence alone. The process itself shows its command line and its start time; what it read
+//! is known from the times of the files, or, more surely, from a record made when it was last seen to have read the
+//! right ones. So the next hook finishes what a killed one began, and a file that was damaged and repaired while a
+//! good process went on running restarts nothing.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::ObservedService;
+use crate::magnum::Service;
+use crate::problem::Problem;
+use crate::step::{DueRestart, Step};
+
+/// What the services read of the graft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceInputs {
+    pub command_lines: BTreeMap<Service, String>,
+    /// A fingerprint of the right content.
+    pub fingerprint: String,
+    /// The last change of the files; `None` while they are not right.
+    pub since: Option<SystemTime>,
+}
+
+/// Whether services that are serving may be restarted now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    Granted,
+    /// Not yet, and why.
+    Pending(Problem),
+}
+
+impl ObservedService {
+    /// Returns why the service must be restarted; `None` if it need not, or must not. `is_loaded` says that the
+    /// drop-ins are in place and systemd has read them.
+    pub fn restart_due(&self, inputs: &ServiceInputs, is_loaded: bool) -> Option<String> {
+        if self.unit.is_masked() || !self.unit.exists() {
+            return None;
+        }
+        let Some(process) = &self.process else {
+            return self.unit.is_failing().then(|| "it has failed".to_owned());
+        };
+        // With a foreign drop-in after ours, a restart would not bring our command line: it is reported, and not
+        // tried again and again.
+        let wanted = inputs.command_lines.get(&self.service);
+        let wanted = wanted.map(String::as_str).unwrap_or_default();
+        let is_attainable = !is_loaded || self.runs_next(wanted);
+        if is_attainable && !process.runs(wanted) {
+            return Some("it runs another command line".to_owned());
+        }
+        match &self.read {
+            Some(read) if *read == inputs.fingerprint => None,
+            Some(_) => Some("it has read another configuration or driver".to_owned()),
+            None if self.started_after(inputs) => None,
+            None => Some("it is older than what it reads".to_owned()),
+        }
+    }
+
+    /// Whether the process is known to have read the right files.
+    pub fn is_current(&self, inputs: &ServiceInputs) -> bool {
+        match &self.read {
+            Some(read) => *read == inputs.fingerprint,
+            None => self.started_after(inputs),
+        }
+    }
+
+    fn started_after(&self, inputs: &ServiceInputs) -> bool {
+        match (&self.process, inputs.since) {
+            (Some(process), Some(since)) => process.started > since,
+            _ => false,
+        }
+    }
+}
+
+/// Leaves to the hooks what the guard must not restart: services that systemd is restarting already, since the guard
+/// does not wait for a restart and looks again before it is done; and services that have failed while there was no
+/// drift, which is for a hook to check.
+pub fn leave_to_hooks(steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
+    let has_drift = steps.iter().any(|step| step.repairs().is_some());
+    let now = |due: &DueRestart| {
+        let mut observed = services.iter().filter(|observed| observed.service == due.service);
+        observed.all(|observed| !observed.unit.has_job && (has_drift || observed.is_serving()))
+    };
+    let kept = steps.into_iter().filter_map(|step| match step {
+        Step::Restart(mut due) => {
+            due.retain(now);
+            (!due.is_empty()).then_some(Step::Restart(due))
+        }
+        step => Some(step),
+    });
+    kept.collect()
+}
+
+/// A plan, split where it first touches services that are serving.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DuePlan {
+    /// What can be done at any time.
+    pub before: Vec<Step>,
+    /// The restarts of services that are serving.
+    pub due: Vec<DueRestart>,
+    /// What follows if these may be restarted now.
+    pub granted: Vec<Step>,
+    /// What follows if they may not.
+    pub pending: Vec<Step>,
+}
+
+impl DuePlan {
+    /// Splits `steps`, planned from `services` as observed.
+    pub fn new(mut steps: Vec<Step>, services: &[ObservedService]) -> Self {
+        let is_serving = |due: &DueRestart| {
+            let mut all = services.iter();
+            all.any(|observed| observed.service == due.service && observed.is_serving())
+        };
+        let found = steps.iter().enumerate().find_map(|(at, step)| match step {
+            Step::Restart(each) => Some((at, each.clone())),
+            _ => None,
+        });
+        let Some((at, each)) = found else {
+            return Self { before: steps, ..Self::default() };
+        };
+        let (due, failed): (Vec<_>, Vec<_>) = each.into_iter().partition(is_serving);
+        if due.is_empty() {
+            return Self { before: steps, ..Self::default() };
+        }
+        let granted = steps.split_off(at);
+        let pending = match failed.is_empty() {
+            true => Vec::new(),
+            false => vec![Step::Restart(failed)],
+        };
+        Self {
+            before: steps,
+            due,
+            granted,
+            pending,
+        }
+    }
+
+    /// Returns the steps that a hook would do now, and why not all.
+    ///
+    /// # Errors
+    /// As `turn`.
+    pub fn with_turn(
+        self,
+        turn: impl FnOnce(&[DueRestart]) -> anyhow::Result<Turn>,
+    ) -> anyhow::Result<(Vec<Step>, Option<Problem>)> {
+        let mut steps = self.before;
+        if self.due.is_empty() {
+            return Ok((steps, None));
+        }
+        let (rest, problem) = match turn(&self.due)? {
+            Turn::Granted => (self.granted, None),
+            Turn::Pending(problem) => (self.pending, Some(problem)),
+        };
+        steps.extend(rest);
+        Ok((steps, problem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::system::Process;
+    use crate::system::systemd::Unit;
+
+    fn observed(service: Service, unit: Unit, serving: bool) -> ObservedService {
+        let process = serving.then(|| Process {
+            pid: 1,
+            start_ticks: 1,
+            started: SystemTime::now(),
+            cmdline: vec![],
+        });
+        ObservedService {
+            service,
+            unit,
+            process,
+            read: None,
+        }
+    }
+
+    fn due(service: Service) -> DueRestart {
+        DueRestart {
+            service,
+            why: "why".to_owned(),
+        }
+    }
+
+    fn steps() -> [Step; 4] {
+        [
+            Step::MakeDirectory(PathBuf::from("/a")),
+            Step::ReloadSystemd,
+            Step::Restart(Service::ALL.map(due).to_vec()),
+            Step::RemoveTemporary(PathBuf::from("/chart")),
+        ]
+    }
+
+    /// The steps if the turn is granted, and if it is pending.
+    fn done(services: &[ObservedService]) -> [Vec<Step>; 2] {
+        let plan = || DuePlan::new(steps().to_vec(), services);
+        let (granted, problem) = plan().with_turn(|_| Ok(Turn::Granted)).unwrap();
+        assert_eq!(problem, None);
+        let pending = |_: &[DueRestart]| Ok(Turn::Pending(Problem::waiting("Later", "")));
+        [granted, plan().with_turn(pending).unwrap().0]
+    }
+
+    #[test]
+    fn files_are_written_at_once_and_what_serves_waits_with_all_that_follows() {
+        let services = Service::ALL.map(|service| observed(service, Unit::default(), true));
+        let [granted, pending] = done(&services);
+        assert_eq!(granted, steps());
+        assert_eq!(pending, steps()[..2]);
+    }
+
+    #[test]
+    fn the_guard_restarts_nothing_twice_and_nothing_that_failed_without_drift() {
+        let under_way = Unit {
+            has_job: true,
+            ..Unit::default()
+        };
+        let services = [
+            observed(Service::Api, under_way, true),
+            observed(Service::Conductor, Unit::default(), false),
+        ];
+        let restarts = |steps: &[Step]| -> Vec<Service> {
+            let kept = leave_to_hooks(steps.to_vec(), &services);
+            let due = kept.iter().filter_map(|step| match step {
+                Step::Restart(due) => Some(due),
+                _ => None,
+            });
+            due.flatten().map(|due| due.service).collect()
+        };
+        assert_eq!(restarts(&steps()), [Service::Conductor], "with drift");
+        assert_eq!(restarts(&steps()[1..]), [], "without drift");
+        let healthy = Service::ALL.map(|service| observed(service, Unit::default(), true));
+        assert_eq!(leave_to_hooks(steps().to_vec(), &healthy), steps());
+    }
+
+    #[test]
+    fn what_has_failed_is_restarted_at_once_also_beside_what_serves() {
+        let crashing = Unit {
+            restarts: 5,
+            ..Unit::default()
+        };
+        for failed in [
+            observed(Service::Conductor, Unit::default(), false),
+            observed(Service::Conductor, crashing.clone(), true),
+        ] {
+            let services = [observed(Service::Api, Unit::default(), true), failed];
+            let [_, pending] = done(&services);
+            assert_eq!(pending[..2], steps()[..2]);
+            assert_eq!(pending[2..], [Step::Restart(vec![due(Service::Conductor)])]);
+        }
+        let failed = Service::ALL.map(|service| observed(service, crashing.clone(), true));
+        let plan = DuePlan::new(steps().to_vec(), &failed);
+        let all = plan.with_turn(|_| panic!("nobody is asked")).unwrap().0;
+        assert_eq!(all, steps());
+    }
+}

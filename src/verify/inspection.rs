@@ -1,0 +1,257 @@
+//! Everything the checks look at, looked at once.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::chart::checks::ChartSubject;
+use crate::check::Finding;
+use crate::conf::checks::ConfSubject;
+use crate::driver::checks::DriverSubject;
+use crate::guard::checks::GuardSubject;
+use crate::guard::{self};
+use crate::helm::checks::HelmSubject;
+use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
+use crate::juju::{Ask, Context, request};
+use crate::kubeconfig::checks::KubeconfigSubject;
+use crate::kubeconfig::{self, KubeconfigReport};
+use crate::magnum::{
+    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, Installation, PythonAnswers, Service,
+    StartDefaults,
+};
+use crate::problem::Problem;
+use crate::reconcile::{Desired, Expected, Observed, expect, plan, stack, wanted_mode};
+use crate::rolling::Rolling;
+use crate::services::checks::ServicesSubject;
+use crate::services::{
+    self, DesiredServices, DuePlan, ObservedService, STABLE_AFTER, ServiceInputs, drop_in_directories,
+};
+use crate::system::{Backups, Entry, ManagedFile, Process, System};
+
+/// Everything the checks look at.
+pub struct Inspection<'a> {
+    pub system: &'a System,
+    pub context: &'a Context,
+    /// What a hook would go by.
+    pub expected: Expected,
+    pub observed: Observed,
+    pub configuration: Configuration,
+    /// The kubeconfig on the unit, checked offline and online.
+    pub kubeconfig_report: KubeconfigReport,
+    /// Why a restart that is due is not done by the next hook.
+    pending: Option<Problem>,
+    /// The services a few seconds later.
+    later: Vec<ObservedService>,
+    ignored_defaults: Vec<Problem>,
+    contested: Vec<Problem>,
+    python: PythonAnswers,
+    inputs: Option<ServiceInputs>,
+    drop_in_directories: Vec<PathBuf>,
+}
+
+impl<'a> Inspection<'a> {
+    /// Looks at everything.
+    ///
+    /// # Errors
+    /// If the unit has no Magnum, or a hook tool fails.
+    pub fn new(system: &'a System, context: &'a Context) -> Result<Self> {
+        let request = request(system, context, Ask::Remembered)?;
+        let rolling = Rolling::new(system, context, wanted_mode(&request));
+        let installation = Installation::inspect(system)?;
+        let observed = Observed::inspect(system, &installation.python, &Backups::load(&system.root)?)?;
+        let expected = expect(system, request, &installation, &observed)?;
+        let pending = match &expected.desired {
+            Some(desired) => {
+                let plan = DuePlan::new(plan(desired, &observed), &observed.services.services);
+                plan.with_turn(|due| rolling.turn(due))?.1
+            }
+            None => None,
+        };
+        // Both take their time, and neither needs the other.
+        let (python, kubeconfig_report) = std::thread::scope(|scope| {
+            let report = scope.spawn(|| kubeconfig_report(system, &expected, &observed));
+            let python = ask_python(system, &installation, &observed.services.services);
+            (python, report.join())
+        });
+        let kubeconfig_report =
+            kubeconfig_report.map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))?;
+        // A process that crashes at its start is given the time to do so before the second look.
+        let young = observed.services.services.iter().filter_map(|observed| observed.process.as_ref());
+        let youngest = young.map(Process::age).min().unwrap_or(STABLE_AFTER);
+        std::thread::sleep(STABLE_AFTER.saturating_sub(youngest));
+        Ok(Self {
+            later: services::inspect(system)?,
+            configuration: Configuration::read(&system.root)?,
+            ignored_defaults: StartDefaults::problems(installation.defaults.values()),
+            contested: guard::contested(&system.root)?,
+            inputs: expected.desired.as_ref().map(|desired| observed.service_inputs(desired)),
+            drop_in_directories: drop_in_directories().collect(),
+            python: PythonAnswers(python),
+            system,
+            context,
+            expected,
+            observed,
+            kubeconfig_report,
+            pending,
+        })
+    }
+
+    fn desired(&self) -> Result<&Desired, Finding> {
+        self.expected.desired.as_ref().ok_or_else(|| {
+            Finding::fail(
+                "the wanted graft is not known yet",
+                "fix what the check settings says, then run any hook",
+            )
+        })
+    }
+
+    pub fn driver(&self) -> DriverSubject<'_> {
+        let settings = self.expected.settings.as_ref();
+        DriverSubject {
+            pin: settings.map(|settings| &settings.driver.pin),
+            desired: self.expected.desired.as_ref().map(|desired| &desired.driver),
+            observed: &self.observed.driver,
+            python: &self.python,
+            only_ours: settings.is_some_and(|settings| settings.disable_other_drivers),
+        }
+    }
+
+    pub fn helm(&self) -> HelmSubject<'_> {
+        HelmSubject {
+            system: self.system,
+            found: self.observed.helm.as_ref(),
+        }
+    }
+
+    pub fn chart(&self) -> ChartSubject<'_> {
+        let desired = self.expected.desired.as_ref();
+        ChartSubject {
+            system: self.system,
+            wanted: desired.and_then(|desired| desired.chart.as_ref()),
+            found: &self.observed.chart,
+            helm: self.observed.helm.as_ref().map(|helm| helm.path.as_path()),
+            python: &self.python,
+        }
+    }
+
+    pub fn kubeconfig(&self) -> KubeconfigSubject<'_> {
+        KubeconfigSubject {
+            wanted: self.desired().map(|desired| desired.kubeconfig.as_ref()),
+            found: &self.observed.kubeconfig,
+            python: &self.python,
+        }
+    }
+
+    pub fn conf(&self) -> ConfSubject<'_> {
+        ConfSubject {
+            root: &self.system.root,
+            wanted: self.desired().map(|desired| &desired.conf),
+            found: &self.observed.conf,
+            drop_in_directories: &self.drop_in_directories,
+            kubeconfig: kubeconfig::PATH,
+            python: &self.python,
+        }
+    }
+
+    pub fn services(&self) -> ServicesSubject<'_> {
+        ServicesSubject {
+            system: self.system,
+            desired: self.desired().map(|desired| -> &DesiredServices { &desired.services }),
+            observed: &self.observed.services,
+            later: &self.later,
+            inputs: self.inputs(),
+            pending: self.pending.as_ref(),
+            ignored_defaults: &self.ignored_defaults,
+        }
+    }
+
+    fn inputs(&self) -> Result<&ServiceInputs, Finding> {
+        let (Some(inputs), Ok(desired)) = (&self.inputs, self.desired()) else {
+            return Err(Finding::skip("the wanted graft is not known"));
+        };
+        let driver = &self.observed.driver;
+        if driver.installed.intact(&desired.driver.pin).is_none() || !driver.shadows.is_empty() {
+            return Err(Finding::skip("the driver itself is to be repaired first"));
+        }
+        Ok(inputs)
+    }
+
+    pub fn guard(&self) -> GuardSubject<'_> {
+        GuardSubject {
+            wanted: self.desired().map(|desired| -> &[ManagedFile] { &desired.guard }),
+            observed: &self.observed.guard,
+            is_paused: self.observed.services.are_paused(),
+            contested: &self.contested,
+        }
+    }
+}
+
+/// Checks the kubeconfig that stands on the unit.
+fn kubeconfig_report(system: &System, expected: &Expected, observed: &Observed) -> KubeconfigReport {
+    let settings = expected.settings.as_ref();
+    let days = settings.map_or(EXPIRY_WARNING_DAYS, |settings| settings.expiry_warning_days);
+    match (&observed.kubeconfig, settings) {
+        (Entry::File(file), Some(settings)) => {
+            let stack = stack(settings, expected.facts.as_ref());
+            let content = String::from_utf8_lossy(&file.bytes);
+            KubeconfigReport::of_unit(system, &content, &settings.driver.pin, &stack, days)
+        }
+        _ => KubeconfigReport::none(days),
+    }
+}
+
+/// Asks Python with each service's own arguments; once if they are the same.
+fn ask_python(
+    system: &System,
+    installation: &Installation,
+    services: &[ObservedService],
+) -> Result<Answers> {
+    let [api, conductor] = Service::ALL.map(|service| arguments(services, service));
+    let [api_list, conductor_list] = [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
+    let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT, &conductor_list];
+    if api != conductor {
+        question.push(&api_list);
+    }
+    installation.python.ask(system, &question)
+}
+
+/// Returns the arguments of a running service that name configuration; while it is not running, those that the next
+/// process gets.
+fn arguments(services: &[ObservedService], service: Service) -> Vec<String> {
+    let mut of_service = services.iter().filter(|observed| observed.service == service);
+    let process = of_service.find_map(|observed| observed.process.as_ref());
+    let Some(process) = process else {
+        return CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec();
+    };
+    configuration_in(&process.cmdline)
+}
+
+/// Returns the arguments that name configuration, each in one word.
+fn configuration_in(command_line: &[String]) -> Vec<String> {
+    let mut words = command_line.iter();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (word.as_str(), None),
+        };
+        if ["--config-file", "--config-dir"].contains(&option)
+            && let Some(value) = value.or_else(|| words.next().map(String::as_str))
+        {
+            found.push(format!("{option}={value}"));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_found_however_it_is_named() {
+        let words = "/usr/bin/python3 /usr/bin/magnum-api --config-file /a --debug --config-dir=/b --config-file";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(configuration_in(&words), ["--config-file=/a", "--config-dir=/b"]);
+    }
+}
