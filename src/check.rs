@@ -5,8 +5,7 @@ use serde::Serialize;
 use strum::Display;
 
 /// What a reconcile does about a part that is not as wanted, for remedies. `UNIT` stands for the unit's name.
-pub const ANY_HOOK: &str =
-    "run any hook, such as: juju exec --unit UNIT 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'";
+pub const ANY_HOOK: &str = "run any hook, such as: juju exec --unit UNIT 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'";
 
 /// The status of a check, in the words of `verify`'s results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display)]
@@ -32,15 +31,25 @@ pub struct Finding {
 impl Finding {
     pub fn fail(evidence: impl Into<String>, remedy: impl Into<String>) -> Self {
         let (evidence, remedy) = (evidence.into(), remedy.into());
-        Self { status: Status::Fail, evidence, remedy }
+        Self {
+            status: Status::Fail,
+            evidence,
+            remedy,
+        }
     }
 
     pub fn warn(evidence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { status: Status::Warn, ..Self::fail(evidence, remedy) }
+        Self {
+            status: Status::Warn,
+            ..Self::fail(evidence, remedy)
+        }
     }
 
     pub fn skip(reason: impl Into<String>) -> Self {
-        Self { status: Status::Skip, ..Self::fail(reason, "") }
+        Self {
+            status: Status::Skip,
+            ..Self::fail(reason, "")
+        }
     }
 }
 
@@ -77,13 +86,20 @@ impl CheckResult {
                 "fix what kept the check from looking, then run verify again".to_owned(),
             ),
         };
-        Self { id, status, summary: question, evidence, remedy }
+        Self {
+            id,
+            status,
+            summary: question,
+            evidence,
+            remedy,
+        }
     }
 }
 
 /// Runs `checks` on `subject`.
 pub fn run<T: ?Sized>(checks: &[Check<T>], subject: &T) -> Vec<CheckResult> {
-    let run = |check: &Check<T>| CheckResult::new(check.id, check.question, (check.answer)(subject));
+    let run =
+        |check: &Check<T>| CheckResult::new(check.id, check.question, (check.answer)(subject));
     checks.iter().map(run).collect()
 }
 
@@ -94,11 +110,22 @@ mod tests {
     #[test]
     fn a_check_that_could_not_look_has_not_passed() {
         let checks: [Check<str>; 2] = [
-            Check { id: "a", question: "A?", answer: |subject| Ok(Ok(subject.to_owned())) },
-            Check { id: "b", question: "B?", answer: |_| anyhow::bail!("no permission") },
+            Check {
+                id: "a",
+                question: "A?",
+                answer: |subject| Ok(Ok(subject.to_owned())),
+            },
+            Check {
+                id: "b",
+                question: "B?",
+                answer: |_| anyhow::bail!("no permission"),
+            },
         ];
         let results = run(&checks, "seen");
-        assert_eq!((results[0].status, results[0].evidence.as_str()), (Status::Pass, "seen"));
+        assert_eq!(
+            (results[0].status, results[0].evidence.as_str()),
+            (Status::Pass, "seen")
+        );
         assert_eq!(results[1].status, Status::Fail);
         assert_eq!(results[1].evidence, "could not look: no permission");
     }

@@ -113,7 +113,10 @@ fn effective(subject: &ConfSubject<'_>) -> Outcome {
 fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
     if let Asked::Error(error) = &reading.configuration {
         let evidence = format!("Magnum cannot read its configuration: {error}");
-        return Ok(Err(Finding::fail(evidence, "repair the file that the evidence names")));
+        return Ok(Err(Finding::fail(
+            evidence,
+            "repair the file that the evidence names",
+        )));
     }
     if let Asked::Error(_) = subject.python.get(|answers| &answers.loads)? {
         return Ok(Err(Finding::skip("the driver does not load")));
@@ -169,7 +172,10 @@ mod tests {
         let places = |bytes: &[u8]| non_ascii_places(Path::new("x"), bytes);
         assert_eq!(places(b"ok\n"), [""; 0]);
         assert_eq!(places(b"\xef\xbb\xbf[x]"), ["x:1:1: byte 0xEF"]);
-        assert_eq!(places(b"a\nbc\xe9\n\xe9"), ["x:2:3: byte 0xE9", "x:3:1: byte 0xE9"]);
+        assert_eq!(
+            places(b"a\nbc\xe9\n\xe9"),
+            ["x:2:3: byte 0xE9", "x:3:1: byte 0xE9"]
+        );
         assert!(all_ascii(1, &places(b"\xe9")).is_err());
     }
 }

@@ -55,7 +55,10 @@ pub fn contested(root: &Root) -> Result<Vec<Problem>> {
             "find what writes that path (such as a configuration management agent) and exclude the path there",
         )
     };
-    Ok(memory.paths(Timestamp::now().as_second()).map(notice).collect())
+    Ok(memory
+        .paths(Timestamp::now().as_second())
+        .map(notice)
+        .collect())
 }
 
 impl ContestMemory {
@@ -106,7 +109,9 @@ impl ContestMemory {
             .map(|(path, _)| path.clone())
             .collect();
         let until = now + LEAVE_FOR;
-        let contests = contested.iter().map(|path| (path.clone(), Contest { until }));
+        let contests = contested
+            .iter()
+            .map(|path| (path.clone(), Contest { until }));
         self.contested.extend(contests);
         if !contested.is_empty() {
             self.repairs.clear();

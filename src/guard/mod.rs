@@ -53,9 +53,9 @@ impl ObservedGuard {
 
     /// Whether systemd watches, now and after a reboot.
     pub fn watches(&self) -> bool {
-        self.units
-            .first()
-            .is_some_and(|watch| watch.active_state == "active" && watch.unit_file_state == "enabled")
+        self.units.first().is_some_and(|watch| {
+            watch.active_state == "active" && watch.unit_file_state == "enabled"
+        })
     }
 
     /// Whether an administrator has masked it; then it is theirs.
@@ -109,7 +109,9 @@ impl GuardPart<'_> {
         if !restores.is_empty() {
             plan.reloads = true;
             plan.add(Phase::SwitchOn, Step::Disable(WATCH));
-            restores.into_iter().for_each(|step| plan.add(Phase::SwitchOn, step));
+            restores
+                .into_iter()
+                .for_each(|step| plan.add(Phase::SwitchOn, step));
         }
     }
 }
@@ -172,7 +174,12 @@ mod tests {
 
     #[test]
     fn a_path_with_a_line_break_is_no_directive_of_its_own() {
-        let watched = ["/site/magnum_capi_helm", "/site/x\nUnit=poweroff.target", "/site/%n"].map(PathBuf::from);
+        let watched = [
+            "/site/magnum_capi_helm",
+            "/site/x\nUnit=poweroff.target",
+            "/site/%n",
+        ]
+        .map(PathBuf::from);
         let files = unit_files("# ours\n", Path::new("/charm/dispatch"), &watched);
         let text = String::from_utf8(files[0].bytes.clone()).unwrap();
         assert!(text.contains("PathChanged=/site/magnum_capi_helm\n"));
@@ -181,7 +188,10 @@ mod tests {
 
     #[test]
     fn a_guard_that_is_turned_off_is_stopped_and_removed() {
-        let written = [(unit_file(WATCH), Original::Absent), ("/etc/x".into(), Original::Absent)];
+        let written = [
+            (unit_file(WATCH), Original::Absent),
+            ("/etc/x".into(), Original::Absent),
+        ];
         let part = GuardPart {
             wanted: &[],
             observed: &ObservedGuard::default(),

@@ -87,7 +87,11 @@ mod tests {
     fn the_dispatch_path_decides_and_the_programs_name_is_the_fallback() {
         for (dispatch_path, program, event) in [
             (Some("hooks/install"), "./dispatch", reconcile("install")),
-            (Some(""), "hooks/config-changed", reconcile("config-changed")),
+            (
+                Some(""),
+                "hooks/config-changed",
+                reconcile("config-changed"),
+            ),
             (
                 None,
                 "/charm/hooks/update-status",

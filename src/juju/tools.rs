@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::problem::Problem;
 use super::settings::RawConfig;
+use crate::problem::Problem;
 use crate::system::{Command, Secret, System};
 
 /// A hook tool asks the agent on this machine, which may ask the controller.
@@ -55,7 +55,9 @@ pub fn secret_get(
     if stderr.contains("permission denied") {
         return Err(Problem::blocked(
             format!("Secret of {name} not granted: run juju grant-secret"),
-            format!("{id} is not granted to this application; run: juju grant-secret {id} {application}"),
+            format!(
+                "{id} is not granted to this application; run: juju grant-secret {id} {application}"
+            ),
         )
         .into());
     }
@@ -67,7 +69,9 @@ pub fn secret_get(
         };
         return Err(Problem::blocked(
             format!("Secret of {name} does not exist"),
-            format!("{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"),
+            format!(
+                "{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"
+            ),
         )
         .into());
     }
@@ -118,7 +122,10 @@ pub fn status_set(system: &System, status: &str, message: &str) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn application_version_set(system: &System, version: &str) -> Result<()> {
-    silent(system, &tool("application-version-set").args(["--", version]))
+    silent(
+        system,
+        &tool("application-version-set").args(["--", version]),
+    )
 }
 
 /// Writes a line to Juju's log.
@@ -126,7 +133,10 @@ pub fn application_version_set(system: &System, version: &str) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn juju_log(system: &System, level: &str, line: &str) -> Result<()> {
-    silent(system, &tool("juju-log").args(["--log-level", level, "--", line]))
+    silent(
+        system,
+        &tool("juju-log").args(["--log-level", level, "--", line]),
+    )
 }
 
 /// Returns the parameters of the action that is running.
@@ -175,7 +185,10 @@ pub enum Bag<'a> {
 /// # Errors
 /// If the tool fails.
 pub fn relation_ids(system: &System, endpoint: &str) -> Result<Vec<String>> {
-    json(system, &tool("relation-ids").args([endpoint, "--format=json"]))
+    json(
+        system,
+        &tool("relation-ids").args([endpoint, "--format=json"]),
+    )
 }
 
 /// Returns the remote units of a relation; of a peer relation, the other units.
@@ -183,14 +196,22 @@ pub fn relation_ids(system: &System, endpoint: &str) -> Result<Vec<String>> {
 /// # Errors
 /// If the tool fails.
 pub fn relation_list(system: &System, relation: &str) -> Result<Vec<String>> {
-    json(system, &tool("relation-list").args(["-r", relation, "--format=json"]))
+    json(
+        system,
+        &tool("relation-list").args(["-r", relation, "--format=json"]),
+    )
 }
 
 /// Returns the value of a key in a data bag; `None` if it is unset.
 ///
 /// # Errors
 /// If the tool fails.
-pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
+pub fn relation_get(
+    system: &System,
+    relation: &str,
+    bag: Bag<'_>,
+    key: &str,
+) -> Result<Option<String>> {
     let run = tool("relation-get").args(["-r", relation, "--format=json"]);
     let run = match bag {
         Bag::Unit(unit) => run.args(["--", key, unit]),
@@ -203,7 +224,13 @@ pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) ->
 ///
 /// # Errors
 /// If the tool fails.
-pub fn relation_set(system: &System, relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
+pub fn relation_set(
+    system: &System,
+    relation: &str,
+    bag: Bag<'_>,
+    key: &str,
+    value: &str,
+) -> Result<()> {
     let run = tool("relation-set").args(["-r", relation]);
     let run = match bag {
         Bag::Unit(_) => run,
@@ -286,7 +313,10 @@ pub fn application_status(system: &System) -> Result<(String, String)> {
 /// # Errors
 /// If the tool fails.
 pub fn application_status_set(system: &System, status: &str, message: &str) -> Result<()> {
-    silent(system, &tool("status-set").args(["--application", "--", status, message]))
+    silent(
+        system,
+        &tool("status-set").args(["--application", "--", status, message]),
+    )
 }
 
 fn tool(name: &str) -> Command {

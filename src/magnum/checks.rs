@@ -12,7 +12,11 @@ pub const CHECKS: &[Check<Configuration>] = &[
         question: "Does Magnum know its trustee domain, without which no cluster is made?",
         answer: trust,
     },
-    Check { id: "chain-keystone", question: "Does Magnum use Keystone v3?", answer: keystone },
+    Check {
+        id: "chain-keystone",
+        question: "Does Magnum use Keystone v3?",
+        answer: keystone,
+    },
     Check {
         id: "chain-certificates",
         question: "Where does Magnum put each cluster's certificates?",
@@ -113,9 +117,16 @@ mod tests {
             scratch.put(crate::magnum::MAGNUM_CONF, good.replace(from, to));
             let configuration = Configuration::read(&scratch.root).unwrap();
             let results = check::run(CHECKS, &configuration);
-            let warned: Vec<_> = results.iter().filter(|result| result.status == Status::Warn).collect();
+            let warned: Vec<_> = results
+                .iter()
+                .filter(|result| result.status == Status::Warn)
+                .collect();
             assert_eq!(warned.first().map(|result| result.id), failing, "{to}");
-            assert!(warned.iter().all(|result| result.evidence.starts_with("not the graft, but")));
+            assert!(
+                warned
+                    .iter()
+                    .all(|result| result.evidence.starts_with("not the graft, but"))
+            );
         }
     }
 }

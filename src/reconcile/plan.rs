@@ -180,3 +180,7 @@ pub fn plan_removal(remains: &Remains) -> Vec<Step> {
     steps.extend((!due.is_empty()).then_some(Step::Restart(due)));
     steps
 }
+
+#[cfg(test)]
+#[path = "plan_tests/mod.rs"]
+mod tests;

@@ -87,7 +87,9 @@ impl UnitState {
             ticket: self.ticket + u64::from(now.pending && !self.pending),
             pending: now.pending,
             // The reason may be worded differently each time: that alone is no change.
-            unhealthy: now.unhealthy.map(|why| self.unhealthy.clone().unwrap_or(why)),
+            unhealthy: now
+                .unhealthy
+                .map(|why| self.unhealthy.clone().unwrap_or(why)),
             acknowledged: to_leader.map_or_else(
                 || self.acknowledged.clone(),
                 |grant| Some((grant.unit.clone(), grant.ticket)),
@@ -127,9 +129,11 @@ impl LeaderDecision {
                 });
             }
         }
-        let (waiting, others): (Vec<_>, Vec<_>) = states.iter().partition(|(_, state)| state.pending);
-        let order =
-            |(unit, state): &(&String, &UnitState)| (state.unhealthy.is_none(), *unit == leader, number(unit));
+        let (waiting, others): (Vec<_>, Vec<_>) =
+            states.iter().partition(|(_, state)| state.pending);
+        let order = |(unit, state): &(&String, &UnitState)| {
+            (state.unhealthy.is_none(), *unit == leader, number(unit))
+        };
         let Some((unit, state)) = waiting.into_iter().min_by_key(order) else {
             return Ok(Self::default());
         };
@@ -145,7 +149,10 @@ impl LeaderDecision {
             since: now,
             to_leader: unit == leader,
         });
-        Ok(Self { grant, stopped: unhealthy })
+        Ok(Self {
+            grant,
+            stopped: unhealthy,
+        })
     }
 
     /// Returns why `unit` must wait.

@@ -90,13 +90,18 @@ impl<'a> Rolling<'a> {
         let unit = &self.context.unit;
         let pending = |why: String| {
             let summary = fit_status(&format!("Restart pending: {why}"));
-            Turn::Pending(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
+            Turn::Pending(Problem::waiting(
+                summary,
+                format!("the restart of {names} waits for its turn"),
+            ))
         };
         Ok(match self.mode {
             RestartMode::Immediate => Turn::Granted,
             RestartMode::Manual => Turn::Pending(Problem::blocked(
                 "Restart needed: run the action restart",
-                format!("{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"),
+                format!(
+                    "{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"
+                ),
             )),
             RestartMode::Rolling if self.is_alone()? => Turn::Granted,
             RestartMode::Rolling => match self.peers()? {
@@ -123,7 +128,9 @@ impl<'a> Rolling<'a> {
         let is_idle = match &memory {
             None => hook == "update-status" && !now.pending,
             Some(last) => {
-                let next = last.state.next(unit, &LeaderDecision::default(), now.clone());
+                let next = last
+                    .state
+                    .next(unit, &LeaderDecision::default(), now.clone());
                 let at_rest = last.is_published && !last.is_leading && !last.state.pending;
                 at_rest && next == last.state && !is_about_peers(hook)
             }
@@ -143,7 +150,8 @@ impl<'a> Rolling<'a> {
             let encoded = serde_json::to_string(&state)?;
             tools::relation_set(self.system, &peers.relation, Bag::Unit(unit), KEY, &encoded)?;
         }
-        let is_leading = peers.is_leader && self.decide(peers, &state)? != LeaderDecision::default();
+        let is_leading =
+            peers.is_leader && self.decide(peers, &state)? != LeaderDecision::default();
         let new = Memory {
             state,
             is_published,
@@ -165,7 +173,9 @@ impl<'a> Rolling<'a> {
         }
         let now = Timestamp::now().as_second();
         let is_gone = |grant: &Grant| self.is_gone(grant);
-        let decision = peers.decision.next(&self.context.unit, &states, is_gone, now)?;
+        let decision = peers
+            .decision
+            .next(&self.context.unit, &states, is_gone, now)?;
         if decision != peers.decision {
             let bag = Bag::Application(self.context.application());
             let encoded = serde_json::to_string(&decision)?;
@@ -198,7 +208,8 @@ impl<'a> Rolling<'a> {
     fn goal(&self) -> Option<&GoalState> {
         let ask = || {
             let goal = tools::goal_state(self.system);
-            goal.inspect_err(|error| warn!("goal-state fails: {error:#}")).ok()
+            goal.inspect_err(|error| warn!("goal-state fails: {error:#}"))
+                .ok()
         };
         self.goal.get_or_init(ask).as_ref()
     }
@@ -262,11 +273,16 @@ pub fn is_about_peers(hook: &str) -> bool {
 
 /// Whether a hook only says that this very unit leaves: nothing is to be put in place any more.
 pub fn is_own_departure(hook: &str, context: &Context) -> bool {
-    hook == format!("{PEER_ENDPOINT}-relation-departed") && context.departing.as_ref() == Some(&context.unit)
+    hook == format!("{PEER_ENDPOINT}-relation-departed")
+        && context.departing.as_ref() == Some(&context.unit)
 }
 
 /// Reads a data bag; what another version of the charm wrote counts as nothing.
-fn read<T: serde::de::DeserializeOwned>(system: &System, relation: &str, bag: Bag<'_>) -> Result<Option<T>> {
+fn read<T: serde::de::DeserializeOwned>(
+    system: &System,
+    relation: &str,
+    bag: Bag<'_>,
+) -> Result<Option<T>> {
     let text = tools::relation_get(system, relation, bag, KEY)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

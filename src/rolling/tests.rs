@@ -115,13 +115,20 @@ fn an_unhealthy_unit_without_a_pending_restart_stops_the_others() {
     let well = decided(&[pending.clone(), with(None)], None, 0);
     assert_eq!(well.grant, Some(grant("c/1", 1)));
     let unhealthy = decided(&[pending, with(Some("x"))], None, 0);
-    assert_eq!((unhealthy.grant, unhealthy.stopped.unwrap().unit), (None, "c/2".into()));
+    assert_eq!(
+        (unhealthy.grant, unhealthy.stopped.unwrap().unit),
+        (None, "c/2".into())
+    );
 }
 
 #[test]
 fn an_unhealthy_unit_that_a_restart_may_repair_comes_first_and_the_leader_last() {
     let pending = |unit, unhealthy| (unit, state(1, true, unhealthy));
-    let states = [pending("c/0", None), pending("c/10", None), pending("c/9", None)];
+    let states = [
+        pending("c/0", None),
+        pending("c/10", None),
+        pending("c/9", None),
+    ];
     assert_eq!(decided(&states, None, 0).grant.unwrap().unit, "c/9");
     let mut states = states.to_vec();
     states.push(pending("c/11", Some("x")));

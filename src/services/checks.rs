@@ -82,7 +82,11 @@ fn drop_in_files(subject: &ServicesSubject<'_>) -> Outcome {
         let drift = file.drift(found)?;
         Some(format!("{}: {drift}", file.path.display()))
     });
-    answer(drift.collect(), "both are as the charm writes them, root:root 0644", ANY_HOOK)
+    answer(
+        drift.collect(),
+        "both are as the charm writes them, root:root 0644",
+        ANY_HOOK,
+    )
 }
 
 fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
@@ -118,9 +122,15 @@ fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
 
 fn drop_in_defaults(subject: &ServicesSubject<'_>) -> Outcome {
     if subject.ignored_defaults.is_empty() {
-        return Ok(Ok("the services get everything that /etc/default gives them".to_owned()));
+        return Ok(Ok(
+            "the services get everything that /etc/default gives them".to_owned(),
+        ));
     }
-    let ignored: Vec<String> = subject.ignored_defaults.iter().map(ToString::to_string).collect();
+    let ignored: Vec<String> = subject
+        .ignored_defaults
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let remedy = "move what these lines do into a drop-in of another name, such as 10-local.conf";
     Ok(Err(Finding::warn(ignored.join("; "), remedy)))
 }
@@ -130,11 +140,15 @@ fn command_line(subject: &ServicesSubject<'_>) -> Outcome {
         Ok(desired) => desired,
         Err(finding) => return Ok(Err(finding.clone())),
     };
-    running(subject, "both processes run with --config-dir", |observed| {
-        let process = observed.process.as_ref()?;
-        let runs = process.runs(&desired.command_lines[&observed.service]);
-        (!runs).then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
-    })
+    running(
+        subject,
+        "both processes run with --config-dir",
+        |observed| {
+            let process = observed.process.as_ref()?;
+            let runs = process.runs(&desired.command_lines[&observed.service]);
+            (!runs).then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
+        },
+    )
 }
 
 fn current(subject: &ServicesSubject<'_>) -> Outcome {
@@ -154,10 +168,12 @@ fn stable(subject: &ServicesSubject<'_>) -> Outcome {
     if subject.observed.are_paused() {
         return Ok(Err(paused()));
     }
-    let mut findings = each(subject.later, |observed| match (observed.failure(), &observed.process) {
-        (Some(problem), _) => Some(problem.to_string()),
-        (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
-        (None, Some(_)) => None,
+    let mut findings = each(subject.later, |observed| {
+        match (observed.failure(), &observed.process) {
+            (Some(problem), _) => Some(problem.to_string()),
+            (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
+            (None, Some(_)) => None,
+        }
     });
     for (before, after) in subject.observed.services.iter().zip(subject.later) {
         let run = |observed: &ObservedService| (observed.unit.main_pid, observed.unit.restarts);
@@ -183,7 +199,9 @@ fn api(subject: &ServicesSubject<'_>) -> Outcome {
         return Ok(Err(paused()));
     }
     let stays = subject.later.iter().any(|observed| {
-        observed.service == Service::Api && observed.process.is_some() && observed.failure().is_none()
+        observed.service == Service::Api
+            && observed.process.is_some()
+            && observed.failure().is_none()
     });
     let remedy = match stays {
         true => {
@@ -211,14 +229,21 @@ fn running(
     }
     // While another unit restarts, the next hook does not do it.
     let pending = subject.pending.map(ToString::to_string);
-    answer(each(services, wrong), good, pending.as_deref().unwrap_or(ANY_HOOK))
+    answer(
+        each(services, wrong),
+        good,
+        pending.as_deref().unwrap_or(ANY_HOOK),
+    )
 }
 
 fn paused() -> Finding {
     Finding::skip("Magnum is paused")
 }
 
-fn each(services: &[ObservedService], wrong: impl Fn(&ObservedService) -> Option<String>) -> Vec<String> {
+fn each(
+    services: &[ObservedService],
+    wrong: impl Fn(&ObservedService) -> Option<String>,
+) -> Vec<String> {
     let named = |observed: &ObservedService| {
         let what = wrong(observed)?;
         Some(format!("{}: {what}", observed.service.name()))

@@ -22,7 +22,12 @@ impl DesiredServices {
         for service in Service::ALL {
             let defaults = defaults.get(&service).unwrap_or(&none);
             let command_line = command_line(service, log_to, defaults);
-            drop_ins.push(drop_in(header, service, &command_line, defaults.umask.as_deref()));
+            drop_ins.push(drop_in(
+                header,
+                service,
+                &command_line,
+                defaults.umask.as_deref(),
+            ));
             command_lines.insert(service, command_line);
         }
         Self {
@@ -65,7 +70,9 @@ fn drop_in(header: &str, service: Service, command_line: &str, umask: Option<&st
 
 /// Whether a command line reads the graft's fragment.
 pub fn is_grafted(command_line: &str) -> bool {
-    command_line.split(' ').any(|word| word == CONFIGURATION_ARGUMENTS[1])
+    command_line
+        .split(' ')
+        .any(|word| word == CONFIGURATION_ARGUMENTS[1])
 }
 
 #[cfg(test)]
@@ -73,7 +80,11 @@ mod tests {
     use super::*;
 
     fn conductor(log_to: LogTo, defaults: StartDefaults) -> String {
-        let desired = DesiredServices::new("# ours\n", log_to, &BTreeMap::from([(Service::Conductor, defaults)]));
+        let desired = DesiredServices::new(
+            "# ours\n",
+            log_to,
+            &BTreeMap::from([(Service::Conductor, defaults)]),
+        );
         String::from_utf8(desired.drop_ins[1].bytes.clone()).unwrap()
     }
 
@@ -100,7 +111,11 @@ mod tests {
              --config-dir=/etc/magnum/magnum.conf.d --log-file=/var/log/magnum/magnum-conductor.log --debug\n\
              UMask=027\n"
         ));
-        let command_line = drop_in.lines().nth(3).unwrap().trim_start_matches("ExecStart=");
+        let command_line = drop_in
+            .lines()
+            .nth(3)
+            .unwrap()
+            .trim_start_matches("ExecStart=");
         assert!(is_grafted(command_line));
     }
 }

@@ -91,7 +91,14 @@ pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs)
             false => observed.read.clone()?,
         };
         let (pid, start_ticks) = (process.pid, process.start_ticks);
-        Some((observed.service, Record { pid, start_ticks, read }))
+        Some((
+            observed.service,
+            Record {
+                pid,
+                start_ticks,
+                read,
+            },
+        ))
     };
     let records: Records = services.iter().filter_map(record).collect();
     if root.load::<Records>(RECORD)?.unwrap_or_default() != records {
@@ -108,7 +115,10 @@ impl ObservedService {
 
     /// Whether systemd would start it with a command line of the graft.
     pub fn is_grafted_next(&self) -> bool {
-        self.unit.exec_start.iter().any(|command_line| is_grafted(command_line))
+        self.unit
+            .exec_start
+            .iter()
+            .any(|command_line| is_grafted(command_line))
     }
 
     /// Whether it runs with a command line of the graft.
@@ -152,10 +162,7 @@ impl ObservedService {
         let name = self.service.name();
         let unit = &self.unit;
         if !unit.exists() {
-            return Some(Problem::waiting(
-                format!("{name} is not installed yet"),
-                "",
-            ));
+            return Some(Problem::waiting(format!("{name} is not installed yet"), ""));
         }
         if unit.is_masked() {
             return Some(Problem::maintenance("Magnum is paused"));
@@ -163,7 +170,10 @@ impl ObservedService {
         if unit.load_state != "loaded" {
             return Some(Problem::blocked(
                 format!("systemd cannot load {name}"),
-                format!("its state is {}; see: systemctl status {name}", unit.load_state),
+                format!(
+                    "its state is {}; see: systemctl status {name}",
+                    unit.load_state
+                ),
             ));
         }
         if !self.runs_next(wanted) {
@@ -205,5 +215,58 @@ impl ObservedService {
                 self.unit.restarts
             ),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_ended_once_may_yet_stay_and_one_that_ends_again_and_again_does_not() {
+        let mut observed = ObservedService {
+            service: Service::Api,
+            unit: Unit {
+                load_state: "loaded".into(),
+                sub_state: "auto-restart".into(),
+                exec_start: vec!["/usr/bin/magnum-api".into()],
+                ..Unit::default()
+            },
+            process: None,
+            read: None,
+        };
+        let problem = |observed: &ObservedService| observed.problem("/usr/bin/magnum-api");
+        assert_eq!(problem(&observed), None);
+        observed.unit.restarts = 2;
+        let stays = "magnum-api does not stay up: see its journal";
+        assert_eq!(problem(&observed).unwrap().summary, stays);
+        observed.unit.restarts = 0;
+        observed.unit.sub_state = "failed".into();
+        observed.unit.active_state = "failed".into();
+        assert_eq!(problem(&observed).unwrap().summary, stays);
+    }
+
+    #[test]
+    fn each_state_of_a_unit_is_named() {
+        let named = |change: fn(&mut Unit)| {
+            let mut unit = Unit {
+                load_state: "loaded".into(),
+                exec_start: vec!["/wanted".into()],
+                ..Unit::default()
+            };
+            change(&mut unit);
+            let observed = ObservedService {
+                service: Service::Conductor,
+                unit,
+                process: None,
+                read: None,
+            };
+            observed.problem("/wanted").unwrap().to_string()
+        };
+        assert!(named(|unit| unit.load_state = "not-found".into()).contains("not installed yet"));
+        assert!(named(|unit| unit.load_state = "masked".into()).contains("Magnum is paused"));
+        assert!(named(|unit| unit.load_state = "bad-setting".into()).contains("systemctl status"));
+        assert!(named(|unit| unit.exec_start = vec!["/other".into()]).contains("remove ExecStart"));
+        assert!(named(|_| ()).contains("magnum-conductor is stopped"));
     }
 }

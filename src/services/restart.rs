@@ -79,7 +79,9 @@ impl ObservedService {
 pub fn leave_to_hooks(steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
     let has_drift = steps.iter().any(|step| step.repairs().is_some());
     let now = |due: &DueRestart| {
-        let mut observed = services.iter().filter(|observed| observed.service == due.service);
+        let mut observed = services
+            .iter()
+            .filter(|observed| observed.service == due.service);
         observed.all(|observed| !observed.unit.has_job && (has_drift || observed.is_serving()))
     };
     let kept = steps.into_iter().filter_map(|step| match step {
@@ -117,11 +119,17 @@ impl DuePlan {
             _ => None,
         });
         let Some((at, each)) = found else {
-            return Self { before: steps, ..Self::default() };
+            return Self {
+                before: steps,
+                ..Self::default()
+            };
         };
         let (due, failed): (Vec<_>, Vec<_>) = each.into_iter().partition(is_serving);
         if due.is_empty() {
-            return Self { before: steps, ..Self::default() };
+            return Self {
+                before: steps,
+                ..Self::default()
+            };
         }
         let granted = steps.split_off(at);
         let pending = match failed.is_empty() {

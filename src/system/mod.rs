@@ -23,7 +23,9 @@ pub use backup::{Backups, Original, describe};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
 pub use process::{Process, own_program};
-pub use root::{Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256};
+pub use root::{
+    Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256,
+};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
 

@@ -39,12 +39,15 @@ impl Process {
     /// If `/proc` shows it in a way that cannot be understood.
     pub fn inspect(root: &Root, pid: i32) -> Result<Option<Self>> {
         let proc = Path::new("/proc").join(pid.to_string());
-        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), root.read(&proc.join("cmdline"))) else {
+        let (Ok(stat), Ok(cmdline)) = (
+            root.read(&proc.join("stat")),
+            root.read(&proc.join("cmdline")),
+        ) else {
             return Ok(None);
         };
         let stat = String::from_utf8_lossy(&stat);
-        let start_ticks =
-            start_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
+        let start_ticks = start_ticks(&stat)
+            .with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
         Ok(Some(Self {
             pid,
             start_ticks,

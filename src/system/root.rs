@@ -39,7 +39,11 @@ impl Access {
     pub const PUBLIC: Self = Self::of_root(0o644);
 
     pub const fn of_root(mode: u32) -> Self {
-        Self { uid: 0, gid: 0, mode }
+        Self {
+            uid: 0,
+            gid: 0,
+            mode,
+        }
     }
 }
 
@@ -67,7 +71,12 @@ pub struct RegularFile {
 /// Without the content, which may be secret.
 impl std::fmt::Debug for RegularFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RegularFile({} bytes, {:?})", self.bytes.len(), self.access)
+        write!(
+            f,
+            "RegularFile({} bytes, {:?})",
+            self.bytes.len(),
+            self.access
+        )
     }
 }
 
@@ -280,7 +289,8 @@ impl Root {
             path.pop();
             path.push(target);
             anyhow::ensure!(
-                path.components().all(|part| part != std::path::Component::ParentDir),
+                path.components()
+                    .all(|part| part != std::path::Component::ParentDir),
                 "{} leads upwards",
                 path.display()
             );
@@ -301,7 +311,10 @@ impl Root {
         let (parent, name) = self.parent(path)?;
         let file = directory::open_file(&parent, name)?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "not a regular file",
+            ));
         }
         Ok(file.into_std())
     }
@@ -375,8 +388,16 @@ impl Root {
     /// Sets owner and mode of an open file.
     pub(super) fn set_access(&self, file: &fs::File, access: Access) -> io::Result<()> {
         let (root_uid, root_gid) = self.root_ids;
-        let uid = if access.uid == 0 { root_uid } else { access.uid };
-        let gid = if access.gid == 0 { root_gid } else { access.gid };
+        let uid = if access.uid == 0 {
+            root_uid
+        } else {
+            access.uid
+        };
+        let gid = if access.gid == 0 {
+            root_gid
+        } else {
+            access.gid
+        };
         fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         // Last: a change of owner drops the setuid bits.
         file.set_permissions(fs::Permissions::from_mode(access.mode))
@@ -392,7 +413,11 @@ impl Root {
             let mut builder = DirBuilder::new();
             builder.mode(mode);
             match parent.create_dir_with(name, &builder) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_real(&parent, name) => Ok(()),
+                Err(error)
+                    if error.kind() == ErrorKind::AlreadyExists && self.is_real(&parent, name) =>
+                {
+                    Ok(())
+                }
                 made => made,
             }
         };
@@ -400,7 +425,9 @@ impl Root {
     }
 
     fn is_real(&self, parent: &Dir, name: &std::ffi::OsStr) -> bool {
-        parent.symlink_metadata(name).is_ok_and(|meta| meta.is_dir())
+        parent
+            .symlink_metadata(name)
+            .is_ok_and(|meta| meta.is_dir())
     }
 
     /// Makes a directory and those above it, each of root with mode 0755.
@@ -408,9 +435,14 @@ impl Root {
     /// # Errors
     /// If one cannot be made, or something else stands there.
     pub fn make_directories(&self, path: &Path) -> Result<()> {
-        let mut above: Vec<&Path> = path.ancestors().filter(|path| path.file_name().is_some()).collect();
+        let mut above: Vec<&Path> = path
+            .ancestors()
+            .filter(|path| path.file_name().is_some())
+            .collect();
         above.reverse();
-        above.into_iter().try_for_each(|path| self.make_directory(path, 0o755))
+        above
+            .into_iter()
+            .try_for_each(|path| self.make_directory(path, 0o755))
     }
 
     /// Removes whatever stands at `path`, with all that is in it. Nothing there is no error.
@@ -434,9 +466,13 @@ impl Root {
     /// # Errors
     /// If it cannot be removed for another reason.
     pub fn remove_if_empty(&self, path: &Path) -> Result<()> {
-        let removed = self.parent(path).and_then(|(parent, name)| parent.remove_dir(name));
+        let removed = self
+            .parent(path)
+            .and_then(|(parent, name)| parent.remove_dir(name));
         match removed {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty || is_absent(&error) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty || is_absent(&error) => {
+                Ok(())
+            }
             removed => removed.with_context(|| format!("removing {}", path.display())),
         }
     }
@@ -582,8 +618,14 @@ mod tests {
         let Entry::File(file) = root.inspect(path).unwrap() else {
             panic!("no file")
         };
-        assert_eq!((file.bytes.as_slice(), file.access), (&b"two"[..], Access::of_root(0o640)));
-        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), ["kubeconfig"]);
+        assert_eq!(
+            (file.bytes.as_slice(), file.access),
+            (&b"two"[..], Access::of_root(0o640))
+        );
+        assert_eq!(
+            root.names(Path::new("/etc/magnum")).unwrap(),
+            ["kubeconfig"]
+        );
         assert!(!format!("{file:?}").contains("two"));
     }
 
@@ -591,9 +633,20 @@ mod tests {
     fn a_write_that_cannot_be_finished_leaves_what_stood_there() {
         let scratch = scratch();
         scratch.put("/etc/magnum/x/inside", "theirs");
-        assert!(scratch.root.write(Path::new("/etc/magnum/x"), b"ours", Access::PUBLIC).is_err());
-        assert_eq!(scratch.text("/etc/magnum/x/inside").as_deref(), Some("theirs"));
-        assert_eq!(scratch.root.temporaries(Path::new("/etc/magnum")).unwrap(), [Path::new(""); 0]);
+        assert!(
+            scratch
+                .root
+                .write(Path::new("/etc/magnum/x"), b"ours", Access::PUBLIC)
+                .is_err()
+        );
+        assert_eq!(
+            scratch.text("/etc/magnum/x/inside").as_deref(),
+            Some("theirs")
+        );
+        assert_eq!(
+            scratch.root.temporaries(Path::new("/etc/magnum")).unwrap(),
+            [Path::new(""); 0]
+        );
     }
 
     #[test]
@@ -602,7 +655,10 @@ mod tests {
         let root = &scratch.root;
         scratch.link("/etc/magnum/link", scratch.path(PATH));
         scratch.link("/etc/way", scratch.path("/etc/magnum"));
-        let (end, way) = (Path::new("/etc/magnum/link"), Path::new("/etc/way/kubeconfig"));
+        let (end, way) = (
+            Path::new("/etc/magnum/link"),
+            Path::new("/etc/way/kubeconfig"),
+        );
         assert_eq!(root.inspect(end).unwrap(), Entry::Other("a symbolic link"));
         assert_eq!(root.inspect(way).unwrap(), Entry::Absent);
         assert!(root.read(end).is_err() && root.read(way).is_err());
@@ -619,12 +675,21 @@ mod tests {
     fn a_fifo_and_a_file_over_the_limit_are_named_and_never_waited_for() {
         let scratch = scratch();
         let root = &scratch.root;
-        let (fifo, large) = (Path::new("/etc/magnum/fifo"), Path::new("/etc/magnum/large"));
+        let (fifo, large) = (
+            Path::new("/etc/magnum/fifo"),
+            Path::new("/etc/magnum/large"),
+        );
         nix::unistd::mkfifo(&scratch.path(fifo), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        fs::File::create(scratch.path(large)).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
+        fs::File::create(scratch.path(large))
+            .unwrap()
+            .set_len(SIZE_LIMIT + 1)
+            .unwrap();
         assert_eq!(root.inspect(fifo).unwrap(), Entry::Other("a special file"));
         assert!(root.read(fifo).is_err());
-        assert_eq!(root.inspect(large).unwrap(), Entry::Other("a file of more than 8 MiB"));
+        assert_eq!(
+            root.inspect(large).unwrap(),
+            Entry::Other("a file of more than 8 MiB")
+        );
         assert!(format!("{:#}", root.read(large).unwrap_err()).contains("more than 8 MiB"));
         assert_eq!(root.read_end(large, 3).unwrap(), [0; 3]);
     }
@@ -649,7 +714,10 @@ mod tests {
         scratch.link("/usr/local/bin/python", "/usr/bin/python3");
         scratch.link("/usr/bin/loop", "loop");
         let resolve = |path: &str| scratch.root.resolve(Path::new(path));
-        assert_eq!(resolve("/usr/local/bin/python").unwrap(), Path::new("/usr/bin/python3.11"));
+        assert_eq!(
+            resolve("/usr/local/bin/python").unwrap(),
+            Path::new("/usr/bin/python3.11")
+        );
         assert!(resolve("/usr/bin/loop").is_err());
     }
 

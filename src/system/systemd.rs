@@ -100,7 +100,10 @@ pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
 /// If `systemctl` fails.
 pub fn daemon_reload(system: &System) -> Result<()> {
     let command = Command::new("systemctl", JOB_LIMIT).arg("daemon-reload");
-    system.stdout(&command).map(drop).context("reloading systemd")
+    system
+        .stdout(&command)
+        .map(drop)
+        .context("reloading systemd")
 }
 
 /// Whether to wait for a restart.
@@ -118,7 +121,9 @@ pub enum Wait {
 /// If `systemctl` fails, as it does for a unit that systemd could not load.
 pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
     // Fails for a unit that systemd has not loaded, which then has no count.
-    let reset = Command::new("systemctl", SHOW_LIMIT).args(["reset-failed", "--"]).args(units);
+    let reset = Command::new("systemctl", SHOW_LIMIT)
+        .args(["reset-failed", "--"])
+        .args(units);
     system.run(&reset)?;
     let command = Command::new("systemctl", JOB_LIMIT)
         .arg("restart")
@@ -133,7 +138,13 @@ pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
 ///
 /// # Errors
 /// If `systemd-run` fails.
-pub fn run_after(system: &System, units: &[&str], name: &str, program: &Path, argument: &str) -> Result<()> {
+pub fn run_after(
+    system: &System,
+    units: &[&str],
+    name: &str,
+    program: &Path,
+    argument: &str,
+) -> Result<()> {
     let command = Command::new("systemd-run", SHOW_LIMIT)
         .args(["--quiet", "--collect", "--no-block"])
         .arg(format!("--unit={name}"))

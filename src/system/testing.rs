@@ -17,7 +17,16 @@ pub struct Scratch {
 impl Scratch {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        for path in ["etc", "etc/systemd/system", "etc/default", "usr/bin", "usr/local/bin", "usr/local/share", "var/lib", "proc"] {
+        for path in [
+            "etc",
+            "etc/systemd/system",
+            "etc/default",
+            "usr/bin",
+            "usr/local/bin",
+            "usr/local/share",
+            "var/lib",
+            "proc",
+        ] {
             std::fs::create_dir_all(directory.path().join(path)).unwrap();
         }
         Self {
@@ -29,7 +38,9 @@ impl Scratch {
     /// Returns the path outside of what is at `path` in the root.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        self.directory.path().join(path.strip_prefix("/").unwrap_or(path))
+        self.directory
+            .path()
+            .join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// Writes a file with mode 0644, and makes the directories above it.
@@ -50,7 +61,10 @@ impl Scratch {
     }
 
     /// This root with `programs` for its programs.
-    pub fn system(&self, programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> System {
+    pub fn system(
+        &self,
+        programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static,
+    ) -> System {
         System::new(self.root.clone(), Programs::new(programs))
     }
 }

@@ -42,9 +42,16 @@ impl Address {
         let has_none = self.0.username().is_empty() && self.0.password().is_none();
         let added = has_none
             && self.0.set_username(&credentials.username).is_ok()
-            && self.0.set_password(Some(credentials.password.expose())).is_ok();
+            && self
+                .0
+                .set_password(Some(credentials.password.expose()))
+                .is_ok();
         added.then_some(self).ok_or_else(|| {
-            Problem::option(option, "holds credentials, and index-credentials is set too", "keep one of them")
+            Problem::option(
+                option,
+                "holds credentials, and index-credentials is set too",
+                "keep one of them",
+            )
         })
     }
 

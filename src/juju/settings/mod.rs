@@ -41,7 +41,9 @@ pub struct Settings {
 }
 
 /// Where the services log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum LogTo {
@@ -53,7 +55,9 @@ pub enum LogTo {
 }
 
 /// When services that are serving may be restarted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum RestartMode {
@@ -163,7 +167,11 @@ impl RawConfig {
             (None, None) => None,
             (None, Some(_)) => {
                 let remedy = "set index-url too, or reset index-credentials";
-                return Err(Problem::option("index-credentials", "is set without index-url", remedy));
+                return Err(Problem::option(
+                    "index-credentials",
+                    "is set without index-url",
+                    remedy,
+                ));
             }
             (Some(url), None) => Some(Address::new("index-url", url)?),
             (Some(url), Some(credentials)) => {
@@ -174,7 +182,9 @@ impl RawConfig {
             None => (None, wanted),
             Some((_, found)) if wanted.as_ref().is_some_and(|wanted| wanted != found) => {
                 let wrong = format!("is not that of the resource driver-wheel, which is {found}");
-                let remedy = format!("attach the right wheel, or set driver-sha256={found} if you trust this one");
+                let remedy = format!(
+                    "attach the right wheel, or set driver-sha256={found} if you trust this one"
+                );
                 return Err(Problem::option("driver-sha256", wrong, remedy));
             }
             Some((path, found)) => (Some(path.clone()), Some(found.clone())),
@@ -198,11 +208,19 @@ impl RawConfig {
             },
             (Some(_), None) => {
                 let remedy = "set helm-sha256 to what `sha256sum` prints for the file at helm-url";
-                return Err(Problem::option("helm-url", "is set without helm-sha256", remedy));
+                return Err(Problem::option(
+                    "helm-url",
+                    "is set without helm-sha256",
+                    remedy,
+                ));
             }
             (None, Some(_)) => {
                 let remedy = "set helm-url too, or reset helm-sha256";
-                return Err(Problem::option("helm-sha256", "is set without helm-url", remedy));
+                return Err(Problem::option(
+                    "helm-sha256",
+                    "is set without helm-url",
+                    remedy,
+                ));
             }
         };
         Ok(resource.map_or(given, HelmSource::Resource))
@@ -224,10 +242,12 @@ impl RawConfig {
             return Ok(EXPIRY_WARNING_DAYS);
         };
         let days = given.as_u64().and_then(|days| u16::try_from(days).ok());
-        days.filter(|days| *days <= MOST_WARNING_DAYS).ok_or_else(|| {
-            let wrong = format!("{given} is not a number of days from 0 to {MOST_WARNING_DAYS}");
-            Problem::option("expiry-warning-days", wrong, "set one of them")
-        })
+        days.filter(|days| *days <= MOST_WARNING_DAYS)
+            .ok_or_else(|| {
+                let wrong =
+                    format!("{given} is not a number of days from 0 to {MOST_WARNING_DAYS}");
+                Problem::option("expiry-warning-days", wrong, "set one of them")
+            })
     }
 
     fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
@@ -308,7 +328,10 @@ mod tests {
                 .validated(Given::default())
                 .unwrap_err();
             let message = problem.to_string();
-            assert!(message.starts_with(&format!("Invalid option {option}: {option}")), "{message}");
+            assert!(
+                message.starts_with(&format!("Invalid option {option}: {option}")),
+                "{message}"
+            );
             assert!(!message.contains("hunter2"), "{message}");
         }
     }

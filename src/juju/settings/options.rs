@@ -25,7 +25,9 @@ impl CapiHelmOptions {
 
     /// Returns the literal value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(set, _)| *set == key).map(|(_, value)| value)
+        self.iter()
+            .find(|(set, _)| *set == key)
+            .map(|(_, value)| value)
     }
 
     /// Checks every key against those that the driver registers.
@@ -102,7 +104,10 @@ impl FromStr for CapiHelmOptions {
 }
 
 fn refused(problem: impl fmt::Display) -> Problem {
-    Problem::blocked("Invalid option capi-helm-options", format!("capi-helm-options: {problem}"))
+    Problem::blocked(
+        "Invalid option capi-helm-options",
+        format!("capi-helm-options: {problem}"),
+    )
 }
 
 #[cfg(test)]
@@ -146,7 +151,10 @@ mod tests {
             ("a = x\u{0}y", "holds a control character"),
         ] {
             let message = text.parse::<CapiHelmOptions>().unwrap_err().to_string();
-            assert!(message.starts_with("Invalid option capi-helm-options: "), "{message}");
+            assert!(
+                message.starts_with("Invalid option capi-helm-options: "),
+                "{message}"
+            );
             assert!(message.contains(expected), "{message}");
         }
     }

@@ -35,7 +35,11 @@ impl FromStr for Pin {
             .map(Self)
             .ok_or_else(|| {
                 let wrong = format!("{} is not an exact pin of {DISTRIBUTION}", shown(text));
-                Problem::option("driver-pin", wrong, format!("set it like driver-pin={DISTRIBUTION}==1.1.0"))
+                Problem::option(
+                    "driver-pin",
+                    wrong,
+                    format!("set it like driver-pin={DISTRIBUTION}==1.1.0"),
+                )
             })
     }
 }
@@ -74,7 +78,11 @@ impl Sha256 {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let wrong = format!("{} is not a sha256 of 64 hexadecimal digits", shown(text));
-        Err(Problem::option(option, wrong, "set it to what `sha256sum` prints for the file, or reset it"))
+        Err(Problem::option(
+            option,
+            wrong,
+            "set it to what `sha256sum` prints for the file, or reset it",
+        ))
     }
 }
 

@@ -1,0 +1,196 @@
+//! The architecture, held by reading the sources: the layers, one name for one type, and files that a person can read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folders (and single files) of `src`, from the lowest layer up. Each may use those above it in this list only.
+/// `main` and `lib` stand on all of them.
+const LAYERS: [&[&str]; 9] = [
+    &["check", "problem", "system"],
+    &["juju"],
+    &["magnum"],
+    &["step"],
+    // The parts do not know each other.
+    &[
+        "audit",
+        "chart",
+        "conf",
+        "driver",
+        "guard",
+        "helm",
+        "kubeconfig",
+        "services",
+    ],
+    &["rolling", "smoketest", "capture"],
+    &["reconcile"],
+    &["verify"],
+    &["actions", "preflight"],
+];
+
+/// Uses within one layer, or of a neighbour, that are meant.
+const ALLOWED: [(&str, &str); 0] = [];
+
+/// The longest file, in lines.
+const LONGEST: usize = 400;
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "rs" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The folder or file directly below `src` that a path belongs to.
+fn layer_member(path: &Path) -> String {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let first = path.strip_prefix(src).unwrap().components().next().unwrap();
+    first
+        .as_os_str()
+        .to_str()
+        .unwrap()
+        .trim_end_matches(".rs")
+        .to_owned()
+}
+
+/// The source without its unit tests, which may use anything.
+fn without_tests(source: &str) -> &str {
+    source.split("\n#[cfg(test)]\n").next().unwrap_or_default()
+}
+
+/// Which folders a source uses: every `crate::NAME`, and the members of `use crate::{…}`.
+fn uses(source: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rest in without_tests(source).split("crate::").skip(1) {
+        let (names, in_braces) = match rest.strip_prefix('{') {
+            Some(inner) => (inner.split(';').next().unwrap_or_default(), true),
+            None => (rest, false),
+        };
+        let mut depth = 0;
+        for part in names.split_inclusive(['{', '}', ',']) {
+            let name: String = part
+                .trim()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            if depth == 0 && !name.is_empty() {
+                found.insert(name);
+            }
+            depth += part.matches('{').count();
+            depth = depth.saturating_sub(part.matches('}').count());
+            if !in_braces {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Every use that goes up, or sideways, in the layers.
+fn violations(sources: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    let layer = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
+    let mut found = Vec::new();
+    for (member, texts) in sources {
+        let own = layer(member).unwrap_or_else(|| panic!("src/{member} stands in no layer"));
+        for used in texts
+            .iter()
+            .flat_map(|text| uses(text))
+            .filter(|used| used != member)
+        {
+            let is_allowed = ALLOWED.contains(&(member, &used));
+            if layer(&used).is_some_and(|other| other >= own) && !is_allowed {
+                found.push(format!("src/{member} uses crate::{used}"));
+            }
+        }
+    }
+    found.dedup();
+    found
+}
+
+fn sources() -> BTreeMap<String, Vec<String>> {
+    let mut sources: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in rust_files("src") {
+        let member = layer_member(&path);
+        let is_test = path
+            .components()
+            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+        if !["main", "lib"].contains(&member.as_str()) && !is_test {
+            sources
+                .entry(member)
+                .or_default()
+                .push(fs::read_to_string(path).unwrap());
+        }
+    }
+    sources
+}
+
+#[test]
+fn arrows_run_downwards_only_so_there_is_no_circle() {
+    assert_eq!(violations(&sources()), [""; 0]);
+}
+
+#[test]
+fn an_arrow_upwards_is_found() {
+    let mut sources = sources();
+    for line in [
+        "use crate::reconcile::Outcome;",
+        "use crate::{problem::Problem, reconcile::{Outcome, plan}};",
+    ] {
+        sources.get_mut("system").unwrap().push(line.to_owned());
+        assert_eq!(
+            violations(&sources),
+            ["src/system uses crate::reconcile"],
+            "{line}"
+        );
+        sources.get_mut("system").unwrap().pop();
+    }
+    sources
+        .get_mut("helm")
+        .unwrap()
+        .push("fn f() { crate::driver::inspect() }".to_owned());
+    assert_eq!(violations(&sources), ["src/helm uses crate::driver"]);
+}
+
+#[test]
+fn no_two_public_types_have_one_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in rust_files("src") {
+        let source = fs::read_to_string(&path).unwrap();
+        for line in without_tests(&source).lines() {
+            let declaration = line.trim().strip_prefix("pub ").unwrap_or_default();
+            let mut words = declaration.split(|c: char| !c.is_alphanumeric() && c != '_');
+            if ["struct", "enum", "trait", "type"].contains(&words.next().unwrap_or_default()) {
+                let name = words.next().unwrap_or_default().to_owned();
+                places
+                    .entry(name)
+                    .or_default()
+                    .push(path.display().to_string());
+            }
+        }
+    }
+    places.retain(|_, places| places.len() > 1);
+    assert_eq!(places, BTreeMap::new());
+}
+
+#[test]
+fn every_file_says_what_it_is_for_and_none_is_longer_than_400_lines() {
+    for path in ["src", "lab", "xtask", "tests"]
+        .iter()
+        .flat_map(|folder| rust_files(folder))
+    {
+        let source = fs::read_to_string(&path).unwrap();
+        let lines = source.lines().count();
+        assert!(source.starts_with("//!"), "{}", path.display());
+        assert!(lines <= LONGEST, "{} has {lines} lines", path.display());
+    }
+}
