@@ -8,6 +8,7 @@ use std::io::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use miniz_oxide::deflate::compress_to_vec;
+use rawzip::time::UtcDateTime;
 use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, crc32};
 
 /// miniz_oxide's greatest level for zlib's format.
@@ -53,19 +54,19 @@ pub struct Entry {
 /// Writes the archive with `entries`.
 pub fn write(mut entries: Vec<Entry>) -> Result<Vec<u8>> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    for pair in entries.windows(2) {
-        ensure!(
-            pair[0].name != pair[1].name,
-            "two entries `{}`",
-            pair[0].name
-        );
-    }
+    ensure!(
+        entries.is_sorted_by(|a, b| a.name < b.name),
+        "two entries have the same name"
+    );
+    let first_instant = UtcDateTime::from_components(1980, 1, 1, 0, 0, 0, 0)
+        .context("the zip format's first instant")?;
     let mut zip = ZipArchiveWriter::new(Vec::new());
     for Entry { name, content } in entries {
         let adding = || format!("adding {name} to the archive");
         let (mut file, _) = zip
             .new_file(name.as_str())
             .compression_method(CompressionMethod::DEFLATE)
+            .last_modified(first_instant)
             .unix_permissions(content.mode())
             .start()
             .with_context(adding)?;
@@ -119,7 +120,7 @@ mod tests {
             z = zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read()))\n\
             assert z.testzip() is None\n\
             for i in z.infolist():\n\
-            \x20   print(i.filename, oct(i.external_attr >> 16), i.date_time[0], i.compress_type, len(z.read(i)))";
+            \x20   print(i.filename, oct(i.external_attr >> 16), '%d-%d-%d' % i.date_time[:3], i.compress_type, len(z.read(i)))";
         let mut python = Command::new("python3")
             .args(["-c", READER])
             .stdin(Stdio::piped())
@@ -131,9 +132,9 @@ mod tests {
         let output = python.wait_with_output().unwrap();
         assert_eq!(
             String::from_utf8(output.stdout).unwrap(),
-            "dispatch 0o100755 1980 8 4\n\
-             hooks/start 0o120777 1980 8 11\n\
-             metadata.yaml 0o100644 1980 8 1200\n"
+            "dispatch 0o100755 1980-1-1 8 4\n\
+             hooks/start 0o120777 1980-1-1 8 11\n\
+             metadata.yaml 0o100644 1980-1-1 8 1200\n"
         );
     }
 }
