@@ -197,6 +197,34 @@ fn slowest(mut times: Vec<(f64, String)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::binary::{Profile, Target};
+
+    /// Runs this test binary again, with one test of another file.
+    #[test]
+    fn a_test_binary_runs_the_named_tests_and_reports_their_times() {
+        let selection = Selection::Named(vec!["stages::tests".to_owned()]);
+        let binary = TestBinary {
+            artifact: Artifact {
+                target: Target {
+                    name: "xtask".to_owned(),
+                },
+                manifest_path: Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"),
+                profile: Profile { test: true },
+                executable: std::env::current_exe().unwrap(),
+            },
+            selection: &selection,
+        };
+        let lab = Lab {
+            charm: PathBuf::new(),
+            juju_tool: PathBuf::new(),
+            threads: 1,
+        };
+        let mut times = Vec::new();
+        assert!(binary.run(&lab, &mut times).unwrap());
+        let names: Vec<String> = times.into_iter().map(|(_, name)| name).collect();
+        assert_eq!(names, binary.list().unwrap());
+        assert_eq!(names.len(), 1);
+    }
 
     #[test]
     fn the_ten_slowest_are_read_from_libtests_lines() {

@@ -152,16 +152,16 @@ pub fn remove(stage: &mut Stage) -> Result<()> {
     let command_lines = stage.processes()?.command_lines(stage.machine())?;
     stage.claim(
         "both services run with their original command lines",
-        command_lines == stage.original.2,
+        command_lines == stage.original.command_lines,
         command_lines.join("\n"),
     )?;
     let (disk, drivers) = observed::disk_and_drivers(stage.machine())?;
     stage.claim(
         &format!("Magnum enables {} again", drivers.enabled.join(", ")),
-        drivers == stage.original.1,
+        drivers == stage.original.drivers,
         format!("{drivers:?}"),
     )?;
-    let differences = stage.original.0.diff(&disk);
+    let differences = stage.original.disk.diff(&disk);
     stage.claim(
         &format!(
             "the disk has its original content: of {} files, directories and links, compared by type, mode, owner and \

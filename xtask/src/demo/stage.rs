@@ -14,6 +14,13 @@ use crate::screen;
 /// Written with `systemctl edit` by an operator before the charm is deployed, at a path that the charm must write.
 const OPERATORS: &str = "/etc/systemd/system/magnum-conductor.service.d/override.conf";
 
+/// The unit before the charm.
+pub struct Original {
+    pub disk: Snapshot,
+    pub drivers: Drivers,
+    pub command_lines: [String; 2],
+}
+
 pub struct Stage {
     /// How many claims were checked.
     pub claims: usize,
@@ -24,8 +31,7 @@ pub struct Stage {
     pub secret: Option<SecretUri>,
     /// The file name of the charm.
     pub charm: String,
-    /// The unit before the charm: its disk, drivers and command lines.
-    pub original: (Snapshot, Drivers, [String; 2]),
+    pub original: Original,
 }
 
 impl Stage {
@@ -38,7 +44,11 @@ impl Stage {
         machine.shell("systemctl daemon-reload")?;
         let cluster = ManagementCluster::start(&machine)?;
         let (disk, drivers) = observed::disk_and_drivers(&machine)?;
-        let command_lines = Processes::of(&machine)?.command_lines(&machine)?;
+        let original = Original {
+            disk,
+            drivers,
+            command_lines: Processes::of(&machine)?.command_lines(&machine)?,
+        };
         screen::say(
             "magnum-0 is a container with systemd as PID 1 and Magnum 18.0.0 of OpenStack 2024.1, without a network. \
              The lab's agent takes Juju's place, with hooks in Juju's order, hook tools, secrets and statuses. A \
@@ -47,7 +57,7 @@ impl Stage {
         screen::say(&format!(
             "Magnum enables {}: clusters are made through Heat. An operator has raised a limit of magnum-conductor in \
              {OPERATORS}, which the charm must write too. The processes:",
-            drivers.enabled.join(", "),
+            original.drivers.enabled.join(", "),
         ));
         let charm = lab
             .charm
@@ -62,7 +72,7 @@ impl Stage {
             cluster,
             secret: None,
             charm: charm.to_string_lossy().into_owned(),
-            original: (disk, drivers, command_lines),
+            original,
         };
         stage.show_processes()?;
         Ok(stage)
@@ -151,9 +161,10 @@ impl Stage {
         let processes = self.processes()?;
         let [api, conductor] = processes.command_lines(self.machine())?;
         screen::output(&format!(
-            "magnum-api        {:>5}  {api}\nmagnum-conductor  {:>5}  {conductor}\n\n",
+            "magnum-api        {:>5}  {api}\nmagnum-conductor  {:>5}  {conductor}",
             processes.api, processes.conductor
         ));
+        println!();
         Ok(())
     }
 }
