@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use lab::{Application, ManagementCluster, Unit};
+use lab::{ActionStatus, Application, ManagementCluster, Unit};
 use serde_json::json;
 
 use crate::lab::{Lab, PRINCIPAL, require_root};
@@ -124,9 +124,15 @@ impl Subject {
 
     fn measure_verify(&mut self, counts: bool) -> Result<()> {
         let start = Instant::now();
-        self.unit.action("verify", &json!({}))?;
+        let action = self.unit.action("verify", &json!({}))?;
+        let took = start.elapsed();
+        ensure!(
+            action.status == ActionStatus::Completed,
+            "verify fails: {}",
+            action.message
+        );
         if counts {
-            self.verify.push(milliseconds(start.elapsed()));
+            self.verify.push(milliseconds(took));
         }
         Ok(())
     }
