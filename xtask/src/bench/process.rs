@@ -71,3 +71,39 @@ fn peak_memory(pid: Pid) -> Option<f64> {
     let kibibytes: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024.0 / 1e6)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    /// The time of a process's ended children stands in its stat file, in hundredths of a second (proc(5)).
+    #[test]
+    fn the_clock_leaves_out_the_programs_that_the_process_starts() {
+        const SCRIPT: &str =
+            "sh -c 'for i in $(seq 200000); do :; done'; cat /proc/$$/stat; read -r end";
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stat = String::new();
+        let stdout = shell.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut stat).unwrap();
+        let pid = Pid::from_raw(shell.id().cast_signed());
+        let own = cpu(clock_getcpuclockid(pid).unwrap()).unwrap();
+        assert!(peak_memory(pid).unwrap() > 0.1);
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let children: u64 = fields.split(' ').nth(13).unwrap().parse().unwrap();
+        assert!(children > 0, "{stat}");
+        assert!(
+            own < Duration::from_millis(children * 10),
+            "{own:?}, {stat}"
+        );
+    }
+}
