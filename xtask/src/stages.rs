@@ -1,78 +1,34 @@
-//! Runs the stages of a long task one after the other, stops at the first that fails, and shows a table of them all.
+//! Runs the stages of a long task and prints a table of their times.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-/// One stage: what it is called and what it does with what the stages before it left.
-pub struct Stage<T> {
-    /// For the heading and the table.
-    pub name: &'static str,
-    /// What it does.
-    pub run: fn(&mut T) -> Result<()>,
-}
+/// The stages that have ended, in order: name, time, success.
+#[derive(Debug, Default)]
+pub struct Stages(Vec<(&'static str, Duration, bool)>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Passed(Duration),
-    Failed(Duration),
-    NotRun,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passed(time) => write!(f, "passed   {:>7.1} s", time.as_secs_f64()),
-            Self::Failed(time) => write!(f, "FAILED   {:>7.1} s", time.as_secs_f64()),
-            Self::NotRun => f.write_str("not run"),
-        }
-    }
-}
-
-/// Runs `stages` on `state`.
-///
-/// # Errors
-///
-/// The error of the first stage that fails, with its name.
-pub fn run<T>(stages: &[Stage<T>], state: &mut T) -> Result<()> {
-    let mut outcomes = vec![Outcome::NotRun; stages.len()];
-    let mut verdict = Ok(());
-    for (stage, outcome) in stages.iter().zip(&mut outcomes) {
-        println!("\n== {} ==", stage.name);
+impl Stages {
+    /// Runs one stage. Its error carries its name.
+    pub fn run<T>(&mut self, name: &'static str, stage: impl FnOnce() -> Result<T>) -> Result<T> {
+        println!("\n== {name} ==");
         let start = Instant::now();
-        verdict = (stage.run)(state).with_context(|| format!("stage `{}`", stage.name));
-        let time = start.elapsed();
-        if verdict.is_err() {
-            *outcome = Outcome::Failed(time);
-            break;
-        }
-        *outcome = Outcome::Passed(time);
-        println!("-- {}: {:.1} s", stage.name, time.as_secs_f64());
+        let result = stage().with_context(|| format!("stage `{name}`"));
+        self.0.push((name, start.elapsed(), result.is_ok()));
+        result
     }
-    println!("\n{}", table(stages, &outcomes));
-    verdict
 }
 
-fn table<T>(stages: &[Stage<T>], outcomes: &[Outcome]) -> String {
-    let mut total = Duration::ZERO;
-    let mut passed = 0;
-    let mut text = String::new();
-    for (stage, outcome) in stages.iter().zip(outcomes) {
-        match outcome {
-            Outcome::Passed(time) => {
-                passed += 1;
-                total += *time;
-            }
-            Outcome::Failed(time) => total += *time,
-            Outcome::NotRun => {}
+impl fmt::Display for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, time, passed) in &self.0 {
+            let outcome = if *passed { "passed" } else { "FAILED" };
+            writeln!(f, "{name:<28} {outcome} {:>8.1} s", time.as_secs_f64())?;
         }
-        // Writing to a String cannot fail.
-        writeln!(text, "{:<28} {outcome}", stage.name).unwrap_or_default();
+        let total: Duration = self.0.iter().map(|(_, time, _)| *time).sum();
+        write!(f, "{:<28}        {:>8.1} s", "total", total.as_secs_f64())
     }
-    let count = format!("{passed} of {} stages passed", stages.len());
-    write!(text, "{count:<28}          {:>7.1} s", total.as_secs_f64()).unwrap_or_default();
-    text
 }
 
 #[cfg(test)]
@@ -81,51 +37,17 @@ mod tests {
 
     use super::*;
 
-    fn stages() -> [Stage<Vec<&'static str>>; 3] {
-        [
-            Stage {
-                name: "first",
-                run: |log| {
-                    log.push("first");
-                    Ok(())
-                },
-            },
-            Stage {
-                name: "second",
-                run: |_| bail!("it rains"),
-            },
-            Stage {
-                name: "third",
-                run: |log| {
-                    log.push("third");
-                    Ok(())
-                },
-            },
-        ]
-    }
-
     #[test]
-    fn nothing_runs_after_the_first_failure_and_the_error_names_the_stage() {
-        let mut log = Vec::new();
-        let error = run(&stages(), &mut log).unwrap_err();
-        assert_eq!(log, ["first"]);
-        assert_eq!(format!("{error:#}"), "stage `second`: it rains");
-    }
-
-    #[test]
-    fn the_table_says_how_each_stage_went() {
-        let second = Duration::from_secs(1);
-        let outcomes = [
-            Outcome::Passed(second),
-            Outcome::Failed(second * 2),
-            Outcome::NotRun,
-        ];
-        assert_eq!(
-            table(&stages(), &outcomes),
-            "first                        passed       1.0 s\n\
-             second                       FAILED       2.0 s\n\
-             third                        not run\n\
-             1 of 3 stages passed                      3.0 s"
-        );
+    fn the_error_names_the_stage_and_the_table_shows_how_each_went() {
+        let mut stages = Stages::default();
+        stages.run("first", || Ok(())).unwrap();
+        let error = stages
+            .run::<()>("second", || bail!("no space"))
+            .unwrap_err();
+        assert_eq!(format!("{error:#}"), "stage `second`: no space");
+        let table = stages.to_string();
+        let words: Vec<&str> = table.split_whitespace().collect();
+        assert_eq!(words[..2], ["first", "passed"]);
+        assert_eq!(words[4..6], ["second", "FAILED"]);
     }
 }

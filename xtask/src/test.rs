@@ -1,148 +1,114 @@
-//! `cargo xtask test`: every check there is, in the order in which they cost little.
+//! `cargo xtask test` and `cargo xtask soak`: every check that the project has, the cheapest first.
 
-use std::process::Command;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
+use xshell::cmd;
 
 use crate::binary::Link;
-use crate::exec::CommandExt as _;
-use crate::package::{self, Packed};
-use crate::stages::{self, Stage};
-use crate::tools::{charmcraft, rustup};
+use crate::package::{self, Package};
+use crate::stages::Stages;
+use crate::units::{self, Selection};
 use crate::workspace::Workspace;
-use crate::{lab, reproduce};
+use crate::{lab, reproduce, tools};
 
-/// How much to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// All of it; boots units, so it needs root.
-    Everything,
-    /// What needs no unit.
-    WithoutUnits,
-    /// The tests whose names contain one of these, and nothing besides; may boot units, so it needs root.
-    Named(Vec<String>),
-}
-
-/// What the stages hand on.
-struct Run {
-    workspace: Workspace,
-    packed: Option<Packed>,
-    /// Which tests, by parts of their names; all when empty.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Leaves out the tests that boot a unit; needs no root
+    #[arg(long, conflicts_with = "names")]
+    no_lab: bool,
+    /// Runs only the tests whose names contain one of these
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
 }
 
-impl Run {
-    fn packed(&self) -> Result<&Packed> {
-        self.packed.as_ref().context("the charm is not packed yet")
+#[derive(Debug, clap::Args)]
+pub struct SoakOptions {
+    /// Runs only the tests whose names contain one of these
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// Runs all stages, or only the tests that the options name.
+pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
+    if !options.no_lab {
+        lab::require_root("test").context("leave out the tests on real units with --no-lab, or")?;
     }
-
-    fn cargo(&self) -> Command {
-        let mut cargo = Command::new("cargo");
-        cargo.current_dir(self.workspace.root());
-        cargo
-    }
+    report(|stages| {
+        if !options.names.is_empty() {
+            return on_units(stages, workspace, &Selection::Named(options.names));
+        }
+        let package = without_units(stages, workspace)?;
+        if options.no_lab {
+            return Ok(());
+        }
+        stages.run("tests on real units", || {
+            units::test(workspace, &package.path, &Selection::Ignored)
+        })
+    })
 }
 
-const PACK: Stage<Run> = Stage {
-    name: "package",
-    run: pack,
-};
-
-const WITHOUT_UNITS: [Stage<Run>; 8] = [
-    Stage {
-        name: "format",
-        run: format,
-    },
-    Stage {
-        name: "lint",
-        run: lint,
-    },
-    Stage {
-        name: "documentation",
-        run: documentation,
-    },
-    Stage {
-        name: "unit tests",
-        run: unit_tests,
-    },
-    PACK,
-    Stage {
-        name: "charmcraft project",
-        run: |run| charmcraft::check_project(&run.workspace),
-    },
-    Stage {
-        name: "charmcraft analyse",
-        run: |run| charmcraft::analyse(&run.workspace, &run.packed()?.path),
-    },
-    Stage {
-        name: "package elsewhere",
-        run: |run| reproduce::check(&run.workspace, run.packed()?, Link::HostFirst),
-    },
-];
-
-const ON_UNITS: Stage<Run> = Stage {
-    name: "tests on real units",
-    run: |run| lab::test(&run.workspace, &run.packed()?.path, &run.names),
-};
-
-/// Runs the command.
-///
-/// # Errors
-///
-/// When a stage fails, or root is needed and missing.
-pub fn run(workspace: Workspace, scope: Scope) -> Result<()> {
-    if scope != Scope::WithoutUnits {
-        lab::require_root("test")
-            .context("leave out the tests on real units with `cargo xtask test --no-lab`, or")?;
-    }
-    let (stages, names) = match scope {
-        Scope::Everything => (
-            WITHOUT_UNITS.into_iter().chain([ON_UNITS]).collect(),
-            Vec::new(),
-        ),
-        Scope::WithoutUnits => (Vec::from(WITHOUT_UNITS), Vec::new()),
-        Scope::Named(names) => (vec![PACK, ON_UNITS], names),
-    };
-    let mut run = Run {
-        workspace,
-        packed: None,
-        names,
-    };
-    stages::run(&stages, &mut run)
+/// Runs the tests on real units with `LAB_SOAK=1`, which they read.
+pub fn soak(workspace: &Workspace, options: SoakOptions) -> Result<()> {
+    lab::require_root("soak")?;
+    report(|stages| on_units(stages, workspace, &Selection::Soak(options.names)))
 }
 
-fn format(run: &mut Run) -> Result<()> {
-    rustup::ensure("rustfmt", "fmt")?;
-    run.cargo().args(["fmt", "--all", "--check"]).show()
+/// Prints the table of the stages, however they end.
+fn report(task: impl FnOnce(&mut Stages) -> Result<()>) -> Result<()> {
+    let mut stages = Stages::default();
+    let result = task(&mut stages);
+    println!("\n{stages}");
+    result
 }
 
-fn lint(run: &mut Run) -> Result<()> {
-    rustup::ensure("clippy", "clippy")?;
-    run.cargo()
-        .args(["clippy", "--workspace", "--all-targets", "--locked"])
-        .args(["--", "--deny", "warnings"])
-        .show()
+fn on_units(stages: &mut Stages, workspace: &Workspace, selection: &Selection) -> Result<()> {
+    let package = stages.run("package", || pack(workspace))?;
+    stages.run("tests on real units", || {
+        units::test(workspace, &package.path, selection)
+    })
 }
 
-fn documentation(run: &mut Run) -> Result<()> {
-    run.cargo()
-        .args(["doc", "--workspace", "--no-deps", "--locked"])
-        .env("RUSTDOCFLAGS", "--deny warnings")
-        .show()
+fn without_units(stages: &mut Stages, workspace: &Workspace) -> Result<Package> {
+    let sh = &workspace.sh;
+    stages.run("format", || {
+        tools::rust_component(workspace, "rustfmt", "fmt")?;
+        Ok(cmd!(sh, "cargo fmt --all --check").run()?)
+    })?;
+    stages.run("lint", || {
+        tools::rust_component(workspace, "clippy", "clippy")?;
+        Ok(cmd!(
+            sh,
+            "cargo clippy --workspace --all-targets --locked -- --deny warnings"
+        )
+        .run()?)
+    })?;
+    stages.run("documentation", || {
+        let doc = cmd!(sh, "cargo doc --workspace --no-deps --locked");
+        Ok(doc.env("RUSTDOCFLAGS", "--deny warnings").run()?)
+    })?;
+    stages.run("unit tests", || {
+        Ok(cmd!(sh, "cargo test --workspace --locked").run()?)
+    })?;
+    let package = stages.run("package", || pack(workspace))?;
+    stages.run("charmcraft project", || {
+        tools::charmcraft_check_project(workspace)
+    })?;
+    stages.run("charmcraft analyse", || {
+        tools::charmcraft_analyse(workspace, &package.path)
+    })?;
+    stages.run("package elsewhere", || {
+        reproduce::check(workspace, &package, Link::HostFirst)
+    })?;
+    Ok(package)
 }
 
-fn unit_tests(run: &mut Run) -> Result<()> {
-    run.cargo().args(["test", "--workspace", "--locked"]).show()
-}
-
-/// Packs twice: the second time nothing is compiled, so a difference is the archive's.
-fn pack(run: &mut Run) -> Result<()> {
-    let out = run.workspace.charm_dir();
-    let packed = package::pack(&run.workspace, &out, Link::HostFirst)?;
-    let again = package::pack(&run.workspace, &out, Link::HostFirst)?;
-    if packed != again {
-        bail!("packing the same program twice gives different files");
-    }
-    run.packed = Some(packed);
-    Ok(())
+/// Packs twice. The second time nothing is compiled, so a difference is the archive's.
+fn pack(workspace: &Workspace) -> Result<Package> {
+    let out = workspace.charm_dir();
+    let package = package::write(workspace, &out, Link::HostFirst)?;
+    let again = package::write(workspace, &out, Link::HostFirst)?;
+    ensure!(
+        package == again,
+        "packing the same program twice gives different files"
+    );
+    Ok(package)
 }

@@ -1,102 +1,101 @@
-//! The archive itself: a zip whose bytes follow from its entries alone.
+//! The archive: a zip whose bytes follow from its entries alone.
 //!
-//! Entries are sorted by name, carry the zip format's first instant as their time and one mode per kind, and are
-//! stored without compression: a compressor's output may change with its version or with the processor it runs on.
+//! Entries are sorted by name and have the zip format's first instant as their time, one mode per kind, and one level
+//! of compression. The compressor is miniz_oxide, whose output depends on nothing but its version, which Cargo.lock
+//! fixes. That of zlib-rs, which the zip crate would use here, also depends on the processor.
 
-use std::io::{Cursor, Write as _};
+use std::io::Write as _;
 
-use anyhow::{Context, Result};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, DateTime, ZipWriter};
+use anyhow::{Context, Result, ensure};
+use miniz_oxide::deflate::compress_to_vec;
+use rawzip::time::UtcDateTime;
+use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, crc32};
 
-/// What an entry is; its mode follows from that.
+/// miniz_oxide's greatest level for zlib's format.
+const LEVEL: u8 = 9;
+
+/// The content of an entry. Juju takes the mode from the archive.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A file to be read, 0644.
+    /// A file that is not executable.
     File(Vec<u8>),
-    /// A file to be run, 0755. Juju takes the mode from the archive.
+    /// An executable.
     Program(Vec<u8>),
-    /// A symbolic link with this target, 0777.
+    /// A symbolic link with this target.
     Link(String),
+}
+
+impl Content {
+    /// The mode with its file type (inode(7)).
+    fn mode(&self) -> u32 {
+        match self {
+            Self::File(_) => 0o100_644,
+            Self::Program(_) => 0o100_755,
+            Self::Link(_) => 0o120_777,
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::File(bytes) | Self::Program(bytes) => bytes,
+            Self::Link(target) => target.as_bytes(),
+        }
+    }
 }
 
 /// One file or link of the charm.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    name: String,
-    content: Content,
+    /// Its path from the charm's root.
+    pub name: String,
+    pub content: Content,
 }
 
-impl Entry {
-    /// An entry at `name`, a path from the charm's root.
-    #[must_use]
-    pub fn new(name: impl Into<String>, content: Content) -> Self {
-        let name = name.into();
-        Self { name, content }
-    }
-}
-
-/// What is wrong with the list of entries.
-#[must_use]
-pub fn faults(entries: &[Entry]) -> Vec<String> {
-    let mut faults = Vec::new();
-    match entries.iter().find(|entry| entry.name == "dispatch") {
-        None => faults.push("dispatch: missing".to_owned()),
-        Some(Entry {
-            content: Content::Program(bytes),
-            ..
-        }) if bytes.starts_with(b"\x7fELF") => {}
-        Some(_) => faults.push("dispatch: must be an executable ELF program".to_owned()),
-    }
-    for entry in entries.iter().filter(|e| e.name.starts_with("hooks/")) {
-        if entry.content != Content::Link("../dispatch".to_owned()) {
-            faults.push(format!("{}: must be a link to ../dispatch", entry.name));
-        }
-    }
-    faults
-}
-
-/// The archive with `entries`.
-///
-/// # Errors
-///
-/// When two entries have the same name.
+/// Writes the archive with `entries`.
 pub fn write(mut entries: Vec<Entry>) -> Result<Vec<u8>> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let plain = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Stored)
-        .last_modified_time(DateTime::DEFAULT);
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    ensure!(
+        entries.is_sorted_by(|a, b| a.name < b.name),
+        "two entries have the same name"
+    );
+    let first_instant = UtcDateTime::from_components(1980, 1, 1, 0, 0, 0, 0)
+        .context("the zip format's first instant")?;
+    let mut zip = ZipArchiveWriter::new(Vec::new());
     for Entry { name, content } in entries {
-        match content {
-            Content::File(bytes) => zip
-                .start_file(name.as_str(), plain.unix_permissions(0o644))
-                .and_then(|()| Ok(zip.write_all(&bytes)?)),
-            Content::Program(bytes) => zip
-                .start_file(name.as_str(), plain.unix_permissions(0o755))
-                .and_then(|()| Ok(zip.write_all(&bytes)?)),
-            Content::Link(target) => {
-                zip.add_symlink(name.as_str(), target, plain.unix_permissions(0o777))
-            }
-        }
-        .with_context(|| format!("adding {name} to the archive"))?;
+        let adding = || format!("adding {name} to the archive");
+        let (mut file, _) = zip
+            .new_file(name.as_str())
+            .compression_method(CompressionMethod::DEFLATE)
+            .last_modified(first_instant)
+            .unix_permissions(content.mode())
+            .start()
+            .with_context(adding)?;
+        let bytes = content.bytes();
+        file.write_all(&compress_to_vec(bytes, LEVEL))
+            .with_context(adding)?;
+        let size = u64::try_from(bytes.len()).with_context(adding)?;
+        file.finish(DataDescriptorOutput::new(crc32(bytes), size))
+            .with_context(adding)?;
     }
-    Ok(zip.finish().context("closing the archive")?.into_inner())
+    zip.finish().context("closing the archive")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-
-    use zip::ZipArchive;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
     fn entries() -> Vec<Entry> {
+        let entry = |name: &str, content| Entry {
+            name: name.to_owned(),
+            content,
+        };
         vec![
-            Entry::new("metadata.yaml", Content::File(b"name: graft\n".to_vec())),
-            Entry::new("hooks/start", Content::Link("../dispatch".to_owned())),
-            Entry::new("dispatch", Content::Program(b"\x7fELF".to_vec())),
+            entry("metadata.yaml", Content::File(b"name: graft\n".repeat(100))),
+            entry("hooks/start", Content::Link("../dispatch".to_owned())),
+            entry("dispatch", Content::Program(b"\x7fELF".to_vec())),
         ]
     }
 
@@ -108,57 +107,34 @@ mod tests {
     }
 
     #[test]
-    fn modes_times_and_links_are_as_juju_needs_them() {
-        let bytes = write(entries()).unwrap();
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).unwrap();
-        for (index, (name, mode, content)) in [
-            ("dispatch", 0o100_755, "\x7fELF"),
-            ("hooks/start", 0o120_777, "../dispatch"),
-            ("metadata.yaml", 0o100_644, "name: graft\n"),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let mut entry = zip.by_index(index).unwrap();
-            assert_eq!(entry.name(), name);
-            assert_eq!(entry.unix_mode(), Some(mode), "{name}");
-            assert_eq!(entry.last_modified().unwrap().year(), 1980, "{name}");
-            assert_eq!(entry.compression(), CompressionMethod::Stored, "{name}");
-            let mut text = String::new();
-            entry.read_to_string(&mut text).unwrap();
-            assert_eq!(text, content);
-        }
-    }
-
-    #[test]
     fn two_entries_of_one_name_are_refused() {
         let mut twice = entries();
         twice.extend(entries());
         assert!(write(twice).is_err());
     }
 
+    /// Python's zipfile is what charmcraft reads charms with.
     #[test]
-    fn dispatch_must_be_a_program_and_hooks_must_lead_to_it() {
-        assert_eq!(faults(&entries()), Vec::<String>::new());
-        let elf = b"\x7fELF".to_vec();
-        for (entry, expected) in [
-            (
-                Entry::new("dispatch", Content::File(elf.clone())),
-                "dispatch: must be an executable ELF program",
-            ),
-            (
-                Entry::new("dispatch", Content::Program(b"#!/bin/sh\n".to_vec())),
-                "dispatch: must be an executable ELF program",
-            ),
-        ] {
-            assert_eq!(faults(&[entry]), [expected]);
-        }
-        assert_eq!(faults(&[]), ["dispatch: missing"]);
-        let mut with_script = entries();
-        with_script.push(Entry::new("hooks/stop", Content::Program(elf)));
+    fn python_reads_names_modes_times_and_contents() {
+        const READER: &str = "import io, sys, zipfile\n\
+            z = zipfile.ZipFile(io.BytesIO(sys.stdin.buffer.read()))\n\
+            assert z.testzip() is None\n\
+            for i in z.infolist():\n\
+            \x20   print(i.filename, oct(i.external_attr >> 16), '%d-%d-%d' % i.date_time[:3], i.compress_type, len(z.read(i)))";
+        let mut python = Command::new("python3")
+            .args(["-c", READER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let archive = write(entries()).unwrap();
+        python.stdin.take().unwrap().write_all(&archive).unwrap();
+        let output = python.wait_with_output().unwrap();
         assert_eq!(
-            faults(&with_script),
-            ["hooks/stop: must be a link to ../dispatch"]
+            String::from_utf8(output.stdout).unwrap(),
+            "dispatch 0o100755 1980-1-1 8 4\n\
+             hooks/start 0o120777 1980-1-1 8 11\n\
+             metadata.yaml 0o100644 1980-1-1 8 1200\n"
         );
     }
 }

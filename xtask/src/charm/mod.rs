@@ -1,22 +1,23 @@
-//! What a charm consists of: reads the project, judges it by Juju's rules, and lists what goes into the archive.
+//! The content of a charm: reads the project, checks it by Juju's rules, and lists what goes into the archive.
 //!
-//! Nothing is written here, so that a charm that Juju would refuse never comes to be.
+//! Nothing is written here, so that no charm is made that Juju would refuse.
 
 pub mod archive;
 mod hooks;
-mod platforms;
+mod manifest;
 mod rules;
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use serde_yaml::{Mapping, Value};
+use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
+use serde_yaml::Value;
 
 use self::archive::{Content, Entry};
-use self::platforms::Platforms;
+use self::manifest::{Charmcraft, Manifest};
+use self::rules::{Actions, Config, Metadata};
 
-/// The files that say what the charm is. They go into the charm as they stand.
 const METADATA: &str = "metadata.yaml";
 const CONFIG: &str = "config.yaml";
 const ACTIONS: &str = "actions.yaml";
@@ -24,85 +25,66 @@ const ACTIONS: &str = "actions.yaml";
 /// How charmcraft builds the charm, and for what. Not part of the charm.
 const CHARMCRAFT: &str = "charmcraft.yaml";
 
-/// For people who look into the charm. The license asks to be handed on with every copy.
-const PAPERS: [&str; 2] = ["LICENSE", "README.md"];
+/// The files that go into the charm unchanged. The license requires its text with every copy.
+const FILES: [&str; 5] = [METADATA, CONFIG, ACTIONS, "LICENSE", "README.md"];
 
 /// A charm that is ready to be written.
 #[derive(Debug)]
 pub struct Charm {
     /// `NAME_BASE-ARCHITECTURE.charm`, as charmcraft names it, with the oldest base.
     pub file_name: String,
-    /// What is in it, in no particular order.
     pub entries: Vec<Entry>,
 }
 
-/// Puts the charm together from the project at `root` and the built program `dispatch`.
-///
-/// # Errors
-///
-/// When a file is missing or Juju or charmcraft would refuse what it says; names every fault at once.
+/// Assembles the charm from the project at `root` and the built program `dispatch`.
 pub fn assemble(root: &Path, dispatch: Vec<u8>, architecture: &str) -> Result<Charm> {
-    let metadata = mapping(root, METADATA)?;
-    let config = mapping(root, CONFIG)?;
-    let actions = mapping(root, ACTIONS)?;
-    let charmcraft = mapping(root, CHARMCRAFT)?;
-
-    let mut faults = rules::faults(&rules::Declared {
-        metadata: &metadata,
-        config: &config,
-        actions: &actions,
-        charmcraft: &charmcraft,
-    });
+    let metadata: Metadata = parse(root, METADATA)?;
+    metadata.check()?;
+    parse::<Config>(root, CONFIG)?;
+    parse::<Actions>(root, ACTIONS)?;
+    let manifest = Manifest::new(parse::<Charmcraft>(root, CHARMCRAFT)?, architecture)?;
     let links = hooks::read(&root.join("hooks"))?;
-    faults.extend(hooks::faults(&links, &rules::endpoints(&metadata)));
+    let faults = hooks::faults(&links, &hooks::expected(metadata.endpoints()));
+    ensure!(faults.is_empty(), "{}", faults.join("\n"));
 
-    let mut entries = vec![Entry::new("dispatch", Content::Program(dispatch))];
-    for hook in links {
-        entries.push(Entry::new(
-            format!("hooks/{}", hook.name),
-            Content::Link(hook.target),
+    let mut contents = vec![
+        ("dispatch".to_owned(), Content::Program(dispatch)),
+        (
+            "manifest.yaml".to_owned(),
+            Content::File(manifest.to_yaml()?.into_bytes()),
+        ),
+    ];
+    for hook in links.into_keys() {
+        contents.push((
+            format!("hooks/{hook}"),
+            Content::Link(hooks::TARGET.to_owned()),
         ));
     }
-    let papers = PAPERS.into_iter().filter(|name| root.join(name).exists());
-    for name in [METADATA, CONFIG, ACTIONS].into_iter().chain(papers) {
-        let content = read(root, name)?.into_bytes();
-        entries.push(Entry::new(name, Content::File(content)));
+    for name in FILES {
+        contents.push((
+            name.to_owned(),
+            Content::File(read(root, name)?.into_bytes()),
+        ));
     }
-    if !root.join("LICENSE").exists() {
-        faults.push("LICENSE: missing".to_owned());
-    }
-    faults.extend(archive::faults(&entries));
-
-    let platforms = Platforms::parse(&charmcraft)?.of_architecture(architecture)?;
-    let manifest = platforms.manifest()?.into_bytes();
-    entries.push(Entry::new("manifest.yaml", Content::File(manifest)));
-
-    if !faults.is_empty() {
-        bail!(
-            "the charm is not fit to be packed:\n  {}",
-            faults.join("\n  ")
-        );
-    }
-    let name = metadata
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let file_name = format!("{name}_{}.charm", platforms.oldest()?);
-    Ok(Charm { file_name, entries })
+    let entries = contents
+        .into_iter()
+        .map(|(name, content)| Entry { name, content });
+    Ok(Charm {
+        file_name: format!("{}_{}.charm", metadata.name.0, manifest.oldest()?),
+        entries: entries.collect(),
+    })
 }
 
-/// A file of the project that holds a YAML mapping; an empty file holds an empty one.
-fn mapping(root: &Path, name: &str) -> Result<Mapping> {
-    match serde_yaml::from_str(&read(root, name)?).with_context(|| format!("parsing {name}"))? {
-        Value::Mapping(mapping) => Ok(mapping),
-        Value::Null => Ok(Mapping::new()),
-        _ => bail!("{name}: not a mapping"),
-    }
+fn parse<T: DeserializeOwned>(root: &Path, name: &str) -> Result<T> {
+    let text = read(root, name)?;
+    // As a value first: that finds keys that occur twice, which a map would overlook.
+    serde_yaml::from_str::<Value>(&text)
+        .and_then(|_| serde_yaml::from_str(&text))
+        .with_context(|| format!("parsing {name}"))
 }
 
 fn read(root: &Path, name: &str) -> Result<String> {
-    let path = root.join(name);
-    fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+    fs::read_to_string(root.join(name)).with_context(|| format!("reading {name}"))
 }
 
 #[cfg(test)]
@@ -113,7 +95,7 @@ mod tests {
 
     const ELF: &[u8] = b"\x7fELF and the rest";
 
-    /// A project that is fit to be packed.
+    /// A project that can be packed.
     fn project() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
@@ -136,37 +118,28 @@ mod tests {
                 "type: charm\nplatforms:\n  ubuntu@24.04:amd64:\n  ubuntu@22.04:amd64:\n",
             ),
             ("LICENSE", "do as you like\n"),
+            ("README.md", "# graft\n"),
         ] {
             fs::write(root.join(name), text).unwrap();
         }
         fs::create_dir(root.join("hooks")).unwrap();
-        for name in hooks::expected(&["host".to_owned()]) {
-            symlink("../dispatch", root.join("hooks").join(name)).unwrap();
+        for name in hooks::expected(["host"].into_iter()) {
+            symlink(hooks::TARGET, root.join("hooks").join(name)).unwrap();
         }
         dir
     }
 
     fn packed(root: &Path) -> Vec<u8> {
         let charm = assemble(root, ELF.to_vec(), "amd64").unwrap();
+        assert_eq!(charm.file_name, "graft_ubuntu-22.04-amd64.charm");
         archive::write(charm.entries).unwrap()
     }
 
-    fn fault(root: &Path) -> String {
-        let error = assemble(root, ELF.to_vec(), "amd64").unwrap_err();
-        format!("{error:#}")
-    }
-
     #[test]
-    fn the_file_is_named_after_the_oldest_base() {
-        let charm = assemble(project().path(), ELF.to_vec(), "amd64").unwrap();
-        assert_eq!(charm.file_name, "graft_ubuntu-22.04-amd64.charm");
-    }
-
-    #[test]
-    fn the_same_project_gives_the_same_bytes_wherever_and_whenever_it_stands() {
+    fn the_same_project_gives_the_same_bytes_wherever_and_whenever_it_is_packed() {
         let (one, other) = (project(), project());
         // The second one's files are older, and closed to others.
-        for name in [METADATA, CONFIG, "LICENSE"] {
+        for name in FILES {
             let file = fs::File::open(other.path().join(name)).unwrap();
             file.set_modified(std::time::UNIX_EPOCH).unwrap();
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -178,37 +151,34 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_named_at_once() {
-        let dir = project();
-        fs::write(dir.path().join(CONFIG), "options: {a: {type: text}}\n").unwrap();
-        fs::remove_file(dir.path().join("hooks/start")).unwrap();
-        fs::remove_file(dir.path().join("LICENSE")).unwrap();
-        let fault = fault(dir.path());
-        for part in ["option `a`", "hooks/start: missing", "LICENSE: missing"] {
-            assert!(fault.contains(part), "{part} is not in {fault}");
+    fn a_fault_is_refused_with_its_file_and_place() {
+        for (name, text, expected) in [
+            (
+                CONFIG,
+                "options: {a: {type: text}}\n",
+                "parsing config.yaml: options.a",
+            ),
+            (ACTIONS, "verify: [\n", "parsing actions.yaml: "),
+            (ACTIONS, "verify: {}\nverify: {}\n", "duplicate"),
+            (
+                CHARMCRAFT,
+                "platforms: {amd64: }\n",
+                "parsing charmcraft.yaml: platforms",
+            ),
+        ] {
+            let dir = project();
+            fs::write(dir.path().join(name), text).unwrap();
+            let error = assemble(dir.path(), ELF.to_vec(), "amd64").unwrap_err();
+            assert!(
+                format!("{error:#}").contains(expected),
+                "{expected}: {error:#}"
+            );
         }
-    }
-
-    #[test]
-    fn a_file_that_is_not_yaml_is_named() {
         let dir = project();
-        fs::write(dir.path().join(ACTIONS), "verify: [\n").unwrap();
-        assert!(fault(dir.path()).starts_with("parsing actions.yaml: "));
-        fs::write(dir.path().join(ACTIONS), "verify: {}\nverify: {}\n").unwrap();
+        fs::remove_file(dir.path().join("hooks/start")).unwrap();
+        let error = assemble(dir.path(), ELF.to_vec(), "amd64").unwrap_err();
         assert!(
-            fault(dir.path()).contains("duplicate"),
-            "{}",
-            fault(dir.path())
-        );
-        fs::write(dir.path().join(ACTIONS), "- verify\n").unwrap();
-        assert_eq!(fault(dir.path()), "actions.yaml: not a mapping");
-    }
-
-    #[test]
-    fn a_charm_for_an_architecture_that_was_not_declared_is_refused() {
-        let error = assemble(project().path(), ELF.to_vec(), "s390x").unwrap_err();
-        assert!(
-            error.to_string().contains("no platform for s390x"),
+            error.to_string().contains("hooks/start: missing"),
             "{error}"
         );
     }

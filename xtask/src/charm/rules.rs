@@ -1,274 +1,215 @@
-//! Juju's rules for what a charm declares, as far as this charm can break them.
+//! Juju's rules for metadata.yaml, config.yaml and actions.yaml, as far as this charm can break them.
 //!
-//! Juju itself says no only when the charm is deployed, and charmcraft's linters overlook most of it. The rules are
-//! those of github.com/juju/charm: `meta.go`, `config.go`, `actions.go`.
+//! Juju itself checks them only when the charm is deployed, and charmcraft's linters overlook most of them. The rules
+//! are those of github.com/juju/charm: `meta.go`, `config.go`, `actions.go`.
 
-use serde_yaml::{Mapping, Value};
+#![expect(dead_code, reason = "most fields are read only to check them")]
 
-/// The contents of the files in which a charm says what it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Declared<'a> {
-    /// metadata.yaml
-    pub metadata: &'a Mapping,
-    /// config.yaml
-    pub config: &'a Mapping,
-    /// actions.yaml
-    pub actions: &'a Mapping,
-    /// charmcraft.yaml
-    pub charmcraft: &'a Mapping,
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+use serde_yaml::Mapping;
+
+/// metadata.yaml
+#[derive(Debug, Deserialize)]
+pub struct Metadata {
+    pub name: Text,
+    summary: Text,
+    description: Text,
+    #[serde(default)]
+    subordinate: bool,
+    #[serde(default)]
+    requires: BTreeMap<String, Endpoint>,
+    #[serde(default)]
+    provides: BTreeMap<String, Endpoint>,
+    #[serde(default)]
+    peers: BTreeMap<String, Endpoint>,
+    #[serde(default)]
+    resources: BTreeMap<String, Resource>,
 }
 
-/// Everything that is wrong, each with the file it stands in.
-#[must_use]
-pub fn faults(declared: &Declared<'_>) -> Vec<String> {
-    let mut faults = Vec::new();
-    faults.extend(in_metadata(declared.metadata));
-    faults.extend(in_config(declared.config));
-    faults.extend(in_actions(declared.actions));
-    faults.extend(said_twice(declared));
-    faults
-}
-
-/// The names of all endpoints that metadata.yaml declares.
-#[must_use]
-pub fn endpoints(metadata: &Mapping) -> Vec<String> {
-    ["requires", "provides", "peers"]
-        .into_iter()
-        .flat_map(|role| named(metadata, role))
-        .map(|(name, _)| name.to_owned())
-        .collect()
-}
-
-fn in_metadata(metadata: &Mapping) -> Vec<String> {
-    let mut faults = Vec::new();
-    for key in ["name", "summary", "description"] {
-        if metadata
-            .get(key)
-            .and_then(Value::as_str)
-            .is_none_or(str::is_empty)
-        {
-            faults.push(format!("metadata.yaml: `{key}` must be a text"));
-        }
+impl Metadata {
+    /// Lists the names of all endpoints.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        let roles = [&self.requires, &self.provides, &self.peers];
+        roles
+            .into_iter()
+            .flat_map(|role| role.keys().map(String::as_str))
     }
-    let subordinate = metadata.get("subordinate").and_then(Value::as_bool);
-    let in_a_container = named(metadata, "requires")
-        .any(|(_, endpoint)| text(endpoint, "scope") == Some("container"));
-    if subordinate == Some(true) && !in_a_container {
-        faults.push(
-            "metadata.yaml: a subordinate charm needs an endpoint under `requires` with \
-             `scope: container`"
-                .to_owned(),
+
+    /// Checks the rule that spans several fields.
+    pub fn check(&self) -> Result<()> {
+        let in_a_container = self
+            .requires
+            .values()
+            .any(|endpoint| endpoint.scope == Some(Scope::Container));
+        ensure!(
+            !self.subordinate || in_a_container,
+            "metadata.yaml: a subordinate charm needs an endpoint under `requires` with `scope: container`"
         );
+        Ok(())
     }
-    for (name, resource) in named(metadata, "resources") {
-        let is_file = text(resource, "type") == Some("file");
-        if is_file && text(resource, "filename").is_none_or(str::is_empty) {
-            faults.push(format!(
-                "metadata.yaml: resource `{name}` needs a `filename`"
-            ));
-        }
-        if !is_file && text(resource, "type") != Some("oci-image") {
-            faults.push(format!(
-                "metadata.yaml: the type of resource `{name}` must be file or oci-image"
-            ));
+}
+
+#[derive(Debug, Deserialize)]
+struct Endpoint {
+    interface: Text,
+    scope: Option<Scope>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scope {
+    Global,
+    Container,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Resource {
+    File { filename: Text },
+    OciImage,
+}
+
+/// config.yaml
+#[derive(Debug, Deserialize)]
+pub struct Config {
+    options: BTreeMap<String, ConfigOption>,
+}
+
+/// An option. A default of null is none; one of a secret would be the id of somebody else's secret.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+enum ConfigOption {
+    String {
+        description: Text,
+        default: Option<String>,
+    },
+    Int {
+        description: Text,
+        default: Option<i64>,
+    },
+    Float {
+        description: Text,
+        default: Option<f64>,
+    },
+    Boolean {
+        description: Text,
+        default: Option<bool>,
+    },
+    Secret {
+        description: Text,
+    },
+}
+
+/// actions.yaml
+pub type Actions = BTreeMap<ActionName, Action>;
+
+#[derive(Debug, Deserialize)]
+pub struct Action {
+    description: Text,
+    /// Required, because Juju's releases differ in their default.
+    #[serde(rename = "additionalProperties")]
+    additional_properties: bool,
+    #[serde(default)]
+    params: Mapping,
+}
+
+/// A text that is not empty.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text(pub String);
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        (!text.is_empty())
+            .then_some(Self(text))
+            .ok_or("the text is empty")
+    }
+}
+
+/// `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, without the prefix that Juju reserves.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ActionName(String);
+
+impl TryFrom<String> for ActionName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let valid = !name.is_empty()
+            && name.chars().all(allowed)
+            && !name.starts_with('-')
+            && !name.ends_with('-')
+            && name != "juju"
+            && !name.starts_with("juju-");
+        if valid {
+            Ok(Self(name))
+        } else {
+            Err(format!("`{name}` cannot be an action's name"))
         }
     }
-    faults
-}
-
-fn in_config(config: &Mapping) -> Vec<String> {
-    if !config.get("options").is_some_and(Value::is_mapping) {
-        return vec!["config.yaml: no mapping `options`".to_owned()];
-    }
-    let mut faults = Vec::new();
-    for (name, option) in named(config, "options") {
-        let default = option.get("default").unwrap_or(&Value::Null);
-        let fits = match text(option, "type") {
-            Some("string") => default.is_string(),
-            Some("int") => default.is_i64(),
-            Some("float") => default.is_f64(),
-            Some("boolean") => default.is_bool(),
-            Some("secret") => default
-                .as_str()
-                .is_some_and(|uri| uri.is_empty() || uri.starts_with("secret:")),
-            _ => {
-                faults.push(format!(
-                    "config.yaml: the type of option `{name}` must be string, int, float, boolean \
-                     or secret"
-                ));
-                continue;
-            }
-        };
-        // To Juju a default of null is the same as none.
-        if !default.is_null() && !fits {
-            faults.push(format!(
-                "config.yaml: the default of option `{name}` is not of its type"
-            ));
-        }
-        if text(option, "description").is_none_or(str::is_empty) {
-            faults.push(format!(
-                "config.yaml: option `{name}` needs a `description`"
-            ));
-        }
-    }
-    faults
-}
-
-fn in_actions(actions: &Mapping) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (key, action) in actions {
-        let name = key.as_str().unwrap_or_default();
-        if !is_action_name(name) {
-            faults.push(format!("actions.yaml: `{name}` is no name for an action"));
-        }
-        if text(action, "description").is_none_or(str::is_empty) {
-            faults.push(format!(
-                "actions.yaml: action `{name}` needs a `description`"
-            ));
-        }
-        // What Juju takes for granted differs between its releases.
-        if !action
-            .get("additionalProperties")
-            .is_some_and(Value::is_bool)
-        {
-            faults.push(format!(
-                "actions.yaml: action `{name}` must say `additionalProperties: false` or true"
-            ));
-        }
-        if action
-            .get("params")
-            .is_some_and(|params| !params.is_mapping())
-        {
-            faults.push(format!(
-                "actions.yaml: the `params` of action `{name}` must be a mapping"
-            ));
-        }
-    }
-    faults
-}
-
-/// `[a-z0-9]([a-z0-9-]*[a-z0-9])?`, and not among the names that Juju keeps for itself.
-fn is_action_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    !name.is_empty()
-        && name.chars().all(allowed)
-        && !name.starts_with('-')
-        && !name.ends_with('-')
-        && name != "juju"
-        && !name.starts_with("juju-")
-}
-
-/// charmcraft refuses a project that says the same thing in two files.
-fn said_twice(declared: &Declared<'_>) -> Vec<String> {
-    declared
-        .charmcraft
-        .keys()
-        .filter_map(Value::as_str)
-        .filter_map(|key| {
-            let other = match key {
-                "config" => "config.yaml",
-                "actions" => "actions.yaml",
-                key if declared.metadata.contains_key(key) => "metadata.yaml",
-                _ => return None,
-            };
-            Some(format!(
-                "charmcraft.yaml: `{key}` stands in {other} already"
-            ))
-        })
-        .collect()
-}
-
-/// The entries of the mapping at `key`, where there is one.
-fn named<'a>(parent: &'a Mapping, key: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
-    parent
-        .get(key)
-        .and_then(Value::as_mapping)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((name.as_str()?, value)))
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value.get(key).and_then(Value::as_str)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
+
     use super::*;
 
-    fn yaml(text: &str) -> Mapping {
-        serde_yaml::from_str(text).unwrap()
+    fn accepts<T: DeserializeOwned>(yaml: &str) -> bool {
+        serde_yaml::from_str::<T>(yaml).is_ok()
     }
 
     const METADATA: &str = "{name: graft, summary: s, description: d, subordinate: true, \
          requires: {host: {interface: juju-info, scope: container}}}";
 
     #[test]
-    fn metadata_that_juju_takes_has_no_faults() {
-        assert_eq!(in_metadata(&yaml(METADATA)), Vec::<String>::new());
-        assert_eq!(endpoints(&yaml(METADATA)), ["host"]);
-    }
-
-    #[test]
-    fn metadata_that_juju_refuses_is_named() {
-        for (from, to, expected) in [
-            ("summary: s", "summary: ''", "`summary` must be a text"),
-            ("name: graft", "name: 7", "`name` must be a text"),
-            ("scope: container", "scope: global", "`scope: container`"),
-            (
-                "subordinate: true",
-                "resources: {wheel: {type: wheel}}",
-                "the type of resource `wheel` must be file or oci-image",
-            ),
-            (
-                "subordinate: true",
-                "resources: {wheel: {type: file}}",
-                "resource `wheel` needs a `filename`",
-            ),
+    fn metadata_follows_jujus_rules() {
+        assert!(accepts::<Metadata>(METADATA));
+        for (from, to) in [
+            ("summary: s", "summary: ''"),
+            ("name: graft", "name: [graft]"),
+            ("subordinate: true", "resources: {wheel: {type: wheel}}"),
+            ("subordinate: true", "resources: {wheel: {type: file}}"),
         ] {
-            let faults = in_metadata(&yaml(&METADATA.replace(from, to)));
-            assert_eq!(faults.len(), 1, "{to}: {faults:?}");
-            assert!(faults[0].contains(expected), "{to}: {faults:?}");
+            assert!(!accepts::<Metadata>(&METADATA.replace(from, to)), "{to}");
         }
+        let global = METADATA.replace("scope: container", "scope: global");
+        let global: Metadata = serde_yaml::from_str(&global).unwrap();
+        assert!(global.check().is_err());
     }
 
     #[test]
     fn defaults_have_the_type_of_their_option() {
-        for (option, ok) in [
-            ("{type: string, default: a==1}", true),
-            ("{type: string, default: ''}", true),
-            ("{type: string}", true),
-            ("{type: string, default: null}", true),
-            ("{type: string, default: 1.1}", false),
-            ("{type: int, default: 5}", true),
-            ("{type: int, default: '5'}", false),
-            ("{type: float, default: 0.5}", true),
-            ("{type: float, default: 1}", false),
-            ("{type: boolean, default: true}", true),
-            ("{type: boolean, default: 'true'}", false),
-            ("{type: boolean, default: yes}", false),
-            ("{type: secret}", true),
-            ("{type: secret, default: kubeconfig}", false),
-            ("{type: text}", false),
-            ("{default: a}", false),
+        for (option, expected) in [
+            ("type: string, default: a==1", true),
+            ("type: string", true),
+            ("type: string, default: null", true),
+            ("type: string, default: 1.1", false),
+            ("type: int, default: 5", true),
+            ("type: int, default: '5'", false),
+            ("type: boolean, default: true", true),
+            ("type: boolean, default: 'true'", false),
+            ("type: boolean, default: yes", false),
+            ("type: secret", true),
+            ("type: secret, default: kubeconfig", false),
+            ("type: text", false),
+            ("default: a", false),
         ] {
-            let described = option.replace('}', ", description: d}");
-            let faults = in_config(&yaml(&format!("options: {{o: {described}}}")));
-            assert_eq!(faults.is_empty(), ok, "{option}: {faults:?}");
+            let config = format!("options: {{o: {{description: d, {option}}}}}");
+            assert_eq!(accepts::<Config>(&config), expected, "{option}");
         }
-        assert_eq!(
-            in_config(&yaml("{}")),
-            ["config.yaml: no mapping `options`"]
-        );
-        assert_eq!(
-            in_config(&yaml("options: {o: {type: int}}")),
-            ["config.yaml: option `o` needs a `description`"]
-        );
+        assert!(!accepts::<Config>("options: {o: {type: int}}"));
     }
 
     #[test]
-    fn actions_have_names_and_shapes_that_juju_takes() {
-        for (name, rest, ok) in [
+    fn actions_have_names_and_shapes_that_juju_accepts() {
+        for (name, rest, expected) in [
             ("verify", "additionalProperties: false", true),
             ("capture-state", "additionalProperties: true", true),
             ("capture_state", "additionalProperties: false", false),
@@ -279,26 +220,8 @@ mod tests {
             ("verify", "additionalProperties: 'no'", false),
             ("verify", "additionalProperties: false, params: [a]", false),
         ] {
-            let faults = in_actions(&yaml(&format!("{name}: {{description: d, {rest}}}")));
-            assert_eq!(faults.is_empty(), ok, "{name} {rest}: {faults:?}");
+            let actions = format!("{name}: {{description: d, {rest}}}");
+            assert_eq!(accepts::<Actions>(&actions), expected, "{name} {rest}");
         }
-    }
-
-    #[test]
-    fn nothing_is_said_in_two_files() {
-        let (metadata, empty) = (yaml(METADATA), Mapping::new());
-        let charmcraft = yaml("{type: charm, name: graft, config: {}, parts: {}}");
-        assert_eq!(
-            said_twice(&Declared {
-                metadata: &metadata,
-                config: &empty,
-                actions: &empty,
-                charmcraft: &charmcraft,
-            }),
-            [
-                "charmcraft.yaml: `name` stands in metadata.yaml already",
-                "charmcraft.yaml: `config` stands in config.yaml already",
-            ]
-        );
     }
 }

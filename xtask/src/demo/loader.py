@@ -1,4 +1,4 @@
-"""What Magnum's own driver loader enables, given a service's arguments, as one line of JSON."""
+"""Prints which drivers Magnum's own loader enables with a service's arguments, as one line of JSON."""
 import importlib.metadata
 import json
 import sys
@@ -14,4 +14,4 @@ try:
 except importlib.metadata.PackageNotFoundError:
     version = None
 enabled = sorted(entry.name for entry, _ in driver.Driver.load_entry_points())
-print(json.dumps({"enabled": enabled, "driver": version}))
+print(json.dumps({"enabled": enabled, "version": version}))

@@ -1,84 +1,49 @@
-//! `cargo xtask demo`: the whole story for somebody who sees it for the first time, on a real unit, from
-//! `juju deploy` to a unit that is as it was.
+//! `cargo xtask demo`: shows the charm on a real unit to somebody who sees it for the first time, from `juju deploy` to
+//! a unit in its previous state.
 //!
-//! It shows what Juju would show. Whatever it says is so, it has looked at: the first thing that is not so ends it.
+//! It prints what Juju would print, and checks every claim on the unit: the first that does not hold ends it.
 
-mod look;
+mod faults;
+mod lifecycle;
+mod observed;
 mod stage;
-mod story;
-mod trials;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::lab::{Lab, require_root};
-use crate::screen::Screen;
+use crate::screen;
 use crate::workspace::Workspace;
 use stage::Stage;
 
-/// Runs the demo.
-///
-/// # Errors
-///
-/// When something cannot be made ready, or a claim of the story does not hold.
 pub fn run(workspace: &Workspace) -> Result<()> {
     require_root("demo")?;
     let start = Instant::now();
-    let screen = Screen::of_stdout();
-    let told = tell(workspace, screen);
-    let time = start.elapsed().as_secs();
-    match told {
-        Ok(Told {
-            claims,
-            ready_after,
-        }) => {
-            screen.well(&format!(
-                "The demo is green: {claims} claims, each checked on the unit, in {time} s \
-                 ({} s of them to make ready).",
-                ready_after.as_secs()
-            ));
-            Ok(())
-        }
-        Err(error) => {
-            screen.ill(&format!("The demo is red, after {time} s."));
-            Err(error)
-        }
-    }
-}
-
-/// A story that went well.
-struct Told {
-    /// How much was claimed, and found to be so.
-    claims: usize,
-    /// The time to the first unit.
-    ready_after: Duration,
-}
-
-/// Tells the story; its first false claim ends it.
-fn tell(workspace: &Workspace, screen: Screen) -> Result<Told> {
-    let start = Instant::now();
-    screen.chapter("Packing the charm, and making the lab ready");
-    screen.say(
-        "The first time this compiles the charm and installs a unit from Debian's packages, in a directory of its \
-         own: some minutes. Both are kept for the next time.",
+    screen::chapter("Packing the charm and preparing the lab");
+    screen::say(
+        "The first time this compiles the charm and installs a unit from Debian's packages in a directory of its own, \
+         which takes some minutes. Both are reused.",
     );
-    let lab = Lab::ready(workspace)?;
-    let ready_after = start.elapsed();
+    let lab = Lab::prepare(workspace)?;
+    let prepared = start.elapsed();
 
-    let mut stage = Stage::set(&lab, screen)?;
-    story::deploy(&mut stage)?;
-    story::grant(&mut stage)?;
-    story::change_the_pin(&mut stage)?;
-    trials::guarded(&mut stage)?;
-    trials::drift(&mut stage)?;
-    trials::damaged_driver(&mut stage)?;
-    trials::bad_pin(&mut stage)?;
-    trials::rotate(&mut stage)?;
-    trials::verify(&mut stage)?;
-    story::remove(&mut stage)?;
-    Ok(Told {
-        claims: stage.claims(),
-        ready_after,
-    })
+    let mut stage = Stage::set(&lab)?;
+    lifecycle::deploy(&mut stage)?;
+    lifecycle::grant(&mut stage)?;
+    lifecycle::change_the_pin(&mut stage)?;
+    faults::guarded_drift(&mut stage)?;
+    faults::unguarded_drift(&mut stage)?;
+    faults::damaged_driver(&mut stage)?;
+    faults::invalid_pin(&mut stage)?;
+    faults::rotation(&mut stage)?;
+    lifecycle::verify(&mut stage)?;
+    lifecycle::remove(&mut stage)?;
+    screen::success(&format!(
+        "The demo passed: {} claims, each checked on the unit, in {} s ({} s of them to prepare).",
+        stage.claims,
+        start.elapsed().as_secs(),
+        prepared.as_secs()
+    ));
+    Ok(())
 }
