@@ -1,4 +1,4 @@
-//! Two hundred hooks killed in the middle of a change of the pin: the next hook makes the driver
+//! Hooks killed in the middle of a change of the pin, two hundred in a soak run: the next hook makes the driver
 //! whole again, whatever it is called.
 //!
 //! Magnum is paused, so that each round costs what the change costs and no restart. From an index a
@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::mirror::{self, assert_driver, installed, wheel};
-use crate::support::{Deployment, HOOKS, SITE, pin};
-
-const FROM_INDEX: usize = 50;
-const FROM_WHEEL: usize = 150;
+use crate::support::{Deployment, HOOKS, SITE, pin, soak};
 
 /// Numbers without a pattern (xorshift64), another row in each run.
 struct Random(u64);
@@ -53,7 +50,8 @@ fn state(it: &Deployment, old: &str, new: &str) -> &'static str {
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
-fn of_200_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_not_load() {
+fn of_many_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_not_load() {
+    let (from_index, kills) = (soak(6, 50), soak(24, 200));
     let it = Deployment::bare();
     mirror::pause(&it);
     it.grant();
@@ -72,10 +70,10 @@ fn of_200_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_n
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     let mut full = Duration::ZERO;
     for round in 0.. {
-        if killed == FROM_INDEX + FROM_WHEEL {
+        if killed == kills {
             break;
         }
-        let from_wheel = killed >= FROM_INDEX;
+        let from_wheel = killed >= from_index;
         let new = versions.next().unwrap();
         if from_wheel {
             let content = wheel(&it, new);

@@ -164,7 +164,11 @@ fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on
         let run = it.hook("config-changed");
         eprintln!("{case}: {:.1} s", run.wall.as_secs_f64());
         it.assert_status(status, words, case);
-        assert!(run.wall < Duration::from_secs(40), "{case}: {:?}", run.wall);
+        assert!(
+            run.wall < Duration::from_secs(180),
+            "{case}: {:?}",
+            run.wall
+        );
         assert!(
             !it.machine().exists(HELM).unwrap(),
             "{case}: nothing is installed"

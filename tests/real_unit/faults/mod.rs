@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::Deployment;
+use crate::support::{Deployment, Shared};
 use crate::verify::checks;
 
 /// A fault.
@@ -105,7 +105,7 @@ impl Fault {
 }
 
 /// A whole graft, with a chart of its own.
-fn healthy() -> Deployment {
+fn healthy() -> Shared {
     let it = Deployment::active();
     chart_of_its_own(&it);
     assert_eq!(findings(&it), BTreeMap::new(), "a whole graft");

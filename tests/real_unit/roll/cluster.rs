@@ -7,7 +7,6 @@ use lab::{
 };
 
 use crate::management;
-use crate::presence::Presence;
 use crate::support::{API, CONDUCTOR, application, assert_silent};
 
 /// A roll through three units takes about half a minute.
@@ -18,13 +17,11 @@ pub struct Cluster {
     pub units: Vec<Unit>,
     management: ManagementCluster,
     secret: SecretUri,
-    _presence: Presence,
 }
 
 impl Cluster {
     /// Three machines with Magnum, and the charm unpacked on each; no hook has run.
     pub fn bare() -> Self {
-        let presence = Presence::alone();
         let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
         let names = ["magnum-0", "magnum-1", "magnum-2"];
         let machines: Vec<Machine> = std::thread::scope(|scope| {
@@ -53,7 +50,6 @@ impl Cluster {
             units,
             management,
             secret,
-            _presence: presence,
         }
     }
 

@@ -7,14 +7,12 @@ mod interrupted;
 mod leaks;
 mod template;
 
-use std::time::{Duration, Instant};
-
 use lab::{
     ActionRun, ActionStatus, Behaviour, Cloud, Controllers, Mode, Release, SecretUri, Signal,
 };
 use serde_json::{Value, json};
 
-use crate::support::{Deployment, STATE, assert_silent};
+use crate::support::{Deployment, STATE, assert_silent, eventually};
 
 /// The passwords of the accounts that ask: neither may show.
 const PASSWORDS: [&str; 3] = [
@@ -158,12 +156,10 @@ impl Scene {
 
     /// Waits until the cleaner has done its work and is gone.
     fn cleaned(&self) {
-        let end = Instant::now() + Duration::from_secs(180);
         let is_there = ["systemctl", "is-active", "--quiet", CLEANER];
-        while self.it.machine().run(&is_there).unwrap().ok() {
-            assert!(Instant::now() < end, "the cleaner is still at work");
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        eventually("the cleaner is gone", || {
+            !self.it.machine().run(&is_there).unwrap().ok()
+        });
     }
 
     /// The words of all cleaners.
