@@ -30,7 +30,7 @@ ask(f"/users/{user}/password", change, {"X-Auth-Token": headers["X-Subject-Token
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
-    let scene = Scene::start();
+    let scene = Scene::own();
     scene.controllers(Controllers::Idle);
     let machine = scene.it.machine();
     // Keystone keeps a hash of it.

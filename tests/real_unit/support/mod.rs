@@ -5,6 +5,7 @@
 
 mod graft;
 mod moment;
+mod pool;
 mod questions;
 mod shared;
 
@@ -19,6 +20,7 @@ use serde_json::json;
 use crate::management::{self, TOKEN};
 pub use graft::*;
 pub use moment::{Enough, Moment, eventually, moments, soak, timed};
+pub use pool::{Lent, Pool, Reusable};
 pub use questions::{Services, assert_differs, assert_same, assert_silent};
 pub use shared::Shared;
 

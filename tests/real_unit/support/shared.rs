@@ -1,98 +1,95 @@
-//! Grafted units that tests hand on to one another: a unit takes longer to boot and to graft than most
-//! tests do. Whoever gets one finds it as the first one did, or it is thrown away.
+//! Grafted units that tests hand on to one another.
 
 use std::ops::Deref;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
 use lab::{Behaviour, Snapshot};
 
 use super::Deployment;
+use super::pool::{Lent, Pool, Reusable};
 
-/// Those that no test has at the moment.
-static IDLE: Mutex<Vec<Whole>> = Mutex::new(Vec::new());
+static UNITS: Pool<Whole> = Pool::new();
 
 /// A unit with a whole graft, and all that must be so again when it is handed on.
-struct Whole {
+pub struct Whole {
     unit: Deployment,
     files: Snapshot,
     running: String,
 }
 
 /// A unit with a whole graft, for the time of a test.
-pub struct Shared(Option<Whole>);
+pub type Shared = Lent<Whole>;
 
 impl Deployment {
     /// The kubeconfig is granted, and the graft is whole. Others have had this unit before.
     pub fn active() -> Shared {
-        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let whole = idle.unwrap_or_else(|| {
+        UNITS.take(|| {
             let unit = Self::grafted();
             Whole {
                 files: unit.files(),
-                running: running(&unit).unwrap(),
+                running: unit.running(),
                 unit,
             }
-        });
-        Shared(Some(whole))
+        })
     }
-}
 
-impl Deref for Shared {
-    type Target = Deployment;
-
-    fn deref(&self) -> &Deployment {
-        let whole = self.0.as_ref();
-        &whole.expect("it is given back when it is dropped").unit
+    /// The services that are active or have failed.
+    pub fn running(&self) -> String {
+        self.shell(
+            "systemctl list-units --plain --no-legend --type=service --state=active,failed |
+             awk '{print $1, $3}'",
+        )
     }
-}
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let Some(whole) = self.0.take() else { return };
-        if std::thread::panicking() {
-            return;
-        }
-        match whole.put_right() {
-            Ok(()) => IDLE
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(whole),
-            Err(error) => eprintln!("this unit is not handed on: {error:#}"),
-        }
-    }
-}
-
-impl Whole {
-    /// Takes back what a test has set, and makes sure that nothing else is left of it.
-    fn put_right(&self) -> Result<()> {
-        let it = &self.unit;
-        let (application, machine) = (&it.application, it.machine());
-        machine.shell(
-            "rm -rf /root/* /run/enough /run/looked /tmp/reading
-             journalctl --quiet --rotate; journalctl --quiet --vacuum-time=1s",
-        )?;
+    /// Options, secret and management cluster as they are at first, and none of these resources.
+    ///
+    /// # Errors
+    /// When the unit is not active then, or a second hook finds something to do.
+    pub fn put_back(&self, resources: &[&str]) -> Result<()> {
+        let application = &self.application;
         for option in options()? {
             application.reset_config(&option)?;
         }
-        application.set_config(&[("guard", "false"), ("kubeconfig", it.secret.as_ref())])?;
-        for resource in ["driver-wheel", "helm", "helm-chart", "kubeconfig"] {
+        application.set_config(&[("guard", "false"), ("kubeconfig", self.secret.as_ref())])?;
+        for resource in resources {
             application.attach_resource(resource, None)?;
         }
-        application.update_secret(&it.secret, &[("kubeconfig", &it.management.kubeconfig())])?;
-        application.grant(&it.secret)?;
-        it.management.behave(machine, Behaviour::default())?;
-        it.unit.hook("config-changed")?.expect_ok()?;
-        let run = it.unit.hook("update-status")?.expect_ok()?;
-        ensure!(run.log.is_empty(), "{}", run.log_text());
-        let status = it.unit.status();
+        let kubeconfig = self.management.kubeconfig();
+        application.update_secret(&self.secret, &[("kubeconfig", &kubeconfig)])?;
+        application.grant(&self.secret)?;
+        self.management
+            .behave(self.machine(), Behaviour::default())?;
+        self.unit.hook("config-changed")?.expect_ok()?;
+        let run = self.unit.hook("update-status")?.expect_ok()?;
+        let (kind, message) = self.unit.status();
         ensure!(
-            status == ("active".to_owned(), "driver 1.1.0 grafted".to_owned()),
-            "{status:?}"
+            kind == "active" && message == "driver 1.1.0 grafted",
+            "{kind}: {message}"
         );
-        let diff = self.files.diff(&it.files());
+        ensure!(run.log.is_empty(), "{}", run.log_text());
+        // What a test has pushed, and what it may look for in the journal.
+        self.machine().shell(
+            "rm -rf /root/* /run/enough /run/looked /tmp/reading
+             journalctl --quiet --rotate; journalctl --quiet --vacuum-time=1s",
+        )?;
+        Ok(())
+    }
+}
+
+impl Deref for Whole {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.unit
+    }
+}
+
+impl Reusable for Whole {
+    fn put_right(&self) -> Result<()> {
+        self.put_back(&["driver-wheel", "helm", "helm-chart", "kubeconfig"])?;
+        let diff = self.files.diff(&self.files());
         ensure!(diff.is_empty(), "{diff}");
-        let running = running(it)?;
+        let running = self.running();
         ensure!(running == self.running, "{running}");
         Ok(())
     }
@@ -103,11 +100,4 @@ fn options() -> Result<Vec<String>> {
     let config: serde_json::Value = serde_yaml::from_str(include_str!("../../../config.yaml"))?;
     let options = config["options"].as_object().into_iter().flatten();
     Ok(options.map(|(name, _)| name.clone()).collect())
-}
-
-/// The services that run.
-fn running(it: &Deployment) -> Result<String> {
-    it.machine().shell(
-        "systemctl list-units --plain --no-legend --type=service --state=active,failed | awk '{print $1, $3}'",
-    )
 }
