@@ -1,9 +1,9 @@
 //! Faults of the services themselves.
 
-use super::{Fault, each_is_found_and_mended, fault};
+use super::{Fault, fault};
 use crate::support::{API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS};
 
-fn faults() -> Vec<Fault> {
+pub fn of_the_services() -> Vec<Fault> {
     let later = format!("{CONF_DIRECTORY}/99-z.conf");
     let [api, conductor] = DROP_INS;
     let twice_restarted = |service: &str| {
@@ -117,10 +117,4 @@ fn faults() -> Vec<Fault> {
         )
         .by("then: systemctl restart", restarted()),
     ]
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn each_fault_of_the_services_is_found_and_mended() {
-    each_is_found_and_mended(faults());
 }
