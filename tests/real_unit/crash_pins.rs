@@ -146,14 +146,15 @@ fn of_many_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_
         states: BTreeMap::new(),
     };
     let mut random = Random::new();
-    killing.kill(soak(6, 50), &mut random, HOOKS.into_iter().cycle());
-    killing.from_wheel = true;
     // Juju is asked for resources in every hook but these; a new one never comes with them.
-    let is_asked = |hook: &&str| {
+    let (asked, others): (Vec<&str>, Vec<&str>) = HOOKS.into_iter().partition(|hook| {
         !["update-status", "leader-elected"].contains(hook) && !hook.starts_with("cluster-")
-    };
-    let asked = HOOKS.into_iter().filter(is_asked);
-    killing.kill(soak(18, 150), &mut random, asked.cycle());
+    });
+    // So that each hook has its turn, those first.
+    let all = others.iter().chain(&asked).copied().cycle();
+    killing.kill(soak(6, 50), &mut random, all);
+    killing.from_wheel = true;
+    killing.kill(soak(18, 150), &mut random, asked.iter().copied().cycle());
     // What is lying there is also what the services run.
     it.shell("systemctl unmask --quiet magnum-api magnum-conductor; systemctl enable --quiet --now magnum-api magnum-conductor");
     it.hook("update-status");
