@@ -11,9 +11,10 @@ pub fn of_the_services() -> Vec<Fault> {
             "until [ $(systemctl show --property=NRestarts --value {service}) -ge 2 ]; do sleep 0.2; done"
         )
     };
+    let api_answers = "until curl -sf -o /dev/null http://127.0.0.1:9501/; do sleep 0.2; done";
     let packaged = |service: &str, drop_in: &str| {
         format!(
-            "cp -a {drop_in} /root/override.conf; rm {drop_in}; systemctl daemon-reload; systemctl restart {service}; mv /root/override.conf {drop_in}; systemctl daemon-reload"
+            "cp -a {drop_in} /root/override.conf; rm {drop_in}; systemctl daemon-reload; systemctl restart {service}; mv /root/override.conf {drop_in}; systemctl daemon-reload; {api_answers}"
         )
     };
     // The daemon logs to a file, as its own configuration says, and there the texts are read.
@@ -56,7 +57,7 @@ pub fn of_the_services() -> Vec<Fault> {
         ),
         fault(
             "the API reads another directory than the conductor",
-            format!("cp -a {api} /root/override.conf; mkdir /run/other.d; sed -i 's#--config-dir=[^ ]*#--config-dir=/run/other.d#' {api}; systemctl daemon-reload; systemctl restart {API}; mv /root/override.conf {api}; systemctl daemon-reload"),
+            format!("cp -a {api} /root/override.conf; mkdir /run/other.d; sed -i 's#--config-dir=[^ ]*#--config-dir=/run/other.d#' {api}; systemctl daemon-reload; systemctl restart {API}; mv /root/override.conf {api}; systemctl daemon-reload; {api_answers}"),
             &["conf-effective", "service-command-line"],
             &["for magnum-api, which runs with other arguments", "kubeconfig_file"],
         ),

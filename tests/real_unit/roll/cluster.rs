@@ -53,9 +53,10 @@ impl Cluster {
         }
     }
 
-    /// All units are grafted, and know each other.
+    /// All units are grafted, and know each other; nothing but their hooks does anything.
     pub fn active() -> Self {
         let cluster = Self::bare();
+        cluster.set(&[("guard", "false")]);
         cluster.install();
         cluster
     }
