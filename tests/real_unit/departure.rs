@@ -206,9 +206,11 @@ fn after_many_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
     let actions = ["plan", "verify", "restart", "capture-state"];
     let (mut run, runs) = (0, soak(30, 100));
     while run < runs {
+        if run == runs / 4 {
+            it.grant();
+        }
         match any(10) {
             1 | 2 => it.set(&[options[any(options.len())]]),
-            3 if run < runs / 2 => it.grant(),
             other => {
                 match other {
                     0 => drop(it.action(actions[any(actions.len())])),
