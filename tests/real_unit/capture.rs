@@ -90,7 +90,7 @@ fn the_state_is_captured_whole_without_secrets_and_five_times_at_most() {
         );
     }
 
-    for _ in 0..6 {
+    for _ in 0..5 {
         it.action("capture-state");
     }
     let kept = it.shell(&format!(

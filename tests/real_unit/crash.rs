@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin,
+    API, CONDUCTOR, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin, soak,
 };
 
 /// The time within which a hook changes things; after that it only watches the services.
@@ -26,7 +26,7 @@ fn deaths_in_a_grant() -> Vec<Vec<Moment>> {
             "pgrep -f '^/usr/bin/python3 /usr/bin/magnum-conductor --config-file'",
         )],
     ];
-    let random: Vec<Moment> = moments(9, AT_WORK).collect();
+    let random: Vec<Moment> = moments(soak(3, 9), AT_WORK).collect();
     all.extend(random.chunks(3).map(<[Moment]>::to_vec));
     all
 }
@@ -65,7 +65,7 @@ fn what_is_written_and_not_yet_restarted_is_finished_by_a_hook_of_any_name() {
         "grep -L log-file /etc/systemd/system/magnum-conductor.service.d/override.conf",
     );
     let changes = [("file", &to_file), ("journal", &to_journal)];
-    for (hook, (log_to, written)) in HOOKS.iter().zip(changes.iter().cycle()) {
+    for (hook, (log_to, written)) in HOOKS.iter().step_by(soak(4, 1)).zip(changes.iter().cycle()) {
         let case = format!("log-to={log_to}, finished by {hook}");
         it.set(&[("log-to", log_to)]);
         assert!(it.kill_hook("config-changed", written), "{case}: too late");
@@ -116,7 +116,7 @@ fn a_change_of_the_pin_killed_at_any_moment_is_finished_by_the_next_hook() {
             "test $(systemctl show -p SubState --value magnum-api) != running && echo restarting",
         ),
     ];
-    all.extend(moments(9, Duration::from_millis(2500)));
+    all.extend(moments(soak(3, 9), Duration::from_millis(2500)));
     let mut versions = ["1.2.1", "1.1.0"].iter().cycle();
     let mut hooks = HOOKS.iter().cycle().skip(11);
     for (round, deaths) in all.chunks(3).enumerate() {

@@ -2,7 +2,7 @@
 
 use crate::support::{
     API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, Services,
-    assert_same, dist_info,
+    assert_same, dist_info, soak,
 };
 
 /// The hooks in which Juju comes by, sooner or later.
@@ -112,8 +112,9 @@ fn a_harmed_driver_is_put_back_and_both_services_load_it_anew() {
         ("a stale second dist-info", format!("cp -a {dist_info} {stale}; sed -i s/1.1.0/1.0.0/ {stale}/METADATA")),
         ("another version by hand", "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install -q --no-deps --root-user-action=ignore magnum-capi-helm==1.2.1".to_owned()),
     ];
-    let hooks = HOOKS.iter().cycle();
-    for ((what, harm), hook) in cases.iter().zip(hooks) {
+    // That each of them is put back shows where Magnum is paused as well (`integrity`).
+    let cases = cases.iter().step_by(soak(3, 1));
+    for ((what, harm), hook) in cases.zip(HOOKS.iter().cycle()) {
         mended(
             &it,
             what,

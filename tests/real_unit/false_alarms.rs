@@ -4,12 +4,7 @@
 use lab::Release;
 
 use crate::faults::{chart_of_its_own, findings};
-use crate::support::{API, CONDUCTOR, CONF_DIRECTORY, Deployment};
-
-/// How often each kind of unit is judged; `LAB_VERIFY_RUNS` sets it, for a longer look.
-fn runs() -> usize {
-    std::env::var("LAB_VERIFY_RUNS").map_or(3, |runs| runs.parse().unwrap())
-}
+use crate::support::{API, CONDUCTOR, CONF_DIRECTORY, Deployment, soak};
 
 fn nothing_is_found_on(release: Release) {
     let it = Deployment::bare_on(release);
@@ -30,7 +25,7 @@ fn nothing_is_found_on(release: Release) {
                 it.machine().wait_for_magnum().unwrap();
                 it.hook("update-status");
             }
-            for run in 1..=runs() {
+            for run in 1..=soak(1, 10) {
                 let found = findings(&it);
                 assert!(
                     found.is_empty(),

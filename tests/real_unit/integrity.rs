@@ -20,7 +20,7 @@ fn damage_to_the_driver_is_named_in_the_log_and_mended_by_the_next_hook() {
     let leftovers =
         format!("cp -a {own} {stale}; echo 'raise SystemExit' >magnum_capi_helm/old_module.py");
     let copy = format!("mkdir -p {USER_SITE}; cp -a magnum_capi_helm {own} {USER_SITE}/");
-    let cases: [(&str, &str, &str); 12] = [
+    let cases: [(&str, &str, &str); 16] = [
         (
             "edited",
             "echo '#' >>magnum_capi_helm/helm.py",
@@ -65,6 +65,26 @@ fn damage_to_the_driver_is_named_in_the_log_and_mended_by_the_next_hook() {
             "RECORD cut off",
             &format!("sed -i 3q {own}/RECORD"),
             "RECORD",
+        ),
+        (
+            "a link",
+            "mv magnum_capi_helm/conf.py /root/; ln -s /root/conf.py magnum_capi_helm/conf.py",
+            "magnum_capi_helm/conf.py",
+        ),
+        (
+            "a directory",
+            "rm magnum_capi_helm/conf.py; mkdir magnum_capi_helm/conf.py",
+            "magnum_capi_helm/conf.py",
+        ),
+        (
+            "the package a link",
+            "mv magnum_capi_helm /root/; ln -s /root/magnum_capi_helm .",
+            "magnum_capi_helm",
+        ),
+        (
+            "entry points a directory",
+            &format!("rm {own}/entry_points.txt; mkdir {own}/entry_points.txt"),
+            "entry_points.txt",
         ),
         (
             "leftovers of another version",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::malformed::malformed;
 use crate::management::TOKEN;
 use crate::scanner::Scanner;
-use crate::support::{Deployment, KUBECONFIG, STATE, pin, timed};
+use crate::support::{Deployment, Enough, KUBECONFIG, STATE, pin, timed};
 
 const BOTH: [&str; 2] = ["verify", "plan"];
 /// With the archive that people carry away.
@@ -190,11 +190,12 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
                 .run_with_input(&command, Some(pieces.as_bytes()))
                 .unwrap()
         });
+        let enough = Enough(machine);
         let looked = "until test -e /run/looked; do sleep 0.1; done";
         machine.shell(looked).unwrap();
         run_with_secret(machine, &second.key_data()[501..525]);
         timed("a life of mistakes", || live(&heard, &second));
-        heard.it.shell("touch /run/enough");
+        drop(enough);
         sampler.join().unwrap()
     });
     eprintln!("{}", sampled.stdout.trim());
@@ -203,7 +204,7 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
     // The sampler is no blind one: it has seen the process that was planted, and no other.
     let planted = ["cmdline of planted", "environ of planted"];
     assert_eq!(sampled["seen"], json!(planted));
-    assert!(sampled["runs"].as_u64().unwrap() > 30, "{sampled}");
+    assert!(sampled["runs"].as_u64().unwrap() > 10, "{sampled}");
     assert_eq!(sampled["core"], json!(["0 0"]), "core dumps of the charm");
 
     let said = heard.said.borrow();

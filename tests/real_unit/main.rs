@@ -42,7 +42,6 @@ mod pause;
 mod pins;
 mod pips;
 mod plan;
-mod presence;
 mod record;
 mod restart_mode;
 mod roll;

@@ -20,7 +20,7 @@ fn changes(it: &Deployment, hook: &str) -> Vec<String> {
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
-    let it = Deployment::active();
+    let it = Deployment::grafted();
     let state = || {
         it.shell(&format!(
             "systemctl show --property=UnitFileState,ActiveState --value {API} {CONDUCTOR} | xargs"

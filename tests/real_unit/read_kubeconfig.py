@@ -1,7 +1,7 @@
 """Reads the kubeconfig over and over, as quickly as it can and slowly, and says what it saw.
 
 From standard input: the kubeconfigs that may stand there. It goes on until there is a file
-/run/enough.
+/run/enough. Once it reads, there is a file /tmp/reading.
 """
 import base64
 import collections
@@ -68,6 +68,7 @@ def read_slowly():
 
 slowly = threading.Thread(target=read_slowly)
 slowly.start()
+open("/tmp/reading", "w").close()
 while not os.path.exists("/run/enough"):
     try:
         text, stat = read()

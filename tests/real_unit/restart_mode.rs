@@ -7,7 +7,7 @@ use crate::support::{API, CONDUCTOR, Deployment};
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_restart_by_hand_is_done_when_the_action_says_so_and_everybody_says_so_until_then() {
-    let it = Deployment::active();
+    let it = Deployment::grafted();
     let before = it.services();
     it.set(&[
         ("restart-mode", "manual"),

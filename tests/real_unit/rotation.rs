@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 use lab::{ClientCertificate, Issuer, ManagementCluster};
 use serde_json::{Value, json};
 
-use crate::support::{CONF, Deployment, KUBECONFIG, STATE, conf, timed};
+use crate::support::{CONF, Deployment, Enough, KUBECONFIG, STATE, conf, eventually, soak, timed};
 use crate::verify::checks;
 
-const ROTATIONS: usize = 100;
 const DAY: i64 = 24 * 60 * 60;
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
-fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_a_hundred_rotations() {
+fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_many_rotations() {
     let it = Deployment::active();
     // As long as those of somebody with many clusters, and different to their ends: what is torn
     // shows.
@@ -34,16 +33,19 @@ fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_a_hundred_rotations()
                 .run_with_input(&command, Some(input.as_bytes()))
                 .unwrap()
         });
-        std::thread::sleep(Duration::from_secs(1));
-        timed("a hundred rotations", || {
-            for (number, kubeconfig) in (1..=ROTATIONS).zip(kubeconfigs.iter().rev().cycle()) {
+        let enough = Enough(it.machine());
+        eventually("somebody reads", || {
+            it.machine().exists("/tmp/reading").unwrap()
+        });
+        timed("rotations", || {
+            for (number, kubeconfig) in (1..=soak(20, 100)).zip(kubeconfigs.iter().rev().cycle()) {
                 let case = format!("rotation {number}");
                 it.rotate(kubeconfig);
                 it.assert_status("active", &["driver 1.1.0 grafted"], &case);
                 it.assert_in_place(kubeconfig, &case);
             }
         });
-        it.shell("touch /run/enough");
+        drop(enough);
         reader.join().unwrap()
     });
     eprintln!("{}", read.stdout.trim());
@@ -56,10 +58,10 @@ fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_a_hundred_rotations()
     assert_eq!(accesses, [&format!("(0, {group}, '0o640')")]);
     for which in [0, 1] {
         let count = read["seen"][which].as_u64().unwrap();
-        assert!(count > 1000, "too few reads: {read}");
+        assert!(count > 100, "too few reads: {read}");
     }
     let slow = read["slow"].as_u64().unwrap();
-    assert!(slow > 20, "too few slow reads: {read}");
+    assert!(slow > 2, "too few slow reads: {read}");
     assert_eq!(it.services(), services, "nothing was restarted");
     assert_eq!(it.litter(), "");
 }
@@ -310,13 +312,16 @@ fn an_end_that_comes_near_is_told_in_time_and_one_that_has_come_blocks() {
     assert_eq!(it.unit.status().1, "driver 1.1.0 grafted", "silenced");
     assert_eq!(expiry(&it).0, "pass");
 
-    let lives = Duration::from_secs(12);
+    // Long enough for a rotation on this machine, as it is now.
+    let began = Instant::now();
+    it.rotate(&it.kubeconfig_of(&of(9 * DAY)));
+    let lives = 10 + 10 * began.elapsed().as_secs();
     let made = Instant::now();
-    let short = it.kubeconfig_of(&of(12));
+    let short = it.kubeconfig_of(&of(lives.cast_signed()));
     it.rotate(&short);
     it.assert_status("active", &["expires in 0 days"], "some seconds left");
     it.assert_in_place(&short, "some seconds left");
-    std::thread::sleep((lives + Duration::from_secs(2)).saturating_sub(made.elapsed()));
+    std::thread::sleep(Duration::from_secs(lives + 2).saturating_sub(made.elapsed()));
     it.shell(&format!("echo '# mine' >>{CONF}"));
     it.hook("update-status");
     it.assert_status("blocked", &["has expired", "update-secret"], "over");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::management::PASSWORD;
 use crate::mirror::{self, START_INDEX, USER, assert_driver, index, remade, sha256, wheel};
-use crate::support::{Deployment, assert_same, pin};
+use crate::support::{Deployment, Enough, assert_same, eventually, pin};
 
 /// One download that comes to nothing.
 struct Fault {
@@ -31,7 +31,7 @@ fn fault(
         sha256: None,
         status,
         words,
-        limit: Duration::from_secs(12),
+        limit: Duration::from_secs(60),
     }
 }
 
@@ -73,7 +73,7 @@ fn faults() -> Vec<Fault> {
             &["name resolution"],
         ),
         Fault {
-            limit: Duration::from_secs(40),
+            limit: Duration::from_secs(180),
             ..of("never", "waiting", &["timed out"])
         },
         Fault {
@@ -194,6 +194,7 @@ import os, sys, time
 secret, seen, looks = sys.stdin.readline().strip().encode(), set(), 0
 while not os.path.exists('/run/enough'):
     looks += 1
+    open('/run/looked', 'w').close()
     for pid in filter(str.isdigit, os.listdir('/proc')):
         for name in ('cmdline', 'environ'):
             try:
@@ -229,7 +230,10 @@ fn the_credentials_of_an_index_work_and_show_nowhere() {
                 .run_with_input(&watching, Some(input.as_bytes()))
                 .unwrap()
         });
-        std::thread::sleep(Duration::from_millis(300));
+        let enough = Enough(it.machine());
+        eventually("somebody looks", || {
+            it.machine().exists("/run/looked").unwrap()
+        });
         // Every hook and action also holds what it says against the password.
         it.deploy();
         it.set(&[("driver-pin", &pin("1.2.1"))]);
@@ -242,7 +246,7 @@ fn the_credentials_of_an_index_work_and_show_nowhere() {
         it.set(&[("driver-pin", &pin("1.4.0"))]);
         it.unit.secret_changed(&secret).unwrap();
         it.assert_status("blocked", &["401"], "a user whom the mirror does not know");
-        it.shell("touch /run/enough");
+        drop(enough);
         watch.join().unwrap()
     });
     eprintln!("{}", seen.stdout.trim());

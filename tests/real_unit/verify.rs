@@ -117,7 +117,7 @@ fn all_that_verify_asks_python_is_asked_of_one_process() {
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn settings_that_are_no_good_fail_and_a_paused_unit_is_not_judged_by_what_does_not_run() {
-    let it = Deployment::active();
+    let it = Deployment::grafted();
     it.set(&[("driver-pin", "magnum-capi-helm")]);
     let verdict = checks(&it.action("verify"));
     assert_eq!(verdict["settings"]["status"], "fail");

@@ -1,9 +1,9 @@
 //! Faults of the configuration and of the drop-ins.
 
-use super::{Fault, each_is_found_and_mended, fault};
+use super::{Fault, fault};
 use crate::support::{CONF, CONF_DIRECTORY, DROP_INS, KUBECONFIG};
 
-fn of_the_configuration() -> Vec<Fault> {
+pub fn of_the_configuration() -> Vec<Fault> {
     let later = format!("{CONF_DIRECTORY}/99-z.conf");
     let other = format!("{CONF_DIRECTORY}/50-op.conf");
     vec![
@@ -137,7 +137,7 @@ fn of_the_configuration() -> Vec<Fault> {
     ]
 }
 
-fn of_the_drop_ins() -> Vec<Fault> {
+pub fn of_the_drop_ins() -> Vec<Fault> {
     let [api, conductor] = DROP_INS;
     let directory = conductor.trim_end_matches("/override.conf");
     vec![
@@ -176,16 +176,4 @@ fn of_the_drop_ins() -> Vec<Fault> {
         )
         .by("in plain ASCII", format!("rm {directory}/zz.conf; systemctl daemon-reload")),
     ]
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn each_fault_of_the_configuration_is_found_and_mended() {
-    each_is_found_and_mended(of_the_configuration());
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn each_fault_of_the_drop_ins_is_found_and_mended() {
-    each_is_found_and_mended(of_the_drop_ins());
 }

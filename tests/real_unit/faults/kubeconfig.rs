@@ -2,10 +2,10 @@
 
 use lab::{Behaviour, ClientCertificate, Mode, Rule};
 
-use super::{Fault, Mend, Seed, each_is_found_and_mended, fault};
+use super::{Fault, Mend, Seed, fault};
 use crate::support::{Deployment, KUBECONFIG};
 
-fn of_the_file() -> Vec<Fault> {
+pub fn of_the_file() -> Vec<Fault> {
     let unusable = &["kubeconfig-usable", "kubeconfig-file"];
     let with_key = |key: &str| format!("sed -i 's/client-key-data:.*/{key}/' {KUBECONFIG}");
     vec![
@@ -102,7 +102,7 @@ fn granted(it: &Deployment, wanted: &ClientCertificate) {
 const CORE: &str = "cluster.x-k8s.io";
 const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
 
-fn of_the_cluster() -> Vec<Fault> {
+pub fn of_the_cluster() -> Vec<Fault> {
     let expiring = ClientCertificate {
         not_after: 12 * 24 * 60 * 60 + 60,
         ..ClientCertificate::default()
@@ -198,16 +198,4 @@ fn of_the_cluster() -> Vec<Fault> {
             mend: Mend::Done(Box::new(|it| granted(it, &ClientCertificate::default()))),
         },
     ]
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn each_fault_of_the_kubeconfig_is_found_and_mended() {
-    each_is_found_and_mended(of_the_file());
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn each_fault_of_the_management_cluster_is_found_and_mended() {
-    each_is_found_and_mended(of_the_cluster());
 }

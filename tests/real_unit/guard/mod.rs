@@ -1,12 +1,13 @@
 //! The guard: drift is put right within a second, by systemd and the charm's program, without Juju.
 
-use std::time::{Duration, Instant};
+mod drift;
+mod lock;
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, STATE,
-    assert_same, command_line, conf,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, Shared, assert_same, eventually,
+    soak,
 };
 use crate::verify::checks;
 
@@ -20,16 +21,17 @@ const HELM: &str = "/usr/local/bin/helm";
 const CHART: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";
 
 /// A grafted unit that is watched over.
-fn guarded() -> Deployment {
-    watched_over(Deployment::active())
+fn guarded() -> Shared {
+    let it = Deployment::active();
+    watch_over(&it);
+    it
 }
 
-fn watched_over(it: Deployment) -> Deployment {
+fn watch_over(it: &Deployment) {
     it.set(&[("guard", "true")]);
     it.hook("config-changed");
     it.assert_status("active", &["driver 1.1.0 grafted"], "guarded");
-    assert_eq!(watched(&it), "active enabled");
-    it
+    assert_eq!(watched(it), "active enabled");
 }
 
 fn watched(it: &Deployment) -> String {
@@ -51,17 +53,6 @@ fn at_rest(it: &Deployment) {
     });
 }
 
-/// Waits until `found` says so, and tells after how long.
-#[track_caller]
-fn eventually(what: &str, found: impl Fn() -> bool) -> Duration {
-    let began = Instant::now();
-    while !found() {
-        assert!(began.elapsed() < Duration::from_secs(20), "not so: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    began.elapsed()
-}
-
 fn journal(it: &Deployment) -> String {
     it.shell("journalctl --quiet --no-pager -o cat -u 'magnum-capi-helm-guard*'")
 }
@@ -73,160 +64,11 @@ fn last_said(it: &Deployment) -> String {
     ))
 }
 
-/// How much a test does by default, and as much as its environment says.
-fn amount(variable: &str, default: u32) -> u32 {
-    std::env::var(variable).map_or(default, |set| set.parse().expect("a number"))
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
-    let it = watched_over(Deployment::active_alone());
-    it.shell("cd /root; helm create openstack-cluster >/dev/null; helm package --version 0.25.1 openstack-cluster >/dev/null");
-    for (resource, file) in [
-        ("helm", HELM),
-        ("helm-chart", "/root/openstack-cluster-0.25.1.tgz"),
-    ] {
-        let content = it.machine().read(file).unwrap();
-        it.application
-            .attach_resource(resource, Some(content))
-            .unwrap();
-    }
-    it.upgrade();
-    let mut files = vec![
-        KUBECONFIG.to_owned(),
-        CONF.to_owned(),
-        HELM.to_owned(),
-        CHART.to_owned(),
-    ];
-    files.extend(DROP_INS.map(str::to_owned));
-    files.extend(UNITS.map(|unit| format!("/etc/systemd/system/{unit}")));
-    const AT_A_TIME: u32 = 25;
-    let rounds = amount("LAB_DRIFTS", 100) / AT_A_TIME;
-    it.machine()
-        .push("/root/drifts.py", include_bytes!("drifts.py"), 0o600)
-        .unwrap();
-    let mut drifts: Vec<Value> = Vec::new();
-    for round in 0..rounds {
-        let printed = it.shell(&format!(
-            "python3 /root/drifts.py {AT_A_TIME} {round} {SITE} {}",
-            files.join(",")
-        ));
-        for line in printed.lines() {
-            let drift: Value = serde_json::from_str(line).unwrap();
-            let restarted = match drift["driver"].as_bool().unwrap() {
-                true => json!([API, CONDUCTOR]),
-                false => json!([]),
-            };
-            if drift["restarted"] != restarted {
-                panic!("{drift}\nof\n{printed}\n{}", last_said(&it));
-            }
-            drifts.push(drift);
-        }
-    }
-    let mut times: Vec<f64> = drifts
-        .iter()
-        .map(|drift| drift["seconds"].as_f64().unwrap())
-        .collect();
-    times.sort_by(f64::total_cmp);
-    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-    eprintln!(
-        "{} drifts: median {median:.3} s, worst {worst:.3} s",
-        times.len()
-    );
-    for drift in drifts
-        .iter()
-        .filter(|drift| drift["seconds"].as_f64() > Some(0.5))
-    {
-        eprintln!("slow: {drift}");
-    }
-    assert!(worst < 1.0, "the worst is {worst} s");
-    assert!(median < 0.3, "the median is {median} s");
-    let run = it.hook("update-status");
-    assert_eq!(run.log, [], "nothing is left to do for the next hook");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "after all drifts");
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn a_process_that_read_the_wrong_files_is_restarted_and_a_paused_one_is_not() {
-    let it = guarded();
-    let graft = it.graft();
-    let services = it.services();
-    it.shell(&format!("rm {CONF}; systemctl restart {API}"));
-    eventually("the conf is back", || it.machine().exists(CONF).unwrap());
-    // What the API runs is asked of the API: the right files came after it or before it.
-    it.shell("sleep 3");
-    it.machine().wait_for_magnum().unwrap();
-    assert_same(&graft.diff(&it.graft()), "after the restart");
-    assert_eq!(it.services().conductor, services.conductor);
-    it.shell(&format!(
-        "rm {}; systemctl daemon-reload; systemctl restart {CONDUCTOR}",
-        DROP_INS[1]
-    ));
-    eventually("the conductor runs its own command line", || {
-        it.machine().pid_of(CONDUCTOR).is_ok()
-            && it
-                .command_line(CONDUCTOR)
-                .join(" ")
-                .ends_with(&command_line(CONDUCTOR))
-    });
-    it.hook("update-status");
-    it.assert_whole("1.1.0", "after two restarts");
-
-    it.shell(&format!(
-        "systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"
-    ));
-    it.shell(&format!(
-        "rm {CONF}; echo >>{SITE}/magnum_capi_helm/driver.py"
-    ));
-    eventually("both are back", || graft.diff(&it.graft()).is_empty());
-    it.shell("sleep 1");
-    assert_eq!(
-        (it.services().api.0, it.services().conductor.0),
-        (0, 0),
-        "paused services stay so"
-    );
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn it_restarts_only_when_restart_mode_lets_it() {
-    let it = guarded();
-    let file = format!("{SITE}/magnum_capi_helm/driver.py");
-    let sha256 = || it.shell(&format!("sha256sum {file}"));
-    let right = sha256();
-    let harm = || {
-        at_rest(&it);
-        it.shell(&format!("echo '#' >>{file}"));
-        eventually("the driver is back", || sha256() == right);
-        at_rest(&it);
-    };
-    it.set(&[("restart-mode", "manual")]);
-    it.hook("config-changed");
-    let services = it.services();
-    harm();
-    assert_eq!(it.services(), services, "nobody has asked for a restart");
-    it.hook("update-status");
-    it.assert_status("blocked", &["restart"], "due, and up to the operator");
-    assert_eq!(it.services(), services);
-
-    it.set(&[("restart-mode", "immediate")]);
-    it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "restarted by the hook");
-    let services = it.services();
-    harm();
-    let both_anew = || {
-        let now = it.services();
-        now.api != services.api && now.conductor != services.conductor
-    };
-    eventually("both are restarted", both_anew);
-}
-
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
-    let it = guarded();
+    let it = Deployment::grafted();
+    watch_over(&it);
     let own = it.shell("cat /etc/systemd/system/magnum-capi-helm-guard*");
     // Stopped or removed by hand: the next hook has systemd watch again.
     for harm in [
@@ -335,59 +177,6 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
-fn it_upholds_what_worked_last_and_yields_to_a_hook() {
-    let it = guarded();
-    let graft = it.graft();
-    // What the operator asks for is no good: the guard goes on with what was.
-    it.set(&[("driver-pin", "magnum-capi-helm==9.9")]);
-    it.hook("config-changed");
-    it.assert_status("blocked", &["9.9"], "a pin that is not there");
-    it.shell(&format!("rm {KUBECONFIG} {CONF}"));
-    eventually("both are back", || graft.diff(&it.graft()).is_empty());
-    it.set(&[
-        ("driver-pin", "magnum-capi-helm==1.1.0"),
-        ("capi-helm-options", "namespace_prefix = other"),
-    ]);
-    // Whoever holds the lock, as a hook does, is waited for.
-    it.shell(
-        "systemd-run --quiet --unit=hook flock /var/lib/magnum-capi-helm/lock sleep 3; sleep 0.5",
-    );
-    it.shell(&format!("rm {KUBECONFIG}; sleep 1"));
-    assert!(
-        !it.machine().exists(KUBECONFIG).unwrap(),
-        "the lock is not ours"
-    );
-    let waited = eventually("it is back", || it.machine().exists(KUBECONFIG).unwrap());
-    assert!(waited < Duration::from_secs(4), "{waited:?}");
-    it.hook("config-changed");
-    assert_eq!(
-        it.machine().read_text(CONF).unwrap(),
-        conf("namespace_prefix = other\n")
-    );
-    it.shell("sleep 2");
-    assert_eq!(
-        it.machine().read_text(CONF).unwrap(),
-        conf("namespace_prefix = other\n")
-    );
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
-fn a_run_that_waits_while_the_charm_leaves_brings_nothing_back() {
-    let it = guarded();
-    at_rest(&it);
-    // As a departure does: under the lock the graft goes, then what the charm remembers.
-    it.shell(&format!(
-        "systemd-run --quiet --unit=departure flock {STATE}/lock sh -c 'sleep 2; rm -r {STATE}'
-         sleep 0.5; rm {KUBECONFIG}; sleep 0.5; pgrep -x dispatch"
-    ));
-    at_rest(&it);
-    let left = it.shell(&format!("ls -d {STATE} {KUBECONFIG} 2>/dev/null || :"));
-    assert_eq!(left, "", "what the guard brought back");
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
 fn nothing_of_it_runs_while_nothing_changes() {
     let it = guarded();
     let runs = || {
@@ -398,7 +187,7 @@ fn nothing_of_it_runs_while_nothing_changes() {
     };
     at_rest(&it);
     let before = runs();
-    std::thread::sleep(Duration::from_secs(amount("LAB_IDLE_SECONDS", 20).into()));
+    std::thread::sleep(Duration::from_secs(soak(5, 60)));
     assert_eq!(runs(), before, "CPU time, and runs");
     assert_eq!(
         it.shell("ps -e -o args= | grep '[d]ispatch guard' || :"),

@@ -9,7 +9,6 @@ use lab::{Machine, ManagementCluster, Release, ensure_root};
 use super::Case;
 use super::material::Materials;
 use crate::management::{self, leak};
-use crate::presence::Presence;
 use crate::support::VERSIONS;
 
 /// As the services run: their user, their directory, nothing of root's environment.
@@ -35,12 +34,10 @@ pub struct Scene {
     /// It answers.
     pub management: ManagementCluster,
     materials: Materials,
-    _presence: Presence,
 }
 
 impl Scene {
     pub fn new() -> Self {
-        let presence = Presence::among();
         let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
         let machine = Machine::boot(&root, "magnum-0").unwrap();
         let management = management::start(&machine);
@@ -69,7 +66,6 @@ impl Scene {
             machine,
             management,
             materials,
-            _presence: presence,
         }
     }
 

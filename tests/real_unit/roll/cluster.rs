@@ -7,24 +7,21 @@ use lab::{
 };
 
 use crate::management;
-use crate::presence::Presence;
 use crate::support::{API, CONDUCTOR, application, assert_silent};
 
-/// A roll through three units takes about half a minute.
-pub const LIMIT: Duration = Duration::from_secs(110);
+/// A roll through three units takes about half a minute, and much longer on a busy machine.
+pub const LIMIT: Duration = Duration::from_secs(900);
 
 pub struct Cluster {
     pub application: Application,
     pub units: Vec<Unit>,
     management: ManagementCluster,
     secret: SecretUri,
-    _presence: Presence,
 }
 
 impl Cluster {
     /// Three machines with Magnum, and the charm unpacked on each; no hook has run.
     pub fn bare() -> Self {
-        let presence = Presence::alone();
         let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
         let names = ["magnum-0", "magnum-1", "magnum-2"];
         let machines: Vec<Machine> = std::thread::scope(|scope| {
@@ -53,13 +50,13 @@ impl Cluster {
             units,
             management,
             secret,
-            _presence: presence,
         }
     }
 
-    /// All units are grafted, and know each other.
+    /// All units are grafted, and know each other; nothing but their hooks does anything.
     pub fn active() -> Self {
         let cluster = Self::bare();
+        cluster.set(&[("guard", "false")]);
         cluster.install();
         cluster
     }

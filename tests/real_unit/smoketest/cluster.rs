@@ -47,7 +47,7 @@ fn a_cluster_is_made_through_helm_and_deleted() {
     // While it waits all tokens come to their end, which is no failure.
     scene.controllers(Controllers::Idle);
     let mut ended = false;
-    let change = json!({"create-cluster": true, "timeout": 40});
+    let change = json!({"create-cluster": true, "timeout": 60});
     let run = scene.run_signalled(&change, &[], |scene| {
         let begun = || scene.sql("select name from nodegroup where stack_id is not null");
         if !ended && !begun().is_empty() {
@@ -61,7 +61,7 @@ fn a_cluster_is_made_through_helm_and_deleted() {
         &run,
         "cluster-wait",
         "cluster-api",
-        "still CREATE_IN_PROGRESS after 40 s",
+        "still CREATE_IN_PROGRESS after 60 s",
     );
     assert_eq!(scene.left(), "");
 }

@@ -1,16 +1,27 @@
 //! A run that does not come to its end: told to stop, once or twice, or killed.
 
-use std::time::{Duration, Instant};
-
 use lab::{ActionRun, ActionStatus, Controllers, HttpFault, Signal};
 use serde_json::{Value, json};
 
 use super::{CLEANER, PREFIX, Scene, assert_passed};
-use crate::support::STATE;
+use crate::support::{STATE, eventually};
 
-/// A cluster that is never complete.
+/// With what a cleaner begins its work.
+const AT_WORK: &str = "without removing what it made";
+
+/// A cluster that is never complete, asked for through the stand-in, which can put answers in Magnum's place.
 fn cluster() -> Value {
-    json!({"create-cluster": true, "timeout": 240})
+    json!({"create-cluster": true, "timeout": 240, "endpoint": "internal"})
+}
+
+/// Nobody learns what becomes of a cluster from now on, so its removal seems to take for ever.
+fn blind(scene: &Scene) {
+    let fault = HttpFault::always("GET", "^/magnum/v1/clusters/", 503, "");
+    scene.cloud.faults(scene.it.machine(), &[fault]).unwrap();
+}
+
+fn seeing(scene: &Scene) {
+    scene.cloud.faults(scene.it.machine(), &[]).unwrap();
 }
 
 fn is_waiting(scene: &Scene) -> bool {
@@ -43,23 +54,19 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
     assert!(run.message.ends_with("; nothing is left behind"));
     assert_eq!(scene.left(), "", "{}", run.results["report"]);
 
-    // From now on nobody learns what becomes of a cluster, so its removal seems to take for ever.
-    let blind = || {
-        let fault = HttpFault::always("GET", "^/magnum/v1/clusters/", 503, "");
-        scene.cloud.faults(scene.it.machine(), &[fault]).unwrap();
-    };
-    let mut first = None;
-    let mut change = cluster();
-    change["endpoint"] = "internal".into();
+    let mut told = false;
     let twice = [Signal::SIGTERM, Signal::SIGTERM];
-    let run = scene.run_signalled(&change, &twice, |scene| match first {
-        None if is_waiting(scene) => {
-            blind();
-            first = Some(Instant::now());
-            true
+    let run = scene.run_signalled(&cluster(), &twice, |scene| {
+        if told {
+            // What it has been told the first time it does: Magnum has been asked to delete the cluster.
+            let states = scene.sql("select status from cluster");
+            return !states.contains("CREATE");
         }
-        None => false,
-        Some(moment) => moment.elapsed() > Duration::from_secs(4),
+        told = is_waiting(scene);
+        if told {
+            blind(scene);
+        }
+        told
     });
     assert_interrupted(&run);
     // It has not gone on until it was tired of looking.
@@ -74,7 +81,7 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
     for word in [left.as_str(), "it is being removed by", CLEANER] {
         assert!(run.message.contains(word), "{}", run.message);
     }
-    scene.cloud.faults(scene.it.machine(), &[]).unwrap();
+    seeing(&scene);
     scene.cleaned();
     assert_eq!(scene.left(), "", "{}", scene.cleaners_words());
 }
@@ -84,10 +91,18 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
 fn what_a_killed_run_leaves_is_removed_by_its_cleaner_or_the_next_run() {
     let scene = Scene::start();
     scene.controllers(Controllers::Idle);
-    let run = scene.run_signalled(&cluster(), &[Signal::SIGKILL], is_waiting);
+    let run = scene.run_signalled(&cluster(), &[Signal::SIGKILL], |scene| {
+        is_waiting(scene) && {
+            // Its cleaner is at work until it sees again.
+            blind(scene);
+            true
+        }
+    });
     assert_eq!(run.run.signal, Some(9));
-    assert!(is_waiting(&scene), "killed too late");
     // Who comes now is told to wait.
+    eventually("the cleaner is at work", || {
+        scene.cleaners_words().contains(AT_WORK)
+    });
     let run = scene
         .it
         .unit
@@ -95,15 +110,12 @@ fn what_a_killed_run_leaves_is_removed_by_its_cleaner_or_the_next_run() {
         .unwrap();
     assert!(run.message.contains("at work"), "{}", run.message);
     assert!(run.message.contains(CLEANER), "{}", run.message);
+    seeing(&scene);
     scene.cleaned();
     let words = scene.cleaners_words();
     eprintln!("{words}");
     assert_eq!(scene.left(), "", "{words}");
-    for word in [
-        "without removing what it made",
-        "is gone",
-        "nothing is left",
-    ] {
+    for word in [AT_WORK, "is gone", "nothing is left"] {
         assert!(words.contains(word), "no {word}: {words}");
     }
 
