@@ -1,5 +1,8 @@
 //! Temporary
+pub mod audit;
+pub mod chart;
 pub mod check;
+pub mod helm;
 pub mod juju;
 pub mod magnum;
 pub mod problem;

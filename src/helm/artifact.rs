@@ -1,0 +1,246 @@
+//! helm at hand and known to run here: already on the unit, or staged from what the operator provides.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use cap_std::fs::MetadataExt as _;
+
+use super::archive::{self, Origin, SIZE_LIMIT};
+use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, OLDEST, PATH, version_of};
+use crate::juju::settings::HelmSource;
+use crate::problem::Problem;
+use crate::system::{
+    Access, Backups, Limited, Root, STATE_DIRECTORY, System, TemporaryFile, http, state_path,
+};
+
+/// How long the server may send nothing: before its first byte, and between any two.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// The official tarball has 17 MB.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
+/// State file: what `helm-url` served, until it is installed.
+const DOWNLOAD: &str = "helm-download";
+/// State file: a copy of the executable that was installed, so that restoring it takes no network.
+const COPY: &str = "helm";
+/// The directory in which helm is staged, beside its place.
+const DIRECTORY: &str = "/usr/local/bin";
+const EXECUTABLE: Access = Access::of_root(0o755);
+
+/// helm, ready to be installed if it is not there already.
+#[derive(Debug)]
+pub struct HelmArtifact {
+    staged: Option<Staged>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    file: TemporaryFile,
+    version: HelmVersion,
+    source: Option<String>,
+    sha256: String,
+}
+
+/// Names the operator's source, so that the same is not installed twice; `None` if there is none.
+///
+/// # Errors
+/// If the resource cannot be inspected.
+pub fn source_key(root: &Root, source: &HelmSource) -> Result<Option<String>> {
+    Ok(match source {
+        HelmSource::Found => None,
+        HelmSource::Url { sha256, .. } => Some(format!("sha256:{sha256}")),
+        HelmSource::Resource(path) => {
+            let meta = root.metadata(path)?.context("the resource helm is gone")?;
+            let (inode, size) = (meta.ino(), meta.size());
+            let (seconds, nanoseconds) = (meta.mtime(), meta.mtime_nsec());
+            Some(format!("resource:{inode}:{size}:{seconds}.{nanoseconds}"))
+        }
+    })
+}
+
+impl HelmArtifact {
+    /// Makes sure that helm can be installed, or that the one on the unit is usable.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the source cannot be fetched, or does not run here.
+    pub fn obtain(
+        system: &System,
+        source: &HelmSource,
+        found: Option<&FoundHelm>,
+        proxy: &[(String, String)],
+    ) -> Result<Self> {
+        let root = &system.root;
+        let key = source_key(root, source)?;
+        let known = found.and_then(|found| found.known.as_ref());
+        if key.is_none() || known.is_some_and(|known| known.source == key) {
+            if let (Some(found), None) = (found, known) {
+                check_found(system, &found.path)?;
+            }
+            return Ok(Self { staged: None });
+        }
+        let staged = match stage_copy(root, key.as_deref())? {
+            Some(staged) => staged,
+            None => stage(system, source, key, proxy)?,
+        };
+        Ok(Self { staged: Some(staged) })
+    }
+
+    /// Puts the staged helm in place, and backs up what stood there before the charm.
+    ///
+    /// # Errors
+    /// If nothing is staged, or it cannot be put in place.
+    pub fn install(&mut self, root: &Root, backups: &mut Backups) -> Result<()> {
+        let staged = self.staged.take().context("no helm was staged")?;
+        let path = Path::new(PATH);
+        backups.back_up(root, path)?;
+        if root.is_directory(path)? {
+            root.remove(path)?;
+        }
+        staged.file.persist(path)?;
+        save_copy(root, &staged.sha256)?;
+        root.remove(&state_path(DOWNLOAD))?;
+        let file = root.identity(path)?;
+        let known = KnownHelm {
+            version: staged.version,
+            source: staged.source,
+            sha256: Some(staged.sha256),
+            file: file.with_context(|| format!("{PATH} is gone again"))?,
+        };
+        root.save(CACHE, &known)
+    }
+}
+
+/// Asks the helm on the unit for its version, once.
+fn check_found(system: &System, path: &Path) -> Result<()> {
+    let root = &system.root;
+    let version = version_of(system, path).map_err(|error| {
+        let detail = format!(
+            "{} {error:#}; run: juju attach-resource APPLICATION helm=FILE; or set helm-url and helm-sha256; or put \
+             helm {OLDEST} or later there",
+            path.display()
+        );
+        Problem::blocked("Unusable helm on the services' PATH", detail)
+    })?;
+    let file = root.identity(&root.resolve(path)?)?;
+    let known = KnownHelm {
+        version,
+        source: None,
+        sha256: None,
+        file: file.with_context(|| format!("{} is gone again", path.display()))?,
+    };
+    root.save(CACHE, &known)
+}
+
+/// Returns the sha256 of a file, read up to the size limit; `None` if there is no such file.
+fn sha256_of(root: &Root, path: &Path) -> Result<Option<String>> {
+    if !root.is_file(path)? {
+        return Ok(None);
+    }
+    copy_file(root, path, &mut std::io::sink()).map(Some)
+}
+
+/// Copies a file up to the size limit, and returns its sha256.
+fn copy_file(root: &Root, path: &Path, to: &mut impl Write) -> Result<String> {
+    let file = Limited::new(root.open_file(path)?, SIZE_LIMIT);
+    let failed = |error| anyhow::Error::new(error).context(format!("reading {}", path.display()));
+    archive::copy(file, to, failed)
+}
+
+/// Copies the installed helm into the state directory, unless that is where it came from.
+fn save_copy(root: &Root, sha256: &str) -> Result<()> {
+    let path = state_path(COPY);
+    if sha256_of(root, &path)?.as_deref() == Some(sha256) {
+        return Ok(());
+    }
+    let (file, _) = root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| {
+        copy_file(root, Path::new(PATH), to)
+    })?;
+    file.persist(&path)
+}
+
+/// Stages the executable that was installed from `source` before, if its copy is as it was.
+fn stage_copy(root: &Root, source: Option<&str>) -> Result<Option<Staged>> {
+    let known: Option<KnownHelm> = root.load(CACHE)?;
+    let known = known.filter(|known| known.source.as_deref() == source);
+    let path = state_path(COPY);
+    let (Some(known), true) = (known, root.is_file(&path)?) else {
+        return Ok(None);
+    };
+    let (file, sha256) = stage_file(root, |to| copy_file(root, &path, to))?;
+    Ok((known.sha256.as_ref() == Some(&sha256)).then_some(Staged {
+        file,
+        version: known.version,
+        source: known.source,
+        sha256,
+    }))
+}
+
+/// Extracts helm beside its place, and runs it as user magnum.
+fn stage(
+    system: &System,
+    source: &HelmSource,
+    key: Option<String>,
+    proxy: &[(String, String)],
+) -> Result<Staged> {
+    let root = &system.root;
+    let (given, origin) = match source {
+        HelmSource::Found => anyhow::bail!("there is no helm to stage"),
+        HelmSource::Resource(path) => (root.open_file(path)?, Origin::Resource),
+        HelmSource::Url { url, sha256 } => {
+            let path = state_path(DOWNLOAD);
+            let sha256 = sha256.to_string();
+            if sha256_of(root, &path)?.as_ref() != Some(&sha256) {
+                download(root, url.expose(), &sha256, proxy)?.persist(&path)?;
+            }
+            (root.open_file(&path)?, Origin::Url)
+        }
+    };
+    let (file, sha256) = stage_file(root, |to| archive::extract(given, origin, to))?;
+    let version = version_of(system, file.path());
+    Ok(Staged {
+        version: version.map_err(|error| origin.refused(format!("{error:#}")))?,
+        file,
+        source: key,
+        sha256,
+    })
+}
+
+fn stage_file(
+    root: &Root,
+    fill: impl FnOnce(&mut std::fs::File) -> Result<String>,
+) -> Result<(TemporaryFile, String)> {
+    root.make_directories(Path::new(DIRECTORY))?;
+    root.temporary_file(Path::new(DIRECTORY), EXECUTABLE, fill)
+}
+
+/// Fetches what `helm-url` names into a file that only root can read.
+fn download(
+    root: &Root,
+    url: &str,
+    sha256: &str,
+    proxy: &[(String, String)],
+) -> Result<TemporaryFile> {
+    let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
+    let end = Instant::now() + DOWNLOAD_LIMIT;
+    let response = http::client(SILENCE_LIMIT, proxy)?.get(url).send();
+    let response = response.map_err(|error| cannot(http::reason(&error)))?;
+    let status = response.status();
+    if status.is_client_error() {
+        let wrong = format!("leads nowhere: its server answers {status}");
+        return Err(Problem::option("helm-url", wrong, "set it to the URL of a helm").into());
+    }
+    if !status.is_success() {
+        return Err(cannot(format!("its server answers {status}")).into());
+    }
+    let body = Limited::new(response, SIZE_LIMIT).until(end);
+    let failed = |error| cannot(format!("the download ended early: {error}"));
+    let (file, found) = root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| {
+        archive::copy(body, to, failed)
+    })?;
+    if found != sha256 {
+        let wrong = format!("is not that of what helm-url serves, which is {found}");
+        let remedy = "set it to what the publisher announces, or set another helm-url";
+        return Err(Problem::option("helm-sha256", wrong, remedy).into());
+    }
+    Ok(file)
+}
