@@ -57,7 +57,9 @@ pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Re
     let mut record = read(root)?;
     for artifact in artifacts {
         let known = record.get(&artifact.part).map(|known| &known.artifact);
-        if known.is_some_and(|known| known.version == artifact.version && known.sha256 == artifact.sha256) {
+        if known.is_some_and(|known| {
+            known.version == artifact.version && known.sha256 == artifact.sha256
+        }) {
             continue;
         }
         let part = artifact.part.clone();
@@ -101,12 +103,42 @@ mod tests {
         assert_eq!(read(root).unwrap()["helm"].artifact.source, "resource helm");
         helm("3.8.0", "bb", "elsewhere");
         helm("3.9.0", "bb", "elsewhere");
-        let history = scratch.text("/var/lib/magnum-capi-helm/history.jsonl").unwrap();
-        let lines: Vec<Value> = history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let versions: Vec<_> = lines.iter().map(|line| (&line["version"], &line["sha256"])).collect();
-        assert_eq!(versions, [("3.8.0", "aa"), ("3.8.0", "bb"), ("3.9.0", "bb")].map(|(v, s)| (Value::from(v), Value::from(s))).iter().map(|(v, s)| (v, s)).collect::<Vec<_>>());
+        let history = scratch
+            .text("/var/lib/magnum-capi-helm/history.jsonl")
+            .unwrap();
+        let lines: Vec<Value> = history
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let versions: Vec<_> = lines
+            .iter()
+            .map(|line| (&line["version"], &line["sha256"]))
+            .collect();
+        assert_eq!(
+            versions,
+            [("3.8.0", "aa"), ("3.8.0", "bb"), ("3.9.0", "bb")]
+                .map(|(v, s)| (Value::from(v), Value::from(s)))
+                .iter()
+                .map(|(v, s)| (v, s))
+                .collect::<Vec<_>>()
+        );
         let present: Value = serde_json::to_value(read(root).unwrap()).unwrap();
-        let keys: Vec<_> = present["helm"].as_object().unwrap().keys().cloned().collect();
-        assert_eq!(keys, ["charm", "installed_at", "part", "sha256", "source", "version"]);
+        let keys: Vec<_> = present["helm"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "charm",
+                "installed_at",
+                "part",
+                "sha256",
+                "source",
+                "version"
+            ]
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Temporary
 pub mod audit;
+pub mod capture;
 pub mod chart;
 pub mod check;
 pub mod helm;

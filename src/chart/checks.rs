@@ -51,9 +51,7 @@ fn chart(subject: &ChartSubject) -> Outcome {
         return Ok(Err(Finding::fail(format!("{PATH}: {drift}"), ANY_HOOK)));
     }
     let command = Command::new(helm, HELM_LIMIT).as_user(MAGNUM_USER);
-    let output = subject
-        .system
-        .run(&command.args(["show", "chart", PATH]))?;
+    let output = subject.system.run(&command.args(["show", "chart", PATH]))?;
     Ok(if output.code == Some(0) {
         Ok(format!("helm reads {PATH}"))
     } else {
@@ -107,4 +105,138 @@ fn index_of(repo: &str, name: &str) -> Option<String> {
         return Some(format!("https://{registry}/v2/"));
     }
     (!repo.is_empty()).then(|| format!("{}/index.yaml", repo.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use serde_json::{Value, json};
+
+    use crate::check::Status;
+    use crate::system::testing::Scratch;
+
+    use super::*;
+
+    fn answers(options: &[(&str, &str)]) -> PythonAnswers {
+        let option = |(name, value): &(&str, &str)| {
+            let value = json!({"value": value, "from": null});
+            (format!("capi_helm.{name}"), value)
+        };
+        let effective: Value = options
+            .iter()
+            .map(option)
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        let loads = json!({"version": "", "class": "", "file": "", "missing": [], "provides": []});
+        let answers = json!({
+            "loads": {"answer": loads},
+            "conductor": {"configuration": {"answer": true}, "effective": {"answer": effective}},
+            "api": null,
+            "enabled": {"error": ""},
+            "kubeconfig": {"error": ""},
+        });
+        PythonAnswers(Ok(serde_json::from_value(answers).unwrap()))
+    }
+
+    fn chart_result(wanted: bool, helm: Option<&Path>, reads: bool) -> CheckResult {
+        let scratch = Scratch::new();
+        let system = scratch.system(move |_| reads.then(String::new));
+        let file = ManagedFile::public(PATH, "chart");
+        scratch.put(PATH, "chart");
+        let subject = ChartSubject {
+            found: &system.root.inspect(Path::new(PATH)).unwrap(),
+            system: &system,
+            wanted: wanted.then_some(&file),
+            helm,
+            python: &answers(&[]),
+        };
+        run_checks(&subject).remove(0)
+    }
+
+    #[test]
+    fn the_attached_chart_passes_when_it_is_in_place_and_helm_reads_it() {
+        let helm = Some(Path::new("/usr/bin/helm"));
+        assert_eq!(chart_result(true, helm, true).status, Status::Pass);
+        assert_eq!(chart_result(true, helm, false).status, Status::Fail);
+        assert_eq!(chart_result(true, None, true).status, Status::Skip);
+        assert_eq!(chart_result(false, helm, true).status, Status::Skip);
+    }
+
+    #[test]
+    fn a_chart_that_differs_fails_before_helm_is_asked() {
+        let system = Scratch::new().system(|_| panic!("helm is asked"));
+        let subject = ChartSubject {
+            system: &system,
+            wanted: Some(&ManagedFile::public(PATH, "chart")),
+            found: &Entry::Absent,
+            helm: Some(Path::new("/usr/bin/helm")),
+            python: &answers(&[]),
+        };
+        let result = run_checks(&subject).remove(0);
+        assert_eq!(result.evidence, format!("{PATH}: missing"));
+    }
+
+    fn repository_result(python: &PythonAnswers) -> CheckResult {
+        let system = Scratch::new().system(|_| None);
+        let subject = ChartSubject {
+            system: &system,
+            wanted: None,
+            found: &Entry::Absent,
+            helm: None,
+            python,
+        };
+        run_checks(&subject).remove(1)
+    }
+
+    #[test]
+    fn a_repository_that_does_not_answer_is_a_warning_and_a_chart_on_the_unit_needs_none() {
+        for (code, status) in [
+            ("200 OK", Status::Pass),
+            ("401 Who", Status::Pass),
+            ("404 No", Status::Warn),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let repo = format!("http://user:hunter2@{}/", listener.local_addr().unwrap());
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap();
+                assert!(request[..length].starts_with(b"GET /index.yaml "));
+                write!(stream, "HTTP/1.1 {code}\r\nContent-Length: 0\r\n\r\n").unwrap();
+            });
+            let result = repository_result(&answers(&[
+                ("helm_chart_repo", &repo),
+                ("helm_chart_name", "x"),
+            ]));
+            server.join().unwrap();
+            assert_eq!(result.status, status, "{result:?}");
+            assert!(!result.evidence.contains("hunter2"), "{result:?}");
+        }
+        let local = repository_result(&answers(&[("helm_chart_name", PATH)]));
+        assert_eq!(
+            local.evidence,
+            format!("none is needed: the chart is {PATH}")
+        );
+        let unasked = repository_result(&PythonAnswers(Err(anyhow::anyhow!("it hangs"))));
+        assert!(
+            unasked
+                .evidence
+                .contains("Python could not be asked: it hangs")
+        );
+    }
+
+    #[test]
+    fn the_address_of_a_registry_is_that_of_its_api() {
+        assert_eq!(
+            index_of("", "oci://h:5000/x/y").unwrap(),
+            "https://h:5000/v2/"
+        );
+        assert_eq!(
+            index_of("https://h/x/", "y").unwrap(),
+            "https://h/x/index.yaml"
+        );
+        assert_eq!(index_of("", PATH), None);
+    }
 }

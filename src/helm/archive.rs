@@ -34,12 +34,17 @@ impl Origin {
     }
 }
 
-/// Copies the executable within `given` to `to`, and returns its sha256.
+/// Copies the executable within `given` to `to`, and returns its sha256. At most `limit` bytes are read and unpacked.
 ///
 /// # Errors
 /// A [`Problem`] if there is none in it.
-pub fn extract(given: impl Read, origin: Origin, to: &mut impl Write) -> Result<String> {
-    let mut given = Limited::new(given, SIZE_LIMIT);
+pub fn extract(
+    given: impl Read,
+    limit: u64,
+    origin: Origin,
+    to: &mut impl Write,
+) -> Result<String> {
+    let mut given = Limited::new(given, limit);
     let mut magic = [0; 4];
     given
         .read_exact(&mut magic)
@@ -55,7 +60,7 @@ pub fn extract(given: impl Read, origin: Origin, to: &mut impl Write) -> Result<
             .into());
     }
     let damaged = |error| origin.refused(format!("is a damaged .tar.gz ({error})"));
-    let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(whole), SIZE_LIMIT));
+    let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(whole), limit));
     // Raw: the long names of GNU and PAX, which have no size limit, are skipped and not collected.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let entry = entry.map_err(damaged)?;
@@ -76,7 +81,9 @@ pub fn copy<E: Into<anyhow::Error>>(
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = from.read(&mut buffer).map_err(|error| failed(error).into())?;
+        let count = from
+            .read(&mut buffer)
+            .map_err(|error| failed(error).into())?;
         if count == 0 {
             return Ok(hex::encode(digest.finalize()));
         }
@@ -108,10 +115,11 @@ mod tests {
     use super::*;
 
     const HELM: &[u8] = b"\x7fELFhelm";
+    const LIMIT: u64 = 1 << 20;
 
     fn extracted(given: impl Read) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        extract(given, Origin::Resource, &mut out).map(|_| out)
+        extract(given, LIMIT, Origin::Resource, &mut out).map(|_| out)
     }
 
     #[track_caller]
@@ -149,15 +157,18 @@ mod tests {
     #[test]
     fn the_bytes_are_counted_and_not_believed() {
         let endless = HELM.chain(std::io::repeat(0));
-        assert_refused(endless, "more than 314572800 bytes");
-        // 400 MiB of zeros behind a header, in some 400 kB.
+        assert_refused(endless, "more than 1048576 bytes");
+        // 2 MiB of zeros as a long name, in some 2 kB.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(EntryType::GNULongName);
-        header.set_size(400 << 20);
+        header.set_size(2 << 20);
         header.set_cksum();
         packed.write_all(header.as_bytes()).unwrap();
-        std::io::copy(&mut std::io::repeat(0).take(400 << 20), &mut packed).unwrap();
-        assert_refused(packed.finish().unwrap().as_slice(), "more than 314572800 bytes");
+        std::io::copy(&mut std::io::repeat(0).take(2 << 20), &mut packed).unwrap();
+        assert_refused(
+            packed.finish().unwrap().as_slice(),
+            "more than 1048576 bytes",
+        );
     }
 }

@@ -82,7 +82,9 @@ impl HelmArtifact {
             Some(staged) => staged,
             None => stage(system, source, key, proxy)?,
         };
-        Ok(Self { staged: Some(staged) })
+        Ok(Self {
+            staged: Some(staged),
+        })
     }
 
     /// Puts the staged helm in place, and backs up what stood there before the charm.
@@ -195,7 +197,7 @@ fn stage(
             (root.open_file(&path)?, Origin::Url)
         }
     };
-    let (file, sha256) = stage_file(root, |to| archive::extract(given, origin, to))?;
+    let (file, sha256) = stage_file(root, |to| archive::extract(given, SIZE_LIMIT, origin, to))?;
     let version = version_of(system, file.path());
     Ok(Staged {
         version: version.map_err(|error| origin.refused(format!("{error:#}")))?,
@@ -220,7 +222,8 @@ fn download(
     sha256: &str,
     proxy: &[(String, String)],
 ) -> Result<TemporaryFile> {
-    let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
+    let cannot =
+        |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
     let end = Instant::now() + DOWNLOAD_LIMIT;
     let response = http::client(SILENCE_LIMIT, proxy)?.get(url).send();
     let response = response.map_err(|error| cannot(http::reason(&error)))?;
@@ -243,4 +246,220 @@ fn download(
         return Err(Problem::option("helm-sha256", wrong, remedy).into());
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+    use std::path::PathBuf;
+
+    use crate::helm::inspect;
+    use crate::problem::Kind;
+    use crate::system::sha256;
+    use crate::system::testing::{Scratch, command_line};
+
+    use super::*;
+
+    const HELM: &str = "\x7fELF 3.9.0";
+    const RESOURCE: &str = "/var/lib/juju/helm";
+
+    /// A unit on which every helm prints the version that follows its first word.
+    struct Unit {
+        scratch: Scratch,
+        system: System,
+    }
+
+    impl Unit {
+        fn new() -> Self {
+            let scratch = Scratch::new();
+            scratch.root.make_state_directory().unwrap();
+            scratch.put(RESOURCE, HELM);
+            let top = scratch.path("/");
+            let system = scratch.system(move |command| {
+                assert_eq!(command.user, Some("magnum"));
+                let line = command_line(command);
+                let path = line
+                    .strip_suffix(" version --short")?
+                    .trim_start_matches('/');
+                let text = std::fs::read_to_string(top.join(path)).ok()?;
+                Some(format!("v{}+g1\n", text.split_once(' ')?.1))
+            });
+            Self { scratch, system }
+        }
+
+        fn obtain(&self, source: &HelmSource) -> Result<HelmArtifact> {
+            let found = inspect(&self.system.root)?;
+            HelmArtifact::obtain(&self.system, source, found.as_ref(), &[])
+        }
+
+        fn install(&self, source: &HelmSource) -> Result<()> {
+            let root = &self.system.root;
+            let mut backups = Backups::load(root)?;
+            self.obtain(source)?.install(root, &mut backups)
+        }
+
+        #[track_caller]
+        fn assert_refused(&self, source: &HelmSource, kind: Kind, expected: &str) {
+            let problem: Problem = self.obtain(source).unwrap_err().downcast().unwrap();
+            assert_eq!(problem.kind, kind, "{problem}");
+            assert!(problem.summary.len() <= 80, "{problem}");
+            assert!(problem.detail.contains(expected), "{problem}");
+            let temporaries = self.system.root.temporaries(Path::new(DIRECTORY)).unwrap();
+            assert_eq!(temporaries, [PathBuf::new(); 0]);
+        }
+
+        #[track_caller]
+        fn assert_installed(&self, content: &str, source: &HelmSource) {
+            let root = &self.system.root;
+            assert_eq!(self.scratch.text(PATH).as_deref(), Some(content));
+            let meta = root.metadata(Path::new(PATH)).unwrap().unwrap();
+            assert_eq!(root.access_of(&meta), EXECUTABLE);
+            let known = inspect(root).unwrap().unwrap().known.unwrap();
+            assert_eq!(known.source, source_key(root, source).unwrap());
+            assert_eq!(known.sha256, Some(sha256(content.as_bytes())));
+            assert!(self.obtain(source).unwrap().staged.is_none());
+            let download = state_path(DOWNLOAD);
+            assert!(!root.is_file(&download).unwrap());
+        }
+    }
+
+    fn resource() -> HelmSource {
+        HelmSource::Resource(RESOURCE.into())
+    }
+
+    fn url(address: &str, content: &str) -> HelmSource {
+        HelmSource::Url {
+            url: crate::juju::settings::Address::new("helm-url", address).unwrap(),
+            sha256: sha256(content.as_bytes()).parse().unwrap(),
+        }
+    }
+
+    /// Serves one answer, and returns its address.
+    fn serve(status: &'static str, length: usize, content: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/helm", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let request = stream.read(&mut [0; 4096]).unwrap();
+            assert!(request > 0);
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all((head + content).as_bytes()).unwrap();
+        });
+        address
+    }
+
+    #[test]
+    fn a_resource_is_installed_and_what_stood_there_comes_back() {
+        let unit = Unit::new();
+        let root = &unit.system.root;
+        unit.scratch.put(PATH, "theirs");
+        unit.install(&resource()).unwrap();
+        unit.assert_installed(HELM, &resource());
+        let mut backups = Backups::load(root).unwrap();
+        backups.restore(root, Path::new(PATH)).unwrap();
+        assert_eq!(unit.scratch.text(PATH).as_deref(), Some("theirs"));
+    }
+
+    #[test]
+    fn a_helm_that_is_gone_or_changed_is_restored_from_the_copy() {
+        let unit = Unit::new();
+        let source = url(&serve("200 OK", HELM.len(), HELM), HELM);
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+        // The server has answered its one request.
+        unit.scratch.put(PATH, "changed");
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+        unit.system.root.remove(Path::new(PATH)).unwrap();
+        unit.system
+            .root
+            .make_directory(Path::new(PATH), 0o755)
+            .unwrap();
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+    }
+
+    #[test]
+    fn a_copy_that_was_changed_is_not_used() {
+        let unit = Unit::new();
+        unit.install(&resource()).unwrap();
+        unit.scratch.put(state_path(COPY), "\x7fELF 3.9.1");
+        unit.system.root.remove(Path::new(PATH)).unwrap();
+        unit.install(&resource()).unwrap();
+        unit.assert_installed(HELM, &resource());
+        assert_eq!(unit.scratch.text(state_path(COPY)).as_deref(), Some(HELM));
+    }
+
+    #[test]
+    fn a_download_is_kept_until_it_is_installed() {
+        let unit = Unit::new();
+        let source = url(&serve("200 OK", HELM.len(), HELM), HELM);
+        unit.obtain(&source).unwrap();
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_or_is_another_file_is_refused() {
+        let unit = Unit::new();
+        let gone = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        for (address, kind, expected) in [
+            (serve("404 Not Found", 0, ""), Kind::Blocked, "404"),
+            (serve("503 Busy", 0, ""), Kind::Waiting, "503"),
+            (serve("200 OK", 100, HELM), Kind::Waiting, "ended early"),
+            (
+                serve("200 OK", 5, "other"),
+                Kind::Blocked,
+                "helm-sha256 is not that of what helm-url serves",
+            ),
+            (format!("http://{gone}/helm"), Kind::Waiting, "refused"),
+        ] {
+            unit.assert_refused(&url(&address, HELM), kind, expected);
+        }
+        let temporaries = unit.system.root.temporaries(Path::new(STATE_DIRECTORY));
+        assert_eq!(temporaries.unwrap(), [PathBuf::new(); 0]);
+    }
+
+    #[test]
+    fn a_helm_that_does_not_run_or_is_too_old_is_refused_wherever_it_comes_from() {
+        let unit = Unit::new();
+        for (content, expected) in [
+            ("\x7fELF", "does not run"),
+            ("\x7fELF hello", "prints no version: vhello"),
+            ("\x7fELF 3.7.2", "is 3.7.2, too old for the driver"),
+        ] {
+            unit.scratch.put(RESOURCE, content);
+            unit.assert_refused(
+                &resource(),
+                Kind::Blocked,
+                &format!("resource helm {expected}"),
+            );
+            unit.system
+                .root
+                .write(Path::new(PATH), content.as_bytes(), EXECUTABLE)
+                .unwrap();
+            unit.assert_refused(
+                &HelmSource::Found,
+                Kind::Blocked,
+                &format!("{PATH} {expected}"),
+            );
+            unit.system.root.remove(Path::new(PATH)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_helm_of_the_units_own_is_asked_for_its_version_once() {
+        let unit = Unit::new();
+        let root = &unit.system.root;
+        assert!(unit.obtain(&HelmSource::Found).unwrap().staged.is_none());
+        root.write(Path::new(PATH), b"own 3.8.0", EXECUTABLE)
+            .unwrap();
+        unit.obtain(&HelmSource::Found).unwrap();
+        let known = inspect(root).unwrap().unwrap().known.unwrap();
+        assert_eq!((known.version, known.source), (OLDEST, None));
+    }
 }

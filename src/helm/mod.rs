@@ -223,7 +223,11 @@ mod tests {
             (Some("a"), Some(&same), None),
             (Some("b"), Some(&same), Some("another file")),
             (Some("a"), None, Some("missing")),
-            (Some("a"), Some(&elsewhere), Some("the services find /usr/bin/helm")),
+            (
+                Some("a"),
+                Some(&elsewhere),
+                Some("the services find /usr/bin/helm"),
+            ),
         ] {
             let part = HelmPart { wanted, found };
             let mut plan = Plan::default();

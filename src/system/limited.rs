@@ -60,7 +60,8 @@ mod tests {
         assert_eq!(kind_of(Limited::new(&b"four"[..], 4)), None);
         let larger = Limited::new(&b"four"[..], 3);
         assert_eq!(kind_of(larger), Some(ErrorKind::FileTooLarge));
-        let later = Limited::new(&b"four"[..], 4).until(Instant::now() - std::time::Duration::from_secs(1));
+        let later =
+            Limited::new(&b"four"[..], 4).until(Instant::now() - std::time::Duration::from_secs(1));
         assert_eq!(kind_of(later), Some(ErrorKind::TimedOut));
     }
 }

@@ -77,13 +77,22 @@ mod tests {
         let scratch = Scratch::new();
         let (root, etc) = (&scratch.root, Path::new("/etc"));
         let fill = |file: &mut fs::File| Ok(file.write_all(b"text")?);
-        let make = || root.temporary_file(etc, Access::of_root(0o755), fill).unwrap().0;
+        let make = || {
+            root.temporary_file(etc, Access::of_root(0o755), fill)
+                .unwrap()
+                .0
+        };
         drop(make());
         root.temporary_file(etc, Access::PUBLIC, |_| anyhow::bail!("no") as Result<()>)
             .unwrap_err();
         make().persist(Path::new("/etc/x")).unwrap();
         assert_eq!(scratch.text("/etc/x").as_deref(), Some("text"));
-        let mode = scratch.path("/etc/x").metadata().unwrap().permissions().mode();
+        let mode = scratch
+            .path("/etc/x")
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o7777, 0o755);
         assert_eq!(root.temporaries(etc).unwrap(), [Path::new(""); 0]);
     }
