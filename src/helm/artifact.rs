@@ -23,6 +23,8 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
 const DOWNLOAD: &str = "helm-download";
 /// State file: a copy of the executable that was installed, so that restoring it takes no network.
 const COPY: &str = "helm";
+/// Comes before [`PATH`] for the services.
+const HIDING: &str = "/usr/local/sbin/helm";
 /// The directory in which helm is staged, beside its place.
 const DIRECTORY: &str = "/usr/local/bin";
 const EXECUTABLE: Access = Access::of_root(0o755);
@@ -77,6 +79,10 @@ impl HelmArtifact {
                 check_found(system, &found.path)?;
             }
             return Ok(Self { staged: None });
+        }
+        if found.is_some_and(|found| found.path == Path::new(HIDING)) {
+            let detail = format!("the services find {HIDING} first; remove it");
+            return Err(Problem::blocked(format!("Another helm hides {PATH}"), detail).into());
         }
         let staged = match stage_copy(root, key.as_deref())? {
             Some(staged) => staged,
@@ -403,10 +409,6 @@ mod tests {
     #[test]
     fn what_cannot_be_fetched_or_is_another_file_is_refused() {
         let unit = Unit::new();
-        let gone = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
         for (address, kind, expected) in [
             (serve("404 Not Found", 0, ""), Kind::Blocked, "404"),
             (serve("503 Busy", 0, ""), Kind::Waiting, "503"),
@@ -416,7 +418,11 @@ mod tests {
                 Kind::Blocked,
                 "helm-sha256 is not that of what helm-url serves",
             ),
-            (format!("http://{gone}/helm"), Kind::Waiting, "refused"),
+            (
+                "http://127.0.0.1:9/helm".to_owned(),
+                Kind::Waiting,
+                "refused",
+            ),
         ] {
             unit.assert_refused(&url(&address, HELM), kind, expected);
         }
@@ -449,6 +455,19 @@ mod tests {
             );
             unit.system.root.remove(Path::new(PATH)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_helm_that_hides_the_provided_one_is_named() {
+        let unit = Unit::new();
+        let hiding = Path::new(HIDING);
+        let sbin = hiding.parent().unwrap();
+        unit.system.root.make_directory(sbin, 0o755).unwrap();
+        unit.system
+            .root
+            .write(hiding, b"own 3.8.0", EXECUTABLE)
+            .unwrap();
+        unit.assert_refused(&resource(), Kind::Blocked, "/usr/local/sbin/helm first");
     }
 
     #[test]
