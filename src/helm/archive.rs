@@ -1,6 +1,7 @@
 //! helm as it is published: the executable itself, or the official tarball with the executable in it.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
@@ -9,7 +10,7 @@ use strum::Display;
 
 use super::OLDEST;
 use crate::problem::Problem;
-use crate::system::Limited;
+use crate::system::{Limited, Root};
 
 /// The most bytes that are read of a file, a download and an unpacked archive; helm 3.17 has 57 MB.
 pub const SIZE_LIMIT: u64 = 300 << 20;
@@ -92,20 +93,19 @@ pub fn copy<E: Into<anyhow::Error>>(
     }
 }
 
-/// Packs an archive of files with their types and names.
-#[cfg(test)]
-pub fn tarball(members: &[(tar::EntryType, &str, &[u8])]) -> Vec<u8> {
-    let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let mut archive = tar::Builder::new(encoder);
-    for (kind, name, content) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(*kind);
-        header.set_size(content.len() as u64);
-        header.set_mode(0o755);
-        header.set_cksum();
-        archive.append_data(&mut header, name, *content).unwrap();
+/// Returns the sha256 of a file, read up to the size limit; `None` if there is no such file.
+pub fn sha256_of(root: &Root, path: &Path) -> Result<Option<String>> {
+    if !root.is_file(path)? {
+        return Ok(None);
     }
-    archive.into_inner().unwrap().finish().unwrap()
+    copy_file(root, path, &mut io::sink()).map(Some)
+}
+
+/// Copies a file up to the size limit, and returns its sha256.
+pub fn copy_file(root: &Root, path: &Path, to: &mut impl Write) -> Result<String> {
+    let file = Limited::new(root.open_file(path)?, SIZE_LIMIT);
+    let failed = |error| anyhow::Error::new(error).context(format!("reading {}", path.display()));
+    copy(file, to, failed)
 }
 
 #[cfg(test)]
@@ -116,6 +116,21 @@ mod tests {
 
     const HELM: &[u8] = b"\x7fELFhelm";
     const LIMIT: u64 = 1 << 20;
+
+    /// Packs an archive of files with their types and names.
+    fn tarball(members: &[(EntryType, &str, &[u8])]) -> Vec<u8> {
+        let encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut archive = tar::Builder::new(encoder);
+        for (kind, name, content) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            header.set_cksum();
+            archive.append_data(&mut header, name, *content).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap()
+    }
 
     fn extracted(given: impl Read) -> Result<Vec<u8>> {
         let mut out = Vec::new();

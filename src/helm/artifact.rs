@@ -1,26 +1,17 @@
 //! helm at hand and known to run here: already on the unit, or staged from what the operator provides.
 
-use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 
-use super::archive::{self, Origin, SIZE_LIMIT};
+use super::archive::{self, Origin, SIZE_LIMIT, copy_file, sha256_of};
+use super::download;
 use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, OLDEST, PATH, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
-use crate::system::{
-    Access, Backups, Limited, Root, STATE_DIRECTORY, System, TemporaryFile, http, state_path,
-};
+use crate::system::{Access, Backups, Root, STATE_DIRECTORY, System, TemporaryFile, state_path};
 
-/// How long the server may send nothing: before its first byte, and between any two.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
-/// The official tarball has 17 MB.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
-/// State file: what `helm-url` served, until it is installed.
-const DOWNLOAD: &str = "helm-download";
 /// State file: a copy of the executable that was installed, so that restoring it takes no network.
 const COPY: &str = "helm";
 /// Comes before [`PATH`] for the services.
@@ -106,7 +97,7 @@ impl HelmArtifact {
         }
         staged.file.persist(path)?;
         save_copy(root, &staged.sha256)?;
-        root.remove(&state_path(DOWNLOAD))?;
+        root.remove(&download::path())?;
         let file = root.identity(path)?;
         let known = KnownHelm {
             version: staged.version,
@@ -137,21 +128,6 @@ fn check_found(system: &System, path: &Path) -> Result<()> {
         file: file.with_context(|| format!("{} is gone again", path.display()))?,
     };
     root.save(CACHE, &known)
-}
-
-/// Returns the sha256 of a file, read up to the size limit; `None` if there is no such file.
-fn sha256_of(root: &Root, path: &Path) -> Result<Option<String>> {
-    if !root.is_file(path)? {
-        return Ok(None);
-    }
-    copy_file(root, path, &mut std::io::sink()).map(Some)
-}
-
-/// Copies a file up to the size limit, and returns its sha256.
-fn copy_file(root: &Root, path: &Path, to: &mut impl Write) -> Result<String> {
-    let file = Limited::new(root.open_file(path)?, SIZE_LIMIT);
-    let failed = |error| anyhow::Error::new(error).context(format!("reading {}", path.display()));
-    archive::copy(file, to, failed)
 }
 
 /// Copies the installed helm into the state directory, unless that is where it came from.
@@ -195,11 +171,7 @@ fn stage(
         HelmSource::Found => anyhow::bail!("there is no helm to stage"),
         HelmSource::Resource(path) => (root.open_file(path)?, Origin::Resource),
         HelmSource::Url { url, sha256 } => {
-            let path = state_path(DOWNLOAD);
-            let sha256 = sha256.to_string();
-            if sha256_of(root, &path)?.as_ref() != Some(&sha256) {
-                download(root, url.expose(), &sha256, proxy)?.persist(&path)?;
-            }
+            let path = download::fetch(root, url, sha256, proxy)?;
             (root.open_file(&path)?, Origin::Url)
         }
     };
@@ -221,45 +193,8 @@ fn stage_file(
     root.temporary_file(Path::new(DIRECTORY), EXECUTABLE, fill)
 }
 
-/// Fetches what `helm-url` names into a file that only root can read.
-fn download(
-    root: &Root,
-    url: &str,
-    sha256: &str,
-    proxy: &[(String, String)],
-) -> Result<TemporaryFile> {
-    let cannot =
-        |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
-    let end = Instant::now() + DOWNLOAD_LIMIT;
-    let response = http::client(SILENCE_LIMIT, proxy)?.get(url).send();
-    let response = response.map_err(|error| cannot(http::reason(&error)))?;
-    let status = response.status();
-    if status.is_client_error() {
-        let wrong = format!("leads nowhere: its server answers {status}");
-        return Err(Problem::option("helm-url", wrong, "set it to the URL of a helm").into());
-    }
-    if !status.is_success() {
-        return Err(cannot(format!("its server answers {status}")).into());
-    }
-    let body = Limited::new(response, SIZE_LIMIT).until(end);
-    let failed = |error| cannot(format!("the download ended early: {error}"));
-    let (file, found) = root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| {
-        archive::copy(body, to, failed)
-    })?;
-    if found != sha256 {
-        let wrong = format!("is not that of what helm-url serves, which is {found}");
-        let remedy = "set it to what the publisher announces, or set another helm-url";
-        return Err(Problem::option("helm-sha256", wrong, remedy).into());
-    }
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-    use std::net::TcpListener;
-    use std::path::PathBuf;
-
     use crate::helm::inspect;
     use crate::problem::Kind;
     use crate::system::sha256;
@@ -312,7 +247,7 @@ mod tests {
             assert!(problem.summary.len() <= 80, "{problem}");
             assert!(problem.detail.contains(expected), "{problem}");
             let temporaries = self.system.root.temporaries(Path::new(DIRECTORY)).unwrap();
-            assert_eq!(temporaries, [PathBuf::new(); 0]);
+            assert!(temporaries.is_empty());
         }
 
         #[track_caller]
@@ -325,8 +260,7 @@ mod tests {
             assert_eq!(known.source, source_key(root, source).unwrap());
             assert_eq!(known.sha256, Some(sha256(content.as_bytes())));
             assert!(self.obtain(source).unwrap().staged.is_none());
-            let download = state_path(DOWNLOAD);
-            assert!(!root.is_file(&download).unwrap());
+            assert!(!root.is_file(&download::path()).unwrap());
         }
     }
 
@@ -334,25 +268,14 @@ mod tests {
         HelmSource::Resource(RESOURCE.into())
     }
 
-    fn url(address: &str, content: &str) -> HelmSource {
+    /// A URL that does not answer, but was fetched before.
+    fn fetched(unit: &Unit) -> HelmSource {
+        unit.scratch.put(download::path(), HELM);
+        let address = "http://127.0.0.1:9/helm";
         HelmSource::Url {
             url: crate::juju::settings::Address::new("helm-url", address).unwrap(),
-            sha256: sha256(content.as_bytes()).parse().unwrap(),
+            sha256: sha256(HELM.as_bytes()).parse().unwrap(),
         }
-    }
-
-    /// Serves one answer, and returns its address.
-    fn serve(status: &'static str, length: usize, content: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}/helm", listener.local_addr().unwrap());
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let request = stream.read(&mut [0; 4096]).unwrap();
-            assert!(request > 0);
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
-            stream.write_all((head + content).as_bytes()).unwrap();
-        });
-        address
     }
 
     #[test]
@@ -370,10 +293,9 @@ mod tests {
     #[test]
     fn a_helm_that_is_gone_or_changed_is_restored_from_the_copy() {
         let unit = Unit::new();
-        let source = url(&serve("200 OK", HELM.len(), HELM), HELM);
+        let source = fetched(&unit);
         unit.install(&source).unwrap();
         unit.assert_installed(HELM, &source);
-        // The server has answered its one request.
         unit.scratch.put(PATH, "changed");
         unit.install(&source).unwrap();
         unit.assert_installed(HELM, &source);
@@ -395,39 +317,6 @@ mod tests {
         unit.install(&resource()).unwrap();
         unit.assert_installed(HELM, &resource());
         assert_eq!(unit.scratch.text(state_path(COPY)).as_deref(), Some(HELM));
-    }
-
-    #[test]
-    fn a_download_is_kept_until_it_is_installed() {
-        let unit = Unit::new();
-        let source = url(&serve("200 OK", HELM.len(), HELM), HELM);
-        unit.obtain(&source).unwrap();
-        unit.install(&source).unwrap();
-        unit.assert_installed(HELM, &source);
-    }
-
-    #[test]
-    fn what_cannot_be_fetched_or_is_another_file_is_refused() {
-        let unit = Unit::new();
-        for (address, kind, expected) in [
-            (serve("404 Not Found", 0, ""), Kind::Blocked, "404"),
-            (serve("503 Busy", 0, ""), Kind::Waiting, "503"),
-            (serve("200 OK", 100, HELM), Kind::Waiting, "ended early"),
-            (
-                serve("200 OK", 5, "other"),
-                Kind::Blocked,
-                "helm-sha256 is not that of what helm-url serves",
-            ),
-            (
-                "http://127.0.0.1:9/helm".to_owned(),
-                Kind::Waiting,
-                "refused",
-            ),
-        ] {
-            unit.assert_refused(&url(&address, HELM), kind, expected);
-        }
-        let temporaries = unit.system.root.temporaries(Path::new(STATE_DIRECTORY));
-        assert_eq!(temporaries.unwrap(), [PathBuf::new(); 0]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod archive;
 mod artifact;
 mod checks;
+mod download;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
