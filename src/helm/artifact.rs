@@ -296,7 +296,8 @@ mod tests {
         let source = fetched(&unit);
         unit.install(&source).unwrap();
         unit.assert_installed(HELM, &source);
-        unit.scratch.put(PATH, "changed");
+        let root = &unit.system.root;
+        root.write(Path::new(PATH), b"changed", EXECUTABLE).unwrap();
         unit.install(&source).unwrap();
         unit.assert_installed(HELM, &source);
         unit.system.root.remove(Path::new(PATH)).unwrap();
