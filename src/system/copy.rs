@@ -18,8 +18,8 @@ use xattr::FileExt as _;
 
 use super::directory;
 
-/// Far more than a file of configuration or a driver's package has.
-const MOST_BYTES: u64 = 64 << 20;
+/// Far more than a driver's package or a helm (60 MB in 2025) has.
+const MOST_BYTES: u64 = 300 << 20;
 const MOST_ENTRIES: usize = 10_000;
 const DEEPEST: usize = 32;
 

@@ -9,11 +9,13 @@ mod command;
 mod copy;
 mod directory;
 pub mod http;
+mod limited;
 mod process;
 mod root;
 mod secret;
 mod state;
 pub mod systemd;
+mod temporary;
 #[cfg(test)]
 pub mod testing;
 
@@ -22,12 +24,14 @@ use anyhow::Result;
 pub use backup::{Backups, Original, describe};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
+pub use limited::Limited;
 pub use process::{Process, own_program};
 pub use root::{
     Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256,
 };
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
+pub use temporary::TemporaryFile;
 
 /// Numeric ids of a user account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
