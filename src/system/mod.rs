@@ -17,6 +17,8 @@ pub mod systemd;
 #[cfg(test)]
 pub mod testing;
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 pub use backup::{Backups, Original};
@@ -50,9 +52,10 @@ pub trait Host: Send + Sync {
 }
 
 /// The machine: the file system from `root` down, and the programs of `host`.
+#[derive(Clone)]
 pub struct System {
     pub root: Root,
-    host: Box<dyn Host>,
+    host: Arc<dyn Host>,
 }
 
 impl System {
@@ -67,7 +70,7 @@ impl System {
     pub fn new(root: Root, host: impl Host + 'static) -> Self {
         Self {
             root,
-            host: Box::new(host),
+            host: Arc::new(host),
         }
     }
 
