@@ -60,3 +60,28 @@ pub fn reason(error: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+/// Returns a text with the credentials taken out of the URLs in it.
+pub fn redact_urls(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut redacted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>'));
+        let host = part[..end.unwrap_or(part.len())].rfind('@').map_or(0, |at| at + 1);
+        redacted.push_str("://");
+        redacted.push_str(&part[host..]);
+    }
+    redacted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_taken_out_of_every_url_and_nothing_else_is() {
+        let text = "a@b: Get \"https://me:p@ss@mirror/x\": amqp://token@rabbit, http://plain/a@b 'ftp://u@h'";
+        let redacted = "a@b: Get \"https://mirror/x\": amqp://rabbit, http://plain/a@b 'ftp://h'";
+        assert_eq!(redact_urls(text), redacted);
+    }
+}

@@ -19,6 +19,8 @@ mod temporary;
 #[cfg(test)]
 pub mod testing;
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 pub use backup::{Backups, Original, describe};
@@ -56,9 +58,10 @@ pub trait Host: Send + Sync {
 }
 
 /// The machine: the file system from `root` down, and the programs of `host`.
+#[derive(Clone)]
 pub struct System {
     pub root: Root,
-    host: Box<dyn Host>,
+    host: Arc<dyn Host>,
 }
 
 impl System {
@@ -73,7 +76,7 @@ impl System {
     pub fn new(root: Root, host: impl Host + 'static) -> Self {
         Self {
             root,
-            host: Box::new(host),
+            host: Arc::new(host),
         }
     }
 
