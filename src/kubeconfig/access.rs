@@ -162,3 +162,44 @@ impl Session {
             .ok_or_else(|| ApiError::Unexpected("a review without a verdict".to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{cluster, serve};
+    use super::*;
+
+    #[test]
+    fn what_the_user_may_not_do_is_named() {
+        let denied = |usable: &super::super::UsableKubeconfig| {
+            let denied = Session::open(usable).unwrap().denied().unwrap();
+            denied.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(denied(&cluster("v1beta1", |rule| rule == "* *")), [""; 0]);
+        let allows = |rule: &str| !["* *", "create clusters", "delete secrets"].contains(&rule);
+        assert_eq!(
+            denied(&cluster("v1beta1", allows)),
+            ["delete secrets", "create clusters.cluster.x-k8s.io"]
+        );
+    }
+
+    #[test]
+    fn an_old_kubernetes_without_the_review_is_asked_what_a_known_user_may() {
+        let old = serve(|_, path, _| match path.ends_with("selfsubjectreviews") {
+            true => ("404 Not Found", String::new()),
+            false => ("200 OK", r#"{"status": {"allowed": false}}"#.to_owned()),
+        });
+        assert_eq!(Session::open(&old).unwrap().whoami().unwrap(), "a user it knows");
+        let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
+        assert!(Session::open(&strange).unwrap().whoami().is_err());
+    }
+
+    #[test]
+    fn what_a_cluster_says_is_escaped_and_cut() {
+        let name = format!("a\u{1b}[31m{}", "x".repeat(300));
+        let review = json!({"status": {"userInfo": {"username": name}}}).to_string();
+        let hostile = serve(move |_, _, _| ("200 OK", review.clone()));
+        let shown = Session::open(&hostile).unwrap().whoami().unwrap();
+        assert!(shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"), "{shown}");
+        assert!(shown.chars().count() < 210);
+    }
+}

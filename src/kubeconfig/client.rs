@@ -192,3 +192,56 @@ fn unreachable(error: &reqwest::Error) -> ApiError {
     }
     ApiError::Unreachable { kind, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fixture, serve, usable};
+    use super::*;
+
+    fn error(usable: &UsableKubeconfig) -> ApiError {
+        let session = Session::open(usable);
+        session.and_then(|session| session.get("/apis")).unwrap_err()
+    }
+
+    #[test]
+    fn an_answer_that_is_not_a_kubernetes_apis_is_an_error_of_its_kind() {
+        for (head, body, expected) in [
+            ("401 Unauthorized", "", ApiError::Rejected(401)),
+            ("403 Forbidden", "", ApiError::Rejected(403)),
+            ("500 Error", "", ApiError::Unexpected("HTTP 500 Internal Server Error".into())),
+            // A redirect is not followed.
+            ("302 Found\r\nLocation: https://192.0.2.1/", "", ApiError::Unexpected("HTTP 302 Found".into())),
+            ("200 OK", "<html>", ApiError::Unexpected("HTTP 200 OK without JSON".into())),
+        ] {
+            assert_eq!(error(&serve(move |_, _, _| (head, body.to_owned()))), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_over_the_size_limit_is_cut_and_not_read_to_its_end() {
+        let long = serve(|_, _, _| ("200 OK", format!("\"{}\"", "x".repeat(9 << 20))));
+        assert_eq!(error(&long), ApiError::Unexpected("HTTP 200 OK without JSON".into()));
+    }
+
+    #[test]
+    fn each_way_of_not_answering_has_its_kind() {
+        let of = |usable: &UsableKubeconfig| match error(usable) {
+            ApiError::Unreachable { kind, .. } => kind.to_string(),
+            other => other.to_string(),
+        };
+        let mut untrusted = serve(|_, _, _| ("200 OK", String::new()));
+        untrusted.authority = Some(fixture("ca.crt"));
+        assert_eq!(of(&untrusted), "TLS");
+        assert_eq!(of(&usable("https://127.0.0.1:1")), "refused");
+        assert_eq!(of(&usable("https://no-such-host.invalid")), "DNS");
+        let mut bad_token = usable("https://127.0.0.1:1");
+        bad_token.login = Login::Token(Secret::new("a\nb".into()));
+        assert_eq!(error(&bad_token), ApiError::Unsupported);
+        let mut p521 = usable("https://127.0.0.1:1");
+        p521.login = Login::Certificate {
+            certificate: fixture("p521.crt"),
+            key: Secret::new(fixture("p521.key")),
+        };
+        assert_eq!(error(&p521), ApiError::Unsupported);
+    }
+}

@@ -21,6 +21,8 @@ mod problems;
 pub mod programs;
 pub mod report;
 pub mod selection;
+#[cfg(test)]
+mod testing;
 pub mod usable;
 pub mod validity;
 

@@ -121,3 +121,97 @@ fn of_report(usable: &UsableKubeconfig, report: &ManagementReport) -> Vec<Proble
     }
     problems
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{cluster, serve, usable};
+    use super::super::validity::Validity;
+    use super::*;
+    use crate::problem::{Kind, STATUS_LENGTH};
+    use crate::system::Secret;
+    use crate::system::testing::Scratch;
+
+    const DAY: i64 = 24 * 60 * 60;
+
+    fn of(usable: UsableKubeconfig, identity: Result<&str, ApiError>) -> Selection {
+        let content = Secret::new(usable.server.clone());
+        Selection { content, usable, identity: identity.map(str::to_owned), problem: None }
+    }
+
+    fn scratch() -> Scratch {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch.root.make_directories("/etc/magnum".as_ref()).unwrap();
+        scratch
+    }
+
+    fn found(scratch: &Scratch, selection: &Selection) -> Vec<(Kind, String)> {
+        let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.4.0"});
+        let config: crate::juju::settings::RawConfig = serde_json::from_value(config).unwrap();
+        let settings = config.validated(Default::default()).unwrap();
+        let stack = Stack::new(&settings, Some("0.25.1"));
+        let meta = scratch.root.metadata("/etc".as_ref()).unwrap().unwrap();
+        let magnum_gid = scratch.root.access_of(&meta).gid;
+        let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
+        let problems = problems(&scratch.system(|_| None), selection, &settings, &stack, &ask).unwrap();
+        assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
+        problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()
+    }
+
+    #[test]
+    fn a_management_cluster_on_which_everything_passes_is_not_asked_again_within_a_day() {
+        let (scratch, asked) = (scratch(), std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)));
+        let counter = asked.clone();
+        let allows = move |_: &str| counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 100;
+        let selection = of(cluster("v1beta1", allows), Ok("admin"));
+        for _ in 0..2 {
+            assert_eq!(found(&scratch, &selection), []);
+            assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+        }
+    }
+
+    #[test]
+    fn what_does_not_pass_there_is_reported_each_time() {
+        let scratch = scratch();
+        let old = of(cluster("v1alpha7", |rule| !rule.contains('*') && rule != "get secrets"), Ok("admin"));
+        let fit = "Management cluster does not fit driver or chart".to_owned();
+        for _ in 0..2 {
+            assert_eq!(
+                found(&scratch, &old),
+                [
+                    (Kind::Blocked, "Kubeconfig's user lacks permissions".to_owned()),
+                    (Kind::Blocked, fit.clone()),
+                    (Kind::Notice, fit.clone()),
+                ]
+            );
+        }
+        let gone = of(serve(|_, _, _| ("503 Unavailable", String::new())), Ok("admin"));
+        assert_eq!(found(&scratch, &gone)[0].0, Kind::Waiting);
+    }
+
+    #[test]
+    fn age_and_identity_are_reported() {
+        let now = Timestamp::now().as_second();
+        let ending = |from: i64, until: i64| {
+            let moment = |days: i64| Timestamp::from_second(now + days * DAY + 60).ok();
+            let mut usable = usable("https://127.0.0.1:1");
+            usable.validity = vec![Validity::new("token", moment(from), moment(until))];
+            usable
+        };
+        let rejected = || Err(ApiError::Rejected(401));
+        let silent = Err(ApiError::Unreachable { kind: super::super::client::Unreachable::Refused, reason: String::new() });
+        let unsupported = || Err(ApiError::Unsupported);
+        for (usable, identity, expected) in [
+            (ending(-9, 99), unsupported(), vec![]),
+            (ending(-9, 9), unsupported(), vec![(Kind::Notice, "Kubeconfig expires in 9 days")]),
+            (ending(-9, -1), rejected(), vec![(Kind::Blocked, "Kubeconfig has expired")]),
+            (ending(1, 99), unsupported(), vec![(Kind::Waiting, "Kubeconfig is not valid yet")]),
+            (ending(-9, 99), rejected(), vec![(Kind::Blocked, "Management cluster rejects the kubeconfig")]),
+            (ending(-9, 99), silent, vec![(Kind::Waiting, "Management cluster does not answer (refused)")]),
+        ] {
+            let found = found(&scratch(), &of(usable, identity));
+            let found: Vec<(Kind, &str)> = found.iter().map(|(kind, summary)| (*kind, summary.as_str())).collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

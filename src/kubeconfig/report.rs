@@ -249,3 +249,93 @@ pub fn denial(server: &str, denied: &[AccessRule]) -> String {
         rules.join(", ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::Unreachable;
+    use super::super::programs::ProgramVerdict;
+    use super::super::testing::{cluster, usable};
+    use super::super::validity::Validity;
+    use super::*;
+    use crate::check::{self, Status};
+    use Status::{Fail, Pass, Skip, Warn};
+
+    fn stack() -> Stack {
+        let (driver, chart) = ("1.4.0".parse().unwrap(), Some("0.25.1".to_owned()));
+        Stack { driver, chart, api_resources: None }
+    }
+
+    fn report(usable: UsableKubeconfig, online: Option<ManagementReport>) -> KubeconfigReport {
+        let (driver, helm) = (ProgramVerdict::Accepts, ProgramVerdict::Accepts);
+        let programs = Some(ProgramVerdicts { driver, helm });
+        KubeconfigReport { usable: Some(Ok(usable)), programs, online, warning_days: 30 }
+    }
+
+    fn statuses(report: &KubeconfigReport) -> [Status; 6] {
+        let results = check::run(CHECKS, report);
+        std::array::from_fn(|index| results[index].status)
+    }
+
+    #[test]
+    fn a_kubeconfig_is_checked_as_far_as_it_leads() {
+        let asked = |usable: &UsableKubeconfig| Some(ManagementReport::ask(usable, &stack()));
+        let good = cluster("v1beta1", |_| true);
+        let online = asked(&good);
+        assert_eq!(statuses(&report(good, online)), [Pass; 6]);
+        let poor = cluster("v1alpha7", |rule| rule == "get secrets");
+        let online = asked(&poor);
+        assert_eq!(statuses(&report(poor, online)), [Pass, Pass, Pass, Pass, Fail, Fail]);
+        let gone = usable("https://127.0.0.1:1");
+        let online = asked(&gone);
+        assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
+        assert_eq!(statuses(&report(gone, None)), [Pass, Pass, Skip, Skip, Skip, Skip]);
+        assert_eq!(statuses(&KubeconfigReport::absent(30)), [Skip; 6]);
+    }
+
+    #[test]
+    fn each_finding_has_its_status() {
+        let online = |identity, denied, incompatible| Some(ManagementReport { identity, denied, incompatible });
+        let unexpected = || ApiError::Unexpected("x".into());
+        let found = |harm| Incompatibility { harm, what: "a".into(), remedy: "b".into() };
+        let known = || Ok("admin".to_owned());
+        let silent = ApiError::Unreachable { kind: Unreachable::Tls, reason: "x".into() };
+        for (online, expected) in [
+            (online(Err(ApiError::Rejected(401)), None, None), [Pass, Fail, Skip, Skip]),
+            (online(Err(ApiError::Unsupported), None, None), [Skip, Skip, Skip, Skip]),
+            (online(Err(silent), None, None), [Warn, Skip, Skip, Skip]),
+            (online(known(), Some(Err(unexpected())), Some(Err(unexpected()))), [Pass, Pass, Warn, Warn]),
+            (online(known(), Some(Ok(vec![])), Some(Ok(vec![found(Harm::Cosmetic)]))), [Pass, Pass, Pass, Warn]),
+            (online(known(), Some(Ok(vec![])), Some(Ok(vec![found(Harm::Fatal)]))), [Pass, Pass, Pass, Fail]),
+        ] {
+            assert_eq!(statuses(&report(usable("https://h"), online))[2..], expected);
+        }
+        let day = |days: i64| Timestamp::from_second(Timestamp::now().as_second() + days * 86_400).ok();
+        for (from, until, expected) in [(-9, 99, Pass), (-9, 9, Warn), (-9, -1, Fail), (1, 99, Fail)] {
+            let mut usable = usable("https://h");
+            usable.validity = vec![Validity::new("token", day(from), day(until))];
+            assert_eq!(statuses(&report(usable, None))[1], expected);
+        }
+    }
+
+    #[test]
+    fn a_refusing_program_fails_the_check_and_one_that_was_not_asked_is_named() {
+        let mut noted = report(usable("https://h"), None);
+        let usable_check = |report: &KubeconfigReport| check::run(CHECKS, report).swap_remove(0);
+        let driver = ProgramVerdict::NotAsked("no driver is installed here");
+        noted.programs = Some(ProgramVerdicts { driver, helm: ProgramVerdict::Accepts });
+        let result = usable_check(&noted);
+        assert_eq!(result.status, Pass);
+        assert_eq!(
+            result.evidence,
+            "it leads to https://h; the driver was not asked (no driver is installed here)"
+        );
+        noted.usable.as_mut().unwrap().as_mut().unwrap().notes.push("it is odd");
+        assert_eq!(usable_check(&noted).status, Warn);
+        let helm = ProgramVerdict::Refuses("duplicate name".into());
+        noted.programs = Some(ProgramVerdicts { driver: ProgramVerdict::Accepts, helm });
+        let result = usable_check(&noted);
+        assert_eq!((result.status, result.evidence.as_str()), (Fail, "the kubeconfig is refused by helm (duplicate name)"));
+        noted.usable = Some(Err(KubeconfigFault::new("has no current-context")));
+        assert_eq!(usable_check(&noted).evidence, "the kubeconfig has no current-context");
+    }
+}
