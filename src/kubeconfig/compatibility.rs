@@ -1,10 +1,12 @@
-//! Does it fit: driver version × chart version × the API versions that the management cluster
-//! serves. The one place for what is known of that; pure.
+//! Whether driver, chart and the API versions that the management cluster serves fit together. The one place for what is
+//! known of that; pure.
 
 use pep440_rs::Version;
 use serde_json::Value;
 
-use super::online::Served;
+use super::access::Served;
+use super::printable;
+use crate::juju::settings::Settings;
 
 const CORE: &str = "cluster.x-k8s.io";
 const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
@@ -25,52 +27,62 @@ const CHARTS: [([u64; 3], &str); 2] = [([0, 0, 0], "v1alpha7"), ([0, 11, 0], "v1
 /// The version of Cluster API's own resources that every release of driver and chart uses.
 const CORE_VERSION: &str = "v1beta1";
 
-/// What is grafted, as far as it must fit.
+/// The versions of what is grafted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stack {
-    /// The driver's version.
     pub driver: Version,
-    /// The chart's version, when the operator names one; otherwise the driver's default.
+    /// The chart's version if the operator names one; otherwise the driver's default counts.
     pub chart: Option<String>,
     /// The driver's option `api_resources`, which replaces the versions it reads.
     pub api_resources: Option<String>,
 }
 
-/// Something that does not fit.
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
-    /// What becomes of it.
+pub struct Incompatibility {
     pub harm: Harm,
-    /// What does not fit.
     pub what: String,
-    /// What to do.
     pub remedy: String,
 }
 
-/// What becomes of something that does not fit.
+/// The effect of an incompatibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Harm {
     /// Clusters work, and are shown as unhealthy.
     Cosmetic,
-    /// No cluster can be made.
+    /// No cluster can be created.
     Fatal,
 }
 
 impl Stack {
+    /// The stack of these settings; `given_chart` is the version of the attached chart.
+    pub fn new(settings: &Settings, given_chart: Option<&str>) -> Self {
+        let option = |key: &str| {
+            let mut options = settings.capi_helm_options.iter();
+            options.find(|(set, _)| *set == key).map(|(_, value)| value.to_owned())
+        };
+        let chart = given_chart.map(str::to_owned).or_else(|| settings.chart.version.clone());
+        Self {
+            driver: settings.driver.pin.version().clone(),
+            chart: chart.or_else(|| option("default_helm_chart_version")),
+            api_resources: option("api_resources"),
+        }
+    }
+
     /// The chart that clusters are made of.
     pub fn chart(&self) -> &str {
         let default = newest(&DRIVERS.map(|(from, _, chart)| (from, chart)), &self.driver);
         self.chart.as_deref().unwrap_or(default)
     }
 
-    /// What of this stack does not fit to what is served.
-    pub fn misfits(&self, served: &Served) -> Vec<Misfit> {
+    /// Returns what does not fit to what is served.
+    pub fn incompatibilities(&self, served: &Served) -> Vec<Incompatibility> {
         let missing: Vec<&str> = [CORE, CONTROL_PLANE, BOOTSTRAP, OPENSTACK, ADDONS]
             .into_iter()
             .filter(|group| !served.contains_key(*group))
             .collect();
         if !missing.is_empty() {
-            return vec![Misfit {
+            return vec![Incompatibility {
                 harm: Harm::Fatal,
                 what: format!("it serves no {}", missing.join(", ")),
                 remedy:
@@ -79,15 +91,15 @@ impl Stack {
                         .to_owned(),
             }];
         }
-        let mut misfits = Vec::new();
+        let mut found = Vec::new();
         let mut created = vec![(CORE, CORE_VERSION), (CONTROL_PLANE, CORE_VERSION)];
-        // A version that is no version, such as that of a chart under development, is not judged.
+        // A version that is no version, such as that of a chart under development, is not checked.
         if let Ok(chart) = self.chart().trim_start_matches('v').parse::<Version>() {
             created.push((OPENSTACK, newest(&CHARTS, &chart)));
         }
         for (group, version) in created {
             if !serves(served, group, version) {
-                misfits.push(Misfit {
+                found.push(Incompatibility {
                     harm: Harm::Fatal,
                     what: format!(
                         "chart {} creates {group}/{version}, and it serves {}",
@@ -103,7 +115,7 @@ impl Stack {
         }
         let (group, version) = self.reads();
         if !serves(served, &group, &version) {
-            misfits.push(Misfit {
+            found.push(Incompatibility {
                 harm: Harm::Cosmetic,
                 what: format!(
                     "driver {} reads {group}/{version}, and it serves {}: clusters will work and be \
@@ -116,10 +128,10 @@ impl Stack {
                     .to_owned(),
             });
         }
-        misfits
+        found
     }
 
-    /// Group and version in which the driver reads an `OpenStackCluster`.
+    /// Returns group and version in which the driver reads an `OpenStackCluster`.
     fn reads(&self) -> (String, String) {
         let own = newest(
             &DRIVERS.map(|(from, version, _)| (from, version)),
@@ -135,7 +147,7 @@ impl Stack {
     }
 }
 
-/// The last entry that begins at or before `version`.
+/// Returns the last entry that begins at or before `version`.
 fn newest(table: &[([u64; 3], &'static str)], version: &Version) -> &'static str {
     let entry = table
         .iter()
@@ -151,7 +163,7 @@ fn serves(served: &Served, group: &str, version: &str) -> bool {
 
 fn list(served: &Served, group: &str) -> String {
     match served.get(group) {
-        Some(versions) if !versions.is_empty() => versions.join(", "),
+        Some(versions) if !versions.is_empty() => printable(&versions.join(", ")),
         _ => "none of it".to_owned(),
     }
 }
@@ -196,8 +208,8 @@ mod tests {
             ("1.4.0", Some("v0.11.0"), &old, vec![Fatal, Cosmetic]),
             ("1.3.0", Some("main"), &middle, vec![Cosmetic]),
         ] {
-            let misfits = stack(driver, chart).misfits(&served(openstack));
-            let harm: Vec<Harm> = misfits.iter().map(|misfit| misfit.harm).collect();
+            let found = stack(driver, chart).incompatibilities(&served(openstack));
+            let harm: Vec<Harm> = found.iter().map(|one| one.harm).collect();
             assert_eq!(harm, expected, "{driver} {chart:?} {openstack:?}");
         }
     }
@@ -206,10 +218,10 @@ mod tests {
     fn what_is_not_there_at_all_is_named() {
         let mut without = served(&["v1beta1"]);
         without.remove(OPENSTACK);
-        let misfits = stack("1.4.0", None).misfits(&without);
-        assert_eq!(misfits.len(), 1);
+        let found = stack("1.4.0", None).incompatibilities(&without);
+        assert_eq!(found.len(), 1);
         assert_eq!(
-            misfits[0].what,
+            found[0].what,
             "it serves no infrastructure.cluster.x-k8s.io"
         );
     }
@@ -221,9 +233,9 @@ mod tests {
             r#"{"OpenstackCluster": {"api_version": "infrastructure.cluster.x-k8s.io/v1beta2"}}"#
                 .to_owned(),
         );
-        let misfits = stack.misfits(&served(&["v1beta1"]));
+        let found = stack.incompatibilities(&served(&["v1beta1"]));
         assert!(
-            misfits[0]
+            found[0]
                 .what
                 .contains("reads infrastructure.cluster.x-k8s.io/v1beta2")
         );
