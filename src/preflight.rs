@@ -45,9 +45,9 @@ struct Request {
 ///
 /// # Errors
 /// If the arguments are not valid (the caller shows the usage), or a file cannot be read.
-pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
+pub fn run(system: &System, arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     let request = Request::parse(arguments)?;
-    let report = request.report(&System::local()?)?;
+    let report = request.report(system)?;
     match request.format {
         Format::Table => print!("{}", report.table()),
         Format::Json => println!("{:#}", as_json(&report)),

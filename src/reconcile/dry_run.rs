@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Desired, Facts, Observed, choose, last_good, plan};
+use super::{Desired, Facts, Observed, choose, last_good, plan, programs};
 use crate::juju::Request;
 use crate::juju::settings::Settings;
 use crate::kubeconfig;
@@ -38,9 +38,10 @@ pub fn expect(
     let mut expected = Expected::default();
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
+    let programs = programs(&system.root, installation, observed)?;
     let prepare = |mut settings: Settings| {
         let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
-        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, full)?;
+        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, &programs, full)?;
         let problem = selection.as_ref().and_then(|selection| selection.problem.clone());
         settings.kubeconfig = selection.map(|selection| selection.content);
         let facts = Facts::expected(&system.root, &settings, installation, observed)?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Facts, Observed};
-use crate::chart::{self, ChartPart};
+use crate::chart::{self, ChartArchive, ChartPart};
 use crate::conf::{CONF, ConfInputs, ConfPart, HEADER, conf};
 use crate::driver::{DesiredDriver, DriverPart};
 use crate::guard::{self, GuardPart};
@@ -50,7 +50,7 @@ impl Desired {
                 site: installation.python.site.clone(),
             },
             helm: facts.helm.clone(),
-            chart: chart.map(|chart| ManagedFile::public(chart::PATH, chart.bytes.clone())),
+            chart: chart.map(ChartArchive::managed_file),
             kubeconfig: kubeconfig.map(|content| kubeconfig::managed_file(content, gid)),
             conf: conf(&ConfInputs {
                 settings,
@@ -108,7 +108,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
             wanted: desired.chart.as_ref(),
             found: &observed.chart,
             directory_is_missing: chart_directory.is_some_and(is_missing),
-            written: &observed.written,
+            written: written_at(observed, chart::PATH),
         },
         &KubeconfigPart {
             wanted: desired.kubeconfig.as_ref(),
@@ -138,6 +138,12 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let is_on = has_kubeconfig && (is_ready || observed.is_switched_on());
     let temporaries = observed.temporaries.iter().cloned().map(Step::RemoveTemporary);
     temporaries.chain(plan.into_steps(is_on)).collect()
+}
+
+/// Returns the original of a path, if the charm has written there.
+fn written_at<'a>(observed: &'a Observed, path: &str) -> Option<&'a Original> {
+    let written = observed.written.iter();
+    written.filter(|(at, _)| at == Path::new(path)).map(|(_, original)| original).next()
 }
 
 /// What of the graft is on a unit that the charm leaves.
