@@ -1,5 +1,6 @@
 //! Temporary
 pub mod check;
+pub mod driver;
 pub mod juju;
 pub mod magnum;
 pub mod problem;
