@@ -1,11 +1,19 @@
 //! HTTP clients: with a time limit, TLS by rustls, and the proxies that are given or none.
 
+use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use reqwest::blocking::{Client, ClientBuilder};
-use reqwest::{NoProxy, Proxy};
+use reqwest::{Certificate, NoProxy, Proxy};
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::Root;
+
+/// The unit's certificate authorities, to which an operator adds that of an internal mirror.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A client that goes through no proxy: for this machine and the management cluster.
 pub fn direct() -> ClientBuilder {
@@ -19,12 +27,22 @@ pub fn direct() -> ClientBuilder {
     Client::builder().no_proxy()
 }
 
-/// A client for the world outside, through the model's proxies, trusting the unit's authorities.
+/// A client for the world outside, through the model's proxies.
 /// `limit` is for the answer's head, and then for each read of its body.
 ///
 /// # Errors
-/// When a proxy's address is none.
+/// If a proxy's address is not valid.
 pub fn client(limit: Duration, proxy: &[(String, String)]) -> Result<Client> {
+    proxied(limit, proxy)?
+        .build()
+        .context("making a HTTP client")
+}
+
+/// As [`client`], to be built by the caller.
+///
+/// # Errors
+/// As [`client`].
+pub fn proxied(limit: Duration, proxy: &[(String, String)]) -> Result<ClientBuilder> {
     let value = |name: &str| {
         let found = proxy.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
@@ -36,16 +54,32 @@ pub fn client(limit: Duration, proxy: &[(String, String)]) -> Result<Client> {
     if let Some(address) = value("http_proxy") {
         let proxy = Proxy::http(address)
             .ok()
-            .context("the model's http proxy is no address")?;
+            .context("the model's http proxy is not a valid address")?;
         builder = builder.proxy(proxy.no_proxy(except.clone()));
     }
     if let Some(address) = value("https_proxy") {
         let proxy = Proxy::https(address)
             .ok()
-            .context("the model's https proxy is no address")?;
+            .context("the model's https proxy is not a valid address")?;
         builder = builder.proxy(proxy.no_proxy(except));
     }
-    builder.build().context("making a HTTP client")
+    Ok(builder)
+}
+
+/// Makes a client trust the unit's authorities, and nobody else.
+///
+/// # Errors
+/// If their file is there but cannot be read.
+pub fn trusting_unit(builder: ClientBuilder, root: &Root) -> Result<ClientBuilder> {
+    let Some(bundle) = root.read_text(&root.resolve(Path::new(AUTHORITIES))?)? else {
+        return Ok(builder);
+    };
+    // One that rustls cannot use must not cost all the others.
+    let usable = CertificateDer::pem_slice_iter(bundle.as_bytes())
+        .filter_map(Result::ok)
+        .filter(|der| RootCertStore::empty().add(der.clone()).is_ok())
+        .filter_map(|der| Certificate::from_der(&der).ok());
+    Ok(builder.tls_certs_only(usable))
 }
 
 /// Why a request got no answer: the innermost cause, which is what the network or TLS layer said.
