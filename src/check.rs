@@ -135,7 +135,10 @@ impl Report {
 
     /// How many checks ended with this status.
     pub fn count(&self, status: Status) -> usize {
-        self.0.iter().filter(|result| result.status == status).count()
+        self.0
+            .iter()
+            .filter(|result| result.status == status)
+            .count()
     }
 
     /// The ids of the checks that failed.
@@ -152,9 +155,21 @@ impl Report {
 
     /// One line for each check; below it, the remedy if there is one.
     pub fn table(&self) -> String {
-        let width = self.0.iter().map(|result| result.id.len()).max().unwrap_or_default();
+        let width = self
+            .0
+            .iter()
+            .map(|result| result.id.len())
+            .max()
+            .unwrap_or_default();
         let mut table = String::new();
-        for CheckResult { id, status, evidence, remedy, .. } in &self.0 {
+        for CheckResult {
+            id,
+            status,
+            evidence,
+            remedy,
+            ..
+        } in &self.0
+        {
             let status = match status {
                 Status::Fail => "FAIL".to_owned(),
                 status => status.to_string(),
@@ -232,19 +247,26 @@ mod tests {
             result("d", Status::Fail, "repair it"),
             result("e", Status::Skip, ""),
         ]);
-        let results: std::collections::BTreeMap<_, _> = report.results().unwrap().into_iter().collect();
+        let results: std::collections::BTreeMap<_, _> =
+            report.results().unwrap().into_iter().collect();
         let counts = ["passed", "failed", "warned", "skipped"].map(|name| results[name].as_str());
         assert_eq!(counts, ["1", "2", "1", "1"]);
         assert_eq!(results["failures"], "bb,d");
         assert_eq!(report.failure().unwrap(), "verify found faults: bb, d");
         assert!(results["report"].contains("FAIL  bb  seen\n          remedy: repair it\n"));
         let checks: serde_json::Value = serde_json::from_str(&results["checks"]).unwrap();
-        assert_eq!((&checks[1]["status"], &checks[1]["id"]), (&"fail".into(), &"bb".into()));
+        assert_eq!(
+            (&checks[1]["status"], &checks[1]["id"]),
+            (&"fail".into(), &"bb".into())
+        );
     }
 
     #[test]
     fn a_report_without_a_failed_check_has_no_failure() {
-        let report = Report::new(vec![result("a", Status::Pass, ""), result("b", Status::Warn, "look")]);
+        let report = Report::new(vec![
+            result("a", Status::Pass, ""),
+            result("b", Status::Warn, "look"),
+        ]);
         assert_eq!(report.failure(), None);
     }
 
@@ -252,7 +274,9 @@ mod tests {
     fn the_first_byte_of_each_line_that_is_not_ascii_is_named() {
         let file = |content: &[u8]| ("f".to_owned(), content.to_vec());
         assert!(plain_ascii(&[file(b"a\nb")]).unwrap().is_ok());
-        let finding = plain_ascii(&[file(b"a\n \xe9\xe9\n\xff")]).unwrap().unwrap_err();
+        let finding = plain_ascii(&[file(b"a\n \xe9\xe9\n\xff")])
+            .unwrap()
+            .unwrap_err();
         assert_eq!(finding.evidence, "f:2:2: byte 0xE9; f:3:1: byte 0xFF");
     }
 }

@@ -9,15 +9,6 @@ use strum::Display;
 use crate::magnum::Service;
 use crate::system::{ManagedFile, Original};
 
-/// Whether a reconcile asks others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Thoroughness {
-    /// It asks the management cluster, driver and helm: a hook.
-    Full,
-    /// It asks nobody; the next hook does: the guard.
-    Quick,
-}
-
 /// Something that a step installs from an artifact, rather than from bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
 #[strum(serialize_all = "lowercase")]

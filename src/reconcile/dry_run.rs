@@ -41,14 +41,28 @@ pub fn expect(
     let programs = programs(&system.root, installation, observed)?;
     let prepare = |mut settings: Settings| {
         let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
-        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, &programs, full)?;
-        let problem = selection.as_ref().and_then(|selection| selection.problem.clone());
+        let selection = kubeconfig::select(
+            system,
+            &request.kubeconfig,
+            used.as_ref(),
+            pin,
+            &programs,
+            full,
+        )?;
+        let problem = selection
+            .as_ref()
+            .and_then(|selection| selection.problem.clone());
         settings.kubeconfig = selection.map(|selection| selection.content);
         let facts = Facts::expected(&system.root, &settings, installation, observed)?;
         let desired = Desired::new(&settings, installation, &facts)?;
         Ok((settings, facts, desired, problem))
     };
-    let chosen = choose(request.settings.clone(), last_good, prepare, &mut expected.problems)?;
+    let chosen = choose(
+        request.settings.clone(),
+        last_good,
+        prepare,
+        &mut expected.problems,
+    )?;
     if let Some((settings, facts, desired, problem)) = chosen {
         expected.problems.extend(problem);
         expected.settings = Some(settings);

@@ -120,7 +120,10 @@ pub fn is_switched_on(written: &[(PathBuf, Original)]) -> bool {
 /// The directories of the configuration and of the chart, which may not exist yet.
 fn directories() -> impl Iterator<Item = PathBuf> {
     let chart = Path::new(chart::PATH).parent();
-    [Some(Path::new(CONF_DIRECTORY)), chart].into_iter().flatten().map(Path::to_owned)
+    [Some(Path::new(CONF_DIRECTORY)), chart]
+        .into_iter()
+        .flatten()
+        .map(Path::to_owned)
 }
 
 fn missing(root: &Root, directories: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {

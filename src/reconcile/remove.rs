@@ -64,7 +64,9 @@ fn name_orphans(system: &System, python: &Python) {
         return;
     }
     let named = clusters.iter().take(MOST_NAMED);
-    let named: Vec<String> = named.map(|(name, uuid)| format!("{name} ({uuid})")).collect();
+    let named: Vec<String> = named
+        .map(|(name, uuid)| format!("{name} ({uuid})"))
+        .collect();
     let more = match clusters.len().saturating_sub(MOST_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),

@@ -100,8 +100,12 @@ pub fn redact_urls(text: &str) -> String {
     let mut parts = text.split("://");
     let mut redacted = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>'));
-        let host = part[..end.unwrap_or(part.len())].rfind('@').map_or(0, |at| at + 1);
+        let end = part.find(|c: char| {
+            c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>')
+        });
+        let host = part[..end.unwrap_or(part.len())]
+            .rfind('@')
+            .map_or(0, |at| at + 1);
         redacted.push_str("://");
         redacted.push_str(&part[host..]);
     }

@@ -4,7 +4,9 @@ mod model;
 
 use std::path::PathBuf;
 
-use self::model::{Model, at, conf_and_chart, desired, entry, own, process, restart_of, restarts, settings};
+use self::model::{
+    Model, at, conf_and_chart, desired, entry, own, process, restart_of, restarts, settings,
+};
 use super::*;
 use crate::driver::InstalledDrivers;
 use crate::services::drop_in_directories;
@@ -30,7 +32,11 @@ fn the_next_hook_goes_on_after_a_crash_at_any_step() {
             model.apply(step);
         }
         model.reconcile(&desired);
-        assert_eq!(plan(&desired, &model.observed), [], "after {crash_after} steps");
+        assert_eq!(
+            plan(&desired, &model.observed),
+            [],
+            "after {crash_after} steps"
+        );
         for service in &model.observed.services.services {
             assert!(service.is_current(&model.observed.service_inputs(&desired)));
             assert!(
@@ -216,9 +222,7 @@ fn a_process_started_while_a_file_was_wrong_is_restarted() {
 fn a_changed_kubeconfig_restarts_nothing_and_a_changed_option_restarts_both() {
     let mut model = Model::grafted(&desired(&settings("")));
     let mut rotated = settings("");
-    rotated.kubeconfig = Some(
-        Secret::new("another kubeconfig".to_owned()),
-    );
+    rotated.kubeconfig = Some(Secret::new("another kubeconfig".to_owned()));
     let steps = model.reconcile(&desired(&rotated));
     assert_eq!((steps.len(), restarts(&steps)), (1, vec![]));
 
@@ -275,7 +279,10 @@ fn a_later_drop_in_that_overrides_ours_is_not_fought_with_restarts() {
         .problem(&own(Service::Conductor))
         .unwrap()
         .to_string();
-    assert!(problem.contains("overrides magnum-conductor's ExecStart"), "{problem}");
+    assert!(
+        problem.contains("overrides magnum-conductor's ExecStart"),
+        "{problem}"
+    );
 }
 
 #[test]

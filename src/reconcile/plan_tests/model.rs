@@ -20,7 +20,8 @@ use crate::system::systemd::Unit;
 use crate::system::{Access, Entry, Original, Process, RegularFile, Secret};
 
 pub fn settings(options: &str) -> Settings {
-    let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.1.0", "capi-helm-options": options});
+    let config =
+        serde_json::json!({"driver-pin": "magnum-capi-helm==1.1.0", "capi-helm-options": options});
     let config: RawConfig = serde_json::from_value(config).unwrap();
     Settings {
         kubeconfig: Some(Secret::new("a kubeconfig".to_owned())),
@@ -123,13 +124,26 @@ impl Model {
         self.clock += 1;
         let now = at(self.clock);
         match step {
-            Step::RemoveTemporary(path) => self.observed.temporaries.retain(|temporaries| temporaries != path),
+            Step::RemoveTemporary(path) => self
+                .observed
+                .temporaries
+                .retain(|temporaries| temporaries != path),
             Step::MakeDirectory(path) => {
-                self.observed.missing_directories.retain(|directory| directory != path);
-                self.observed.services.missing_directories.retain(|directory| directory != path);
+                self.observed
+                    .missing_directories
+                    .retain(|directory| directory != path);
+                self.observed
+                    .services
+                    .missing_directories
+                    .retain(|directory| directory != path);
             }
-            Step::SetAside { path, .. } => self.observed.driver.shadows.retain(|shadow| shadow != path),
-            Step::Install { artifact: Artifact::Helm, .. } => {
+            Step::SetAside { path, .. } => {
+                self.observed.driver.shadows.retain(|shadow| shadow != path)
+            }
+            Step::Install {
+                artifact: Artifact::Helm,
+                ..
+            } => {
                 self.observed.helm = Some(FoundHelm::example("given"));
             }
             Step::Install { what, .. } => {
@@ -138,7 +152,9 @@ impl Model {
             Step::Write { file, .. } => {
                 let parent = file.path.parent().unwrap();
                 let missing = &self.observed.missing_directories;
-                let mut missing = missing.iter().chain(&self.observed.services.missing_directories);
+                let mut missing = missing
+                    .iter()
+                    .chain(&self.observed.services.missing_directories);
                 assert!(
                     !missing.any(|directory| directory == parent),
                     "{} is written before its directory is made",
@@ -146,8 +162,15 @@ impl Model {
                 );
                 self.put(&file.path, entry(&file.bytes, file.access, now));
                 self.unknown_to_systemd(&file.path);
-                if !self.observed.written.iter().any(|(path, _)| *path == file.path) {
-                    self.observed.written.push((file.path.clone(), Original::Absent));
+                if !self
+                    .observed
+                    .written
+                    .iter()
+                    .any(|(path, _)| *path == file.path)
+                {
+                    self.observed
+                        .written
+                        .push((file.path.clone(), Original::Absent));
                 }
             }
             Step::Restore(path, _) => {
@@ -199,7 +222,10 @@ impl Model {
             }
             Step::Restart(due) => {
                 for due in due {
-                    let at = Service::ALL.iter().position(|known| *known == due.service).unwrap();
+                    let at = Service::ALL
+                        .iter()
+                        .position(|known| *known == due.service)
+                        .unwrap();
                     let observed = &mut self.observed.services.services[at];
                     observed.process = Some(process(&observed.unit.exec_start[0], self.clock));
                     observed.read = None;
@@ -258,7 +284,10 @@ impl Model {
             chart::PATH => self.observed.chart = what,
             CONF => self.observed.conf = what,
             path => {
-                for (service, drop_in) in Service::ALL.into_iter().zip(&mut self.observed.services.drop_ins) {
+                for (service, drop_in) in Service::ALL
+                    .into_iter()
+                    .zip(&mut self.observed.services.drop_ins)
+                {
                     if path == drop_in_path(service) {
                         *drop_in = what.clone();
                     }
