@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::host::{self, lock};
-use crate::root::Root;
+use crate::root::{HOST_ID_OF_ROOT, Root};
 pub(crate) use children::child_of;
 use children::container_of;
 
@@ -73,6 +73,7 @@ impl Machine {
             .arg(STATE)
             .arg(root.path())
             .arg(&name)
+            .arg(HOST_ID_OF_ROOT.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -17,6 +17,9 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::host;
 use build::{build, recipe_hash};
 
+/// The host's id of root inside: a machine has its own 65,536 ids from here on, as LXD gives them to a container.
+pub(crate) const HOST_ID_OF_ROOT: u32 = 524_288;
+
 /// What the unit runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Release {

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use zip::ZipArchive;
@@ -124,46 +124,53 @@ impl Charm {
         directory: &str,
         previous: &[String],
     ) -> Result<Vec<String>> {
-        let mut archive = ZipArchive::new(Cursor::new(Arc::clone(&self.archive)))?;
-        machine.make_directory(directory)?;
-        for name in previous {
-            machine.remove(&format!("{directory}/{name}"))?;
-        }
+        let (names, archive) = self.as_tar()?;
+        let mut remove = vec!["rm", "-f", "--"];
+        let gone: Vec<String> = previous.iter().map(|name| format!("{directory}/{name}")).collect();
+        remove.extend(gone.iter().map(String::as_str));
+        let removed = machine.run(&remove)?;
+        ensure!(removed.ok(), "{}", removed.stderr);
+        machine.shell(&format!("mkdir -p {directory}"))?;
+        let extract = ["tar", "--extract", "--preserve-permissions", "--directory", directory];
+        let extracted = machine.run_with_input(&extract, Some(&archive))?;
+        ensure!(extracted.ok(), "unpacking the charm: {}", extracted.stderr);
+        self.leave_url(machine, &format!("{directory}/.juju-charm"))?;
+        Ok(names)
+    }
+
+    /// The names of the charm's files, and all of it as a tar archive of root's: a unit has no `unzip`.
+    fn as_tar(&self) -> Result<(Vec<String>, Vec<u8>)> {
+        let mut zip = ZipArchive::new(Cursor::new(Arc::clone(&self.archive)))?;
+        let mut tar = tar::Builder::new(Vec::new());
         let mut names = Vec::new();
-        for index in 0..archive.len() {
-            let mut entry = archive.by_index(index)?;
+        for index in 0..zip.len() {
+            let mut entry = zip.by_index(index)?;
             let name = entry.name().trim_end_matches('/').to_owned();
-            ensure!(
-                entry.enclosed_name().is_some(),
-                "{name:?} leads out of the charm"
-            );
-            let path = format!("{directory}/{name}");
+            ensure!(entry.enclosed_name().is_some(), "{name:?} leads out of the charm");
             let mode = entry.unix_mode().unwrap_or(0o644);
+            let mut header = tar::Header::new_gnu();
             if entry.is_dir() {
-                machine.make_directory(&path)?;
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_mode(0o755);
+                tar.append_data(&mut header, &name, [].as_slice())?;
                 continue;
             }
             let mut content = Vec::new();
             entry.read_to_end(&mut content)?;
-            // A running program cannot be overwritten, only replaced.
-            machine.remove(&path)?;
             if mode & KIND == LINK {
                 let target = String::from_utf8(content)?;
-                if target.starts_with('/') {
-                    bail!("{name} is an absolute link: {target}");
-                }
-                machine.link(&target, &path)?;
+                ensure!(!target.starts_with('/'), "{name} is an absolute link: {target}");
+                header.set_entry_type(tar::EntryType::Symlink);
+                tar.append_link(&mut header, &name, target)?;
             } else {
-                let hook = name
-                    .strip_prefix("hooks/")
-                    .is_some_and(|hook| !hook.contains('/'));
-                let mode = if hook { mode | 0o100 } else { mode };
-                machine.push(&path, &content, mode & 0o777)?;
+                let is_hook = name.strip_prefix("hooks/").is_some_and(|hook| !hook.contains('/'));
+                header.set_mode(mode & 0o777 | if is_hook { 0o100 } else { 0 });
+                header.set_size(content.len() as u64);
+                tar.append_data(&mut header, &name, content.as_slice())?;
             }
             names.push(name);
         }
-        self.leave_url(machine, &format!("{directory}/.juju-charm"))?;
-        Ok(names)
+        Ok((names, tar.into_inner()?))
     }
 
     /// The charm's address with its revision, as Juju's deployer leaves it beside what it unpacks. Of a

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::os::unix::fs::lchown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -16,6 +17,7 @@ use super::event::Event;
 use super::tools::{self, UnitFiles};
 use crate::host::lock;
 use crate::machine::Machine;
+use crate::root::HOST_ID_OF_ROOT;
 use crate::wire::{Reply, Request};
 
 /// How a hook tool misbehaves.
@@ -153,6 +155,9 @@ impl Server {
         let seen_from_here = format!("/proc/{}/root{path}", board.machine.leader());
         let listener =
             UnixListener::bind(&seen_from_here).with_context(|| format!("listening on {path}"))?;
+        // Made from outside, it would belong to nobody inside, who lets nobody in.
+        let owner = Some(HOST_ID_OF_ROOT);
+        lchown(&seen_from_here, owner, owner).with_context(|| format!("giving {path} to root"))?;
         let (stop, stopped) = UnixStream::pair()?;
         let thread = std::thread::spawn(move || serve(&listener, &stopped, &board));
         Ok(Self {

@@ -40,10 +40,11 @@ impl Unit {
         let tools = tools_directory(&name);
         let tool = format!("/var/lib/juju/tools/{VERSION}-ubuntu-amd64/jujuc");
         machine.push(&tool, &shared.tool, 0o755)?;
-        for link in tools::NAMES {
-            machine.link(&tool, &format!("{tools}/{link}"))?;
-        }
-        machine.make_directory(&agent_directory(&name))?;
+        machine.shell(&format!(
+            "mkdir -p {tools} {}; cd {tools}; for name in {}; do ln -s {tool} $name; done",
+            agent_directory(&name),
+            tools::NAMES.join(" ")
+        ))?;
         let unpacked =
             lock(&shared.model)
                 .charm
@@ -130,7 +131,7 @@ impl Unit {
 
     fn traced<T>(&self, run: impl FnOnce(Job<'_>) -> Result<T>) -> Result<(T, Vec<Exec>)> {
         let directory = format!("/run/lab-trace-{}", super::random_id(8));
-        self.machine().make_directory(&directory)?;
+        self.machine().shell(&format!("mkdir {directory}"))?;
         let ran = run(Job {
             trace_to: Some(&directory),
             ..Job::default()
@@ -331,8 +332,8 @@ impl Unit {
         ensure!(tools::NAMES.contains(&tool), "no hook tool {tool:?}");
         if lock(&self.board.faults).remove(tool) == Some(Fault::Missing) {
             let target = format!("/var/lib/juju/tools/{VERSION}-ubuntu-amd64/jujuc");
-            self.machine()
-                .link(&target, &format!("{}/{tool}", tools_directory(self.name())))?;
+            let link = format!("{}/{tool}", tools_directory(self.name()));
+            self.machine().shell(&format!("ln -s {target} {link}"))?;
         }
         Ok(())
     }
