@@ -6,6 +6,7 @@
 mod tools;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::fchown;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -46,27 +47,36 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Start `command` with `input` (or nothing) on its standard input.
-    pub(crate) fn start(command: &mut Command, input: Option<&[u8]>) -> Result<Self> {
+    /// Start `command` with `input` (or nothing) on its standard input. Its pipes belong to `owner`, who can then
+    /// open `/dev/stdin` and its kin again.
+    pub(crate) fn start(
+        command: &mut Command,
+        input: Option<&[u8]>,
+        owner: Option<u32>,
+    ) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
-            .process_group(0)
-            .stdin(if input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {program}"))?;
-        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-            let input = input.to_vec();
+        let pipe = || -> Result<_> {
+            let ends = std::io::pipe().context("making a pipe")?;
+            fchown(&ends.0, owner, owner).context("giving a pipe away")?;
+            Ok(ends)
+        };
+        let (stdout, stdout_inside) = pipe()?;
+        let (stderr, stderr_inside) = pipe()?;
+        command.process_group(0).stdout(stdout_inside).stderr(stderr_inside);
+        command.stdin(Stdio::null());
+        let mut stdin = None;
+        if let Some(input) = input {
+            let (stdin_inside, writer) = pipe()?;
+            command.stdin(stdin_inside);
+            stdin = Some((writer, input.to_vec()));
+        }
+        let child = command.spawn().with_context(|| format!("starting {program}"))?;
+        // The command holds its ends as long as it has them, and a pipe ends with the last of them.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some((mut stdin, input)) = stdin {
             // A process that closes its input early says so by its exit code.
             std::thread::spawn(move || stdin.write_all(&input).ok());
         }
-        let stdout = child.stdout.take().context("no standard output")?;
-        let stderr = child.stderr.take().context("no standard error")?;
         Ok(Self {
             child,
             stdout: Collector::start(stdout),
@@ -167,7 +177,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> 
 /// When it cannot start, does not end in time, or exits with anything but 0.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     let shown = format!("{command:?}");
-    let (output, _) = Process::start(command, None)?
+    let (output, _) = Process::start(command, None, None)?
         .finish(limit)
         .with_context(|| shown.clone())?;
     ensure!(
@@ -189,7 +199,7 @@ mod tests {
     fn output_and_exit_code_are_collected() {
         let mut command = Command::new("sh");
         command.args(["-c", "cat; echo err >&2; exit 3"]);
-        let (output, _) = Process::start(&mut command, Some(b"in"))
+        let (output, _) = Process::start(&mut command, Some(b"in"), None)
             .unwrap()
             .finish(Duration::from_secs(5))
             .unwrap();
@@ -207,7 +217,7 @@ mod tests {
     fn a_process_past_its_limit_is_killed_with_its_children() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 4242 & echo $!; wait"]);
-        let error = Process::start(&mut command, None)
+        let error = Process::start(&mut command, None, None)
             .unwrap()
             .finish(Duration::from_millis(200))
             .unwrap_err();
@@ -227,7 +237,7 @@ mod tests {
         let start = Instant::now();
         let mut command = Command::new("sh");
         command.args(["-c", "echo here; sleep 30 &"]);
-        let (output, _) = Process::start(&mut command, None)
+        let (output, _) = Process::start(&mut command, None, None)
             .unwrap()
             .finish(Duration::from_secs(5))
             .unwrap();

@@ -39,7 +39,7 @@ pub use balancer::LoadBalancer;
 pub use cloud::{Cloud, HttpFault, SECURE_KEYSTONE};
 pub use host::Output;
 pub use juju::{
-    ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,
+    ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, SecretUri, Status,
     ToolCall, Unit,
 };
 pub use machine::Machine;

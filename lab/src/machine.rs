@@ -114,12 +114,6 @@ impl Machine {
         self.keeper.id().cast_signed()
     }
 
-    /// What the machine changed in its root, as the host sees it: the upper directory of the overlay.
-    #[must_use]
-    pub fn upper_dir(&self) -> PathBuf {
-        self.in_keeper("layer/upper")
-    }
-
     /// Reboot: processes, `/run` and `/tmp` are lost, everything else stays.
     ///
     /// # Errors
@@ -196,7 +190,7 @@ impl Machine {
                 state.clone_from(how);
                 break;
             }
-            if let Some(leader) = container_of(self.keeper())?.filter(|leader| *leader != before) {
+            if let Some(leader) = container_of(self.keeper()).filter(|leader| *leader != before) {
                 *lock(&self.leader) = leader;
                 // Before systemd's own socket is there, asking costs more than looking.
                 if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists()

@@ -174,18 +174,13 @@ fn what_a_failing_hook_buffered_is_dropped_and_the_hook_is_retried() {
     let Probe { unit, .. } = probe(&[
         (
             "install",
-            "state-set n=1; state-get n; relation-set -r 3 a=b 2>/dev/null; status-set maintenance working
-             [ -e /tmp/mended ] || exit 3",
+            "status-set maintenance working; [ -e /tmp/mended ] || exit 3",
         ),
-        ("magnum-relation-created", "relation-set k=v; state-set n=2"),
+        ("magnum-relation-created", "relation-set k=v"),
         ("magnum-relation-changed", "relation-set k=w; kill -9 $$"),
     ]);
     let runs = unit.deploy().unwrap();
-    assert_eq!(
-        (runs.len(), runs[0].exit, runs[0].stdout.as_str()),
-        (1, Some(3), "1\n")
-    );
-    assert!(unit.charm_state().is_empty(), "{:?}", unit.charm_state());
+    assert_eq!((runs.len(), runs[0].exit), (1, Some(3)));
     assert_eq!(
         unit.status(),
         ("maintenance".into(), "working".into()),
@@ -196,7 +191,6 @@ fn what_a_failing_hook_buffered_is_dropped_and_the_hook_is_retried() {
     unit.machine().push("/tmp/mended", b"", 0o644).unwrap();
     let runs = unit.retry().unwrap();
     assert_eq!(runs.len(), 7);
-    assert_eq!(unit.charm_state()["n"], "2");
     assert_eq!(
         unit.relation_settings()["k"],
         "v",
@@ -225,10 +219,7 @@ fn secrets_resources_and_config_reach_the_charm() {
             "secret-changed",
             "echo $JUJU_SECRET_ID; secret-get $JUJU_SECRET_ID kubeconfig --refresh --format json",
         ),
-        (
-            "update-status",
-            "p=$(resource-get helm) && cat $p; printf 'k: v\nx: y\n' | state-set x=z --file -",
-        ),
+        ("update-status", "p=$(resource-get helm) && cat $p"),
     ]);
     let secret = application
         .add_secret("capi", &[("kubeconfig", "one\ntwo")])
@@ -258,13 +249,6 @@ fn secrets_resources_and_config_reach_the_charm() {
     let run = unit.secret_changed(&secret).unwrap();
     assert_eq!(run.stdout, format!("{secret}\n\"three\"\n"));
 
-    assert_eq!(
-        unit.hook("update-status").unwrap().exit,
-        Some(0),
-        "state-set runs last"
-    );
-    assert_eq!(unit.charm_state()["x"], "z");
-    assert_eq!(unit.charm_state()["k"], "v");
     application
         .attach_resource("helm", Some(b"binary".to_vec()))
         .unwrap();
@@ -405,7 +389,7 @@ fn hooks_can_be_traced_broken_and_killed() {
 #[ignore = "needs root and the lab: cargo xtask test"]
 fn three_units_of_one_application_run_side_by_side() {
     let script = "relation-get private-address; is-leader; secret-get $(config-get kubeconfig) kubeconfig
-        state-set me=$JUJU_UNIT_NAME; relation-set --app from=$JUJU_UNIT_NAME 2>/dev/null; status-set active $JUJU_PRINCIPAL_UNIT";
+        relation-set --app from=$JUJU_UNIT_NAME 2>/dev/null; status-set active $JUJU_PRINCIPAL_UNIT";
     let Probe {
         mut application,
         unit: first,
@@ -456,7 +440,6 @@ fn three_units_of_one_application_run_side_by_side() {
             joined.describe()
         );
         assert_eq!(unit.status(), ("active".into(), format!("magnum/{number}")));
-        assert_eq!(unit.charm_state()["me"], format!("probe/{number}"));
         assert_eq!(unit.machine().hostname(), format!("magnum-{number}"));
     }
     assert_eq!(

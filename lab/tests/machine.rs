@@ -106,6 +106,46 @@ fn a_machine_is_a_unit_as_it_was_deployed() {
 
 #[test]
 #[ignore = "needs root and the lab: cargo xtask test"]
+fn a_machine_is_a_user_namespace_as_lxd_makes_it() {
+    let machine = Machine::boot(&root(), "magnum-0").unwrap();
+    for map in ["/proc/self/uid_map", "/proc/self/gid_map", "/proc/1/uid_map"] {
+        let shown = machine.shell(&format!("cat {map}")).unwrap();
+        let words: Vec<&str> = shown.split_whitespace().collect();
+        assert_eq!(words, ["0", "524288", "65536"], "{map}");
+    }
+    assert_eq!(machine.shell("id -u; id -g").unwrap(), "0\n0\n");
+    for refused in [
+        "mknod /root/disk b 7 0",
+        "mount -t ext4 /dev/vda /mnt",
+        "echo 1 >/proc/sys/kernel/sysrq",
+        "date -s 2020-01-01",
+        "dmesg --clear",
+        FANOTIFY,
+    ] {
+        let run = machine.run(&["sh", "-c", refused]).unwrap();
+        assert!(!run.ok(), "{refused} is allowed");
+    }
+    // Root's rights inside are as they should be: other users' files, other owners, programs with setuid.
+    machine
+        .shell(
+            "chown magnum:magnum /etc/hostname; echo x >/var/lib/magnum/x; mount -t tmpfs none /mnt
+             [ \"$(setpriv --reuid=magnum --clear-groups sudo -l 2>&1 | grep -c 'effective uid is not 0')\" = 0 ]",
+        )
+        .unwrap();
+    let strangers = "find / -xdev -uid 65534 -o -xdev -gid 65534";
+    assert_eq!(machine.shell(strangers).unwrap(), "", "of an owner from outside");
+}
+
+/// Marks a whole mount, which only the host's root may: fanotify_init, fanotify_mark with FAN_MARK_MOUNT.
+const FANOTIFY: &str = "python3 -c '
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+group = libc.fanotify_init(0, os.O_RDONLY)
+sys.exit(group < 0 or libc.fanotify_mark(group, 0x11, ctypes.c_uint64(2), -100, b\"/etc\") < 0)
+'";
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test"]
 fn files_are_reached_as_inside() {
     let machine = Machine::boot(&root(), "magnum-0").unwrap();
     machine.push("/tmp/a/b/c", b"hello", 0o640).unwrap();
@@ -115,6 +155,14 @@ fn files_are_reached_as_inside() {
             .unwrap(),
         "640 root 5\n755\n"
     );
+    let found = machine.metadata("/tmp/a/b/c").unwrap().unwrap();
+    assert_eq!((found.st_uid, found.st_gid, found.st_mode & 0o7777), (0, 0, 0o640));
+    let conf = "/etc/magnum/magnum.conf";
+    let look = || machine.shell(&format!("stat -c '%i %U:%G %a' {conf}")).unwrap();
+    let before = look();
+    let content = machine.read(conf).unwrap();
+    machine.push(conf, &content, 0o640).unwrap();
+    assert_eq!(look(), before, "overwritten in place");
     machine
         .shell("ln -s /etc/hostname /tmp/link; ln -s /nowhere /tmp/dangling")
         .unwrap();

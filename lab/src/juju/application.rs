@@ -9,11 +9,11 @@ use anyhow::{Context, Result, ensure};
 
 use super::charm::Charm;
 use super::event::Event;
-use super::model::{Model, Proxy, Relation, Status, UnitState};
+use super::model::{Model, Relation, Status, UnitState};
 use super::peers::{Peer, Peers};
 use super::secrets::{SecretUri, Secrets};
 use super::unit::Unit;
-use super::{random_id, random_uuid};
+use super::random_id;
 use crate::host::lock;
 use crate::machine::Machine;
 
@@ -50,7 +50,7 @@ impl Application {
         let charm = Charm::open(charm_file)?;
         let model = Model {
             name: "lab".into(),
-            uuid: random_uuid(),
+            uuid: uuid::Uuid::new_v4().to_string(),
             application: name.into(),
             peers: charm.peers.clone().map(Peers::new),
             charm,
@@ -61,8 +61,6 @@ impl Application {
             application_status: ("unknown".into(), String::new()),
             units: BTreeMap::new(),
             application_settings: BTreeMap::new(),
-            leader_settings: BTreeMap::new(),
-            proxy: Proxy::default(),
         };
         let tool = fs::read(juju_tool)
             .with_context(|| format!("reading the tool {}", juju_tool.display()))?;
@@ -111,7 +109,6 @@ impl Application {
             let state = UnitState {
                 status: status.clone(),
                 history: vec![status],
-                address,
                 principal: principal.into(),
                 relation,
                 peer: Peer::new(BTreeMap::from(remote)),
@@ -258,11 +255,6 @@ impl Application {
         Ok(())
     }
 
-    /// `juju model-config juju-http-proxy=…` and its kin: what charms are told, and nobody else.
-    pub fn set_proxy(&self, proxy: Proxy) {
-        lock(&self.shared.model).proxy = proxy;
-    }
-
     /// The application's own status, as its leader set it.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -273,14 +265,6 @@ impl Application {
     #[must_use]
     pub fn relation_settings(&self) -> BTreeMap<String, String> {
         lock(&self.shared.model).application_settings.clone()
-    }
-
-    /// How many revisions a secret has.
-    ///
-    /// # Errors
-    /// When there is no such secret.
-    pub fn secret_revision(&self, secret: &SecretUri) -> Result<usize> {
-        lock(&self.shared.model).secrets.revision(secret)
     }
 
     /// Call this on everything that happens from now on, from the thread in which it happens. It must

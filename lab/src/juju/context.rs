@@ -24,9 +24,7 @@ pub(crate) struct HookContext {
     pub(crate) action: Option<ActionContext>,
     /// The secret that a secret hook is about.
     pub(crate) secret: Option<String>,
-    /// The charm state as the hook sees it, from its first look on.
-    pub(crate) state: Option<Settings>,
-    /// The unit's own databag in each relation, by its id, likewise.
+    /// The unit's own databag in each relation, by its id, from the hook's first look on.
     pub(crate) unit_settings: BTreeMap<u32, Settings>,
     /// The application's databags, likewise.
     pub(crate) application_settings: BTreeMap<u32, Settings>,
@@ -94,9 +92,6 @@ impl HookContext {
         let Some(unit) = model.units.get_mut(&self.unit) else {
             return Ok(());
         };
-        if let Some(state) = self.state {
-            unit.state = state;
-        }
         for (id, settings) in self.unit_settings {
             match &mut unit.relation {
                 _ if Some(id) == peers => unit.peer.write(settings),

@@ -49,9 +49,9 @@ pub(crate) fn variables(context: &HookContext, model: &Model) -> Vec<(String, St
         ("JUJU_AVAILABILITY_ZONE", "nova".into()),
         ("JUJU_CHARM_DIR", charm),
         ("JUJU_CHARM_FTP_PROXY", String::new()),
-        ("JUJU_CHARM_HTTP_PROXY", model.proxy.http.clone()),
-        ("JUJU_CHARM_HTTPS_PROXY", model.proxy.https.clone()),
-        ("JUJU_CHARM_NO_PROXY", model.proxy.no.clone()),
+        ("JUJU_CHARM_HTTP_PROXY", String::new()),
+        ("JUJU_CHARM_HTTPS_PROXY", String::new()),
+        ("JUJU_CHARM_NO_PROXY", String::new()),
         ("JUJU_CONTEXT_ID", context.id.clone()),
         ("JUJU_DISPATCH_PATH", dispatch),
         ("JUJU_HOOK_NAME", context.hook.clone()),
@@ -101,7 +101,7 @@ pub(crate) fn variables(context: &HookContext, model: &Model) -> Vec<(String, St
         let id = secret.trim_start_matches("secret:");
         all.extend([
             ("JUJU_SECRET_ID", format!("secret:{id}")),
-            ("JUJU_SECRET_LABEL", model.secrets.label(unit, id)),
+            ("JUJU_SECRET_LABEL", String::new()),
         ]);
     }
     all.into_iter()

@@ -18,7 +18,7 @@ use super::tools::{self, UnitFiles};
 use crate::host::lock;
 use crate::machine::Machine;
 use crate::root::HOST_ID_OF_ROOT;
-use crate::wire::{Reply, Request};
+use crate::wire::{self, Reply, Request};
 
 /// How a hook tool misbehaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Fault {
     /// It ends with this exit code and these words, and does nothing.
     Exit {
         /// The exit code.
-        code: i32,
+        code: u8,
         /// What it writes to standard error.
         stderr: String,
     },
@@ -75,19 +75,11 @@ impl Board {
                 "error: bad request: no running hook has the context id {:?}\n",
                 request.context
             );
-            return Reply {
-                code: 1,
-                stdout: Vec::new(),
-                stderr: complaint.into_bytes(),
-            };
+            return Reply { code: 1, stderr: complaint, ..Reply::default() };
         };
         let logged = context.log.len();
         let reply = match fault {
-            Some(Fault::Exit { code, stderr }) => Reply {
-                code,
-                stdout: Vec::new(),
-                stderr: stderr.into_bytes(),
-            },
+            Some(Fault::Exit { code, stderr }) => Reply { code, stderr, ..Reply::default() },
             _ => tools::serve(
                 request,
                 context,
@@ -97,7 +89,7 @@ impl Board {
         };
         context.calls.push(ToolCall {
             argv: request.argv.clone(),
-            exit: reply.code,
+            exit: reply.code.into(),
             elapsed: start.elapsed(),
         });
         let mut events: Vec<Event> = context.log[logged..]
@@ -189,14 +181,14 @@ fn serve(listener: &UnixListener, stopped: &UnixStream, board: &Arc<Board>) {
         if waiting[1].any().unwrap_or(true) {
             return;
         }
-        let Ok((mut caller, _)) = listener.accept() else {
+        let Ok((caller, _)) = listener.accept() else {
             continue;
         };
         let board = Arc::clone(board);
         // A caller may hang or be killed: its trouble is its own.
         std::thread::spawn(move || {
-            if let Ok(request) = Request::read(&mut caller) {
-                board.answer(&request).write(&mut caller).ok();
+            if let Ok(request) = wire::read(&caller) {
+                wire::write(&caller, &board.answer(&request)).ok();
             }
         });
     }

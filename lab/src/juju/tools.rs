@@ -19,7 +19,7 @@ use super::model::Model;
 use crate::wire::{Reply, Request};
 
 /// Every tool the agent knows, and so every link in the unit's tools directory.
-pub(crate) const NAMES: [&str; 24] = [
+pub(crate) const NAMES: [&str; 17] = [
     "action-fail",
     "action-get",
     "action-log",
@@ -29,21 +29,14 @@ pub(crate) const NAMES: [&str; 24] = [
     "goal-state",
     "is-leader",
     "juju-log",
-    "leader-get",
-    "leader-set",
     "relation-get",
     "relation-ids",
     "relation-list",
     "relation-set",
     "resource-get",
     "secret-get",
-    "secret-info-get",
-    "state-delete",
-    "state-get",
-    "state-set",
     "status-get",
     "status-set",
-    "unit-get",
 ];
 
 /// Files of the unit, as far as tools write them.
@@ -57,7 +50,6 @@ struct Session<'a> {
     pub(crate) context: &'a mut HookContext,
     pub(crate) model: &'a mut Model,
     pub(crate) files: &'a mut dyn UnitFiles,
-    stdin: Option<&'a [u8]>,
     format: Format,
 }
 
@@ -99,7 +91,7 @@ type Run = fn(&Line, &mut Session<'_>) -> Outcome;
 const ALL: &[Format] = &[Format::Smart, Format::Yaml, Format::Json];
 const NO_SMART: &[Format] = &[Format::Yaml, Format::Json];
 const NONE: &[Format] = &[];
-const OUTPUT: [Flag; 2] = [value_flag(&["format"]), value_flag(&["o", "output"])];
+const OUTPUT: Flag = value_flag(&["format"]);
 
 const fn value_flag(names: &'static [&'static str]) -> Flag {
     Flag {
@@ -117,18 +109,12 @@ const fn switch(names: &'static [&'static str]) -> Flag {
 
 const RELATION: Flag = value_flag(&["r", "relation"]);
 const APP: Flag = switch(&["app"]);
-const LABEL: Flag = value_flag(&["label"]);
-const FILE: Flag = value_flag(&["file"]);
 const ALL_KEYS: Flag = switch(&["a", "all"]);
 const DEBUG: Flag = switch(&["debug"]);
 const LEVEL: Flag = value_flag(&["l", "log-level"]);
-const PEEK: Flag = switch(&["peek"]);
 const REFRESH: Flag = switch(&["refresh"]);
-const STRICT: Flag = switch(&["strict"]);
 const INCLUDE_DATA: Flag = switch(&["include-data"]);
 const APPLICATION: Flag = switch(&["application"]);
-/// Accepted and deprecated: complained of, not obeyed.
-const OLD_FORMAT: Flag = value_flag(&["format"]);
 
 fn find(name: &str) -> Option<Tool> {
     let (flags, formats, run): (&[Flag], &[Format], Run) = match name {
@@ -140,22 +126,15 @@ fn find(name: &str) -> Option<Tool> {
         "config-get" => (&[ALL_KEYS], ALL, values::config_get),
         "goal-state" => (&[], NO_SMART, values::goal_state),
         "is-leader" => (&[], ALL, values::is_leader),
-        "juju-log" => (&[DEBUG, LEVEL, OLD_FORMAT], NONE, status::log),
-        "leader-get" => (&[], ALL, values::leader_get),
-        "leader-set" => (&[FILE], NONE, values::leader_set),
+        "juju-log" => (&[DEBUG, LEVEL], NONE, status::log),
         "relation-get" => (&[RELATION, APP], ALL, relations::get),
         "relation-ids" => (&[], ALL, relations::ids),
         "relation-list" => (&[RELATION, APP], ALL, relations::list),
-        "relation-set" => (&[RELATION, APP, FILE, OLD_FORMAT], NONE, relations::set),
+        "relation-set" => (&[RELATION, APP], NONE, relations::set),
         "resource-get" => (&[], NONE, values::resource_get),
-        "secret-get" => (&[LABEL, PEEK, REFRESH], NO_SMART, secrets::get),
-        "secret-info-get" => (&[LABEL], NO_SMART, secrets::info_get),
-        "state-delete" => (&[], NONE, values::state_delete),
-        "state-get" => (&[STRICT], ALL, values::state_get),
-        "state-set" => (&[FILE], NONE, values::state_set),
+        "secret-get" => (&[REFRESH], NO_SMART, secrets::get),
         "status-get" => (&[INCLUDE_DATA, APPLICATION], ALL, status::get),
         "status-set" => (&[APPLICATION], NONE, status::set),
-        "unit-get" => (&[], ALL, values::unit_get),
         _ => return None,
     };
     Some(Tool {
@@ -182,40 +161,21 @@ pub(crate) fn serve(
     };
     run(
         &tool,
-        name,
         arguments,
-        request,
         Session {
             context,
             model,
             files,
-            stdin: request.stdin.as_deref(),
             format: Format::Smart,
         },
     )
     .unwrap_or_else(|failure| failed(&failure))
 }
 
-fn run(
-    tool: &Tool,
-    name: &str,
-    arguments: &[String],
-    request: &Request,
-    mut session: Session<'_>,
-) -> Result<Reply, Failure> {
-    let output: &[Flag] = if tool.formats.is_empty() {
-        &[]
-    } else {
-        &OUTPUT
-    };
-    let flags: Vec<Flag> = tool.flags.iter().chain(output).copied().collect();
+fn run(tool: &Tool, arguments: &[String], mut session: Session<'_>) -> Result<Reply, Failure> {
+    let output = tool.formats.first().map(|_| OUTPUT);
+    let flags: Vec<Flag> = tool.flags.iter().copied().chain(output).collect();
     let line = Line::parse(arguments, &flags).map_err(Failure::Usage)?;
-    if line.help {
-        return Ok(Reply {
-            stdout: format!("Usage: {name}\n").into(),
-            ..Reply::default()
-        });
-    }
     if let Some(default) = tool.formats.first() {
         session.format = match line.value("format") {
             None => *default,
@@ -233,28 +193,10 @@ fn run(
         Answer::Raw(text) => text,
         Answer::Shown(shown) => session.format.show(&shown)?,
     };
-    let mut reply = Reply {
-        stdout: stdout.into_bytes(),
+    Ok(Reply {
+        stdout,
         ..Reply::default()
-    };
-    if tool.formats.is_empty()
-        && line
-            .value("format")
-            .is_some_and(|format| !format.is_empty())
-    {
-        reply.stderr = format!("--format flag deprecated for command {name:?}").into_bytes();
-    }
-    if let Some(path) = line.value("o") {
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("{}/{path}", request.directory)
-        };
-        session
-            .files
-            .write(&path, &std::mem::take(&mut reply.stdout))?;
-    }
-    Ok(reply)
+    })
 }
 
 fn failed(failure: &Failure) -> Reply {
@@ -264,8 +206,8 @@ fn failed(failure: &Failure) -> Reply {
     };
     Reply {
         code,
-        stdout: Vec::new(),
-        stderr: format!("ERROR {text}\n").into_bytes(),
+        stdout: String::new(),
+        stderr: format!("ERROR {text}\n"),
     }
 }
 
@@ -286,8 +228,8 @@ fn no_more(words: &[String]) -> Result<(), Failure> {
     usage(format!("unrecognized args: [{}]", quoted.join(" ")))
 }
 
-/// `key=value` words, and the map in `--file -` below them.
-fn settings(line: &Line, session: &Session<'_>) -> Result<super::model::Settings, Failure> {
+/// `key=value` words.
+fn settings(line: &Line) -> Result<super::model::Settings, Failure> {
     let mut given = super::model::Settings::new();
     for word in &line.words {
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -297,17 +239,7 @@ fn settings(line: &Line, session: &Session<'_>) -> Result<super::model::Settings
             return usage(format!("key {key:?} specified more than once"));
         }
     }
-    match line.value("file") {
-        None => Ok(given),
-        Some("-") => {
-            let text = String::from_utf8_lossy(session.stdin.unwrap_or_default()).into_owned();
-            let mut all: super::model::Settings =
-                serde_yaml::from_str(&text).map_err(|cause| Failure::Error(cause.to_string()))?;
-            all.extend(given);
-            Ok(all)
-        }
-        Some(_) => error("the lab reads settings from standard input only: --file -"),
-    }
+    Ok(given)
 }
 
 #[cfg(test)]

@@ -96,18 +96,6 @@ impl Unit {
         })
     }
 
-    /// Run one hook with variables added to its environment, or overriding it.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
-    pub fn hook_with_env(&self, name: &str, environment: &[(&str, &str)]) -> Result<HookRun> {
-        self.run(Job {
-            hook: name.into(),
-            environment,
-            ..Job::default()
-        })
-    }
-
     /// Run one hook and see which programs it starts, itself and its hook tools included.
     ///
     /// # Errors
@@ -223,7 +211,7 @@ impl Unit {
             .with_context(|| format!("action {name:?} not defined on unit {:?}", self.name()))?;
         let action = ActionContext {
             name: name.into(),
-            uuid: super::random_uuid(),
+            uuid: uuid::Uuid::new_v4().to_string(),
             parameters: parameters(&schema, given)?,
             ..ActionContext::default()
         };
@@ -291,12 +279,6 @@ impl Unit {
     #[must_use]
     pub fn app_version(&self) -> String {
         self.state(|unit| unit.version.clone())
-    }
-
-    /// What `state-set` has written and a successful hook has flushed.
-    #[must_use]
-    pub fn charm_state(&self) -> BTreeMap<String, String> {
-        self.state(|unit| unit.state.clone())
     }
 
     /// The unit's own databag in the relation to its principal.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Machine;
 use crate::host::{Output, Process};
+use crate::root::HOST_ID_OF_ROOT;
 
 /// Long enough for any one command of a test; a command that takes longer is killed.
 const RUN_LIMIT: Duration = Duration::from_secs(300);
@@ -103,6 +104,6 @@ impl Machine {
         command
             .env_clear()
             .envs(environment.iter().map(|(name, value)| (name, value)));
-        Process::start(&mut command, input)
+        Process::start(&mut command, input, Some(HOST_ID_OF_ROOT))
     }
 }

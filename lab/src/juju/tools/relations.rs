@@ -114,7 +114,7 @@ pub(super) fn get(line: &Line, session: &mut Session<'_>) -> Outcome {
 
 pub(super) fn set(line: &Line, session: &mut Session<'_>) -> Outcome {
     let relation = chosen(line, session)?;
-    let given = settings(line, session)?;
+    let given = settings(line)?;
     let bag = if line.has("app") {
         if !super::values::leads(session) {
             return error("cannot write relation settings");

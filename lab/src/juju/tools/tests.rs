@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::juju::charm::Charm;
 use crate::juju::context::HookRelation;
-use crate::juju::model::{Proxy, Relation, UnitState};
+use crate::juju::model::{Relation, UnitState};
 use crate::juju::options::Options;
 use crate::juju::secrets::{SecretUri, Secrets};
 
@@ -27,7 +27,6 @@ struct Bench {
     model: Model,
     context: HookContext,
     disk: Disk,
-    stdin: Option<Vec<u8>>,
 }
 
 fn bench() -> Bench {
@@ -41,8 +40,6 @@ fn bench() -> Bench {
     };
     let unit = UnitState {
         status: ("waiting".into(), "for it".into()),
-        state: BTreeMap::from([("old".to_owned(), "1".to_owned())]),
-        address: "10.0.0.10".into(),
         principal: "magnum/0".into(),
         relation: Some(relation),
         ..UnitState::default()
@@ -68,9 +65,7 @@ fn bench() -> Bench {
         application_status: ("unknown".into(), String::new()),
         units: BTreeMap::from([("probe/0".to_owned(), unit)]),
         application_settings: BTreeMap::new(),
-        leader_settings: BTreeMap::new(),
         peers: None,
-        proxy: Proxy::default(),
     };
     let context = HookContext {
         id: "c".into(),
@@ -82,23 +77,19 @@ fn bench() -> Bench {
         model,
         context,
         disk: Disk::default(),
-        stdin: None,
     }
 }
 
 impl Bench {
     /// Exit code, standard output and standard error of a command line; `_` in a word is a space.
-    fn call(&mut self, line: &str) -> (i32, String, String) {
+    fn call(&mut self, line: &str) -> (u8, String, String) {
         let argv = line.split(' ').map(|word| word.replace('_', " ")).collect();
         let request = Request {
             argv,
-            directory: "/charm".into(),
-            stdin: self.stdin.take(),
             ..Request::default()
         };
         let reply = serve(&request, &mut self.context, &mut self.model, &mut self.disk);
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (reply.code, text(reply.stdout), text(reply.stderr))
+        (reply.code, reply.stdout, reply.stderr)
     }
 
     fn prints(&mut self, line: &str, expected: &str) {
@@ -109,7 +100,7 @@ impl Bench {
         );
     }
 
-    fn fails(&mut self, line: &str, code: i32, complaint: &str) {
+    fn fails(&mut self, line: &str, code: u8, complaint: &str) {
         assert_eq!(
             self.call(line),
             (code, String::new(), format!("ERROR {complaint}\n")),

@@ -1,18 +1,11 @@
 //! The orders in which Juju runs hooks: deployment, refresh, removal, and again after a failure.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::Unit;
 use crate::host::lock;
 use crate::juju::environment::{agent_directory, tools_directory};
 use crate::juju::hook::HookRun;
-
-/// Juju waits this long before it runs a failed hook again the first time; then twice as long each
-/// time, up to five minutes.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
 
 impl Unit {
     /// Everything Juju runs on a new unit, up to the relation's first `changed`. It stops at a hook that
@@ -130,31 +123,6 @@ impl Unit {
             }
             lock(&self.waiting).pop_front();
         }
-    }
-
-    /// Retry with Juju's pauses (5 s, then twice as long each time, up to 5 min) until no hook is
-    /// waiting.
-    ///
-    /// # Errors
-    /// When a hook still fails after `limit`, and as [`Unit::hook`].
-    pub fn retry_for(&self, limit: Duration) -> Result<Vec<HookRun>> {
-        let start = Instant::now();
-        let mut pause = FIRST_RETRY;
-        let mut runs = Vec::new();
-        while !lock(&self.waiting).is_empty() {
-            if start.elapsed() + pause > limit {
-                bail!(
-                    "{} still in error after {:?}: {:?}",
-                    self.name(),
-                    start.elapsed(),
-                    self.agent_error()
-                );
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_RETRY);
-            runs.extend(self.retry()?);
-        }
-        Ok(runs)
     }
 
     fn queue(&self, hooks: Vec<String>) -> Result<Vec<HookRun>> {

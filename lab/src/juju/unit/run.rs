@@ -31,7 +31,6 @@ pub(super) struct Job<'a> {
     pub(super) action: Option<ActionContext>,
     pub(super) secret: Option<String>,
     pub(super) peer: Option<Due>,
-    pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) trace_to: Option<&'a str>,
     pub(super) kill_when: Option<KillWhen<'a>>,
     /// By what, one after the other; SIGKILL unless given.
@@ -73,7 +72,7 @@ impl Unit {
             peer: job.peer,
             ..HookContext::default()
         };
-        let mut environment = {
+        let environment = {
             let mut model = lock(&self.board.shared.model);
             let unit = self.name();
             context.relation = match model.enter_peers(unit, &job.hook, context.peer.as_ref())? {
@@ -82,11 +81,6 @@ impl Unit {
             };
             variables(&context, &model)
         };
-        environment.extend(
-            job.environment
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into())),
-        );
 
         let directory = self.charm_directory();
         let candidates = [
@@ -197,7 +191,7 @@ fn watch(
         }
         if when(start.elapsed()) {
             // The first process is nsenter, which waits for the hook and ends as it did.
-            if let Some(hook) = child_of(process.id())? {
+            if let Some(hook) = child_of(process.id()) {
                 if let Some(signal) = signals.next() {
                     kill(Pid::from_raw(hook), *signal).ok();
                 }

@@ -24,11 +24,6 @@ fn secrets_come_as_json_or_yaml_and_fail_in_jujus_words() {
         "\"text\"\n",
     );
     bench.prints(&format!("secret-get {uri} kubeconfig#base64"), "dGV4dA==\n");
-    bench.prints(
-        &format!("secret-get {uri} --label mine"),
-        "kubeconfig: text\n",
-    );
-    bench.prints("secret-get --label mine", "kubeconfig: text\n");
 }
 
 #[test]
@@ -48,18 +43,8 @@ fn bad_calls_of_secret_get_are_told_apart() {
     );
     bench.fails("secret-get capi", 2, "secret URI \"capi\" not valid");
     bench.fails("secret-get", 2, "require either a secret URI or label");
-    bench.fails(
-        &format!("secret-get {uri} --peek --refresh"),
-        2,
-        "specify one of --peek or --refresh but not both",
-    );
     let smart = "invalid value \"smart\" for option --format: unknown format \"smart\"";
     bench.fails(&format!("secret-get {uri} --format smart"), 2, smart);
-    bench.fails(
-        &format!("secret-info-get {uri}"),
-        1,
-        &format!("secret \"{}\" not found", uri.id()),
-    );
 }
 
 #[test]
@@ -144,16 +129,6 @@ fn log_lines_have_levels_and_the_relation() {
             "INFO magnum:3: z"
         ]
     );
-}
-
-#[test]
-fn output_goes_to_a_file_when_asked() {
-    let mut bench = bench();
-    bench.prints("config-get pin -o out", "");
-    assert_eq!(bench.disk.0["/charm/out"], b"a==1\n");
-    bench.prints("unit-get private-address", "10.0.0.10\n");
-    assert_eq!(bench.call("config-get --help").0, 0);
-    assert_eq!(bench.call("unheard-of").0, 1);
 }
 
 #[test]

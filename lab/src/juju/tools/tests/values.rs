@@ -1,7 +1,5 @@
 //! Config, state, status and relations.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::bench;
@@ -43,8 +41,6 @@ fn tools_without_output_options_refuse_them() {
     for line in [
         "resource-get helm",
         "status-set active",
-        "state-set a=b",
-        "state-delete a",
         "action-fail x",
     ] {
         bench.fails(
@@ -53,7 +49,7 @@ fn tools_without_output_options_refuse_them() {
             "option provided but not defined: --format",
         );
     }
-    assert!(bench.context.state.is_none() && bench.model.units["probe/0"].history.is_empty());
+    assert!(bench.model.units["probe/0"].history.is_empty());
     bench.fails(
         "status-set active -not-an-option",
         2,
@@ -93,41 +89,6 @@ fn statuses_are_set_at_once() {
 }
 
 #[test]
-fn state_is_buffered_until_the_hook_has_ended_well() {
-    let mut bench = bench();
-    bench.prints("state-set new=2 old=3", "");
-    bench.prints("state-get --format json", "{\"new\":\"2\",\"old\":\"3\"}\n");
-    bench.prints("state-delete old", "");
-    bench.prints("state-get old --format json", "\"\"\n");
-    bench.fails("state-get --strict old", 1, "\"old\" not found");
-    bench.stdin = Some(b"k: v\nnew: below\n".to_vec());
-    bench.prints("state-set --file - new=above", "");
-    assert_eq!(
-        bench.model.units["probe/0"].state,
-        BTreeMap::from([("old".to_owned(), "1".to_owned())])
-    );
-    std::mem::take(&mut bench.context)
-        .flush(&mut bench.model)
-        .unwrap();
-    let flushed = [("k", "v"), ("new", "above")].map(|(key, value)| (key.into(), value.into()));
-    assert_eq!(bench.model.units["probe/0"].state, BTreeMap::from(flushed));
-
-    let mut bench = super::bench();
-    bench.prints("state-set a=b=c old=", "");
-    std::mem::take(&mut bench.context)
-        .flush(&mut bench.model)
-        .unwrap();
-    let state = &bench.model.units["probe/0"].state;
-    assert_eq!((state["a"].as_str(), state["old"].as_str()), ("b=c", ""));
-    bench.fails(
-        "state-set novalue",
-        2,
-        "expected \"key=value\", got \"novalue\"",
-    );
-    bench.fails("state-set a=1 a=2", 2, "key \"a\" specified more than once");
-}
-
-#[test]
 fn relations_are_seen_from_a_subordinate() {
     let mut bench = bench();
     bench.prints("relation-ids magnum", "magnum:3\n");
@@ -161,7 +122,7 @@ fn relations_are_seen_from_a_subordinate() {
     bench.prints("relation-get", "private-address: 10.0.0.10\n");
     bench.prints("relation-set k=v private-address=", "");
     bench.prints("relation-get - probe/0 --format json", "{\"k\":\"v\"}\n");
-    bench.prints("relation-set --app --file - a=1", "");
+    bench.prints("relation-set --app a=1", "");
     assert!(bench.model.application_settings.is_empty());
     std::mem::take(&mut bench.context)
         .flush(&mut bench.model)
@@ -196,15 +157,12 @@ fn a_relation_not_yet_created_is_not_seen() {
 fn only_the_leader_writes_for_the_application() {
     let mut bench = bench().in_relation(None);
     bench.prints("relation-set --app a=1", "");
-    bench.prints("leader-set epoch=7", "");
     bench.model.leader = Some("probe/1".into());
     bench.fails(
         "relation-set --app a=1",
         1,
         "cannot write relation settings",
     );
-    bench.prints("leader-get epoch", "7\n");
-    assert_eq!(bench.call("leader-set epoch=8").0, 1);
     // What it wrote while it was the leader comes too late.
     let flushed = std::mem::take(&mut bench.context).flush(&mut bench.model);
     assert!(flushed.is_err() && bench.model.application_settings.is_empty());
