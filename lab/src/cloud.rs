@@ -63,9 +63,6 @@ pub struct Cloud;
 
 impl Cloud {
     /// The stand-in answers, and so do Keystone and, with a token, Magnum's API.
-    ///
-    /// # Errors
-    /// When one of them does not come up.
     pub fn start(machine: &Machine) -> Result<Self> {
         let file = |name: &str| format!("{DIRECTORY}/{name}");
         let program = include_str!("cloud/server.py");
@@ -91,17 +88,11 @@ impl Cloud {
     }
 
     /// Who vouches for [`SECURE_KEYSTONE`], PEM.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn authority(&self, machine: &Machine) -> Result<String> {
         machine.read_text(&format!("{DIRECTORY}/authority.pem"))
     }
 
     /// These answers from now on, in place of the services' own.
-    ///
-    /// # Errors
-    /// When the stand-in cannot be told.
     pub fn faults(&self, machine: &Machine, faults: &[HttpFault]) -> Result<()> {
         let told = json!({ "faults": faults }).to_string();
         machine.push(

@@ -172,9 +172,6 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> 
 }
 
 /// Run a program of the host to its end.
-///
-/// # Errors
-/// When it cannot start, does not end in time, or exits with anything but 0.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     let shown = format!("{command:?}");
     let (output, _) = Process::start(command, None, None)?

@@ -52,10 +52,6 @@ pub struct Machine {
 impl Machine {
     /// Boot a fresh machine from `root`: about a second. Magnum needs some more:
     /// [`Machine::wait_for_magnum`].
-    ///
-    /// # Errors
-    /// When not root, when the container cannot start, or when systemd inside does not say `running`
-    /// within a minute; the error has the end of the console's output.
     pub fn boot(root: &Root, hostname: &str) -> Result<Self> {
         host::ensure_root_user()?;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -115,9 +111,6 @@ impl Machine {
     }
 
     /// Reboot: processes, `/run` and `/tmp` are lost, everything else stays.
-    ///
-    /// # Errors
-    /// When the machine does not come back within a minute.
     pub fn reboot(&self) -> Result<()> {
         let before = self.leader();
         let asked = self.run(&["systemctl", "reboot"])?;
@@ -132,9 +125,6 @@ impl Machine {
 
     /// Wait until Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
     /// active: about two seconds after the boot.
-    ///
-    /// # Errors
-    /// After a minute, with what the services say.
     pub fn wait_for_magnum(&self) -> Result<()> {
         let end = Instant::now() + BOOT_LIMIT;
         while Instant::now() < end {
@@ -159,9 +149,6 @@ impl Machine {
 
     /// Whether Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
     /// active, at this moment.
-    ///
-    /// # Errors
-    /// When magnum.conf cannot be read.
     pub fn magnum_answers(&self) -> Result<bool> {
         let conf = String::from_utf8_lossy(&self.read("/etc/magnum/magnum.conf")?).into_owned();
         let url = format!("http://127.0.0.1:{}/", api_port(&conf).unwrap_or(9511));

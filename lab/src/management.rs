@@ -63,9 +63,6 @@ pub struct ManagementCluster {
 
 impl ManagementCluster {
     /// A cluster that answers, with default behaviour.
-    ///
-    /// # Errors
-    /// When it does not come up.
     pub fn start(machine: &Machine) -> Result<Self> {
         let cluster = Self::new(machine)?;
         cluster.serve(machine)?;
@@ -74,9 +71,6 @@ impl ManagementCluster {
 
     /// The credentials of a cluster, and no server. Clusters of one process share a CA and an administrator, as
     /// making them takes longer than anything else.
-    ///
-    /// # Errors
-    /// When Python cannot make them.
     pub fn new(machine: &Machine) -> Result<Self> {
         static SHARED: OnceLock<Mutex<Option<Certificates>>> = OnceLock::new();
         let mut shared = lock(SHARED.get_or_init(Mutex::default));
@@ -89,9 +83,6 @@ impl ManagementCluster {
     }
 
     /// Like [`ManagementCluster::new`], with a CA and an administrator of its own.
-    ///
-    /// # Errors
-    /// When Python cannot make them.
     pub fn fresh(machine: &Machine) -> Result<Self> {
         Ok(Self::of(Certificates::make(machine)?))
     }
@@ -118,9 +109,6 @@ impl ManagementCluster {
     }
 
     /// A client certificate, made in the machine: a quarter of a second, and more for RSA.
-    ///
-    /// # Errors
-    /// When Python cannot make it.
     pub fn credential(&self, machine: &Machine, wanted: &ClientCertificate) -> Result<Credential> {
         let (name, issuer) = match wanted.issuer {
             Issuer::Cluster => ("ca", &self.certificates.authority),
@@ -139,9 +127,6 @@ impl ManagementCluster {
     }
 
     /// The CA's certificate as it was before it was renewed, PEM: the same name and key, and over.
-    ///
-    /// # Errors
-    /// When Python cannot make it.
     pub fn former_ca_pem(&self, machine: &Machine) -> Result<String> {
         let issuers = BTreeMap::from([("ca", &self.certificates.authority)]);
         let order = Order {
@@ -160,9 +145,6 @@ impl ManagementCluster {
     }
 
     /// The cluster answers from now on. What it kept and how it behaves is as it was when it stopped.
-    ///
-    /// # Errors
-    /// When it does not come up.
     pub fn serve(&self, machine: &Machine) -> Result<()> {
         let file = |name: &str| format!("{DIRECTORY}/{name}");
         for (name, program) in [
@@ -216,9 +198,6 @@ impl ManagementCluster {
     }
 
     /// From now on connections are refused.
-    ///
-    /// # Errors
-    /// When it was not running.
     pub fn stop(&self, machine: &Machine) -> Result<()> {
         machine
             .shell(&format!("systemctl stop {SERVICE}"))
@@ -226,18 +205,12 @@ impl ManagementCluster {
     }
 
     /// How the cluster behaves from the next request on.
-    ///
-    /// # Errors
-    /// When it cannot be told.
     pub fn behave(&self, machine: &Machine, behaviour: Behaviour) -> Result<()> {
         *lock(&self.behaviour) = behaviour;
         self.tell(machine)
     }
 
     /// The cluster knows this bearer token from now on, until its `exp` if it is a JWT.
-    ///
-    /// # Errors
-    /// When it cannot be told.
     pub fn accept_token(
         &self,
         machine: &Machine,
@@ -254,9 +227,6 @@ impl ManagementCluster {
     }
 
     /// Every request since the start or since they were forgotten, in the order of their arrival.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
     pub fn requests(&self, machine: &Machine) -> Result<Vec<Request>> {
         let log = format!("{DIRECTORY}/requests");
         if !machine.exists(&log)? {
@@ -268,9 +238,6 @@ impl ManagementCluster {
     }
 
     /// Start the request log anew.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
     pub fn forget_requests(&self, machine: &Machine) -> Result<()> {
         machine.remove(&format!("{DIRECTORY}/requests"))
     }

@@ -87,9 +87,6 @@ fn cache_directory() -> PathBuf {
 ///
 /// Two processes that ask at the same time build it once. `progress` is told each step, and every ten
 /// seconds of a long one.
-///
-/// # Errors
-/// When not root, when a tool cannot be installed, or when the build fails or takes half an hour.
 pub fn ensure_root(release: Release, progress: &mut dyn FnMut(&str)) -> Result<Root> {
     host::ensure_root_user()?;
     // In use until the root that is made from it is there.

@@ -42,9 +42,6 @@ pub struct Snapshot {
 impl Machine {
     /// Look at everything below `directories` but `exclude` and what is below that: about half a
     /// second for `/etc`, `/usr/local` and `/var/lib`. A directory that does not exist is empty.
-    ///
-    /// # Errors
-    /// When something cannot be read.
     pub fn snapshot(&self, directories: &[&str], exclude: &[&str]) -> Result<Snapshot> {
         let mut find: Vec<&str> = vec!["find"];
         find.extend(directories);

@@ -28,17 +28,11 @@ pub struct Reply {
 }
 
 /// Send a request or a reply.
-///
-/// # Errors
-/// When the other end is gone.
 pub fn write(mut to: &UnixStream, message: &impl Serialize) -> io::Result<()> {
     to.write_all(format!("{}\n", serde_json::to_string(message)?).as_bytes())
 }
 
 /// Receive a request or a reply.
-///
-/// # Errors
-/// When the other end is gone or sends something else.
 pub fn read<T: DeserializeOwned>(from: &UnixStream) -> io::Result<T> {
     let mut line = String::new();
     BufReader::new(from).read_line(&mut line)?;

@@ -132,7 +132,7 @@ fn a_machine_is_a_user_namespace_as_lxd_makes_it() {
              [ \"$(setpriv --reuid=magnum --clear-groups sudo -l 2>&1 | grep -c 'effective uid is not 0')\" = 0 ]",
         )
         .unwrap();
-    let strangers = "find / -xdev -uid 65534 -o -xdev -gid 65534";
+    let strangers = "find / -xdev ! -path /proc ! -path /sys ! -path /dev '(' -uid 65534 -o -gid 65534 ')'";
     assert_eq!(machine.shell(strangers).unwrap(), "", "of an owner from outside");
 }
 

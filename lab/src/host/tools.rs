@@ -35,9 +35,6 @@ pub(crate) fn missing_tools() -> Vec<&'static str> {
 }
 
 /// Install what is missing, with apt.
-///
-/// # Errors
-/// When there is no apt, or it cannot install a package.
 pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()> {
     let missing = missing_tools();
     if missing.is_empty() {
@@ -47,9 +44,6 @@ pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()
 }
 
 /// Install packages, with apt.
-///
-/// # Errors
-/// When there is no apt, or it cannot install them.
 pub(crate) fn install(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Result<()> {
     ensure!(
         is_there("apt-get"),
@@ -73,8 +67,6 @@ pub(crate) fn install(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Resu
     Ok(())
 }
 
-/// # Errors
-/// When the effective user is not root.
 pub(crate) fn ensure_root_user() -> Result<()> {
     ensure!(
         nix::unistd::geteuid().is_root(),

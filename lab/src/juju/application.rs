@@ -43,9 +43,6 @@ pub struct Application {
 impl Application {
     /// `juju deploy ./charm_file name`, without a unit yet. `juju_tool` is the built `juju-tool` program
     /// of this crate, which must run on the machines that will be added.
-    ///
-    /// # Errors
-    /// When the charm is none, or the tool cannot be read.
     pub fn new(charm_file: &Path, juju_tool: &Path, name: &str) -> Result<Self> {
         let charm = Charm::open(charm_file)?;
         let model = Model {
@@ -76,9 +73,6 @@ impl Application {
 
     /// Put a unit on `machine`, beside its principal, and unpack the charm there. The first unit leads.
     /// No hook runs yet: [`Unit::deploy`].
-    ///
-    /// # Errors
-    /// When the machine cannot be written to.
     pub fn add_unit(&mut self, machine: Machine, principal: &str) -> Result<Unit> {
         let number = self.added;
         self.added += 1;
@@ -123,9 +117,6 @@ impl Application {
 
     /// `juju config app name=value …`: all or nothing. Says whether anything changed, which is when Juju
     /// runs `config-changed`.
-    ///
-    /// # Errors
-    /// In Juju's words, when an option is not there or a value not of its type.
     pub fn set_config(&self, values: &[(&str, &str)]) -> Result<bool> {
         let mut model = lock(&self.shared.model);
         let typed = values
@@ -138,9 +129,6 @@ impl Application {
     }
 
     /// `juju config app --reset name`.
-    ///
-    /// # Errors
-    /// When there is no such option.
     pub fn reset_config(&self, name: &str) -> Result<()> {
         let mut model = lock(&self.shared.model);
         ensure!(model.charm.options.has(name), "unknown option {name:?}");
@@ -149,18 +137,12 @@ impl Application {
     }
 
     /// `juju add-secret name key=value …`. Nobody may read it before [`Application::grant`].
-    ///
-    /// # Errors
-    /// When the name is taken or there is no content.
     pub fn add_secret(&self, name: &str, content: &[(&str, &str)]) -> Result<SecretUri> {
         lock(&self.shared.model).secrets.add(name, owned(content))
     }
 
     /// `juju update-secret`: the units that get `secret-changed`, which are those that have read it.
     /// The same content is no new revision.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn update_secret(
         &self,
         secret: &SecretUri,
@@ -172,34 +154,22 @@ impl Application {
     }
 
     /// `juju grant-secret`: the application may read it. Fires no hook.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn grant(&self, secret: &SecretUri) -> Result<()> {
         lock(&self.shared.model).secrets.set_granted(secret, true)
     }
 
     /// `juju revoke-secret`. Fires no hook.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn revoke(&self, secret: &SecretUri) -> Result<()> {
         lock(&self.shared.model).secrets.set_granted(secret, false)
     }
 
     /// `juju remove-secret`.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn remove_secret(&self, secret: &SecretUri) -> Result<()> {
         lock(&self.shared.model).secrets.remove(secret)
     }
 
     /// `juju attach-resource app name=…`, after which Juju runs `upgrade-charm`; nothing takes it away
     /// again, as if it had never been attached.
-    ///
-    /// # Errors
-    /// When the charm declares no such resource.
     pub fn attach_resource(&self, name: &str, content: Option<Vec<u8>>) -> Result<()> {
         let mut model = lock(&self.shared.model);
         ensure!(
@@ -214,9 +184,6 @@ impl Application {
     }
 
     /// `juju refresh app --path charm_file`. Each unit gets it by [`Unit::upgrade`].
-    ///
-    /// # Errors
-    /// When the charm is none.
     pub fn refresh(&self, charm_file: &Path) -> Result<()> {
         let charm = Charm::open(charm_file)?;
         let mut model = lock(&self.shared.model);
@@ -245,9 +212,6 @@ impl Application {
     }
 
     /// Make another unit the leader. Its `leader-elected` is the caller's to run.
-    ///
-    /// # Errors
-    /// When there is no such unit.
     pub fn set_leader(&self, unit: &str) -> Result<()> {
         let mut model = lock(&self.shared.model);
         ensure!(model.units.contains_key(unit), "unit {unit:?} not found");

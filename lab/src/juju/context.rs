@@ -72,9 +72,6 @@ pub struct ToolCall {
 
 impl HookContext {
     /// Write what was buffered: only when the hook exited with 0.
-    ///
-    /// # Errors
-    /// When it wrote as the leader, and the unit is none any more: then nothing is written.
     pub(crate) fn flush(self, model: &mut Model) -> Result<()> {
         ensure!(
             !self.wrote_as_leader || model.leader.as_ref() == Some(&self.unit),

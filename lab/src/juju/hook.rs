@@ -37,9 +37,6 @@ impl HookRun {
     }
 
     /// The run itself when it ended well.
-    ///
-    /// # Errors
-    /// When it did not, with all it said.
     pub fn expect_ok(self) -> Result<Self> {
         if !self.ok() {
             bail!("{}", self.describe());

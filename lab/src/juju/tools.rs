@@ -18,27 +18,6 @@ use super::format::{Format, Shown};
 use super::model::Model;
 use crate::wire::{Reply, Request};
 
-/// Every tool the agent knows, and so every link in the unit's tools directory.
-pub(crate) const NAMES: [&str; 17] = [
-    "action-fail",
-    "action-get",
-    "action-log",
-    "action-set",
-    "application-version-set",
-    "config-get",
-    "goal-state",
-    "is-leader",
-    "juju-log",
-    "relation-get",
-    "relation-ids",
-    "relation-list",
-    "relation-set",
-    "resource-get",
-    "secret-get",
-    "status-get",
-    "status-set",
-];
-
 /// Files of the unit, as far as tools write them.
 pub(crate) trait UnitFiles {
     /// Write a file of root's, 0600, with its directories.
@@ -78,14 +57,6 @@ impl From<anyhow::Error> for Failure {
 
 type Outcome = Result<Answer, Failure>;
 
-/// How a tool is called, and what it does.
-struct Tool {
-    flags: &'static [Flag],
-    /// The formats it knows, its default first; none when it takes no `--format`.
-    formats: &'static [Format],
-    run: Run,
-}
-
 type Run = fn(&Line, &mut Session<'_>) -> Outcome;
 
 const ALL: &[Format] = &[Format::Smart, Format::Yaml, Format::Json];
@@ -116,32 +87,31 @@ const REFRESH: Flag = switch(&["refresh"]);
 const INCLUDE_DATA: Flag = switch(&["include-data"]);
 const APPLICATION: Flag = switch(&["application"]);
 
-fn find(name: &str) -> Option<Tool> {
-    let (flags, formats, run): (&[Flag], &[Format], Run) = match name {
-        "action-fail" => (&[], NONE, actions::fail),
-        "action-get" => (&[], ALL, actions::get),
-        "action-log" => (&[], NONE, actions::log),
-        "action-set" => (&[], NONE, actions::set),
-        "application-version-set" => (&[], NONE, status::version_set),
-        "config-get" => (&[ALL_KEYS], ALL, values::config_get),
-        "goal-state" => (&[], NO_SMART, values::goal_state),
-        "is-leader" => (&[], ALL, values::is_leader),
-        "juju-log" => (&[DEBUG, LEVEL], NONE, status::log),
-        "relation-get" => (&[RELATION, APP], ALL, relations::get),
-        "relation-ids" => (&[], ALL, relations::ids),
-        "relation-list" => (&[RELATION, APP], ALL, relations::list),
-        "relation-set" => (&[RELATION, APP], NONE, relations::set),
-        "resource-get" => (&[], NONE, values::resource_get),
-        "secret-get" => (&[REFRESH], NO_SMART, secrets::get),
-        "status-get" => (&[INCLUDE_DATA, APPLICATION], ALL, status::get),
-        "status-set" => (&[APPLICATION], NONE, status::set),
-        _ => return None,
-    };
-    Some(Tool {
-        flags,
-        formats,
-        run,
-    })
+/// Every tool the agent knows: its name, its options, the formats it knows with its default first (none when it takes
+/// no `--format`), and its doing.
+const TOOLS: [(&str, &[Flag], &[Format], Run); 17] = [
+    ("action-fail", &[], NONE, actions::fail),
+    ("action-get", &[], ALL, actions::get),
+    ("action-log", &[], NONE, actions::log),
+    ("action-set", &[], NONE, actions::set),
+    ("application-version-set", &[], NONE, status::version_set),
+    ("config-get", &[ALL_KEYS], ALL, values::config_get),
+    ("goal-state", &[], NO_SMART, values::goal_state),
+    ("is-leader", &[], ALL, values::is_leader),
+    ("juju-log", &[DEBUG, LEVEL], NONE, status::log),
+    ("relation-get", &[RELATION, APP], ALL, relations::get),
+    ("relation-ids", &[], ALL, relations::ids),
+    ("relation-list", &[RELATION, APP], ALL, relations::list),
+    ("relation-set", &[RELATION, APP], NONE, relations::set),
+    ("resource-get", &[], NONE, values::resource_get),
+    ("secret-get", &[REFRESH], NO_SMART, secrets::get),
+    ("status-get", &[INCLUDE_DATA, APPLICATION], ALL, status::get),
+    ("status-set", &[APPLICATION], NONE, status::set),
+];
+
+/// The names of the tools, and so of the links in the unit's tools directory.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, ..)| *name)
 }
 
 /// Do what one call of a hook tool asks for.
@@ -154,49 +124,36 @@ pub(crate) fn serve(
     let Some((name, arguments)) = request.argv.split_first() else {
         return failed(&Failure::Error("bad request: command not specified".into()));
     };
-    let Some(tool) = find(name) else {
-        return failed(&Failure::Error(format!(
-            "bad request: unknown command: {name}"
-        )));
+    let Some((_, flags, formats, run)) = TOOLS.iter().find(|(known, ..)| known == name) else {
+        return failed(&Failure::Error(format!("bad request: unknown command: {name}")));
     };
-    run(
-        &tool,
-        arguments,
-        Session {
-            context,
-            model,
-            files,
-            format: Format::Smart,
-        },
-    )
-    .unwrap_or_else(|failure| failed(&failure))
+    let mut answer = || {
+        let output = formats.first().map(|_| OUTPUT);
+        let flags: Vec<Flag> = flags.iter().copied().chain(output).collect();
+        let line = Line::parse(arguments, &flags).map_err(Failure::Usage)?;
+        let format = format(&line, formats)?;
+        let mut session = Session { context, model, files, format };
+        Ok(match run(&line, &mut session)? {
+            Answer::Nothing => String::new(),
+            Answer::Raw(text) => text,
+            Answer::Shown(shown) => format.show(&shown)?,
+        })
+    };
+    match answer() {
+        Ok(stdout) => Reply { stdout, ..Reply::default() },
+        Err(failure) => failed(&failure),
+    }
 }
 
-fn run(tool: &Tool, arguments: &[String], mut session: Session<'_>) -> Result<Reply, Failure> {
-    let output = tool.formats.first().map(|_| OUTPUT);
-    let flags: Vec<Flag> = tool.flags.iter().copied().chain(output).collect();
-    let line = Line::parse(arguments, &flags).map_err(Failure::Usage)?;
-    if let Some(default) = tool.formats.first() {
-        session.format = match line.value("format") {
-            None => *default,
-            Some(given) => Format::parse(given)
-                .filter(|format| tool.formats.contains(format))
-                .ok_or_else(|| {
-                    Failure::Usage(format!(
-                        "invalid value {given:?} for option --format: unknown format {given:?}"
-                    ))
-                })?,
-        };
-    }
-    let stdout = match (tool.run)(&line, &mut session)? {
-        Answer::Nothing => String::new(),
-        Answer::Raw(text) => text,
-        Answer::Shown(shown) => session.format.show(&shown)?,
+/// The format that a tool was asked for, or its default.
+fn format(line: &Line, known: &[Format]) -> Result<Format, Failure> {
+    let (Some(default), given) = (known.first(), line.value("format")) else {
+        return Ok(Format::Smart);
     };
-    Ok(Reply {
-        stdout,
-        ..Reply::default()
-    })
+    let Some(given) = given else { return Ok(*default) };
+    let found = Format::parse(given).filter(|format| known.contains(format));
+    let unknown = || format!("invalid value {given:?} for option --format: unknown format {given:?}");
+    found.ok_or_else(|| Failure::Usage(unknown()))
 }
 
 fn failed(failure: &Failure) -> Reply {

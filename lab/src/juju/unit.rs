@@ -43,7 +43,7 @@ impl Unit {
         machine.shell(&format!(
             "mkdir -p {tools} {}; cd {tools}; for name in {}; do ln -s {tool} $name; done",
             agent_directory(&name),
-            tools::NAMES.join(" ")
+            tools::names().collect::<Vec<_>>().join(" ")
         ))?;
         let unpacked =
             lock(&shared.model)
@@ -85,10 +85,7 @@ impl Unit {
         charm_directory(self.name())
     }
 
-    /// Run one hook now, whatever Juju would do next.
-    ///
-    /// # Errors
-    /// When it cannot be started or takes more than ten minutes. A failing hook is no error.
+    /// Run one hook now, whatever Juju would do next: at most ten minutes. A failing hook is no error.
     pub fn hook(&self, name: &str) -> Result<HookRun> {
         self.run(Job {
             hook: name.into(),
@@ -97,9 +94,6 @@ impl Unit {
     }
 
     /// Run one hook and see which programs it starts, itself and its hook tools included.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn hook_traced(&self, name: &str) -> Result<(HookRun, Vec<Exec>)> {
         self.traced(|job| {
             self.run(Job {
@@ -110,9 +104,6 @@ impl Unit {
     }
 
     /// Run an action and see which programs it starts, itself and its hook tools included.
-    ///
-    /// # Errors
-    /// As [`Unit::action`].
     pub fn action_traced(&self, name: &str, given: &Value) -> Result<(ActionRun, Vec<Exec>)> {
         self.traced(|job| self.run_action(name, given, job))
     }
@@ -131,9 +122,6 @@ impl Unit {
 
     /// Run one hook and kill it, as the out-of-memory killer would, once `condition` holds: its own
     /// process only, whatever it has started goes on. A hook that ends before that has an exit code.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn kill_hook_when(
         &self,
         name: &str,
@@ -148,9 +136,6 @@ impl Unit {
     }
 
     /// Run one hook and kill it like [`Unit::kill_hook_when`], this long after its start.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn kill_hook_after(&self, name: &str, delay: Duration) -> Result<HookRun> {
         let mut when = |elapsed| elapsed >= delay;
         self.run(Job {
@@ -161,9 +146,6 @@ impl Unit {
     }
 
     /// Run `secret-changed` for this secret.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn secret_changed(&self, secret: &SecretUri) -> Result<HookRun> {
         self.run(Job {
             hook: "secret-changed".into(),
@@ -173,18 +155,12 @@ impl Unit {
     }
 
     /// `juju run`: check the parameters against `actions.yaml`, fill in its defaults, run the action.
-    ///
-    /// # Errors
-    /// When the charm has no such action, the parameters do not fit, or it cannot be run to its end.
     pub fn action(&self, name: &str, given: &Value) -> Result<ActionRun> {
         self.run_action(name, given, Job::default())
     }
 
     /// Like [`Unit::action`], and send its process these signals, one each time that `condition` holds.
     /// SIGKILL is what `juju cancel-task` does; SIGTERM comes when Juju's agent is stopped.
-    ///
-    /// # Errors
-    /// As [`Unit::action`].
     pub fn action_signalled(
         &self,
         name: &str,
@@ -293,9 +269,6 @@ impl Unit {
     }
 
     /// Make a hook tool fail from now on.
-    ///
-    /// # Errors
-    /// When there is no such tool or the machine cannot be written to.
     pub fn break_tool(&self, tool: &str, fault: Fault) -> Result<()> {
         self.mend_tool(tool)?;
         if fault == Fault::Missing {
@@ -307,11 +280,8 @@ impl Unit {
     }
 
     /// Make a hook tool work again.
-    ///
-    /// # Errors
-    /// As [`Unit::break_tool`].
     pub fn mend_tool(&self, tool: &str) -> Result<()> {
-        ensure!(tools::NAMES.contains(&tool), "no hook tool {tool:?}");
+        ensure!(tools::names().any(|name| name == tool), "no hook tool {tool:?}");
         if lock(&self.board.faults).remove(tool) == Some(Fault::Missing) {
             let target = format!("/var/lib/juju/tools/{VERSION}-ubuntu-amd64/jujuc");
             let link = format!("{}/{tool}", tools_directory(self.name()));

@@ -28,9 +28,6 @@ exec install -D --mode="$1" /dev/stdin "$2""#;
 
 impl Machine {
     /// The content of a file.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
         let place = || format!("{path} in {}", self.hostname());
         let mut content = Vec::new();
@@ -40,18 +37,12 @@ impl Machine {
     }
 
     /// The content of a text file.
-    ///
-    /// # Errors
-    /// When it cannot be read or is not UTF-8.
     pub fn read_text(&self, path: &str) -> Result<String> {
         String::from_utf8(self.read(path)?).with_context(|| path.to_owned())
     }
 
     /// Write a file of root's with exactly this mode, and the directories it needs (0755). An existing
     /// file is overwritten in place, so it keeps its inode and owner; a program is replaced.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn push(&self, path: &str, content: &[u8], mode: u32) -> Result<()> {
         let command = ["sh", "-ec", PUSH, "push", &format!("{mode:o}"), path];
         let written = self.run_with_input(&command, Some(content))?;
@@ -60,17 +51,11 @@ impl Machine {
     }
 
     /// Whether something is at this path; a symbolic link counts by what it leads to.
-    ///
-    /// # Errors
-    /// When the machine does not run.
     pub fn exists(&self, path: &str) -> Result<bool> {
         Ok(self.metadata(path)?.is_some())
     }
 
     /// Owner (by its ids inside), mode, size and times of what is at this path, if anything is. Links are followed.
-    ///
-    /// # Errors
-    /// When the machine does not run.
     pub fn metadata(&self, path: &str) -> Result<Option<FileStat>> {
         let place = || format!("{path} in {}", self.hostname());
         let inside = |id: u32| id.checked_sub(HOST_ID_OF_ROOT).unwrap_or(NOBODY);
@@ -86,9 +71,6 @@ impl Machine {
     }
 
     /// Remove a file or link, if it is there.
-    ///
-    /// # Errors
-    /// When it is a directory or cannot be removed.
     pub fn remove(&self, path: &str) -> Result<()> {
         let removed = self.run(&["rm", "-f", "--", path])?;
         ensure!(removed.ok(), "in {}: {}", self.hostname(), removed.stderr);

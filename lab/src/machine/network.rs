@@ -16,9 +16,6 @@ impl Machine {
     }
 
     /// Do something on a thread that is in the machine's network, where 127.0.0.1 is the machine.
-    ///
-    /// # Errors
-    /// When the network cannot be entered.
     pub fn in_network<T: Send>(&self, what: impl FnOnce() -> T + Send) -> Result<T> {
         let path = self.network();
         let network = File::open(&path).with_context(|| format!("opening {}", path.display()))?;

@@ -23,18 +23,13 @@ const ENVIRONMENT: [(&str, &str); 3] = [
 ];
 
 impl Machine {
-    /// Run a command as root inside, with a plain environment, and wait for its end.
-    ///
-    /// # Errors
-    /// When it cannot be started or takes more than five minutes. A failing command is no error.
+    /// Run a command as root inside, with a plain environment, and wait for its end: at most five minutes. A failing
+    /// command is no error.
     pub fn run(&self, argv: &[&str]) -> Result<Output> {
         self.run_with_input(argv, None)
     }
 
     /// Like [`Machine::run`], with `input` on standard input.
-    ///
-    /// # Errors
-    /// As [`Machine::run`].
     pub fn run_with_input(&self, argv: &[&str], input: Option<&[u8]>) -> Result<Output> {
         let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let process = self.start(argv, &environment, "/", input)?;
@@ -43,9 +38,6 @@ impl Machine {
     }
 
     /// Run a shell script with `sh -ec` as root inside and return its standard output.
-    ///
-    /// # Errors
-    /// When it fails, with what it printed on both channels.
     pub fn shell(&self, script: &str) -> Result<String> {
         let output = self.run(&["sh", "-ec", script])?;
         ensure!(
@@ -60,9 +52,6 @@ impl Machine {
     }
 
     /// `MainPID` of a systemd service: the process id inside, 0 when it is not running.
-    ///
-    /// # Errors
-    /// When systemd does not know the service.
     pub fn pid_of(&self, service: &str) -> Result<u32> {
         let shown = self.shell(&format!(
             "systemctl show --property=MainPID --value -- {service}"
@@ -74,9 +63,6 @@ impl Machine {
     }
 
     /// The arguments of the process with this id inside.
-    ///
-    /// # Errors
-    /// When there is no such process.
     pub fn cmdline(&self, pid: u32) -> Result<Vec<String>> {
         let raw = self.read(&format!("/proc/{pid}/cmdline"))?;
         let text = String::from_utf8_lossy(&raw).into_owned();

@@ -24,8 +24,7 @@ pub enum Mode {
     PresentsExpiredCertificate,
 }
 
-/// A rule of RBAC, and whom it is bound to. `*` is everything; empty lists are nothing, except for
-/// `resource_names`.
+/// A rule of RBAC, and whom it is bound to. `*` is everything; empty lists are nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// A user's or a group's name.
@@ -36,8 +35,6 @@ pub struct Rule {
     pub resources: Vec<String>,
     /// `get`, `list`, …
     pub verbs: Vec<String>,
-    /// Only objects of these names, if there are any.
-    pub resource_names: Vec<String>,
     /// Only in this namespace, as of a RoleBinding.
     pub namespace: Option<String>,
     /// Paths that are no resources; a trailing `*` is everything below.
@@ -63,7 +60,6 @@ impl Rule {
             api_groups: owned(api_groups),
             resources: owned(resources),
             verbs: owned(verbs),
-            resource_names: Vec::new(),
             namespace: None,
             non_resource_urls: Vec::new(),
         }

@@ -10,9 +10,6 @@ use crate::juju::hook::HookRun;
 impl Unit {
     /// Everything Juju runs on a new unit, up to the relation's first `changed`. It stops at a hook that
     /// fails: see [`Unit::retry`].
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn deploy(&self) -> Result<Vec<HookRun>> {
         let (leads, endpoint, peers) = {
             let model = lock(&self.board.shared.model);
@@ -44,9 +41,6 @@ impl Unit {
 
     /// Unpack the application's charm, which `Application::refresh` may have changed, and run what Juju
     /// runs then.
-    ///
-    /// # Errors
-    /// When the charm cannot be unpacked, and as [`Unit::hook`].
     pub fn upgrade(&self) -> Result<Vec<HookRun>> {
         let charm = lock(&self.board.shared.model).charm.clone();
         {
@@ -69,9 +63,6 @@ impl Unit {
 
     /// Everything Juju runs when the relation to the principal is removed, and with it the unit; then
     /// the agent's own files go, as on a real machine.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn remove(&self) -> Result<Vec<HookRun>> {
         let endpoint = {
             let mut model = lock(&self.board.shared.model);
@@ -106,9 +97,6 @@ impl Unit {
 
     /// What Juju does with a unit in error: run the failed hook again, and when it ends well those that
     /// have been waiting behind it.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn retry(&self) -> Result<Vec<HookRun>> {
         let mut runs = Vec::new();
         loop {

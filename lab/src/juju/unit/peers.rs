@@ -15,9 +15,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Unit {
     /// Run the next hook that Juju has for the relation to the other units, if there is one.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn peer_hook(&self) -> Result<Option<HookRun>> {
         let (due, endpoint) = {
             let model = lock(&self.board.shared.model);
@@ -37,9 +34,6 @@ impl Unit {
 
     /// Let the agents of these units run, all at the same time, until none has anything to do: first
     /// `hook` on each, then whatever they bring each other. Gives each unit's runs.
-    ///
-    /// # Errors
-    /// When a hook fails, or they are not done within `limit`; and as [`Unit::hook`].
     pub fn run_together(
         units: &[&Self],
         hook: Option<&str>,

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Bench, bench};
 use crate::juju::context::ActionContext;
-use crate::juju::tools::{NAMES, find, parameters};
+use crate::juju::tools::parameters;
 
 #[test]
 fn secrets_come_as_json_or_yaml_and_fail_in_jujus_words() {
@@ -129,11 +129,6 @@ fn log_lines_have_levels_and_the_relation() {
             "INFO magnum:3: z"
         ]
     );
-}
-
-#[test]
-fn every_tool_by_name_is_there() {
-    assert!(NAMES.iter().all(|name| find(name).is_some()));
 }
 
 #[test]
