@@ -109,11 +109,7 @@ backend units
     );
     for number in 0..servers {
         // Writing to a string does not fail.
-        writeln!(
-            text,
-            "    server unit{number} 127.0.0.1:{port} namespace unit{number}"
-        )
-        .unwrap_or_default();
+        writeln!(text, "    server unit{number} 127.0.0.1:{port} namespace unit{number}").unwrap_or_default();
     }
     text
 }

@@ -38,13 +38,7 @@ impl HttpFault {
     /// Always this answer.
     #[must_use]
     pub fn always(method: &str, path: &str, status: u16, body: &str) -> Self {
-        Self {
-            method: method.into(),
-            path: path.into(),
-            status,
-            body: body.into(),
-            times: -1,
-        }
+        Self { method: method.into(), path: path.into(), status, body: body.into(), times: -1 }
     }
 }
 
@@ -72,13 +66,9 @@ impl Cloud {
         machine.shell(&format!(
             "systemd-run --quiet --collect --unit={SERVICE} /usr/bin/python3 -B -E -s {DIRECTORY}/server.py"
         ))?;
-        wait(START_LIMIT, "the stand-in for the cloud", || {
-            machine.exists(&file("ready"))
-        })?;
+        wait(START_LIMIT, "the stand-in for the cloud", || machine.exists(&file("ready")))?;
         wait(SERVICES_LIMIT, "Keystone", || {
-            Ok(machine
-                .run(&["curl", "-sf", "-m5", "http://localhost:5000/v3"])?
-                .ok())
+            Ok(machine.run(&["curl", "-sf", "-m5", "http://localhost:5000/v3"])?.ok())
         })?;
         wait(SERVICES_LIMIT, "RabbitMQ", || {
             let ready = "systemctl is-active --quiet rabbitmq-server";
@@ -95,11 +85,7 @@ impl Cloud {
     /// These answers from now on, in place of the services' own.
     pub fn faults(&self, machine: &Machine, faults: &[HttpFault]) -> Result<()> {
         let told = json!({ "faults": faults }).to_string();
-        machine.push(
-            &format!("{DIRECTORY}/behaviour.json"),
-            told.as_bytes(),
-            0o644,
-        )
+        machine.push(&format!("{DIRECTORY}/behaviour.json"), told.as_bytes(), 0o644)
     }
 }
 

@@ -49,11 +49,7 @@ pub(crate) struct Process {
 impl Process {
     /// Start `command` with `input` (or nothing) on its standard input. Its pipes belong to `owner`, who can then
     /// open `/dev/stdin` and its kin again.
-    pub(crate) fn start(
-        command: &mut Command,
-        input: Option<&[u8]>,
-        owner: Option<u32>,
-    ) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, input: Option<&[u8]>, owner: Option<u32>) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
         let pipe = || -> Result<_> {
             let ends = std::io::pipe().context("making a pipe")?;
@@ -77,12 +73,7 @@ impl Process {
             // A process that closes its input early says so by its exit code.
             std::thread::spawn(move || stdin.write_all(&input).ok());
         }
-        Ok(Self {
-            child,
-            stdout: Collector::start(stdout),
-            stderr: Collector::start(stderr),
-            status: None,
-        })
+        Ok(Self { child, stdout: Collector::start(stdout), stderr: Collector::start(stderr), status: None })
     }
 
     /// The process id on the host.
@@ -112,11 +103,7 @@ impl Process {
         }
         let status = self.status.context("no exit status")?;
         // A process left behind may hold the pipes open: then what is there by now is the output.
-        let output = Output {
-            code: status.code(),
-            stdout: self.stdout.take(),
-            stderr: self.stderr.take(),
-        };
+        let output = Output { code: status.code(), stdout: self.stdout.take(), stderr: self.stderr.take() };
         Ok((output, status.signal()))
     }
 
@@ -166,23 +153,14 @@ impl Collector {
 
 /// Lock a mutex, whatever happened to an earlier holder: a failed test must not fail the others.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Run a program of the host to its end.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     let shown = format!("{command:?}");
-    let (output, _) = Process::start(command, None, None)?
-        .finish(limit)
-        .with_context(|| shown.clone())?;
-    ensure!(
-        output.ok(),
-        "{shown} exited with {:?}: {}",
-        output.code,
-        output.stderr.trim()
-    );
+    let (output, _) = Process::start(command, None, None)?.finish(limit).with_context(|| shown.clone())?;
+    ensure!(output.ok(), "{shown} exited with {:?}: {}", output.code, output.stderr.trim());
     Ok(output)
 }
 
@@ -196,37 +174,19 @@ mod tests {
     fn output_and_exit_code_are_collected() {
         let mut command = Command::new("sh");
         command.args(["-c", "cat; echo err >&2; exit 3"]);
-        let (output, _) = Process::start(&mut command, Some(b"in"), None)
-            .unwrap()
-            .finish(Duration::from_secs(5))
-            .unwrap();
-        assert_eq!(
-            output,
-            Output {
-                code: Some(3),
-                stdout: "in".into(),
-                stderr: "err\n".into()
-            }
-        );
+        let (output, _) =
+            Process::start(&mut command, Some(b"in"), None).unwrap().finish(Duration::from_secs(5)).unwrap();
+        assert_eq!(output, Output { code: Some(3), stdout: "in".into(), stderr: "err\n".into() });
     }
 
     #[test]
     fn a_process_past_its_limit_is_killed_with_its_children() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 4242 & echo $!; wait"]);
-        let error = Process::start(&mut command, None, None)
-            .unwrap()
-            .finish(Duration::from_millis(200))
-            .unwrap_err();
+        let error = Process::start(&mut command, None, None).unwrap().finish(Duration::from_millis(200)).unwrap_err();
         let text = error.to_string();
-        let child = text
-            .lines()
-            .find_map(|line| line.strip_prefix("stdout: "))
-            .unwrap();
-        assert!(
-            !Path::new("/proc").join(child).join("fd/0").exists(),
-            "{child} is alive"
-        );
+        let child = text.lines().find_map(|line| line.strip_prefix("stdout: ")).unwrap();
+        assert!(!Path::new("/proc").join(child).join("fd/0").exists(), "{child} is alive");
     }
 
     #[test]
@@ -234,10 +194,7 @@ mod tests {
         let start = Instant::now();
         let mut command = Command::new("sh");
         command.args(["-c", "echo here; sleep 30 &"]);
-        let (output, _) = Process::start(&mut command, None, None)
-            .unwrap()
-            .finish(Duration::from_secs(5))
-            .unwrap();
+        let (output, _) = Process::start(&mut command, None, None).unwrap().finish(Duration::from_secs(5)).unwrap();
         assert_eq!(output.stdout, "here\n");
         assert!(start.elapsed() < Duration::from_secs(3));
     }

@@ -38,14 +38,11 @@ pub mod wire;
 pub use balancer::LoadBalancer;
 pub use cloud::{Cloud, HttpFault, SECURE_KEYSTONE};
 pub use host::Output;
-pub use juju::{
-    ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, SecretUri, Status,
-    ToolCall, Unit,
-};
+pub use juju::{ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, SecretUri, Status, ToolCall, Unit};
 pub use machine::Machine;
 pub use management::{
-    Behaviour, ClientCertificate, Controllers, Credential, Digest, Issuer, KeyKind,
-    ManagementCluster, Mode, Purpose, Request, Rule, service_account_token,
+    Behaviour, ClientCertificate, Controllers, Credential, Digest, Issuer, KeyKind, ManagementCluster, Mode, Purpose,
+    Request, Rule, service_account_token,
 };
 pub use nix::sys::signal::Signal;
 pub use root::{Release, Root, ensure_root};

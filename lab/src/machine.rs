@@ -55,10 +55,7 @@ impl Machine {
     pub fn boot(root: &Root, hostname: &str) -> Result<Self> {
         host::ensure_root_user()?;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        ensure!(
-            !hostname.is_empty() && hostname.chars().all(legal),
-            "not a host name: {hostname:?}"
-        );
+        ensure!(!hostname.is_empty() && hostname.chars().all(legal), "not a host name: {hostname:?}");
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{hostname}.{}-{number}", std::process::id());
 
@@ -115,11 +112,7 @@ impl Machine {
         let before = self.leader();
         let asked = self.run(&["systemctl", "reboot"])?;
         // The reboot may overtake the answer.
-        ensure!(
-            asked.ok() || asked.code.is_none() || asked.code == Some(255),
-            "systemctl reboot: {}",
-            asked.stderr
-        );
+        ensure!(asked.ok() || asked.code.is_none() || asked.code == Some(255), "systemctl reboot: {}", asked.stderr);
         self.wait_for_boot(before, &["running", "degraded"])
     }
 
@@ -133,18 +126,8 @@ impl Machine {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let state = self.run(&[
-            "systemctl",
-            "status",
-            "--no-pager",
-            "--full",
-            "magnum-api",
-            "magnum-conductor",
-        ])?;
-        bail!(
-            "Magnum did not come up in {BOOT_LIMIT:?}:\n{}",
-            state.stdout
-        )
+        let state = self.run(&["systemctl", "status", "--no-pager", "--full", "magnum-api", "magnum-conductor"])?;
+        bail!("Magnum did not come up in {BOOT_LIMIT:?}:\n{}", state.stdout)
     }
 
     /// Whether Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
@@ -152,20 +135,8 @@ impl Machine {
     pub fn magnum_answers(&self) -> Result<bool> {
         let conf = String::from_utf8_lossy(&self.read("/etc/magnum/magnum.conf")?).into_owned();
         let url = format!("http://127.0.0.1:{}/", api_port(&conf).unwrap_or(9511));
-        let api = self.run(&[
-            "curl",
-            "--silent",
-            "--fail",
-            "--max-time",
-            "5",
-            "--output",
-            "/dev/null",
-            &url,
-        ])?;
-        Ok(api.ok()
-            && self
-                .run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?
-                .ok())
+        let api = self.run(&["curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null", &url])?;
+        Ok(api.ok() && self.run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?.ok())
     }
 
     /// Wait for a leader other than `before` whose systemd says one of `states`.
@@ -180,21 +151,15 @@ impl Machine {
             if let Some(leader) = container_of(self.keeper()).filter(|leader| *leader != before) {
                 *lock(&self.leader) = leader;
                 // Before systemd's own socket is there, asking costs more than looking.
-                if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists()
-                {
+                if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists() {
                     let asked = self.run(&["systemctl", "is-system-running"])?;
                     state = asked.stdout.trim().to_owned() + asked.stderr.trim();
                     if states.contains(&state.as_str()) {
                         return Ok(());
                     }
                     if state == "degraded" {
-                        let failed =
-                            self.run(&["systemctl", "--failed", "--no-legend", "--plain"])?;
-                        bail!(
-                            "{} booted, but units failed:\n{}",
-                            self.hostname,
-                            failed.stdout
-                        );
+                        let failed = self.run(&["systemctl", "--failed", "--no-legend", "--plain"])?;
+                        bail!("{} booted, but units failed:\n{}", self.hostname, failed.stdout);
                     }
                 }
             }
@@ -204,20 +169,12 @@ impl Machine {
         let console = String::from_utf8_lossy(&console).into_owned();
         let tail: Vec<&str> = console.lines().rev().take(20).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        Err(anyhow!(
-            "{} did not boot: {state}\n{}",
-            self.hostname,
-            tail.join("\n")
-        ))
+        Err(anyhow!("{} did not boot: {state}\n{}", self.hostname, tail.join("\n")))
     }
 
     /// A path in the machine's directory, as seen through the keeper's mounts.
     fn in_keeper(&self, path: &str) -> PathBuf {
-        let inside = self
-            .directory
-            .strip_prefix("/")
-            .unwrap_or(&self.directory)
-            .join(path);
+        let inside = self.directory.strip_prefix("/").unwrap_or(&self.directory).join(path);
         PathBuf::from(format!("/proc/{}/root", self.keeper.id())).join(inside)
     }
 }
@@ -232,10 +189,7 @@ impl Drop for Machine {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        eprintln!(
-            "lab: the keeper of {} does not end; the next machine will clean up after it",
-            self.hostname
-        );
+        eprintln!("lab: the keeper of {} does not end; the next machine will clean up after it", self.hostname);
         // With the keeper everything dies but its empty cgroups.
         self.keeper.kill().ok();
         self.keeper.wait().ok();
@@ -274,10 +228,7 @@ mod tests {
 
     #[test]
     fn the_port_is_that_of_the_api_section() {
-        assert_eq!(
-            api_port("[x]\nport = 1\n[api]\n# port = 2\nhost = a\nport=9501\n[y]\nport=3\n"),
-            Some(9501)
-        );
+        assert_eq!(api_port("[x]\nport = 1\n[api]\n# port = 2\nhost = a\nport=9501\n[y]\nport=3\n"), Some(9501));
         assert_eq!(api_port("[api]\nhost = a\n"), None);
         assert_eq!(api_port(include_str!("../recipe/magnum.conf")), Some(9501));
     }

@@ -19,9 +19,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 pub use behaviour::{Behaviour, Controllers, Mode, Request, Rule};
-pub use credential::{
-    ClientCertificate, Credential, Digest, Issuer, KeyKind, Purpose, service_account_token,
-};
+pub use credential::{ClientCertificate, Credential, Digest, Issuer, KeyKind, Purpose, service_account_token};
 
 use crate::Machine;
 use crate::host::lock;
@@ -129,10 +127,7 @@ impl ManagementCluster {
     /// The CA's certificate as it was before it was renewed, PEM: the same name and key, and over.
     pub fn former_ca_pem(&self, machine: &Machine) -> Result<String> {
         let issuers = BTreeMap::from([("ca", &self.certificates.authority)]);
-        let order = Order {
-            key_of: Some("ca"),
-            ..over(Order::new("ca", "authority", None))
-        };
+        let order = Order { key_of: Some("ca"), ..over(Order::new("ca", "authority", None)) };
         let made = credential::make(machine, &issuers, &[order])?;
         let former = made.into_iter().next().context("no certificate was made")?;
         Ok(former.certificate_pem)
@@ -159,11 +154,7 @@ impl ManagementCluster {
         for (name, pair) in &self.certificates.presented {
             let certificate = pair.certificate_pem.as_bytes();
             machine.push(&file(&format!("{name}.crt")), certificate, 0o644)?;
-            machine.push(
-                &file(&format!("{name}.key")),
-                pair.key_pem.as_bytes(),
-                0o600,
-            )?;
+            machine.push(&file(&format!("{name}.key")), pair.key_pem.as_bytes(), 0o600)?;
         }
         self.tell(machine)?;
         machine.remove(&file("ready"))?;
@@ -181,27 +172,17 @@ impl ManagementCluster {
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
-            if !machine
-                .run(&["systemctl", "is-active", "--quiet", SERVICE])?
-                .ok()
-            {
+            if !machine.run(&["systemctl", "is-active", "--quiet", SERVICE])?.ok() {
                 break;
             }
         }
-        let journal =
-            machine.run(&["journalctl", "--quiet", "-o", "cat", "-n20", "-u", SERVICE])?;
-        bail!(
-            "the stand-in for the management cluster does not come up: {}{}",
-            started.stderr,
-            journal.stdout
-        )
+        let journal = machine.run(&["journalctl", "--quiet", "-o", "cat", "-n20", "-u", SERVICE])?;
+        bail!("the stand-in for the management cluster does not come up: {}{}", started.stderr, journal.stdout)
     }
 
     /// From now on connections are refused.
     pub fn stop(&self, machine: &Machine) -> Result<()> {
-        machine
-            .shell(&format!("systemctl stop {SERVICE}"))
-            .map(drop)
+        machine.shell(&format!("systemctl stop {SERVICE}")).map(drop)
     }
 
     /// How the cluster behaves from the next request on.
@@ -211,13 +192,7 @@ impl ManagementCluster {
     }
 
     /// The cluster knows this bearer token from now on, until its `exp` if it is a JWT.
-    pub fn accept_token(
-        &self,
-        machine: &Machine,
-        token: &str,
-        user: &str,
-        groups: &[&str],
-    ) -> Result<()> {
+    pub fn accept_token(&self, machine: &Machine, token: &str, user: &str, groups: &[&str]) -> Result<()> {
         lock(&self.tokens).push(Token {
             token: token.into(),
             user: user.into(),
@@ -271,16 +246,7 @@ impl Certificates {
         ];
         let made = credential::make(machine, &BTreeMap::new(), &orders)?;
         let made: [Credential; 8] = made.try_into().ok().context("not eight of them")?;
-        let [
-            authority,
-            intermediate,
-            former_intermediate,
-            stranger,
-            own,
-            foreign,
-            over,
-            admin,
-        ] = made;
+        let [authority, intermediate, former_intermediate, stranger, own, foreign, over, admin] = made;
         Ok(Self {
             authority,
             intermediate,
@@ -294,11 +260,7 @@ impl Certificates {
 
 /// The same, over since yesterday.
 fn over(order: Order) -> Order {
-    Order {
-        not_before: -3 * DAY,
-        not_after: -DAY,
-        ..order
-    }
+    Order { not_before: -3 * DAY, not_after: -DAY, ..order }
 }
 
 #[cfg(test)]

@@ -16,9 +16,7 @@ fn main() -> ExitCode {
 }
 
 fn call() -> io::Result<ExitCode> {
-    let mut argv: Vec<String> = env::args_os()
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let mut argv: Vec<String> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     if let Some(name) = argv.first_mut() {
         *name = name.rsplit('/').next().unwrap_or_default().to_owned();
     }

@@ -11,9 +11,9 @@ use super::charm::Charm;
 use super::event::Event;
 use super::model::{Model, Relation, Status, UnitState};
 use super::peers::{Peer, Peers};
+use super::random_id;
 use super::secrets::{SecretUri, Secrets};
 use super::unit::Unit;
-use super::random_id;
 use crate::host::lock;
 use crate::machine::Machine;
 
@@ -59,16 +59,8 @@ impl Application {
             units: BTreeMap::new(),
             application_settings: BTreeMap::new(),
         };
-        let tool = fs::read(juju_tool)
-            .with_context(|| format!("reading the tool {}", juju_tool.display()))?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                model: Mutex::new(model),
-                tool,
-                callback: Mutex::new(None),
-            }),
-            added: 0,
-        })
+        let tool = fs::read(juju_tool).with_context(|| format!("reading the tool {}", juju_tool.display()))?;
+        Ok(Self { shared: Arc::new(Shared { model: Mutex::new(model), tool, callback: Mutex::new(None) }), added: 0 })
     }
 
     /// Put a unit on `machine`, beside its principal, and unpack the charm there. The first unit leads.
@@ -80,26 +72,19 @@ impl Application {
             let mut model = lock(&self.shared.model);
             let unit = format!("{}/{number}", model.application);
             let address = format!("10.0.0.{}", 10 + number);
-            let status = (
-                "maintenance".to_owned(),
-                "installing charm software".to_owned(),
-            );
+            let status = ("maintenance".to_owned(), "installing charm software".to_owned());
             let remote = ["egress-subnets", "ingress-address", "private-address"].map(|key| {
                 let suffix = if key == "egress-subnets" { "/32" } else { "" };
                 (key.to_owned(), format!("{address}{suffix}"))
             });
-            let relation = model
-                .charm
-                .principal_endpoint
-                .clone()
-                .map(|endpoint| Relation {
-                    id: 3 + number,
-                    endpoint,
-                    entered: false,
-                    units: BTreeSet::new(),
-                    settings: BTreeMap::from(remote.clone()),
-                    remote: BTreeMap::from(remote.clone()),
-                });
+            let relation = model.charm.principal_endpoint.clone().map(|endpoint| Relation {
+                id: 3 + number,
+                endpoint,
+                entered: false,
+                units: BTreeSet::new(),
+                settings: BTreeMap::from(remote.clone()),
+                remote: BTreeMap::from(remote.clone()),
+            });
             let state = UnitState {
                 status: status.clone(),
                 history: vec![status],
@@ -119,9 +104,7 @@ impl Application {
     /// runs `config-changed`.
     pub fn set_config(&self, values: &[(&str, &str)]) -> Result<bool> {
         let mut model = lock(&self.shared.model);
-        let typed = values
-            .iter()
-            .map(|(name, text)| Ok(((*name).to_owned(), model.charm.options.value(name, text)?)));
+        let typed = values.iter().map(|(name, text)| Ok(((*name).to_owned(), model.charm.options.value(name, text)?)));
         let typed = typed.collect::<Result<BTreeMap<_, _>>>()?;
         let before = model.charm.options.effective(&model.config);
         model.config.extend(typed);
@@ -143,14 +126,8 @@ impl Application {
 
     /// `juju update-secret`: the units that get `secret-changed`, which are those that have read it.
     /// The same content is no new revision.
-    pub fn update_secret(
-        &self,
-        secret: &SecretUri,
-        content: &[(&str, &str)],
-    ) -> Result<BTreeSet<String>> {
-        lock(&self.shared.model)
-            .secrets
-            .update(secret, owned(content))
+    pub fn update_secret(&self, secret: &SecretUri, content: &[(&str, &str)]) -> Result<BTreeSet<String>> {
+        lock(&self.shared.model).secrets.update(secret, owned(content))
     }
 
     /// `juju grant-secret`: the application may read it. Fires no hook.
@@ -172,10 +149,7 @@ impl Application {
     /// again, as if it had never been attached.
     pub fn attach_resource(&self, name: &str, content: Option<Vec<u8>>) -> Result<()> {
         let mut model = lock(&self.shared.model);
-        ensure!(
-            model.charm.resources.contains_key(name),
-            "unrecognized resource {name:?}"
-        );
+        ensure!(model.charm.resources.contains_key(name), "unrecognized resource {name:?}");
         match content {
             Some(content) => model.resources.insert(name.into(), content),
             None => model.resources.remove(name),
@@ -200,9 +174,7 @@ impl Application {
     pub fn peer_settings(&self) -> BTreeMap<String, String> {
         let model = lock(&self.shared.model);
         let peers = model.peers.as_ref();
-        peers
-            .map(|peers| peers.settings.clone())
-            .unwrap_or_default()
+        peers.map(|peers| peers.settings.clone()).unwrap_or_default()
     }
 
     /// The machine of a unit is gone for good (`juju remove-unit --force`): no hook runs on it any
@@ -240,17 +212,12 @@ impl Application {
 
 impl std::fmt::Debug for Application {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Application")
-            .field("units", &self.added)
-            .finish_non_exhaustive()
+        f.debug_struct("Application").field("units", &self.added).finish_non_exhaustive()
     }
 }
 
 fn owned(content: &[(&str, &str)]) -> BTreeMap<String, String> {
-    content
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    content.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// An id for one run of a hook: the unit, the hook and a number nobody guesses.

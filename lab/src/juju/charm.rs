@@ -69,10 +69,7 @@ impl Charm {
         let mut archive = ZipArchive::new(Cursor::new(Arc::clone(&bytes)))?;
         let metadata = text(&mut archive, "metadata.yaml")?.context("no metadata.yaml")?;
         let metadata: Metadata = serde_yaml::from_str(&metadata).context("metadata.yaml")?;
-        ensure!(
-            text(&mut archive, "manifest.yaml")?.is_some(),
-            "no manifest.yaml"
-        );
+        ensure!(text(&mut archive, "manifest.yaml")?.is_some(), "no manifest.yaml");
         let options = match text(&mut archive, "config.yaml")? {
             Some(config) => Options::parse(&config)?,
             None => Options::default(),
@@ -82,13 +79,8 @@ impl Charm {
             None => BTreeMap::new(),
         };
         let in_container = |value: &Value| value.get("scope") == Some(&Value::from("container"));
-        let principal = metadata
-            .requires
-            .iter()
-            .find(|(_, endpoint)| in_container(endpoint));
-        let principal_endpoint = principal
-            .filter(|_| metadata.subordinate)
-            .map(|(name, _)| name.clone());
+        let principal = metadata.requires.iter().find(|(_, endpoint)| in_container(endpoint));
+        let principal_endpoint = principal.filter(|_| metadata.subordinate).map(|(name, _)| name.clone());
         ensure!(
             !metadata.subordinate || principal_endpoint.is_some(),
             "subordinate {} has no requires endpoint of scope container",
@@ -99,18 +91,10 @@ impl Charm {
             archive: bytes,
             name: metadata.name,
             options,
-            resources: metadata
-                .resources
-                .into_iter()
-                .map(|(name, resource)| (name, resource.filename))
-                .collect(),
+            resources: metadata.resources.into_iter().map(|(name, resource)| (name, resource.filename)).collect(),
             actions,
             peers: metadata.peers.keys().next().cloned(),
-            endpoints: endpoints
-                .into_iter()
-                .flat_map(BTreeMap::keys)
-                .cloned()
-                .collect(),
+            endpoints: endpoints.into_iter().flat_map(BTreeMap::keys).cloned().collect(),
             principal_endpoint,
         })
     }
@@ -118,12 +102,7 @@ impl Charm {
     /// Unpack into `directory` on a machine as Juju does, and return the names of the files: modes and
     /// links as the zip has them, hooks made executable; files of the `previous` charm that this one
     /// has not are removed, what the charm itself made stays.
-    pub(crate) fn unpack(
-        &self,
-        machine: &Machine,
-        directory: &str,
-        previous: &[String],
-    ) -> Result<Vec<String>> {
+    pub(crate) fn unpack(&self, machine: &Machine, directory: &str, previous: &[String]) -> Result<Vec<String>> {
         let (names, archive) = self.as_tar()?;
         let mut remove = vec!["rm", "-f", "--"];
         let gone: Vec<String> = previous.iter().map(|name| format!("{directory}/{name}")).collect();
@@ -194,9 +173,7 @@ fn text(archive: &mut ZipArchive<Cursor<Arc<[u8]>>>, name: &str) -> Result<Optio
         Err(error) => return Err(error).with_context(|| name.to_owned()),
     };
     let mut content = String::new();
-    entry
-        .read_to_string(&mut content)
-        .with_context(|| name.to_owned())?;
+    entry.read_to_string(&mut content).with_context(|| name.to_owned())?;
     Ok(Some(content))
 }
 
@@ -204,9 +181,7 @@ fn text(archive: &mut ZipArchive<Cursor<Arc<[u8]>>>, name: &str) -> Result<Optio
 impl Charm {
     /// A charm of no file, for tests of what only needs its declarations.
     pub(crate) fn for_tests(options: Options, resources: &[(&str, &str)]) -> Self {
-        let named = resources
-            .iter()
-            .map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
+        let named = resources.iter().map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
         Self {
             name: "example".to_owned(),
             archive: Arc::new([]),

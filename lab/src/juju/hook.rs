@@ -47,18 +47,13 @@ impl HookRun {
     /// The messages of the log, a line each.
     #[must_use]
     pub fn log_text(&self) -> String {
-        self.log
-            .iter()
-            .map(|(level, message)| format!("{level} {message}\n"))
-            .collect()
+        self.log.iter().map(|(level, message)| format!("{level} {message}\n")).collect()
     }
 
     /// Whether a tool was called whose words, joined by spaces, contain `words`.
     #[must_use]
     pub fn called(&self, words: &str) -> bool {
-        self.tools
-            .iter()
-            .any(|call| call.argv.join(" ").contains(words))
+        self.tools.iter().any(|call| call.argv.join(" ").contains(words))
     }
 
     /// The run in words, for the message of a failed test.

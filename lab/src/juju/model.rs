@@ -71,8 +71,7 @@ pub(crate) struct Relation {
 
 /// The application part of a unit's name.
 pub(crate) fn application_of(unit: &str) -> &str {
-    unit.split_once('/')
-        .map_or(unit, |(application, _)| application)
+    unit.split_once('/').map_or(unit, |(application, _)| application)
 }
 
 /// The unit's name as its directories have it: `a/0` → `unit-a-0`.

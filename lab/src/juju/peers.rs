@@ -57,11 +57,7 @@ pub(crate) enum Due {
 
 impl Peers {
     pub(crate) fn new(endpoint: String) -> Self {
-        Self {
-            id: 1,
-            endpoint,
-            ..Self::default()
-        }
+        Self { id: 1, endpoint, ..Self::default() }
     }
 
     pub(crate) fn write(&mut self, settings: Settings) {
@@ -72,10 +68,7 @@ impl Peers {
 
 impl Peer {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            ..Self::default()
-        }
+        Self { settings, ..Self::default() }
     }
 
     pub(crate) fn write(&mut self, settings: Settings) {
@@ -140,12 +133,7 @@ impl Model {
     }
 
     /// A peer hook starts: what it is about, and what the unit forgets of what it has read.
-    pub(crate) fn enter_peers(
-        &mut self,
-        unit: &str,
-        hook: &str,
-        due: Option<&Due>,
-    ) -> Result<Option<HookRelation>> {
+    pub(crate) fn enter_peers(&mut self, unit: &str, hook: &str, due: Option<&Due>) -> Result<Option<HookRelation>> {
         let application = application_of(unit).to_owned();
         let Some(peers) = &self.peers else {
             return Ok(None);

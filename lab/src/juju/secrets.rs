@@ -60,18 +60,10 @@ struct Secret {
 impl Secrets {
     /// `juju add-secret`: not granted to anybody yet.
     pub(crate) fn add(&mut self, name: &str, content: Content) -> Result<SecretUri> {
-        ensure!(
-            !self.secrets.values().any(|secret| secret.name == name),
-            "secret with name {name:?} already exists"
-        );
+        ensure!(!self.secrets.values().any(|secret| secret.name == name), "secret with name {name:?} already exists");
         ensure!(!content.is_empty(), "missing secret value or filename");
         let id = super::random_id(20);
-        let secret = Secret {
-            name: name.into(),
-            revisions: vec![content],
-            granted: false,
-            tracked: BTreeMap::new(),
-        };
+        let secret = Secret { name: name.into(), revisions: vec![content], granted: false, tracked: BTreeMap::new() };
         self.secrets.insert(id.clone(), secret);
         Ok(SecretUri(format!("secret:{id}")))
     }
@@ -83,11 +75,7 @@ impl Secrets {
             return Ok(BTreeSet::new());
         }
         secret.revisions.push(content);
-        Ok(if secret.granted {
-            secret.tracked.keys().cloned().collect()
-        } else {
-            BTreeSet::new()
-        })
+        Ok(if secret.granted { secret.tracked.keys().cloned().collect() } else { BTreeSet::new() })
     }
 
     /// `juju grant-secret` and `juju revoke-secret`. Neither fires a hook.
@@ -98,10 +86,7 @@ impl Secrets {
 
     /// `juju remove-secret`.
     pub(crate) fn remove(&mut self, uri: &SecretUri) -> Result<()> {
-        self.secrets
-            .remove(uri.id())
-            .map(drop)
-            .with_context(|| not_found(uri.id()))
+        self.secrets.remove(uri.id()).map(drop).with_context(|| not_found(uri.id()))
     }
 
     /// The revision that `unit` gets for `id`: the one it tracks, which is the latest at its first reading and from
@@ -140,9 +125,7 @@ mod tests {
         let mut secrets = Secrets::default();
         let uri = secrets.add("capi", content("a")).unwrap();
         assert_eq!(parse_uri(uri.as_ref()).as_deref(), Some(uri.id()));
-        let read = |secrets: &mut Secrets| {
-            secrets.read("u/0", uri.id(), false).map_err(|e| e.to_string())
-        };
+        let read = |secrets: &mut Secrets| secrets.read("u/0", uri.id(), false).map_err(|e| e.to_string());
         assert_eq!(read(&mut secrets), Err("permission denied".into()));
         secrets.set_granted(&uri, true).unwrap();
         assert_eq!(read(&mut secrets), Ok(content("a")));
@@ -170,20 +153,10 @@ mod tests {
     #[test]
     fn uris_come_in_three_shapes() {
         let id = "9m4e2mr0ui3e8a215n4g";
-        for text in [
-            id.to_owned(),
-            format!("secret:{id}"),
-            format!("secret://4f0e/{id}"),
-        ] {
+        for text in [id.to_owned(), format!("secret:{id}"), format!("secret://4f0e/{id}")] {
             assert_eq!(parse_uri(&text).as_deref(), Some(id), "{text}");
         }
-        for text in [
-            "",
-            "secret:",
-            "secret:capi-mgmt",
-            "secret:9m4e2mr0ui3e8a215n4z",
-            "9m4e",
-        ] {
+        for text in ["", "secret:", "secret:capi-mgmt", "secret:9m4e2mr0ui3e8a215n4z", "9m4e"] {
             assert_eq!(parse_uri(text), None, "{text}");
         }
     }

@@ -67,31 +67,16 @@ impl Board {
             }
         }
         let mut current = lock(&self.context);
-        let Some(context) = current
-            .as_mut()
-            .filter(|context| context.id == request.context)
-        else {
-            let complaint = format!(
-                "error: bad request: no running hook has the context id {:?}\n",
-                request.context
-            );
+        let Some(context) = current.as_mut().filter(|context| context.id == request.context) else {
+            let complaint = format!("error: bad request: no running hook has the context id {:?}\n", request.context);
             return Reply { code: 1, stderr: complaint, ..Reply::default() };
         };
         let logged = context.log.len();
         let reply = match fault {
             Some(Fault::Exit { code, stderr }) => Reply { code, stderr, ..Reply::default() },
-            _ => tools::serve(
-                request,
-                context,
-                &mut lock(&self.shared.model),
-                &mut Files(&self.machine),
-            ),
+            _ => tools::serve(request, context, &mut lock(&self.shared.model), &mut Files(&self.machine)),
         };
-        context.calls.push(ToolCall {
-            argv: request.argv.clone(),
-            exit: reply.code.into(),
-            elapsed: start.elapsed(),
-        });
+        context.calls.push(ToolCall { argv: request.argv.clone(), exit: reply.code.into(), elapsed: start.elapsed() });
         let mut events: Vec<Event> = context.log[logged..]
             .iter()
             .map(|(level, message)| Event::Log {
@@ -105,10 +90,7 @@ impl Board {
             events.extend(self.status_event());
         }
         if reply.code == 0 && tool == "action-log" {
-            events.push(Event::ActionLog {
-                unit: self.unit.clone(),
-                message: request.argv[1..].join(" "),
-            });
+            events.push(Event::ActionLog { unit: self.unit.clone(), message: request.argv[1..].join(" ") });
         }
         for event in events {
             self.shared.tell(&event);
@@ -119,17 +101,11 @@ impl Board {
     fn status_event(&self) -> Option<Event> {
         let model = lock(&self.shared.model);
         let (kind, message) = model.units.get(&self.unit)?.status.clone();
-        Some(Event::Status {
-            unit: self.unit.clone(),
-            kind,
-            message,
-        })
+        Some(Event::Status { unit: self.unit.clone(), kind, message })
     }
 
     fn is_current(&self, request: &Request) -> bool {
-        lock(&self.context)
-            .as_ref()
-            .is_some_and(|context| context.id == request.context)
+        lock(&self.context).as_ref().is_some_and(|context| context.id == request.context)
     }
 }
 
@@ -145,17 +121,13 @@ impl Server {
     pub(crate) fn start(board: Arc<Board>, path: &str) -> Result<Self> {
         board.machine.remove(path)?;
         let seen_from_here = format!("/proc/{}/root{path}", board.machine.leader());
-        let listener =
-            UnixListener::bind(&seen_from_here).with_context(|| format!("listening on {path}"))?;
+        let listener = UnixListener::bind(&seen_from_here).with_context(|| format!("listening on {path}"))?;
         // Made from outside, it would belong to nobody inside, who lets nobody in.
         let owner = Some(HOST_ID_OF_ROOT);
         lchown(&seen_from_here, owner, owner).with_context(|| format!("giving {path} to root"))?;
         let (stop, stopped) = UnixStream::pair()?;
         let thread = std::thread::spawn(move || serve(&listener, &stopped, &board));
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -171,10 +143,8 @@ impl Drop for Server {
 
 fn serve(listener: &UnixListener, stopped: &UnixStream, board: &Arc<Board>) {
     loop {
-        let mut waiting = [
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut waiting =
+            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
         if poll(&mut waiting, PollTimeout::NONE).is_err() {
             continue;
         }

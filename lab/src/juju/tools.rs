@@ -65,17 +65,11 @@ const NONE: &[Format] = &[];
 const OUTPUT: Flag = value_flag(&["format"]);
 
 const fn value_flag(names: &'static [&'static str]) -> Flag {
-    Flag {
-        names,
-        takes_value: true,
-    }
+    Flag { names, takes_value: true }
 }
 
 const fn switch(names: &'static [&'static str]) -> Flag {
-    Flag {
-        names,
-        takes_value: false,
-    }
+    Flag { names, takes_value: false }
 }
 
 const RELATION: Flag = value_flag(&["r", "relation"]);
@@ -161,11 +155,7 @@ fn failed(failure: &Failure) -> Reply {
         Failure::Usage(text) => (2, text),
         Failure::Error(text) => (1, text),
     };
-    Reply {
-        code,
-        stdout: String::new(),
-        stderr: format!("ERROR {text}\n"),
-    }
+    Reply { code, stdout: String::new(), stderr: format!("ERROR {text}\n") }
 }
 
 fn usage<T>(text: impl Into<String>) -> Result<T, Failure> {

@@ -33,25 +33,14 @@ pub(crate) fn command(directory: &str) -> Vec<String> {
         "-o",
     ];
     let output = format!("{directory}/trace");
-    words
-        .into_iter()
-        .map(str::to_owned)
-        .chain([output])
-        .collect()
+    words.into_iter().map(str::to_owned).chain([output]).collect()
 }
 
 /// All programs started, in order of time.
 pub(crate) fn read(machine: &Machine, directory: &str) -> Result<Vec<Exec>> {
-    let Output {
-        code,
-        stdout,
-        stderr,
-    } = machine.run(&["grep", "-r", "exec", directory])?;
+    let Output { code, stdout, stderr } = machine.run(&["grep", "-r", "exec", directory])?;
     ensure!(matches!(code, Some(0 | 1)), "reading the trace: {stderr}");
-    let mut execs = stdout
-        .lines()
-        .filter_map(|line| parse(line).transpose())
-        .collect::<Result<Vec<_>>>()?;
+    let mut execs = stdout.lines().filter_map(|line| parse(line).transpose()).collect::<Result<Vec<_>>>()?;
     execs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     Ok(execs.into_iter().map(|(_, exec)| exec).collect())
 }
@@ -68,11 +57,7 @@ fn parse(line: &str) -> Result<Option<(f64, Exec)>> {
     let strings = call.split('"').skip(1).step_by(2).map(string);
     let mut argv = strings.collect::<Result<Vec<_>>>().with_context(what)?;
     ensure!(!argv.is_empty(), what());
-    let exec = Exec {
-        pid: pid.parse().with_context(what)?,
-        path: argv.remove(0),
-        argv,
-    };
+    let exec = Exec { pid: pid.parse().with_context(what)?, path: argv.remove(0), argv };
     Ok(Some((time.parse().with_context(what)?, exec)))
 }
 

@@ -24,9 +24,7 @@ impl Machine {
                 setns(network, CloneFlags::CLONE_NEWNET).context("entering a network")?;
                 Ok(what())
             });
-            inside
-                .join()
-                .map_err(|_| anyhow!("a thread in a network panicked"))?
+            inside.join().map_err(|_| anyhow!("a thread in a network panicked"))?
         })
     }
 }

@@ -45,10 +45,7 @@ impl Rule {
     /// Everything, for everybody who is known.
     #[must_use]
     pub fn cluster_admin() -> Self {
-        Self {
-            non_resource_urls: vec!["*".into()],
-            ..Self::new(&["*"], &["*"], &["*"])
-        }
+        Self { non_resource_urls: vec!["*".into()], ..Self::new(&["*"], &["*"], &["*"]) }
     }
 
     /// These verbs on these resources everywhere, for everybody who is known.
@@ -97,10 +94,7 @@ impl Behaviour {
     /// The default in this mode.
     #[must_use]
     pub fn of(mode: Mode) -> Self {
-        Self {
-            mode,
-            ..Self::default()
-        }
+        Self { mode, ..Self::default() }
     }
 
     /// The same, serving these versions of a group; none, and the group is not there.
@@ -151,18 +145,11 @@ impl Default for Behaviour {
             ("cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
             ("controlplane.cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
             ("bootstrap.cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
-            (
-                "infrastructure.cluster.x-k8s.io",
-                &["v1beta1", "v1alpha7", "v1alpha6"],
-            ),
+            ("infrastructure.cluster.x-k8s.io", &["v1beta1", "v1alpha7", "v1alpha6"]),
             ("addons.cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
             ("addons.stackhpc.com", &["v1alpha1"]),
         ];
-        groups
-            .into_iter()
-            .fold(behaviour, |so_far, (group, versions)| {
-                so_far.serving(group, versions)
-            })
+        groups.into_iter().fold(behaviour, |so_far, (group, versions)| so_far.serving(group, versions))
     }
 }
 

@@ -238,9 +238,8 @@ pub(super) fn make(
     command.push(&program);
     let made = machine.run_with_input(&command, Some(request.as_bytes()))?;
     ensure!(made.ok(), "making certificates: {}", made.stderr);
-    let made: Vec<Credential> = serde_json::from_str(&made.stdout)
-        .ok()
-        .context("credentials.py printed something else")?;
+    let made: Vec<Credential> =
+        serde_json::from_str(&made.stdout).ok().context("credentials.py printed something else")?;
     ensure!(made.len() == orders.len(), "not one for each order");
     Ok(made)
 }
@@ -263,10 +262,7 @@ mod tests {
 
     #[test]
     fn a_credential_never_shows() {
-        let secret = Credential {
-            certificate_pem: "C".into(),
-            key_pem: "HIDDEN".into(),
-        };
+        let secret = Credential { certificate_pem: "C".into(), key_pem: "HIDDEN".into() };
         assert!(!format!("{secret:?}").contains("HIDDEN"));
     }
 }

@@ -55,16 +55,7 @@ pub(super) fn build(
         None => ("build_root.sh", release.name().as_ref()),
     };
     let mut child = Command::new("setpriv")
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--pid",
-            "--fork",
-            "--kill-child=KILL",
-            "--mount-proc",
-            "bash",
-        ])
+        .args(["--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "bash"])
         .args([recipe.join(program).as_os_str(), what, target.as_os_str()])
         .arg(HOST_ID_OF_ROOT.to_string())
         .stdin(Stdio::null())
@@ -76,18 +67,8 @@ pub(super) fn build(
     let errors = lines.clone();
     let stdout = BufReader::new(child.stdout.take().context("no standard output")?);
     let stderr = BufReader::new(child.stderr.take().context("no standard error")?);
-    std::thread::spawn(move || {
-        stdout
-            .lines()
-            .map_while(Result::ok)
-            .try_for_each(|line| lines.send((true, line)))
-    });
-    std::thread::spawn(move || {
-        stderr
-            .lines()
-            .map_while(Result::ok)
-            .try_for_each(|line| errors.send((false, line)))
-    });
+    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| lines.send((true, line))));
+    std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| errors.send((false, line))));
 
     let mut step = String::from("starting");
     let mut complaints = Vec::new();
@@ -98,32 +79,20 @@ pub(super) fn build(
                 step = line;
             }
             Ok((false, line)) => complaints.push(line),
-            Err(RecvTimeoutError::Timeout) => {
-                progress(&format!("{step}: {} s so far", start.elapsed().as_secs()))
-            }
+            Err(RecvTimeoutError::Timeout) => progress(&format!("{step}: {} s so far", start.elapsed().as_secs())),
             Err(RecvTimeoutError::Disconnected) => break,
         }
         if start.elapsed() > BUILD_LIMIT {
             child.kill()?;
-            complaints.push(format!(
-                "still running after {} minutes, killed",
-                BUILD_LIMIT.as_secs() / 60
-            ));
+            complaints.push(format!("still running after {} minutes, killed", BUILD_LIMIT.as_secs() / 60));
         }
     }
     if !child.wait()?.success() {
-        bail!(
-            "building the root failed at: {step}\n{}",
-            complaints.join("\n")
-        );
+        bail!("building the root failed at: {step}\n{}", complaints.join("\n"));
     }
     fs::rename(&target, path).with_context(|| format!("renaming to {}", path.display()))?;
     fs::remove_dir_all(&scratch)?;
-    progress(&format!(
-        "root built in {} s: {}",
-        start.elapsed().as_secs(),
-        path.display()
-    ));
+    progress(&format!("root built in {} s: {}", start.elapsed().as_secs(), path.display()));
     Ok(())
 }
 
@@ -133,9 +102,6 @@ mod tests {
 
     #[test]
     fn releases_have_roots_of_their_own() {
-        assert_ne!(
-            recipe_hash(Release::Caracal),
-            recipe_hash(Release::Bookworm)
-        );
+        assert_ne!(recipe_hash(Release::Caracal), recipe_hash(Release::Bookworm));
     }
 }

@@ -54,10 +54,7 @@ fn bench() -> Bench {
         name: "lab".into(),
         uuid: String::new(),
         application: "probe".into(),
-        charm: Charm::for_tests(
-            Options::parse(config).unwrap(),
-            &[("helm", "helm.bin"), ("wheel", "a.whl")],
-        ),
+        charm: Charm::for_tests(Options::parse(config).unwrap(), &[("helm", "helm.bin"), ("wheel", "a.whl")]),
         config: BTreeMap::new(),
         secrets: Secrets::default(),
         resources: BTreeMap::from([("helm".to_owned(), Vec::new())]),
@@ -67,45 +64,26 @@ fn bench() -> Bench {
         application_settings: BTreeMap::new(),
         peers: None,
     };
-    let context = HookContext {
-        id: "c".into(),
-        unit: "probe/0".into(),
-        hook: "install".into(),
-        ..HookContext::default()
-    };
-    Bench {
-        model,
-        context,
-        disk: Disk::default(),
-    }
+    let context =
+        HookContext { id: "c".into(), unit: "probe/0".into(), hook: "install".into(), ..HookContext::default() };
+    Bench { model, context, disk: Disk::default() }
 }
 
 impl Bench {
     /// Exit code, standard output and standard error of a command line; `_` in a word is a space.
     fn call(&mut self, line: &str) -> (u8, String, String) {
         let argv = line.split(' ').map(|word| word.replace('_', " ")).collect();
-        let request = Request {
-            argv,
-            ..Request::default()
-        };
+        let request = Request { argv, ..Request::default() };
         let reply = serve(&request, &mut self.context, &mut self.model, &mut self.disk);
         (reply.code, reply.stdout, reply.stderr)
     }
 
     fn prints(&mut self, line: &str, expected: &str) {
-        assert_eq!(
-            self.call(line),
-            (0, expected.into(), String::new()),
-            "{line}"
-        );
+        assert_eq!(self.call(line), (0, expected.into(), String::new()), "{line}");
     }
 
     fn fails(&mut self, line: &str, code: u8, complaint: &str) {
-        assert_eq!(
-            self.call(line),
-            (code, String::new(), format!("ERROR {complaint}\n")),
-            "{line}"
-        );
+        assert_eq!(self.call(line), (code, String::new(), format!("ERROR {complaint}\n")), "{line}");
     }
 
     fn in_relation(mut self, remote_unit: Option<&str>) -> Self {

@@ -8,18 +8,12 @@ use crate::juju::model::{application_of, tag};
 pub(super) fn config_get(line: &Line, session: &mut Session<'_>) -> Outcome {
     let key = line.words.first().map(String::as_str).unwrap_or_default();
     if !key.is_empty() && line.has("a") {
-        return usage(format!(
-            "cannot use argument --all together with key {key:?}"
-        ));
+        return usage(format!("cannot use argument --all together with key {key:?}"));
     }
     no_more(line.words.get(1..).unwrap_or_default())?;
     let values = session.model.charm.options.effective(&session.model.config);
     let value = if key.is_empty() {
-        values
-            .into_iter()
-            .filter(|(_, value)| line.has("a") || !value.is_null())
-            .collect::<Map<_, _>>()
-            .into()
+        values.into_iter().filter(|(_, value)| line.has("a") || !value.is_null()).collect::<Map<_, _>>().into()
     } else {
         values.get(key).cloned().unwrap_or_default()
     };
@@ -46,13 +40,8 @@ pub(super) fn goal_state(line: &Line, session: &mut Session<'_>) -> Outcome {
         seen.insert(unit.principal.clone(), status);
     }
     let endpoint = session.model.charm.principal_endpoint.clone();
-    let relations: Map<_, _> = endpoint
-        .map(|name| (name, seen.into()))
-        .into_iter()
-        .collect();
-    Ok(Answer::Shown(Value::into(
-        json!({"units": {}, "relations": relations}),
-    )))
+    let relations: Map<_, _> = endpoint.map(|name| (name, seen.into())).into_iter().collect();
+    Ok(Answer::Shown(Value::into(json!({"units": {}, "relations": relations}))))
 }
 
 /// Whether the unit is its application's leader.
@@ -66,19 +55,12 @@ pub(super) fn resource_get(line: &Line, session: &mut Session<'_>) -> Outcome {
     };
     no_more(&line.words[1..])?;
     let application = &session.model.application;
-    let missing = format!(
-        "could not download resource: HTTP request failed: resource#{application}/{name} not found"
-    );
-    let (Some(file), Some(content)) = (
-        session.model.charm.resources.get(name),
-        session.model.resources.get(name),
-    ) else {
+    let missing = format!("could not download resource: HTTP request failed: resource#{application}/{name} not found");
+    let (Some(file), Some(content)) = (session.model.charm.resources.get(name), session.model.resources.get(name))
+    else {
         return Err(Failure::Error(missing));
     };
-    let path = format!(
-        "/var/lib/juju/agents/{}/resources/{name}/{file}",
-        tag(&session.context.unit)
-    );
+    let path = format!("/var/lib/juju/agents/{}/resources/{name}/{file}", tag(&session.context.unit));
     session.files.write(&path, content)?;
     Ok(Answer::Raw(path))
 }

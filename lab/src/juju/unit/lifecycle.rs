@@ -19,17 +19,8 @@ impl Unit {
                 model.charm.peers.clone(),
             )
         };
-        let leadership = if leads {
-            "leader-elected"
-        } else {
-            "leader-settings-changed"
-        };
-        let relation = |event: &str| {
-            endpoint
-                .iter()
-                .map(|name| format!("{name}-relation-{event}"))
-                .collect::<Vec<_>>()
-        };
+        let leadership = if leads { "leader-elected" } else { "leader-settings-changed" };
+        let relation = |event: &str| endpoint.iter().map(|name| format!("{name}-relation-{event}")).collect::<Vec<_>>();
         let mut hooks = vec!["install".to_owned()];
         hooks.extend(peers.map(|name| format!("{name}-relation-created")));
         hooks.extend(relation("created"));
@@ -47,14 +38,9 @@ impl Unit {
             let mut unpacked = lock(&self.unpacked);
             *unpacked = charm.unpack(self.machine(), &self.charm_directory(), &unpacked)?;
         }
-        let mut hooks = ["upgrade-charm", "config-changed"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut hooks = ["upgrade-charm", "config-changed"].map(str::to_owned).to_vec();
         let model = lock(&self.board.shared.model);
-        let entered = model
-            .units
-            .get(self.name())
-            .is_some_and(|unit| unit.peer.entered);
+        let entered = model.units.get(self.name()).is_some_and(|unit| unit.peer.entered);
         let new = model.charm.peers.clone().filter(|_| !entered);
         drop(model);
         hooks.extend(new.map(|name| format!("{name}-relation-created")));
@@ -80,10 +66,7 @@ impl Unit {
         }
         let mut hooks: Vec<String> = Vec::new();
         if let Some(name) = endpoint {
-            hooks.extend([
-                format!("{name}-relation-departed"),
-                format!("{name}-relation-broken"),
-            ]);
+            hooks.extend([format!("{name}-relation-departed"), format!("{name}-relation-broken")]);
         }
         hooks.extend(["stop".into(), "remove".into()]);
         runs.extend(self.queue(hooks)?);

@@ -24,21 +24,13 @@ impl Unit {
         let (Some(due), Some(endpoint)) = (due, endpoint) else {
             return Ok(None);
         };
-        let job = Job {
-            hook: format!("{endpoint}-relation-{}", due.event()),
-            peer: Some(due),
-            ..Job::default()
-        };
+        let job = Job { hook: format!("{endpoint}-relation-{}", due.event()), peer: Some(due), ..Job::default() };
         self.run(job).map(Some)
     }
 
     /// Let the agents of these units run, all at the same time, until none has anything to do: first
     /// `hook` on each, then whatever they bring each other. Gives each unit's runs.
-    pub fn run_together(
-        units: &[&Self],
-        hook: Option<&str>,
-        limit: Duration,
-    ) -> Result<Vec<Vec<HookRun>>> {
+    pub fn run_together(units: &[&Self], hook: Option<&str>, limit: Duration) -> Result<Vec<Vec<HookRun>>> {
         let start = Instant::now();
         let resting = Mutex::new(vec![false; units.len()]);
         let agent = |at: usize| {
@@ -69,9 +61,7 @@ impl Unit {
             }
         };
         std::thread::scope(|scope| {
-            let agents: Vec<_> = (0..units.len())
-                .map(|at| scope.spawn(move || agent(at)))
-                .collect();
+            let agents: Vec<_> = (0..units.len()).map(|at| scope.spawn(move || agent(at))).collect();
             let ended = agents.into_iter().map(|agent| match agent.join() {
                 Ok(runs) => runs,
                 Err(panic) => std::panic::resume_unwind(panic),
