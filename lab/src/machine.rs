@@ -11,7 +11,8 @@ mod network;
 mod process;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -134,9 +135,11 @@ impl Machine {
     /// active, at this moment.
     pub fn magnum_answers(&self) -> Result<bool> {
         let conf = String::from_utf8_lossy(&self.read("/etc/magnum/magnum.conf")?).into_owned();
-        let url = format!("http://127.0.0.1:{}/", api_port(&conf).unwrap_or(9511));
-        let api = self.run(&["curl", "--silent", "--fail", "--max-time", "5", "--output", "/dev/null", &url])?;
-        Ok(api.ok() && self.run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?.ok())
+        let port = api_port(&conf).unwrap_or(9511);
+        // A process for each question would slow down what it asks about.
+        let answer = self.in_network(|| http_status(port))?;
+        Ok(answer.is_ok_and(|status| (200..400).contains(&status))
+            && self.run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?.ok())
     }
 
     /// Wait for a leader other than `before` whose systemd says one of `states`.
@@ -152,7 +155,7 @@ impl Machine {
                 *lock(&self.leader) = leader;
                 // Before systemd's own socket is there, asking costs more than looking.
                 if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists() {
-                    let asked = self.run(&["systemctl", "is-system-running"])?;
+                    let asked = self.run(&["timeout", "60", "systemctl", "is-system-running", "--wait"])?;
                     state = asked.stdout.trim().to_owned() + asked.stderr.trim();
                     if states.contains(&state.as_str()) {
                         return Ok(());
@@ -203,6 +206,17 @@ fn follow(output: impl std::io::Read + Send + 'static, ended: Arc<Mutex<Option<S
             *lock(&ended) = (line != "started").then_some(line);
         }
     });
+}
+
+/// The HTTP status with which `/` is answered on this port.
+fn http_status(port: u16) -> std::io::Result<u16> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    connection.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut line = String::new();
+    BufReader::new(connection).read_line(&mut line)?;
+    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other(format!("no HTTP: {line}")))
 }
 
 /// `port` in section `[api]` of a magnum.conf.
