@@ -22,11 +22,9 @@ const SERVICES_LIMIT: Duration = Duration::from_secs(120);
 /// An answer in the place of a service's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HttpFault {
-    /// `GET`, `POST`, …
     pub method: String,
     /// A regular expression that is to be found in the path, such as `^/magnum/v1/clusters$`.
     pub path: String,
-    /// The status of the answer.
     pub status: u16,
     /// Its body; where it leads to, when that is what the status says.
     pub body: String,

@@ -30,7 +30,6 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whether the process exited with 0.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.code == Some(0)

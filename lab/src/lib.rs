@@ -24,6 +24,9 @@
 //! below `/var/cache/magnum-capi-helm-lab` (or `LAB_CACHE`); machines live in memory, and nothing of
 //! them stays behind however the process that booted them ends.
 
+// Modules have documentation; items only where their names do not say it all.
+#![allow(missing_docs)]
+
 mod balancer;
 mod cloud;
 mod host;

@@ -89,7 +89,6 @@ impl Machine {
         Ok(machine)
     }
 
-    /// The host name inside.
     #[must_use]
     pub fn hostname(&self) -> &str {
         &self.hostname

@@ -94,13 +94,11 @@ impl ManagementCluster {
         }
     }
 
-    /// The CA's certificate, PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.certificates.authority.certificate_pem
     }
 
-    /// The administrator's credential.
     #[must_use]
     pub fn admin(&self) -> &Credential {
         &self.certificates.admin

@@ -67,7 +67,6 @@ impl Root {
         &self.path
     }
 
-    /// What runs in it.
     #[must_use]
     pub fn release(&self) -> Release {
         self.release

@@ -16,11 +16,8 @@ pub const RESTLESS: [&str; 2] = ["/var/lib/juju", "/var/lib/magnum"];
 pub struct Entry {
     /// `f` file, `d` directory, `l` link, `s` socket, `p` pipe.
     pub kind: char,
-    /// Permission bits.
     pub mode: u32,
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
     /// Size in bytes; 0 for a directory, whose size says nothing.
     pub size: u64,
@@ -35,7 +32,6 @@ pub struct Entry {
 /// All entries below some directories, by path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The entries.
     pub entries: BTreeMap<String, Entry>,
 }
 
@@ -158,18 +154,15 @@ impl Entry {
 /// The differences of two snapshots: path → what is different.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diff {
-    /// A line for each path that differs.
     pub lines: BTreeMap<String, String>,
 }
 
 impl Diff {
-    /// Whether there is no difference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// The paths that differ.
     #[must_use]
     pub fn paths(&self) -> Vec<&str> {
         self.lines.keys().map(String::as_str).collect()

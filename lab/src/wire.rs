@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 pub struct Request {
     /// `JUJU_CONTEXT_ID` of the calling process.
     pub context: String,
-    /// The tool's name and its arguments.
     pub argv: Vec<String>,
 }
 
@@ -21,18 +20,14 @@ pub struct Request {
 pub struct Reply {
     /// The tool's exit code: 0, 1 for an error, 2 for bad usage.
     pub code: u8,
-    /// Printed on standard output.
     pub stdout: String,
-    /// Printed on standard error.
     pub stderr: String,
 }
 
-/// Send a request or a reply.
 pub fn write(mut to: &UnixStream, message: &impl Serialize) -> io::Result<()> {
     to.write_all(format!("{}\n", serde_json::to_string(message)?).as_bytes())
 }
 
-/// Receive a request or a reply.
 pub fn read<T: DeserializeOwned>(from: &UnixStream) -> io::Result<T> {
     let mut line = String::new();
     BufReader::new(from).read_line(&mut line)?;

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lab::{Machine, Release, ensure_root};
+use lab::{Cloud, Machine, Release, ensure_root};
 
 fn boots_with(release: Release, magnum: &str, python: &str) {
     let root = ensure_root(release, &mut |line| eprintln!("{line}")).unwrap();
@@ -33,6 +33,15 @@ fn bookworm_boots_with_magnum_15() {
 #[ignore = "needs root and the lab: cargo xtask test"]
 fn trixie_boots_with_magnum_20() {
     boots_with(Release::Trixie, "20.", "3.13");
+}
+
+#[test]
+#[ignore = "needs root and the lab: cargo xtask test"]
+fn a_cloud_answers_with_keystone_and_rabbitmq() {
+    let root = ensure_root(Release::Cloud, &mut |line| eprintln!("{line}")).unwrap();
+    let machine = Machine::boot(&root, "magnum-0").unwrap();
+    machine.wait_for_magnum().unwrap();
+    Cloud::start(&machine).unwrap();
 }
 
 /// Not a test: the process that the next test kills while it builds.

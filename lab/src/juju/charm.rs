@@ -23,9 +23,7 @@ pub(crate) struct Charm {
     pub(crate) options: Options,
     /// Resource name → its file name.
     pub(crate) resources: BTreeMap<String, String>,
-    /// Action name → its schema.
     pub(crate) actions: BTreeMap<String, Value>,
-    /// Names of endpoints.
     pub(crate) endpoints: Vec<String>,
     /// The endpoint between the units.
     pub(crate) peers: Option<String>,
@@ -59,7 +57,6 @@ const LINK: u32 = 0o120_000;
 const KIND: u32 = 0o170_000;
 
 impl Charm {
-    /// Read a packed charm.
     pub(crate) fn open(file: &Path) -> Result<Self> {
         Self::read(file).with_context(|| format!("charm {}", file.display()))
     }

@@ -13,7 +13,6 @@ use super::peers::Due;
 /// The context that hook tools work in. It is gone when the hook has ended.
 #[derive(Debug, Default)]
 pub(crate) struct HookContext {
-    /// `JUJU_CONTEXT_ID`.
     pub(crate) id: String,
     pub(crate) unit: String,
     /// The hook's name; empty for an action.
@@ -62,9 +61,7 @@ pub(crate) struct ActionContext {
 /// One call of a hook tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
-    /// The tool's name and its arguments.
     pub argv: Vec<String>,
-    /// Its exit code.
     pub exit: i32,
     /// How long the agent took for it.
     pub elapsed: Duration,

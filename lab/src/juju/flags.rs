@@ -58,7 +58,6 @@ impl Line {
         self.flags.get(name).is_some_and(|value| value != "false")
     }
 
-    /// The option's value.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.flags.get(name).map(String::as_str)
     }

@@ -34,7 +34,6 @@ enum Kind {
 }
 
 impl Options {
-    /// Read `config.yaml`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let options: Self = serde_yaml::from_str(text).context("config.yaml")?;
         for (name, option) in &options.options {

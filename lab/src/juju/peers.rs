@@ -16,7 +16,6 @@ use super::model::{Model, Settings, application_of};
 pub(crate) struct Peers {
     pub(crate) id: u32,
     pub(crate) endpoint: String,
-    /// The application's databag.
     pub(crate) settings: Settings,
     /// Counts the changes of that databag.
     version: u64,
@@ -27,7 +26,6 @@ pub(crate) struct Peers {
 pub(crate) struct Peer {
     /// Whether it is in the relation: its first hook has started, its last has not ended.
     pub(crate) entered: bool,
-    /// Its own databag.
     pub(crate) settings: Settings,
     /// Counts the changes of that databag.
     version: u64,
@@ -45,11 +43,9 @@ pub(crate) struct Peer {
 /// be told of again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// A unit has left.
     Departed(String),
     /// The application's databag has changed.
     Application(u64),
-    /// A unit has come.
     Joined(String),
     /// A unit's databag has changed, or the unit has just joined.
     Changed(String, u64),

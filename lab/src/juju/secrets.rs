@@ -12,7 +12,6 @@ type Content = BTreeMap<String, String>;
 pub struct SecretUri(String);
 
 impl SecretUri {
-    /// The id alone.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.trim_start_matches("secret:")

@@ -27,7 +27,6 @@ pub enum Fault {
     Missing,
     /// It ends with this exit code and these words, and does nothing.
     Exit {
-        /// The exit code.
         code: u8,
         /// What it writes to standard error.
         stderr: String,

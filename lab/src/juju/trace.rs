@@ -11,7 +11,6 @@ pub struct Exec {
     pub pid: u32,
     /// The program's path as it was called.
     pub path: String,
-    /// Its arguments, its name first.
     pub argv: Vec<String>,
 }
 

@@ -69,13 +69,11 @@ impl Unit {
         &self.board.unit
     }
 
-    /// The machine it is on.
     #[must_use]
     pub fn machine(&self) -> &Machine {
         &self.board.machine
     }
 
-    /// Where the charm is unpacked.
     #[must_use]
     pub fn charm_directory(&self) -> String {
         charm_directory(self.name())
@@ -179,7 +177,6 @@ impl Unit {
         lock(&self.failed).as_ref().map(|hook| format!("hook failed: {hook:?}"))
     }
 
-    /// The workload status the charm has set.
     #[must_use]
     pub fn status(&self) -> Status {
         self.state(|unit| unit.status.clone())
@@ -191,7 +188,6 @@ impl Unit {
         self.state(|unit| unit.history.clone())
     }
 
-    /// The workload version the charm has set.
     #[must_use]
     pub fn app_version(&self) -> String {
         self.state(|unit| unit.version.clone())

@@ -27,7 +27,6 @@ esac
 exec install -D --mode="$1" /dev/stdin "$2""#;
 
 impl Machine {
-    /// The content of a file.
     pub fn read(&self, path: &str) -> Result<Vec<u8>> {
         let place = || format!("{path} in {}", self.hostname());
         let mut content = Vec::new();
@@ -36,7 +35,6 @@ impl Machine {
         Ok(content)
     }
 
-    /// The content of a text file.
     pub fn read_text(&self, path: &str) -> Result<String> {
         String::from_utf8(self.read(path)?).with_context(|| path.to_owned())
     }
@@ -70,7 +68,6 @@ impl Machine {
         }
     }
 
-    /// Remove a file or link, if it is there.
     pub fn remove(&self, path: &str) -> Result<()> {
         let removed = self.run(&["rm", "-f", "--", path])?;
         ensure!(removed.ok(), "in {}: {}", self.hostname(), removed.stderr);

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// It is answered.
     Answers,
     /// Connections are accepted; not even the TLS handshake is answered.
     Silent,
@@ -33,7 +32,6 @@ pub struct Rule {
     pub api_groups: Vec<String>,
     /// Resources, or `resource/subresource`.
     pub resources: Vec<String>,
-    /// `get`, `list`, …
     pub verbs: Vec<String>,
     /// Only in this namespace, as of a RoleBinding.
     pub namespace: Option<String>,
@@ -79,19 +77,16 @@ pub enum Controllers {
 /// How the cluster behaves. The default is one that suits every driver and every chart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Behaviour {
-    /// What becomes of a question.
     pub mode: Mode,
     /// The served API groups and their versions, but for the core group.
     pub groups: BTreeMap<String, Vec<String>>,
     /// Who may do what, beside `system:masters`, who may do everything. Nobody needs a rule for discovery and
     /// questions about oneself.
     pub rules: Vec<Rule>,
-    /// What becomes of the clusters.
     pub controllers: Controllers,
 }
 
 impl Behaviour {
-    /// The default in this mode.
     #[must_use]
     pub fn of(mode: Mode) -> Self {
         Self { mode, ..Self::default() }
@@ -105,14 +100,12 @@ impl Behaviour {
         self
     }
 
-    /// The same, with these controllers.
     #[must_use]
     pub fn with(mut self, controllers: Controllers) -> Self {
         self.controllers = controllers;
         self
     }
 
-    /// The same, allowing only this.
     #[must_use]
     pub fn allowing(mut self, rules: Vec<Rule>) -> Self {
         self.rules = rules;
@@ -164,9 +157,7 @@ pub(super) struct Token {
 /// A request that reached the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Request {
-    /// `GET`, …
     pub method: String,
-    /// The path with its query.
     pub path: String,
     /// Who asked; `None` when the credentials were no good.
     pub user: Option<String>,
