@@ -10,7 +10,7 @@ use lab::{
 };
 use serde_json::{Value, json};
 
-const CURL: &str = "curl --silent --cacert /tmp/ca.crt --max-time 2 --write-out '\n%{http_code}'";
+const CURL: &str = "curl --silent --cacert /tmp/ca.crt --max-time 10 --write-out '\n%{http_code}'";
 const WHO: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const MAY: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
