@@ -1,9 +1,9 @@
 #!/bin/bash
-# Put a cloud's own services round the Magnum of a Caracal root: usage build.sh BASE TARGET, run as root
-# beside the other files of this directory. Keystone and RabbitMQ are Debian's; Magnum asks for tokens and
+# Put a cloud's own services round the Magnum of a Caracal root: usage build_cloud.sh BASE TARGET ID, run as root
+# beside the other files of the recipe. Keystone and RabbitMQ are Debian's; Magnum asks for tokens and
 # reaches its conductor through RabbitMQ, as deployed. Prints a line before each step; touches only TARGET.
 set -euo pipefail
-base=$1 target=$2
+base=$1 target=$2 id=$3
 recipe=$(dirname "$(readlink -f "$0")")
 
 # In the root as root, with a plain environment; $apt_proxy is the host's way to the packages.
@@ -26,6 +26,7 @@ let_readers_in() {
 
 echo "copying the Caracal root"
 cp -a "$base" "$target"
+chroot "$target" python3 - 0 <"$recipe/shift_owners.py"
 printf '#!/bin/sh\nexit 101\n' >"$target/usr/sbin/policy-rc.d"
 chmod 755 "$target/usr/sbin/policy-rc.d"
 cat /etc/resolv.conf >"$target/etc/resolv.conf"
@@ -69,3 +70,4 @@ printf 'NODENAME=rabbit@localhost\n' >>"$target/etc/rabbitmq/rabbitmq-env.conf"
 rm -f "$target/usr/sbin/policy-rc.d" "$target/etc/resolv.conf" "$target/etc/.pwd.lock" "$log"
 find "$target/tmp" "$target/var/tmp" "$target/var/log/keystone" -mindepth 1 -delete
 inside apt-get -q clean
+chroot "$target" python3 - "$id" <"$recipe/shift_owners.py"
