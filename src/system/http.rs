@@ -94,3 +94,28 @@ pub fn reason(error: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::system::testing::Scratch;
+
+    use super::*;
+
+    #[test]
+    fn an_authority_that_rustls_cannot_use_does_not_cost_the_client() {
+        let scratch = Scratch::new();
+        for bundle in [
+            None,
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        ] {
+            if let Some(bundle) = bundle {
+                scratch.put(AUTHORITIES, bundle);
+            }
+            let builder = trusting_unit(direct(), &scratch.root).unwrap();
+            assert!(builder.build().is_ok());
+        }
+        scratch.root.remove(Path::new(AUTHORITIES)).unwrap();
+        scratch.put(Path::new(AUTHORITIES).join("x"), "");
+        assert!(trusting_unit(direct(), &scratch.root).is_err());
+    }
+}
