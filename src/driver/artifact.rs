@@ -102,3 +102,7 @@ impl DriverArtifact {
         staged.install(root, site, backups)
     }
 }
+
+#[cfg(test)]
+#[path = "artifact_tests.rs"]
+mod tests;

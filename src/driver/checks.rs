@@ -192,3 +192,7 @@ fn listed<'a>(kinds: impl IntoIterator<Item = &'a ClusterKind>) -> String {
     let kinds: Vec<String> = kinds.into_iter().map(ToString::to_string).collect();
     kinds.join(", ")
 }
+
+#[cfg(test)]
+#[path = "checks_tests.rs"]
+mod tests;

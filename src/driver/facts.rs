@@ -18,7 +18,7 @@ const CACHE: &str = "driver.json";
 pub struct DriverFacts {
     pub pin: Pin,
     /// The checksum that its wheel was checked against.
-    pub(super) sha256: Option<Sha256>,
+    sha256: Option<Sha256>,
     /// The sha256 of its RECORD: the very build.
     pub record_sha256: String,
     /// The sha256 of the wheel, if the charm unpacked it.

@@ -114,6 +114,8 @@ pub fn redact_urls(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::system::testing::Scratch;
+
     use super::*;
 
     #[test]
@@ -121,5 +123,23 @@ mod tests {
         let text = "a@b: Get \"https://me:p@ss@mirror/x\": amqp://token@rabbit, http://plain/a@b 'ftp://u@h'";
         let redacted = "a@b: Get \"https://mirror/x\": amqp://rabbit, http://plain/a@b 'ftp://h'";
         assert_eq!(redact_urls(text), redacted);
+    }
+
+    #[test]
+    fn an_authority_that_rustls_cannot_use_does_not_cost_the_client() {
+        let scratch = Scratch::new();
+        for bundle in [
+            None,
+            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        ] {
+            if let Some(bundle) = bundle {
+                scratch.put(AUTHORITIES, bundle);
+            }
+            let builder = trusting_unit(direct(), &scratch.root).unwrap();
+            assert!(builder.build().is_ok());
+        }
+        scratch.root.remove(Path::new(AUTHORITIES)).unwrap();
+        scratch.put(Path::new(AUTHORITIES).join("x"), "");
+        assert!(trusting_unit(direct(), &scratch.root).is_err());
     }
 }

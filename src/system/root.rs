@@ -415,12 +415,13 @@ impl Root {
             let mut builder = DirBuilder::new();
             builder.mode(mode);
             match parent.create_dir_with(name, &builder) {
-                Err(error)
-                    if error.kind() == ErrorKind::AlreadyExists && self.is_real(&parent, name) =>
-                {
-                    Ok(())
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_real(&parent, name) => Ok(()),
+                Err(error) => Err(error),
+                // Whatever the umask, and without a setgid bit from above.
+                Ok(()) => {
+                    let made = directory::open(&parent, Path::new(name))?.open(".")?.into_std();
+                    made.set_permissions(fs::Permissions::from_mode(mode))
                 }
-                made => made,
             }
         };
         make().with_context(|| format!("making the directory {}", path.display()))
@@ -649,6 +650,17 @@ mod tests {
             scratch.root.temporaries(Path::new("/etc/magnum")).unwrap(),
             [Path::new(""); 0]
         );
+    }
+
+    #[test]
+    fn a_directory_is_made_with_exactly_its_mode() {
+        let scratch = scratch();
+        let above = fs::Permissions::from_mode(0o2777);
+        fs::set_permissions(scratch.path("/etc/magnum"), above).unwrap();
+        let path = Path::new("/etc/magnum/made");
+        scratch.root.make_directory(path, 0o777).unwrap();
+        let meta = scratch.root.metadata(path).unwrap().unwrap();
+        assert_eq!(scratch.root.access_of(&meta).mode, 0o777);
     }
 
     #[test]
