@@ -28,7 +28,11 @@ impl fmt::Display for AccessRule {
 }
 
 const fn rule(verb: &'static str, group: &'static str, resource: &'static str) -> AccessRule {
-    AccessRule { verb, group, resource }
+    AccessRule {
+        verb,
+        group,
+        resource,
+    }
 }
 
 const CORE: &str = "cluster.x-k8s.io";
@@ -188,7 +192,10 @@ mod tests {
             true => ("404 Not Found", String::new()),
             false => ("200 OK", r#"{"status": {"allowed": false}}"#.to_owned()),
         });
-        assert_eq!(Session::open(&old).unwrap().whoami().unwrap(), "a user it knows");
+        assert_eq!(
+            Session::open(&old).unwrap().whoami().unwrap(),
+            "a user it knows"
+        );
         let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
         assert!(Session::open(&strange).unwrap().whoami().is_err());
     }
@@ -199,7 +206,10 @@ mod tests {
         let review = json!({"status": {"userInfo": {"username": name}}}).to_string();
         let hostile = serve(move |_, _, _| ("200 OK", review.clone()));
         let shown = Session::open(&hostile).unwrap().whoami().unwrap();
-        assert!(shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"), "{shown}");
+        assert!(
+            shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"),
+            "{shown}"
+        );
         assert!(shown.chars().count() < 210);
     }
 }

@@ -200,7 +200,9 @@ mod tests {
 
     fn error(usable: &UsableKubeconfig) -> ApiError {
         let session = Session::open(usable);
-        session.and_then(|session| session.get("/apis")).unwrap_err()
+        session
+            .and_then(|session| session.get("/apis"))
+            .unwrap_err()
     }
 
     #[test]
@@ -208,19 +210,37 @@ mod tests {
         for (head, body, expected) in [
             ("401 Unauthorized", "", ApiError::Rejected(401)),
             ("403 Forbidden", "", ApiError::Rejected(403)),
-            ("500 Error", "", ApiError::Unexpected("HTTP 500 Internal Server Error".into())),
+            (
+                "500 Error",
+                "",
+                ApiError::Unexpected("HTTP 500 Internal Server Error".into()),
+            ),
             // A redirect is not followed.
-            ("302 Found\r\nLocation: https://192.0.2.1/", "", ApiError::Unexpected("HTTP 302 Found".into())),
-            ("200 OK", "<html>", ApiError::Unexpected("HTTP 200 OK without JSON".into())),
+            (
+                "302 Found\r\nLocation: https://192.0.2.1/",
+                "",
+                ApiError::Unexpected("HTTP 302 Found".into()),
+            ),
+            (
+                "200 OK",
+                "<html>",
+                ApiError::Unexpected("HTTP 200 OK without JSON".into()),
+            ),
         ] {
-            assert_eq!(error(&serve(move |_, _, _| (head, body.to_owned()))), expected);
+            assert_eq!(
+                error(&serve(move |_, _, _| (head, body.to_owned()))),
+                expected
+            );
         }
     }
 
     #[test]
     fn an_answer_over_the_size_limit_is_cut_and_not_read_to_its_end() {
         let long = serve(|_, _, _| ("200 OK", format!("\"{}\"", "x".repeat(9 << 20))));
-        assert_eq!(error(&long), ApiError::Unexpected("HTTP 200 OK without JSON".into()));
+        assert_eq!(
+            error(&long),
+            ApiError::Unexpected("HTTP 200 OK without JSON".into())
+        );
     }
 
     #[test]

@@ -37,7 +37,6 @@ pub struct Stack {
     pub api_resources: Option<String>,
 }
 
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incompatibility {
     pub harm: Harm,
@@ -59,9 +58,13 @@ impl Stack {
     pub fn new(settings: &Settings, given_chart: Option<&str>) -> Self {
         let option = |key: &str| {
             let mut options = settings.capi_helm_options.iter();
-            options.find(|(set, _)| *set == key).map(|(_, value)| value.to_owned())
+            options
+                .find(|(set, _)| *set == key)
+                .map(|(_, value)| value.to_owned())
         };
-        let chart = given_chart.map(str::to_owned).or_else(|| settings.chart.version.clone());
+        let chart = given_chart
+            .map(str::to_owned)
+            .or_else(|| settings.chart.version.clone());
         Self {
             driver: settings.driver.pin.version().clone(),
             chart: chart.or_else(|| option("default_helm_chart_version")),

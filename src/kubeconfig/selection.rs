@@ -92,13 +92,20 @@ where
         used: Option<&Secret<String>>,
         accepted: Option<&Secret<String>>,
     ) -> Result<Option<Selection>> {
-        let invalid = |why: String, remedy: &str| Problem::blocked("Granted kubeconfig is not usable", format!("it {why}; {remedy}"));
+        let invalid = |why: String, remedy: &str| {
+            Problem::blocked(
+                "Granted kubeconfig is not usable",
+                format!("it {why}; {remedy}"),
+            )
+        };
         let problem = match granted {
             Ok(Some(new)) => match (self.inspect)(&new.content)? {
                 Err(fault) => invalid(fault.to_string(), &new.remedy),
                 Ok(usable) => match age(&usable.validity, self.now) {
                     // One that is in use goes on until there is another; its age is reported elsewhere.
-                    Age::Expired(ends) if used != Some(&new.content) => invalid(format!("has expired: {ends}"), &new.remedy),
+                    Age::Expired(ends) if used != Some(&new.content) => {
+                        invalid(format!("has expired: {ends}"), &new.remedy)
+                    }
                     Age::NotYetValid(begins) if used != Some(&new.content) => {
                         invalid(format!("is not valid yet: {begins}"), &new.remedy)
                     }
@@ -109,12 +116,16 @@ where
                 None => return Ok(None),
                 Some(used) => match (self.inspect)(used)? {
                     Ok(_) => return self.earlier([Some(used), accepted], None),
-                    Err(fault) => Problem::blocked("Kubeconfig is not usable", format!("it {fault}; grant another one")),
+                    Err(fault) => Problem::blocked(
+                        "Kubeconfig is not usable",
+                        format!("it {fault}; grant another one"),
+                    ),
                 },
             },
             Err(problem) => problem.clone(),
         };
-        let is_granted = |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
+        let is_granted =
+            |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
         let others = [used, accepted].map(|other| other.filter(|other| !is_granted(other)));
         match self.earlier(others, Some(&problem))? {
             Some(selection) => Ok(Some(selection)),
@@ -123,14 +134,22 @@ where
     }
 
     /// Selects the new one if it works, or if no other does, or if the charm cannot try it.
-    fn try_new(&self, new: &GrantedKubeconfig, usable: UsableKubeconfig, accepted: Option<&Secret<String>>) -> Result<Selection> {
+    fn try_new(
+        &self,
+        new: &GrantedKubeconfig,
+        usable: UsableKubeconfig,
+        accepted: Option<&Secret<String>>,
+    ) -> Result<Selection> {
         let identity = (self.connect)(&usable);
         if let Err(error) = &identity
             && *error != ApiError::Unsupported
         {
             let stays = Problem::blocked(
                 "Granted kubeconfig does not work; the earlier one stays",
-                format!("with the granted one, {} {error}; replace it with one that works; {}", usable.server, new.remedy),
+                format!(
+                    "with the granted one, {} {error}; replace it with one that works; {}",
+                    usable.server, new.remedy
+                ),
             );
             let accepted = accepted.filter(|accepted| **accepted != new.content);
             let earlier = self.earlier([accepted, None], Some(&stays))?;
@@ -138,21 +157,38 @@ where
                 return Ok(earlier);
             }
         }
-        Ok(Selection { content: new.content.clone(), usable, identity, problem: None })
+        Ok(Selection {
+            content: new.content.clone(),
+            usable,
+            identity,
+            problem: None,
+        })
     }
 
     /// Selects the first that the management cluster accepts, or else the first that is usable.
-    fn earlier(&self, candidates: [Option<&Secret<String>>; 2], problem: Option<&Problem>) -> Result<Option<Selection>> {
+    fn earlier(
+        &self,
+        candidates: [Option<&Secret<String>>; 2],
+        problem: Option<&Problem>,
+    ) -> Result<Option<Selection>> {
         let mut first: Option<Selection> = None;
         for content in candidates.into_iter().flatten() {
-            if first.as_ref().is_some_and(|first| first.content == *content) {
+            if first
+                .as_ref()
+                .is_some_and(|first| first.content == *content)
+            {
                 continue;
             }
             let Ok(usable) = (self.inspect)(content)? else {
                 continue;
             };
             let identity = (self.connect)(&usable);
-            let selection = Selection { content: content.clone(), identity, usable, problem: problem.cloned() };
+            let selection = Selection {
+                content: content.clone(),
+                identity,
+                usable,
+                problem: problem.cloned(),
+            };
             if selection.identity.is_ok() {
                 return Ok(Some(selection));
             }
@@ -183,7 +219,10 @@ mod tests {
         }
         let end = |name: &str, at| if server.contains(name) { NOW } else { at };
         let moment = |at| Timestamp::from_second(at).ok();
-        let (from, until) = (moment(end("early", NOW - 2) + 1), moment(end("expired", NOW + 2)));
+        let (from, until) = (
+            moment(end("early", NOW - 2) + 1),
+            moment(end("expired", NOW + 2)),
+        );
         Ok(Ok(UsableKubeconfig {
             server,
             authority: None,
@@ -205,14 +244,30 @@ mod tests {
     }
 
     /// What is selected, and whether there is a problem with what is granted.
-    fn selected(granted: Result<Option<&str>, &str>, used: Option<&str>, accepted: Option<&str>) -> Result<Option<(String, bool)>, String> {
-        let given = |name: &str| GrantedKubeconfig { content: named(name), remedy: "run: x".into() };
-        let granted = granted.map(|name| name.map(given)).map_err(|why| Problem::blocked(why, ""));
+    fn selected(
+        granted: Result<Option<&str>, &str>,
+        used: Option<&str>,
+        accepted: Option<&str>,
+    ) -> Result<Option<(String, bool)>, String> {
+        let given = |name: &str| GrantedKubeconfig {
+            content: named(name),
+            remedy: "run: x".into(),
+        };
+        let granted = granted
+            .map(|name| name.map(given))
+            .map_err(|why| Problem::blocked(why, ""));
         let (used, accepted) = (used.map(named), accepted.map(named));
-        let trial = Trial { now: Timestamp::from_second(NOW).unwrap(), inspect, connect };
+        let trial = Trial {
+            now: Timestamp::from_second(NOW).unwrap(),
+            inspect,
+            connect,
+        };
         let selection = trial.select(&granted, used.as_ref(), accepted.as_ref());
-        let shown = |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
-        selection.map(|selection| selection.map(shown)).map_err(|problem| problem.to_string())
+        let shown =
+            |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
+        selection
+            .map(|selection| selection.map(shown))
+            .map_err(|problem| problem.to_string())
     }
 
     #[test]
@@ -224,7 +279,12 @@ mod tests {
             (Ok(Some("new")), None, None, uses("new")),
             (Ok(Some("new")), old, old, uses("new")),
             (Ok(silent), old, old, stays("old")),
-            (Ok(silent), Some("silent-old"), Some("silent-old"), uses("silent-new")),
+            (
+                Ok(silent),
+                Some("silent-old"),
+                Some("silent-old"),
+                uses("silent-new"),
+            ),
             // The one that worked last is not forgotten while one that does not is in place.
             (Ok(silent), silent, old, stays("old")),
             (Ok(silent), None, None, uses("silent-new")),
@@ -232,18 +292,32 @@ mod tests {
             (Ok(Some("expired-new")), old, old, stays("old")),
             (Ok(Some("early-new")), old, old, stays("old")),
             // It expired in use: there is nothing better.
-            (Ok(Some("expired")), Some("expired"), Some("expired"), uses("expired")),
+            (
+                Ok(Some("expired")),
+                Some("expired"),
+                Some("expired"),
+                uses("expired"),
+            ),
             // A grant that is revoked changes nothing.
             (Err("not granted"), old, old, stays("old")),
             (Ok(None), old, old, uses("old")),
             // Nor does it keep one in place that never worked, when another did.
             (Err("not granted"), silent, old, stays("old")),
             (Ok(None), silent, old, uses("old")),
-            (Ok(Some("unusable")), silent, Some("silent-old"), stays("silent-new")),
+            (
+                Ok(Some("unusable")),
+                silent,
+                Some("silent-old"),
+                stays("silent-new"),
+            ),
             (Ok(Some("unsupported")), old, old, uses("unsupported")),
             (Ok(None), None, None, Ok(None)),
         ] {
-            assert_eq!(selected(granted, used, accepted), expected, "{granted:?} {used:?} {accepted:?}");
+            assert_eq!(
+                selected(granted, used, accepted),
+                expected,
+                "{granted:?} {used:?} {accepted:?}"
+            );
         }
     }
 
@@ -252,9 +326,18 @@ mod tests {
         let unusable = "Granted kubeconfig is not usable: it";
         for (granted, message) in [
             (Err("Not granted"), "Not granted".to_owned()),
-            (Ok(Some("unusable")), format!("{unusable} is unusable; run: x")),
-            (Ok(Some("expired")), format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x")),
-            (Ok(Some("early")), format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x")),
+            (
+                Ok(Some("unusable")),
+                format!("{unusable} is unusable; run: x"),
+            ),
+            (
+                Ok(Some("expired")),
+                format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x"),
+            ),
+            (
+                Ok(Some("early")),
+                format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x"),
+            ),
         ] {
             assert_eq!(selected(granted, None, None), Err(message));
         }
@@ -270,11 +353,19 @@ mod tests {
         let content = named("new");
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
-        let mut selection = Selection { content, usable, identity, problem: None };
+        let mut selection = Selection {
+            content,
+            usable,
+            identity,
+            problem: None,
+        };
         remember(&scratch.root, &selection).unwrap();
         assert_eq!(Memory::load(&scratch.root).unwrap().accepted, None);
         selection.identity = Ok("admin".into());
         remember(&scratch.root, &selection).unwrap();
-        assert_eq!(Memory::load(&scratch.root).unwrap().accepted, Some(named("new")));
+        assert_eq!(
+            Memory::load(&scratch.root).unwrap().accepted,
+            Some(named("new"))
+        );
     }
 }

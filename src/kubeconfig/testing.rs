@@ -59,8 +59,12 @@ pub fn serve(
                 let length = body.len();
                 let mut stream = stream.into_inner();
                 // A client may hang up before it has read everything.
-                let head = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-                if stream.write_all(head.as_bytes()).is_ok() && stream.write_all(body.as_bytes()).is_ok() {
+                let head = format!(
+                    "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+                );
+                if stream.write_all(head.as_bytes()).is_ok()
+                    && stream.write_all(body.as_bytes()).is_ok()
+                {
                     stream.conn.send_close_notify();
                     stream.flush().ok();
                 }
@@ -88,7 +92,9 @@ pub fn cluster(
 ) -> UsableKubeconfig {
     serve(move |_, path, body| {
         let body = match path.rsplit('/').next() {
-            Some("selfsubjectreviews") => r#"{"status": {"userInfo": {"username": "admin"}}}"#.to_owned(),
+            Some("selfsubjectreviews") => {
+                r#"{"status": {"userInfo": {"username": "admin"}}}"#.to_owned()
+            }
             Some("selfsubjectaccessreviews") => {
                 let review: serde_json::Value = serde_json::from_str(body).unwrap();
                 let asked = &review["spec"]["resourceAttributes"];
@@ -103,9 +109,7 @@ pub fn cluster(
                     ("addons.stackhpc.com", "v1alpha1"),
                     ("infrastructure.cluster.x-k8s.io", openstack),
                 ];
-                let group = |(name, version): (&str, &str)| {
-                    serde_json::json!({"name": name, "versions": [{"version": version}]})
-                };
+                let group = |(name, version): (&str, &str)| serde_json::json!({"name": name, "versions": [{"version": version}]});
                 serde_json::json!({"groups": groups.map(group)}).to_string()
             }
         };

@@ -67,10 +67,18 @@ impl Validity {
 
 /// Returns the age of credentials whose pieces are all needed.
 pub fn age(pieces: &[Validity], now: Timestamp) -> Age {
-    let at = |piece: &Validity, at: Option<Timestamp>| Some(Ends { what: piece.what, at: at? });
+    let at = |piece: &Validity, at: Option<Timestamp>| {
+        Some(Ends {
+            what: piece.what,
+            at: at?,
+        })
+    };
     let ends = pieces.iter().filter_map(|piece| at(piece, piece.until));
     let begins = pieces.iter().filter_map(|piece| at(piece, piece.from));
-    let (first, last) = (ends.min_by_key(|ends| ends.at), begins.max_by_key(|begins| begins.at));
+    let (first, last) = (
+        ends.min_by_key(|ends| ends.at),
+        begins.max_by_key(|begins| begins.at),
+    );
     match (first, last) {
         (Some(ends), _) if ends.at <= now => Age::Expired(ends),
         (_, Some(begins)) if begins.at > now => Age::NotYetValid(begins),
