@@ -57,17 +57,12 @@ pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Re
     let mut record = read(root)?;
     for artifact in artifacts {
         let known = record.get(&artifact.part).map(|known| &known.artifact);
-        if known.is_some_and(|known| {
-            known.version == artifact.version && known.sha256 == artifact.sha256
-        }) {
+        if known.is_some_and(|known| known.version == artifact.version && known.sha256 == artifact.sha256) {
             continue;
         }
         let part = artifact.part.clone();
-        let installed = Installed {
-            artifact,
-            installed_at: format!("{:.0}", Timestamp::now()),
-            charm: charm.to_owned(),
-        };
+        let installed =
+            Installed { artifact, installed_at: format!("{:.0}", Timestamp::now()), charm: charm.to_owned() };
         let line = serde_json::to_string(&installed).context("encoding the record")?;
         root.append_line(HISTORY, &line)?;
         record.insert(part, installed);
@@ -103,35 +98,15 @@ mod tests {
         assert_eq!(read(root).unwrap()["helm"].artifact.source, "resource helm");
         helm("3.8.0", "bb", "elsewhere");
         helm("3.9.0", "bb", "elsewhere");
-        let history = scratch
-            .text("/var/lib/magnum-capi-helm/history.jsonl")
-            .unwrap();
+        let history = scratch.text("/var/lib/magnum-capi-helm/history.jsonl").unwrap();
         let versions: Vec<String> = history
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .map(|line: Value| format!("{} {}", line["version"], line["sha256"]))
             .collect();
-        assert_eq!(
-            versions.join(", ").replace('"', ""),
-            "3.8.0 aa, 3.8.0 bb, 3.9.0 bb"
-        );
+        assert_eq!(versions.join(", ").replace('"', ""), "3.8.0 aa, 3.8.0 bb, 3.9.0 bb");
         let present: Value = serde_json::to_value(read(root).unwrap()).unwrap();
-        let keys: Vec<_> = present["helm"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect();
-        assert_eq!(
-            keys,
-            [
-                "charm",
-                "installed_at",
-                "part",
-                "sha256",
-                "source",
-                "version"
-            ]
-        );
+        let keys: Vec<_> = present["helm"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["charm", "installed_at", "part", "sha256", "source", "version"]);
     }
 }

@@ -98,11 +98,7 @@ impl Request {
             let read = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
             let files: Result<Vec<_>> = self.conf.iter().map(read).collect();
             let question = "Are the configuration files plain ASCII?";
-            results.push(CheckResult::new(
-                "conf-ascii",
-                question,
-                files.and_then(|files| check::plain_ascii(&files)),
-            ));
+            results.push(CheckResult::new("conf-ascii", question, files.and_then(|files| check::plain_ascii(&files))));
         }
         Ok(Report::new(results))
     }
@@ -111,16 +107,8 @@ impl Request {
         let Some(path) = &self.kubeconfig else {
             return Ok(KubeconfigReport::absent(EXPIRY_WARNING_DAYS));
         };
-        let stack = Stack {
-            driver: self.pin.version().clone(),
-            chart: self.chart.clone(),
-            api_resources: None,
-        };
-        let account = if Uid::effective().is_root() {
-            system.account(MAGNUM_USER)?
-        } else {
-            None
-        };
+        let stack = Stack { driver: self.pin.version().clone(), chart: self.chart.clone(), api_resources: None };
+        let account = if Uid::effective().is_root() { system.account(MAGNUM_USER)? } else { None };
         let read_file = |path: &Path| match account {
             Some(_) => read_as_magnum(system, path),
             None => read(path).map_err(|error| format!("{error:#}")),
@@ -129,12 +117,7 @@ impl Request {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
             None => Ok(ProgramVerdicts {
                 driver: programs::ask_driver(system, None, &self.pin, path),
-                helm: programs::ask_helm(
-                    system,
-                    helm_on(system, &own_path()),
-                    None,
-                    &std::path::absolute(path)?,
-                ),
+                helm: programs::ask_helm(system, helm_on(system, &own_path()), None, &std::path::absolute(path)?),
             }),
         };
         KubeconfigReport::inspect(
@@ -150,21 +133,13 @@ impl Request {
 }
 
 /// Asks the driver and helm of the unit, as user magnum.
-fn ask_unit(
-    system: &System,
-    account: Account,
-    kubeconfig: &Kubeconfig,
-    pin: &Pin,
-) -> Result<ProgramVerdicts> {
+fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pin) -> Result<ProgramVerdicts> {
     let python = Python::remembered(&system.root)?;
     let helm = helm_on(system, SYSTEM_PATH.as_ref());
     let programs = ProgramsToAsk {
         python: python.as_ref(),
         driver: python.as_ref().map(|python| python.version.clone()),
-        helm: helm
-            .map(|helm| system.root.identity(&helm))
-            .transpose()?
-            .flatten(),
+        helm: helm.map(|helm| system.root.identity(&helm)).transpose()?.flatten(),
         magnum_gid: account.gid,
     };
     programs::ask(system, kubeconfig.content(), pin, &programs)
@@ -183,10 +158,8 @@ fn helm_on(system: &System, path: &OsStr) -> Option<PathBuf> {
 }
 
 fn kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigFault> {
-    let bytes =
-        read(path).map_err(|error| KubeconfigFault::new(format!("cannot be read: {error:#}")))?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| KubeconfigFault::new("is not text in UTF-8"))?;
+    let bytes = read(path).map_err(|error| KubeconfigFault::new(format!("cannot be read: {error:#}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| KubeconfigFault::new("is not text in UTF-8"))?;
     text.parse()
 }
 
@@ -194,9 +167,7 @@ fn kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigFault> {
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    file.take(SIZE_LIMIT)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("reading {}", path.display()))?;
+    file.take(SIZE_LIMIT).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
     Ok(bytes)
 }
 
@@ -236,10 +207,7 @@ mod tests {
         assert_eq!(request.kubeconfig, Some(PathBuf::from("/k")));
         assert_eq!(request.pin.to_string(), "magnum-capi-helm==1.4.0");
         assert_eq!(request.conf, [Path::new("a"), Path::new("b")]);
-        assert_eq!(
-            (request.reach, request.format),
-            (Reach::Offline, Format::Json)
-        );
+        assert_eq!((request.reach, request.format), (Reach::Offline, Format::Json));
     }
 
     #[test]

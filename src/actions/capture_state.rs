@@ -31,9 +31,6 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
 fn planned(system: &System, context: &Context) -> Result<String> {
     let plan = plan::dry_run_for(system, context)?;
     let steps = plan.steps.iter().map(|step| format!("{step}\n"));
-    let problems = plan
-        .problems
-        .iter()
-        .map(|problem| format!("problem: {problem}\n"));
+    let problems = plan.problems.iter().map(|problem| format!("problem: {problem}\n"));
     Ok(steps.chain(problems).collect())
 }

@@ -13,23 +13,10 @@ use crate::system::{Access, Entry, System};
 /// Sets the steps as results, as text for people and as JSON.
 pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
     let plan = dry_run_for(system, context)?;
-    let diffs = plan
-        .steps
-        .iter()
-        .map(|step| diff(step, plan.observed.as_ref()));
-    let steps: Vec<(String, String)> = plan
-        .steps
-        .iter()
-        .map(ToString::to_string)
-        .zip(diffs)
-        .collect();
-    let as_json = steps
-        .iter()
-        .map(|(step, diff)| json!({"step": step, "diff": diff}));
-    let problems = plan
-        .problems
-        .iter()
-        .map(|problem| context.with_names(&problem.to_string()));
+    let diffs = plan.steps.iter().map(|step| diff(step, plan.observed.as_ref()));
+    let steps: Vec<(String, String)> = plan.steps.iter().map(ToString::to_string).zip(diffs).collect();
+    let as_json = steps.iter().map(|(step, diff)| json!({"step": step, "diff": diff}));
+    let problems = plan.problems.iter().map(|problem| context.with_names(&problem.to_string()));
     tools::action_set(
         system,
         &[
@@ -56,9 +43,7 @@ pub fn dry_run_for(system: &System, context: &Context) -> Result<DryRun> {
 /// Returns a numbered line for each step, with its diff below it; empty if there is none.
 fn text(steps: &[(String, String)]) -> String {
     let numbered = steps.iter().enumerate();
-    numbered
-        .map(|(number, (step, diff))| format!("{}. {step}\n{diff}", number + 1))
-        .collect()
+    numbered.map(|(number, (step, diff))| format!("{}. {step}\n{diff}", number + 1)).collect()
 }
 
 /// Returns the change of a file as a unified diff; empty for what is not text, and for secrets.
@@ -67,10 +52,7 @@ fn diff(step: &Step, observed: Option<&Observed>) -> String {
         return String::new();
     };
     // The kubeconfig is a secret, the chart an archive.
-    let (true, Ok(new)) = (
-        file.access == Access::PUBLIC,
-        std::str::from_utf8(&file.bytes),
-    ) else {
+    let (true, Ok(new)) = (file.access == Access::PUBLIC, std::str::from_utf8(&file.bytes)) else {
         return String::new();
     };
     let old = match observed.entry(&file.path) {

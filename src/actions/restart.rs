@@ -9,29 +9,18 @@ use crate::system::System;
 
 /// Restarts, and sets what and why as results; `Some` says why not, or what is wrong afterwards.
 pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
-    if services::inspect(system)?
-        .iter()
-        .any(|observed| observed.unit.is_masked())
-    {
+    if services::inspect(system)?.iter().any(|observed| observed.unit.is_masked()) {
         let principal = &context.principal;
-        return Ok(Some(format!(
-            "Magnum is paused on {principal}; resume it first"
-        )));
+        return Ok(Some(format!("Magnum is paused on {principal}; resume it first")));
     }
     let outcome = reconcile::restart(system, context)?;
-    let lines: Vec<String> = outcome
-        .restarted
-        .iter()
-        .map(|due| format!("{}: {}", due.service.name(), due.why))
-        .collect();
+    let lines: Vec<String> =
+        outcome.restarted.iter().map(|due| format!("{}: {}", due.service.name(), due.why)).collect();
     let restarted = match lines.is_empty() {
         true => "nothing was due".to_owned(),
         false => lines.join("\n"),
     };
-    let problems = outcome
-        .problems
-        .iter()
-        .map(|problem| context.with_names(&problem.to_string()));
+    let problems = outcome.problems.iter().map(|problem| context.with_names(&problem.to_string()));
     let problems = problems.collect::<Vec<_>>().join("\n");
     tools::action_set(system, &[("restarted", restarted), ("problems", problems)])?;
     Ok(match outcome.health {

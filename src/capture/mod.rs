@@ -81,14 +81,9 @@ fn archive(pieces: &[(String, String)], now: Timestamp) -> Result<Vec<u8>> {
         header.set_size(u64::try_from(text.len())?);
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(now.as_second())?);
-        archive
-            .append_data(&mut header, name, text.as_bytes())
-            .with_context(|| format!("adding {name}"))?;
+        archive.append_data(&mut header, name, text.as_bytes()).with_context(|| format!("adding {name}"))?;
     }
-    archive
-        .into_inner()
-        .and_then(GzEncoder::finish)
-        .context("closing the archive")
+    archive.into_inner().and_then(GzEncoder::finish).context("closing the archive")
 }
 
 #[cfg(test)]
@@ -110,10 +105,7 @@ mod tests {
 
     fn unpacked(scratch: &Scratch, captured: &CapturedState) -> BTreeMap<String, String> {
         let bytes = std::fs::read(scratch.path(&captured.path)).unwrap();
-        assert_eq!(
-            (bytes.len(), sha256(&bytes)),
-            (captured.size, captured.sha256.clone())
-        );
+        assert_eq!((bytes.len(), sha256(&bytes)), (captured.size, captured.sha256.clone()));
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
         let mut pieces = BTreeMap::new();
         for entry in archive.entries().unwrap() {
@@ -130,10 +122,7 @@ mod tests {
     fn every_piece_is_there_redacted_and_one_that_fails_says_why() {
         let scratch = Scratch::new();
         scratch.put("/etc/systemd/system/magnum-capi-helm-guard.service", "");
-        scratch.put(
-            "/etc/magnum/magnum.conf.d/99-capi.conf",
-            "[capi_helm]\ntoken = hunter2\n",
-        );
+        scratch.put("/etc/magnum/magnum.conf.d/99-capi.conf", "[capi_helm]\ntoken = hunter2\n");
         let system = scratch.system(|command| match command_line(command) {
             line if line.contains("--lines 1000") && line.ends_with("magnum-api.service") => None,
             line => Some(format!("{line}\n")),
@@ -145,16 +134,10 @@ mod tests {
             ("plan.txt", "password = (redacted)"),
             ("verify.txt", "could not look: no permission"),
             ("drivers.txt", "could not look: Magnum is not installed yet"),
-            (
-                "units.txt",
-                "cat --no-pager -- magnum-api.service magnum-conductor.service magnum-capi-helm-guard",
-            ),
+            ("units.txt", "cat --no-pager -- magnum-api.service magnum-conductor.service magnum-capi-helm-guard"),
             ("magnum.conf.d/99-capi.conf", "token = (redacted)"),
             ("journal/magnum-api.txt", "journalctl --quiet failed"),
-            (
-                "journal/magnum-capi-helm-guard.txt",
-                "--unit magnum-capi-helm-guard.service",
-            ),
+            ("journal/magnum-capi-helm-guard.txt", "--unit magnum-capi-helm-guard.service"),
             ("record.json", "{}"),
         ] {
             assert!(pieces[name].contains(words), "{name}: {}", pieces[name]);

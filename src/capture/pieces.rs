@@ -58,38 +58,18 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
     let pieces = [
         ("versions.txt", versions(system, &inputs.versions)),
         ("units.txt", systemctl(&["cat"])),
-        (
-            "services.txt",
-            systemctl(&["show", "--property", PROPERTIES]),
-        ),
-        (
-            "configuration.txt",
-            of_python(|python| &python.configuration),
-        ),
+        ("services.txt", systemctl(&["show", "--property", PROPERTIES])),
+        ("configuration.txt", of_python(|python| &python.configuration)),
         ("drivers.txt", of_python(|python| &python.drivers)),
-        (
-            "python-packages.txt",
-            of_python(|python| &python.distributions),
-        ),
-        (
-            "packages.txt",
-            run(system, &command("dpkg-query", &packages)),
-        ),
-        (
-            "conf.d.txt",
-            run(
-                system,
-                &command("ls", &["-lAR", "--full-time", "/etc/magnum"]),
-            ),
-        ),
+        ("python-packages.txt", of_python(|python| &python.distributions)),
+        ("packages.txt", run(system, &command("dpkg-query", &packages))),
+        ("conf.d.txt", run(system, &command("ls", &["-lAR", "--full-time", "/etc/magnum"]))),
         ("plan.txt", inputs.plan),
         ("verify.txt", inputs.verify),
         ("record.json", record()),
         ("kept.txt", originals()),
     ];
-    let pieces = pieces
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), text));
+    let pieces = pieces.into_iter().map(|(name, text)| (name.to_owned(), text));
     let journals = units.iter().map(|unit| {
         let name = format!("journal/{}.txt", unit.trim_end_matches(".service"));
         (name, journal(system, unit))
@@ -170,15 +150,8 @@ mod tests {
     impl Host for LongLines {
         fn run(&self, command: &Command) -> Result<Output> {
             let line = command_line(command);
-            anyhow::ensure!(
-                line.contains("--lines 10 "),
-                "it prints more than 8388608 bytes"
-            );
-            Ok(Output {
-                code: Some(0),
-                stdout: b"the newest".to_vec(),
-                ..Output::default()
-            })
+            anyhow::ensure!(line.contains("--lines 10 "), "it prints more than 8388608 bytes");
+            Ok(Output { code: Some(0), stdout: b"the newest".to_vec(), ..Output::default() })
         }
 
         fn account(&self, _: &str) -> Result<Option<Account>> {
@@ -189,9 +162,6 @@ mod tests {
     #[test]
     fn of_a_journal_that_is_too_large_the_newest_lines_are_kept() {
         let system = System::new(Scratch::new().root, LongLines);
-        assert_eq!(
-            journal(&system, "magnum-api.service").unwrap(),
-            "the newest"
-        );
+        assert_eq!(journal(&system, "magnum-api.service").unwrap(), "the newest");
     }
 }

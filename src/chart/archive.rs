@@ -48,8 +48,7 @@ impl ChartArchive {
             Entry::Directory => return Err(refused("it is a directory".to_owned()).into()),
             Entry::Other(what) => return Err(refused(format!("it is {what}")).into()),
         };
-        let version =
-            version(&bytes, UNPACKED_LIMIT).map_err(|error| refused(format!("{error:#}")))?;
+        let version = version(&bytes, UNPACKED_LIMIT).map_err(|error| refused(format!("{error:#}")))?;
         Ok(Self { version, bytes })
     }
 
@@ -65,23 +64,15 @@ fn version(bytes: &[u8], limit: u64) -> Result<String> {
     // Raw: the long names of GNU and PAX, which have no size limit, are skipped and not collected.
     let entries = archive.entries().context("it is not a .tgz")?.raw(true);
     for (index, entry) in entries.enumerate() {
-        ensure!(
-            index < MOST_MEMBERS,
-            "it has more than {MOST_MEMBERS} members"
-        );
+        ensure!(index < MOST_MEMBERS, "it has more than {MOST_MEMBERS} members");
         let entry = entry.context("it is a damaged .tgz")?;
-        let path = entry
-            .path()
-            .context("it contains an odd name")?
-            .into_owned();
+        let path = entry.path().context("it contains an odd name")?.into_owned();
         // CHART/Chart.yaml; those of dependencies lie deeper.
         if path.components().count() != 2 || !path.ends_with("Chart.yaml") {
             continue;
         }
         let mut text = String::new();
-        Limited::new(entry, CHART_YAML_LIMIT)
-            .read_to_string(&mut text)
-            .context("reading its Chart.yaml")?;
+        Limited::new(entry, CHART_YAML_LIMIT).read_to_string(&mut text).context("reading its Chart.yaml")?;
         let chart: ChartYaml = serde_yaml::from_str(&text).context("its Chart.yaml")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
         ensure!(
@@ -110,9 +101,7 @@ mod tests {
             let mut header = tar::Header::new_gnu();
             header.set_size(text.len() as u64);
             header.set_cksum();
-            archive
-                .append_data(&mut header, name, text.as_bytes())
-                .unwrap();
+            archive.append_data(&mut header, name, text.as_bytes()).unwrap();
         }
         archive.into_inner().unwrap().finish().unwrap()
     }
@@ -126,14 +115,8 @@ mod tests {
     #[test]
     fn the_version_is_the_charts_own_and_not_a_dependencys() {
         let content = packaged(&[
-            (
-                "openstack-cluster/charts/addons/Chart.yaml",
-                "name: addons\nversion: 9.9.9\n",
-            ),
-            (
-                "openstack-cluster/Chart.yaml",
-                "name: openstack-cluster\nversion: 0.10.1\n",
-            ),
+            ("openstack-cluster/charts/addons/Chart.yaml", "name: addons\nversion: 9.9.9\n"),
+            ("openstack-cluster/Chart.yaml", "name: openstack-cluster\nversion: 0.10.1\n"),
         ]);
         let chart = read(&content).unwrap();
         assert_eq!(chart.version, "0.10.1");
@@ -147,14 +130,8 @@ mod tests {
         for (content, expected) in [
             (b"not a tarball".to_vec(), "damaged .tgz"),
             (packaged(&[("x/README.md", "")]), "contains no Chart.yaml"),
-            (
-                packaged(&[("x/Chart.yaml", "name: x\nversion: \"a b\"\n")]),
-                "the chart x has no plain version",
-            ),
-            (
-                packaged(&[("x/Chart.yaml", &large)]),
-                "more than 65536 bytes",
-            ),
+            (packaged(&[("x/Chart.yaml", "name: x\nversion: \"a b\"\n")]), "the chart x has no plain version"),
+            (packaged(&[("x/Chart.yaml", &large)]), "more than 65536 bytes"),
             (packaged(&many), "more than 10000 members"),
             (vec![0; (8 << 20) + 1], "a file of more than 8 MiB"),
         ] {
@@ -168,9 +145,6 @@ mod tests {
     fn the_bytes_are_counted_and_not_believed() {
         let content = packaged(&[("x/y", &"x".repeat(5000))]);
         let error = version(&content, 4096).unwrap_err();
-        assert!(
-            format!("{error:#}").contains("more than 4096 bytes"),
-            "{error:#}"
-        );
+        assert!(format!("{error:#}").contains("more than 4096 bytes"), "{error:#}");
     }
 }

@@ -55,16 +55,13 @@ fn chart(subject: &ChartSubject) -> Outcome {
     Ok(if output.code == Some(0) {
         Ok(format!("helm reads {PATH}"))
     } else {
-        let remedy =
-            "attach a chart that helm can read: juju attach-resource APPLICATION helm-chart=FILE";
+        let remedy = "attach a chart that helm can read: juju attach-resource APPLICATION helm-chart=FILE";
         Err(Finding::fail(output.failure(), remedy))
     })
 }
 
 fn repository(subject: &ChartSubject) -> Outcome {
-    let answers = subject
-        .python
-        .get_with_driver(|answers| &answers.conductor.effective)?;
+    let answers = subject.python.get_with_driver(|answers| &answers.conductor.effective)?;
     let effective = match answers {
         Ok(Asked::Answer(effective)) => effective,
         Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
@@ -72,9 +69,7 @@ fn repository(subject: &ChartSubject) -> Outcome {
     };
     let option = |key: &str| {
         let option = effective.get(&format!("capi_helm.{key}"));
-        option
-            .and_then(|option| option.value.as_str())
-            .unwrap_or_default()
+        option.and_then(|option| option.value.as_str()).unwrap_or_default()
     };
     let name = option("helm_chart_name");
     let Some(address) = index_of(option("helm_chart_repo"), name) else {
@@ -124,11 +119,7 @@ mod tests {
             let value = json!({"value": value, "from": null});
             (format!("capi_helm.{name}"), value)
         };
-        let effective: Value = options
-            .iter()
-            .map(option)
-            .collect::<serde_json::Map<_, _>>()
-            .into();
+        let effective: Value = options.iter().map(option).collect::<serde_json::Map<_, _>>().into();
         let loads = json!({"version": "", "class": "", "file": "", "missing": [], "provides": []});
         let answers = json!({
             "loads": {"answer": loads},
@@ -180,23 +171,13 @@ mod tests {
 
     fn repository_result(python: &PythonAnswers) -> CheckResult {
         let system = Scratch::new().system(|_| None);
-        let subject = ChartSubject {
-            system: &system,
-            wanted: None,
-            found: &Entry::Absent,
-            helm: None,
-            python,
-        };
+        let subject = ChartSubject { system: &system, wanted: None, found: &Entry::Absent, helm: None, python };
         run_checks(&subject).remove(1)
     }
 
     #[test]
     fn a_repository_that_does_not_answer_is_a_warning_and_a_chart_on_the_unit_needs_none() {
-        for (code, status) in [
-            ("200 OK", Status::Pass),
-            ("401 Who", Status::Pass),
-            ("404 No", Status::Warn),
-        ] {
+        for (code, status) in [("200 OK", Status::Pass), ("401 Who", Status::Pass), ("404 No", Status::Warn)] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let repo = format!("http://user:hunter2@{}/", listener.local_addr().unwrap());
             let server = std::thread::spawn(move || {
@@ -206,37 +187,21 @@ mod tests {
                 assert!(request[..length].starts_with(b"GET /index.yaml "));
                 write!(stream, "HTTP/1.1 {code}\r\nContent-Length: 0\r\n\r\n").unwrap();
             });
-            let result = repository_result(&answers(&[
-                ("helm_chart_repo", &repo),
-                ("helm_chart_name", "x"),
-            ]));
+            let result = repository_result(&answers(&[("helm_chart_repo", &repo), ("helm_chart_name", "x")]));
             server.join().unwrap();
             assert_eq!(result.status, status, "{result:?}");
             assert!(!result.evidence.contains("hunter2"), "{result:?}");
         }
         let local = repository_result(&answers(&[("helm_chart_name", PATH)]));
-        assert_eq!(
-            local.evidence,
-            format!("none is needed: the chart is {PATH}")
-        );
+        assert_eq!(local.evidence, format!("none is needed: the chart is {PATH}"));
         let unasked = repository_result(&PythonAnswers(Err(anyhow::anyhow!("it hangs"))));
-        assert!(
-            unasked
-                .evidence
-                .contains("Python could not be asked: it hangs")
-        );
+        assert!(unasked.evidence.contains("Python could not be asked: it hangs"));
     }
 
     #[test]
     fn the_address_of_a_registry_is_that_of_its_api() {
-        assert_eq!(
-            index_of("", "oci://h:5000/x/y").unwrap(),
-            "https://h:5000/v2/"
-        );
-        assert_eq!(
-            index_of("https://h/x/", "y").unwrap(),
-            "https://h/x/index.yaml"
-        );
+        assert_eq!(index_of("", "oci://h:5000/x/y").unwrap(), "https://h:5000/v2/");
+        assert_eq!(index_of("https://h/x/", "y").unwrap(), "https://h/x/index.yaml");
         assert_eq!(index_of("", PATH), None);
     }
 }

@@ -50,29 +50,16 @@ mod tests {
         let absent = Original::Absent;
         let directory = "/usr/local/share/magnum-capi-helm";
         let restore = Step::Restore(PATH.into(), Original::Absent);
-        let write = Step::Write {
-            file: file.clone(),
-            why: "missing".to_owned(),
-        };
+        let write = Step::Write { file: file.clone(), why: "missing".to_owned() };
         for (wanted, directory_is_missing, written, expected) in [
             (None, true, None, vec![]),
             (None, false, Some(&absent), vec![restore]),
             (Some(&file), false, Some(&absent), vec![write.clone()]),
-            (
-                Some(&file),
-                true,
-                None,
-                vec![Step::MakeDirectory(directory.into()), write],
-            ),
+            (Some(&file), true, None, vec![Step::MakeDirectory(directory.into()), write]),
         ] {
             let mut plan = Plan::default();
             let found = &Entry::Absent;
-            let part = ChartPart {
-                wanted,
-                found,
-                directory_is_missing,
-                written,
-            };
+            let part = ChartPart { wanted, found, directory_is_missing, written };
             part.plan(&mut plan);
             assert_eq!(plan.into_steps(true), expected);
         }

@@ -39,26 +39,17 @@ impl Origin {
 ///
 /// # Errors
 /// A [`Problem`] if there is none in it.
-pub fn extract(
-    given: impl Read,
-    limit: u64,
-    origin: Origin,
-    to: &mut impl Write,
-) -> Result<String> {
+pub fn extract(given: impl Read, limit: u64, origin: Origin, to: &mut impl Write) -> Result<String> {
     let mut given = Limited::new(given, limit);
     let mut magic = [0; 4];
-    given
-        .read_exact(&mut magic)
-        .map_err(|error| origin.refused(format!("is cut off ({error})")))?;
+    given.read_exact(&mut magic).map_err(|error| origin.refused(format!("is cut off ({error})")))?;
     let whole = magic.chain(given);
     let failed = |error| origin.refused(format!("is cut off or damaged ({error})"));
     if magic == ELF {
         return copy(whole, to, failed);
     }
     if !magic.starts_with(&GZIP) {
-        return Err(origin
-            .refused("is neither an executable nor a .tar.gz")
-            .into());
+        return Err(origin.refused("is neither an executable nor a .tar.gz").into());
     }
     let damaged = |error| origin.refused(format!("is a damaged .tar.gz ({error})"));
     let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(whole), limit));
@@ -82,9 +73,7 @@ pub fn copy<E: Into<anyhow::Error>>(
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
-        let count = from
-            .read(&mut buffer)
-            .map_err(|error| failed(error).into())?;
+        let count = from.read(&mut buffer).map_err(|error| failed(error).into())?;
         if count == 0 {
             return Ok(hex::encode(digest.finalize()));
         }
@@ -181,9 +170,6 @@ mod tests {
         header.set_cksum();
         packed.write_all(header.as_bytes()).unwrap();
         std::io::copy(&mut std::io::repeat(0).take(2 << 20), &mut packed).unwrap();
-        assert_refused(
-            packed.finish().unwrap().as_slice(),
-            "more than 1048576 bytes",
-        );
+        assert_refused(packed.finish().unwrap().as_slice(), "more than 1048576 bytes");
     }
 }

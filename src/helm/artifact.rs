@@ -79,9 +79,7 @@ impl HelmArtifact {
             Some(staged) => staged,
             None => stage(system, source, key, proxy)?,
         };
-        Ok(Self {
-            staged: Some(staged),
-        })
+        Ok(Self { staged: Some(staged) })
     }
 
     /// Puts the staged helm in place, and backs up what stood there before the charm.
@@ -136,9 +134,8 @@ fn save_copy(root: &Root, sha256: &str) -> Result<()> {
     if sha256_of(root, &path)?.as_deref() == Some(sha256) {
         return Ok(());
     }
-    let (file, _) = root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| {
-        copy_file(root, Path::new(PATH), to)
-    })?;
+    let (file, _) =
+        root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| copy_file(root, Path::new(PATH), to))?;
     file.persist(&path)
 }
 
@@ -160,12 +157,7 @@ fn stage_copy(root: &Root, source: Option<&str>) -> Result<Option<Staged>> {
 }
 
 /// Extracts helm beside its place, and runs it as user magnum.
-fn stage(
-    system: &System,
-    source: &HelmSource,
-    key: Option<String>,
-    proxy: &[(String, String)],
-) -> Result<Staged> {
+fn stage(system: &System, source: &HelmSource, key: Option<String>, proxy: &[(String, String)]) -> Result<Staged> {
     let root = &system.root;
     let (given, origin) = match source {
         HelmSource::Found => anyhow::bail!("there is no helm to stage"),
@@ -177,18 +169,10 @@ fn stage(
     };
     let (file, sha256) = stage_file(root, |to| archive::extract(given, SIZE_LIMIT, origin, to))?;
     let version = version_of(system, file.path());
-    Ok(Staged {
-        version: version.map_err(|error| origin.refused(format!("{error:#}")))?,
-        file,
-        source: key,
-        sha256,
-    })
+    Ok(Staged { version: version.map_err(|error| origin.refused(format!("{error:#}")))?, file, source: key, sha256 })
 }
 
-fn stage_file(
-    root: &Root,
-    fill: impl FnOnce(&mut std::fs::File) -> Result<String>,
-) -> Result<(TemporaryFile, String)> {
+fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<String>) -> Result<(TemporaryFile, String)> {
     root.make_directories(Path::new(DIRECTORY))?;
     root.temporary_file(Path::new(DIRECTORY), EXECUTABLE, fill)
 }
@@ -220,9 +204,7 @@ mod tests {
             let system = scratch.system(move |command| {
                 assert_eq!(command.user, Some("magnum"));
                 let line = command_line(command);
-                let path = line
-                    .strip_suffix(" version --short")?
-                    .trim_start_matches('/');
+                let path = line.strip_suffix(" version --short")?.trim_start_matches('/');
                 let text = std::fs::read_to_string(top.join(path)).ok()?;
                 Some(format!("v{}+g1\n", text.split_once(' ')?.1))
             });
@@ -301,10 +283,7 @@ mod tests {
         unit.install(&source).unwrap();
         unit.assert_installed(HELM, &source);
         unit.system.root.remove(Path::new(PATH)).unwrap();
-        unit.system
-            .root
-            .make_directory(Path::new(PATH), 0o755)
-            .unwrap();
+        unit.system.root.make_directory(Path::new(PATH), 0o755).unwrap();
         unit.install(&source).unwrap();
         unit.assert_installed(HELM, &source);
     }
@@ -329,20 +308,9 @@ mod tests {
             ("\x7fELF 3.7.2", "is 3.7.2, too old for the driver"),
         ] {
             unit.scratch.put(RESOURCE, content);
-            unit.assert_refused(
-                &resource(),
-                Kind::Blocked,
-                &format!("resource helm {expected}"),
-            );
-            unit.system
-                .root
-                .write(Path::new(PATH), content.as_bytes(), EXECUTABLE)
-                .unwrap();
-            unit.assert_refused(
-                &HelmSource::Found,
-                Kind::Blocked,
-                &format!("{PATH} {expected}"),
-            );
+            unit.assert_refused(&resource(), Kind::Blocked, &format!("resource helm {expected}"));
+            unit.system.root.write(Path::new(PATH), content.as_bytes(), EXECUTABLE).unwrap();
+            unit.assert_refused(&HelmSource::Found, Kind::Blocked, &format!("{PATH} {expected}"));
             unit.system.root.remove(Path::new(PATH)).unwrap();
         }
     }
@@ -353,10 +321,7 @@ mod tests {
         let hiding = Path::new(HIDING);
         let sbin = hiding.parent().unwrap();
         unit.system.root.make_directory(sbin, 0o755).unwrap();
-        unit.system
-            .root
-            .write(hiding, b"own 3.8.0", EXECUTABLE)
-            .unwrap();
+        unit.system.root.write(hiding, b"own 3.8.0", EXECUTABLE).unwrap();
         unit.assert_refused(&resource(), Kind::Blocked, "/usr/local/sbin/helm first");
     }
 
@@ -365,8 +330,7 @@ mod tests {
         let unit = Unit::new();
         let root = &unit.system.root;
         assert!(unit.obtain(&HelmSource::Found).unwrap().staged.is_none());
-        root.write(Path::new(PATH), b"own 3.8.0", EXECUTABLE)
-            .unwrap();
+        root.write(Path::new(PATH), b"own 3.8.0", EXECUTABLE).unwrap();
         unit.obtain(&HelmSource::Found).unwrap();
         let known = inspect(root).unwrap().unwrap().known.unwrap();
         assert_eq!((known.version, known.source), (OLDEST, None));

@@ -12,11 +12,7 @@ pub struct HelmSubject<'a> {
 
 /// Runs the checks of helm.
 pub fn run_checks(subject: &HelmSubject) -> Vec<CheckResult> {
-    let check = Check {
-        id: "helm",
-        question: "Does user magnum find a helm that runs?",
-        answer: runs,
-    };
+    let check = Check { id: "helm", question: "Does user magnum find a helm that runs?", answer: runs };
     check::run(&[check], subject)
 }
 
@@ -44,22 +40,11 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn assert_result(
-        printed: Option<&'static str>,
-        path: Option<&str>,
-        status: Status,
-        expected: &str,
-    ) {
+    fn assert_result(printed: Option<&'static str>, path: Option<&str>, status: Status, expected: &str) {
         let scratch = Scratch::new();
         let system = scratch.system(move |_| printed.map(str::to_owned));
-        let found = path.map(|path| FoundHelm {
-            path: path.into(),
-            known: None,
-        });
-        let subject = HelmSubject {
-            system: &system,
-            found: found.as_ref(),
-        };
+        let found = path.map(|path| FoundHelm { path: path.into(), known: None });
+        let subject = HelmSubject { system: &system, found: found.as_ref() };
         let result = run_checks(&subject).remove(0);
         assert_eq!((result.id, result.status), ("helm", status));
         assert!(result.evidence.contains(expected), "{result:?}");
@@ -68,24 +53,9 @@ mod tests {
 
     #[test]
     fn helm_passes_when_it_runs_and_is_recent() {
-        assert_result(
-            Some("v3.8.0+g1"),
-            Some(PATH),
-            Status::Pass,
-            "/usr/local/bin/helm is 3.8.0",
-        );
-        assert_result(
-            Some("v3.7.9"),
-            Some(PATH),
-            Status::Fail,
-            "too old for the driver",
-        );
-        assert_result(
-            None,
-            Some(PATH),
-            Status::Fail,
-            "/usr/local/bin/helm does not run: ",
-        );
+        assert_result(Some("v3.8.0+g1"), Some(PATH), Status::Pass, "/usr/local/bin/helm is 3.8.0");
+        assert_result(Some("v3.7.9"), Some(PATH), Status::Fail, "too old for the driver");
+        assert_result(None, Some(PATH), Status::Fail, "/usr/local/bin/helm does not run: ");
         assert_result(None, None, Status::Fail, "No helm on the services' PATH");
     }
 }

@@ -24,18 +24,12 @@ pub fn path() -> PathBuf {
 ///
 /// # Errors
 /// A [`Problem`] if the server does not serve it, or something else.
-pub fn fetch(
-    root: &Root,
-    url: &Address,
-    sha256: &Sha256,
-    proxy: &[(String, String)],
-) -> Result<PathBuf> {
+pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, String)]) -> Result<PathBuf> {
     let sha256 = sha256.to_string();
     if sha256_of(root, &path())?.as_ref() == Some(&sha256) {
         return Ok(path());
     }
-    let cannot =
-        |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
+    let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
     let end = Instant::now() + DOWNLOAD_LIMIT;
     let client = http::client(SILENCE_LIMIT, proxy)?;
     let response = client.get(url.expose()).send();
@@ -50,9 +44,8 @@ pub fn fetch(
     }
     let body = Limited::new(response, SIZE_LIMIT).until(end);
     let failed = |error| cannot(format!("the download ended early: {error}"));
-    let (file, found) = root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| {
-        archive::copy(body, to, failed)
-    })?;
+    let (file, found) =
+        root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| archive::copy(body, to, failed))?;
     if found != sha256 {
         let wrong = format!("is not that of what helm-url serves, which is {found}");
         let remedy = "set it to what the publisher announces, or set another helm-url";
@@ -118,11 +111,7 @@ mod tests {
             (serve("404 Not Found", 0, ""), Kind::Blocked, "404"),
             (serve("503 Busy", 0, ""), Kind::Waiting, "503"),
             (serve("200 OK", 100, HELM), Kind::Waiting, "ended early"),
-            (
-                serve("200 OK", 5, "other"),
-                Kind::Blocked,
-                "helm-sha256 is not that of",
-            ),
+            (serve("200 OK", 5, "other"), Kind::Blocked, "helm-sha256 is not that of"),
             (unreachable, Kind::Waiting, "refused"),
         ] {
             let error = fetch_from(&scratch, &address).unwrap_err();

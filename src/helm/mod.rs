@@ -67,12 +67,7 @@ impl FoundHelm {
         let file = scratch.root.identity(Path::new(PATH)).unwrap().unwrap();
         Self {
             path: PATH.into(),
-            known: Some(KnownHelm {
-                version: OLDEST,
-                source: Some(source.to_owned()),
-                sha256: None,
-                file,
-            }),
+            known: Some(KnownHelm { version: OLDEST, source: Some(source.to_owned()), sha256: None, file }),
         }
     }
 }
@@ -85,9 +80,7 @@ pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
     for directory in SYSTEM_PATH.split(':') {
         let path = Path::new(directory).join("helm");
         let file = root.resolve(&path)?;
-        let is_executable = root
-            .metadata(&file)?
-            .is_some_and(|meta| meta.is_file() && meta.mode() & 0o001 != 0);
+        let is_executable = root.metadata(&file)?.is_some_and(|meta| meta.is_file() && meta.mode() & 0o001 != 0);
         if is_executable {
             let identity = root.identity(&file)?;
             let known = root.load::<KnownHelm>(CACHE)?;
@@ -112,12 +105,9 @@ pub fn missing() -> Problem {
 /// Runs the helm at `path` as user magnum to ask its version; the error completes the sentence "helm …".
 fn version_of(system: &System, path: &Path) -> Result<HelmVersion> {
     let command = Command::new(path, VERSION_LIMIT).as_user(MAGNUM_USER);
-    let printed = system
-        .stdout(&command.args(["version", "--short"]))
-        .context("does not run")?;
+    let printed = system.stdout(&command.args(["version", "--short"])).context("does not run")?;
     let printed = String::from_utf8_lossy(&printed);
-    let version =
-        parse(&printed).with_context(|| format!("prints no version: {}", printed.trim()))?;
+    let version = parse(&printed).with_context(|| format!("prints no version: {}", printed.trim()))?;
     anyhow::ensure!(version >= OLDEST, "is {version}, too old for the driver");
     Ok(version)
 }
@@ -125,14 +115,8 @@ fn version_of(system: &System, path: &Path) -> Result<HelmVersion> {
 /// Parses `v3.17.3+ge4da497`.
 fn parse(printed: &str) -> Option<HelmVersion> {
     let version = printed.trim().strip_prefix('v')?;
-    let mut numbers = version
-        .split(['.', '+', '-'])
-        .map(|number| number.parse().ok());
-    Some(HelmVersion(
-        numbers.next()??,
-        numbers.next()??,
-        numbers.next()??,
-    ))
+    let mut numbers = version.split(['.', '+', '-']).map(|number| number.parse().ok());
+    Some(HelmVersion(numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
 /// The helm that the operator provides, if any, beside the one that the services find.
@@ -151,9 +135,7 @@ impl HelmPart<'_> {
         };
         match &found.known {
             Some(known) if known.source.as_deref() == Some(wanted) => None,
-            _ if found.path != Path::new(PATH) => {
-                Some(format!("the services find {}", found.path.display()))
-            }
+            _ if found.path != Path::new(PATH) => Some(format!("the services find {}", found.path.display())),
             _ => Some("another file".to_owned()),
         }
     }
@@ -162,12 +144,8 @@ impl HelmPart<'_> {
 impl Part for HelmPart<'_> {
     fn plan(&self, plan: &mut Plan) {
         if let Some(why) = self.drift() {
-            let step = Step::Install {
-                artifact: Artifact::Helm,
-                what: PATH.to_owned(),
-                why,
-                replaces: vec![PATH.into()],
-            };
+            let step =
+                Step::Install { artifact: Artifact::Helm, what: PATH.to_owned(), why, replaces: vec![PATH.into()] };
             plan.add(Phase::Install, step);
         }
     }
@@ -214,21 +192,14 @@ mod tests {
     #[test]
     fn helm_is_installed_unless_it_is_there_from_the_same_source() {
         let same = FoundHelm::example("a");
-        let elsewhere = FoundHelm {
-            path: "/usr/bin/helm".into(),
-            known: None,
-        };
+        let elsewhere = FoundHelm { path: "/usr/bin/helm".into(), known: None };
         for (wanted, found, expected) in [
             (None, None, None),
             (None, Some(&elsewhere), None),
             (Some("a"), Some(&same), None),
             (Some("b"), Some(&same), Some("another file")),
             (Some("a"), None, Some("missing")),
-            (
-                Some("a"),
-                Some(&elsewhere),
-                Some("the services find /usr/bin/helm"),
-            ),
+            (Some("a"), Some(&elsewhere), Some("the services find /usr/bin/helm")),
         ] {
             let part = HelmPart { wanted, found };
             let mut plan = Plan::default();

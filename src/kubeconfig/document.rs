@@ -15,7 +15,8 @@ use crate::system::Secret;
 
 /// Kubernetes keeps a secret to 1 MiB, and Juju to less.
 const SIZE_LIMIT: usize = 1 << 20;
-/// The deepest nesting of brackets; a kubeconfig needs four. The parser's time grows with its square.
+/// The deepest nesting of brackets; a kubeconfig needs four. The parser's time grows with its square: 20,000 take
+/// seconds.
 const NESTING_LIMIT: usize = 32;
 /// YAML aliases multiply what they name, and aliases of aliases do so again.
 const ALIAS_LIMIT: usize = 8;
@@ -184,7 +185,10 @@ fn parse(text: &str) -> Result<Document, KubeconfigFault> {
     let parsed = serde_yaml::from_str::<Value>(text.trim_start_matches('\u{feff}'));
     let mut value = parsed.map_err(|error| {
         KubeconfigFault::new(match error.location() {
-            Some(at) => format!("is not YAML in line {}, column {}", at.line(), at.column()),
+            Some(at) => {
+                let (line, column) = (at.line(), at.column());
+                format!("is not YAML, or has a field twice, in line {line}, column {column}")
+            }
             None => "is not a single YAML document".to_owned(),
         })
     })?;
@@ -382,7 +386,12 @@ users:
             ("https://h:6443", "h:6443", "not an https address"),
             ("https://h:6443", "https:/h", "not an https address"),
             ("https://h:6443", "https:///h", "not an https address"),
-            ("https://h:6443", "https://h/\\n'", "line "),
+            (
+                "kind: Config",
+                "kind: Config\nkind: Config",
+                "a field twice, in line ",
+            ),
+            ("https://h:6443", "https://h/ x", "not an https address"),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
             (
                 "server: 'https://h:6443'",

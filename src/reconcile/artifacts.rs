@@ -42,11 +42,7 @@ impl Facts {
             let installed = observed.driver.installed.intact(pin);
             DriverFacts::expected(settings, installation, installed)
         });
-        Ok(Self {
-            driver,
-            helm: helm::source_key(root, &settings.helm)?,
-            chart: chart(root, settings)?,
-        })
+        Ok(Self { driver, helm: helm::source_key(root, &settings.helm)?, chart: chart(root, settings)? })
     }
 }
 
@@ -70,42 +66,27 @@ impl Artifacts {
         observed: &Observed,
         environment: &Environment<'_>,
     ) -> Result<Self> {
-        let Environment {
-            system,
-            proxy,
-            progress,
-            ..
-        } = *environment;
+        let Environment { system, proxy, progress, .. } = *environment;
         let root = &system.root;
         let pin = &settings.driver.pin;
         // A bad option of a driver that is known is refused before anything is fetched.
         if let Some(facts) = DriverFacts::cached(root, pin)? {
-            settings
-                .capi_helm_options
-                .check_known(pin, &facts.options)?;
+            settings.capi_helm_options.check_known(pin, &facts.options)?;
         }
         let chart = chart(root, settings)?;
         let installed = &observed.driver.installed;
         if installed.intact(pin).is_none() {
             progress(&format!("Fetching {pin}"))?;
         }
-        let driver =
-            DriverArtifact::obtain(system, &settings.driver, installation, installed, proxy)?;
+        let driver = DriverArtifact::obtain(system, &settings.driver, installation, installed, proxy)?;
         let key = helm::source_key(root, &settings.helm)?;
-        let known = observed
-            .helm
-            .as_ref()
-            .and_then(|found| found.known.as_ref());
+        let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
         if key.is_some() && known.is_none_or(|known| known.source != key) {
             progress("Fetching helm")?;
         }
         let helm = HelmArtifact::obtain(system, &settings.helm, observed.helm.as_ref(), proxy)?;
         Ok(Self {
-            facts: Facts {
-                driver: driver.facts.clone(),
-                helm: key,
-                chart,
-            },
+            facts: Facts { driver: driver.facts.clone(), helm: key, chart },
             driver,
             helm,
             site: installation.python.site.clone(),
@@ -134,25 +115,18 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<Ins
     const FOUND: &str = "found on this unit";
     let source = &settings.driver;
     let wheel = facts.driver.wheel_sha256.as_ref();
-    let driver = observed
-        .driver
-        .installed
-        .intact(&source.pin)
-        .map(|_| InstalledArtifact {
-            part: "driver".to_owned(),
-            version: source.pin.version().to_string(),
-            sha256: wheel.map(ToString::to_string),
-            source: match (wheel, &source.wheel, &source.index) {
-                (None, ..) => FOUND.to_owned(),
-                (_, Some(_), _) => "resource driver-wheel".to_owned(),
-                (_, None, Some(index)) => index.to_string(),
-                (_, None, None) => "PyPI".to_owned(),
-            },
-        });
-    let known = observed
-        .helm
-        .as_ref()
-        .and_then(|found| found.known.as_ref());
+    let driver = observed.driver.installed.intact(&source.pin).map(|_| InstalledArtifact {
+        part: "driver".to_owned(),
+        version: source.pin.version().to_string(),
+        sha256: wheel.map(ToString::to_string),
+        source: match (wheel, &source.wheel, &source.index) {
+            (None, ..) => FOUND.to_owned(),
+            (_, Some(_), _) => "resource driver-wheel".to_owned(),
+            (_, None, Some(index)) => index.to_string(),
+            (_, None, None) => "PyPI".to_owned(),
+        },
+    });
+    let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
     let helm = known.map(|known| InstalledArtifact {
         part: "helm".to_owned(),
         version: known.version.to_string(),
@@ -182,27 +156,18 @@ pub fn stack(settings: &Settings, facts: Option<&Facts>) -> Stack {
 ///
 /// # Errors
 /// If helm's file cannot be looked at.
-pub fn programs<'a>(
-    root: &Root,
-    installation: &'a Installation,
-    observed: &Observed,
-) -> Result<ProgramsToAsk<'a>> {
+pub fn programs<'a>(root: &Root, installation: &'a Installation, observed: &Observed) -> Result<ProgramsToAsk<'a>> {
     let driver = observed.driver.installed.0.first();
     let helm = observed.helm.as_ref();
     Ok(ProgramsToAsk {
         python: Some(&installation.python),
         driver: driver.map(|driver| driver.record_sha256.clone()),
-        helm: helm
-            .map(|helm| root.identity(&helm.path))
-            .transpose()?
-            .flatten(),
+        helm: helm.map(|helm| root.identity(&helm.path)).transpose()?.flatten(),
         magnum_gid: installation.magnum_gid,
     })
 }
 
 fn chart(root: &Root, settings: &Settings) -> Result<Option<ChartArchive>> {
     let resource = settings.chart.resource.as_deref();
-    resource
-        .map(|path: &Path| ChartArchive::read(root, path))
-        .transpose()
+    resource.map(|path: &Path| ChartArchive::read(root, path)).transpose()
 }

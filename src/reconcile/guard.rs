@@ -49,17 +49,8 @@ fn repair(system: &System) -> Result<()> {
     let now = Timestamp::now().as_second();
     let contested: Vec<PathBuf> = memory.paths(now).map(ToOwned::to_owned).collect();
     let mode = settings.restart_mode;
-    let kubeconfig = settings
-        .kubeconfig
-        .clone()
-        .map(|content| GrantedKubeconfig {
-            content,
-            remedy: String::new(),
-        });
-    let request = Request {
-        settings: Ok(settings),
-        kubeconfig: Ok(kubeconfig),
-    };
+    let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig { content, remedy: String::new() });
+    let request = Request { settings: Ok(settings), kubeconfig: Ok(kubeconfig) };
     let environment = Environment {
         system,
         proxy: &[],
@@ -83,10 +74,7 @@ fn repair(system: &System) -> Result<()> {
         info!("{problem}");
     }
     for path in &newly_contested {
-        warn!(
-            "something keeps undoing {}: it is left to the hooks for now",
-            path.display()
-        );
+        warn!("something keeps undoing {}: it is left to the hooks for now", path.display());
     }
     if !newly_contested.is_empty() || !contested.is_empty() {
         std::thread::sleep(PAUSE);
@@ -112,14 +100,8 @@ fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Turn> 
         RestartMode::Rolling if rolling::was_alone(&system.root)? => Turn::Granted,
         RestartMode::Rolling | RestartMode::Manual => {
             let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
-            let detail = format!(
-                "the restart of {} waits for the next hook",
-                names.join(" and ")
-            );
-            Turn::Pending(Problem::waiting(
-                "Restart pending: the next hook does it",
-                detail,
-            ))
+            let detail = format!("the restart of {} waits for the next hook", names.join(" and "));
+            Turn::Pending(Problem::waiting("Restart pending: the next hook does it", detail))
         }
     })
 }

@@ -105,29 +105,9 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
     let mut observed = Observed::inspect(system, &installation.python, &backups)?;
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let prepare = |settings| {
-        prepare(
-            settings,
-            &request,
-            used.as_ref(),
-            &installation,
-            &observed,
-            environment,
-        )
-    };
-    let chosen = choose(
-        request.settings.clone(),
-        last_good.clone(),
-        prepare,
-        &mut outcome.problems,
-    )?;
-    let Some(Candidate {
-        settings,
-        mut artifacts,
-        desired,
-        selection,
-    }) = chosen
-    else {
+    let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
+    let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut outcome.problems)?;
+    let Some(Candidate { settings, mut artifacts, desired, selection }) = chosen else {
         return Ok(outcome);
     };
 
@@ -150,26 +130,12 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
         },
         problems: Vec::new(),
     };
-    carry_out(
-        DuePlan::new(steps, &observed.services.services),
-        &mut apply,
-        environment,
-        &mut outcome,
-    )?;
+    carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
     if outcome.changed {
         observed = Observed::inspect(system, &installation.python, &backups)?;
     }
-    audit::record(
-        &system.root,
-        artifacts::parts(&settings, &facts, &observed),
-        environment.charm,
-    )?;
-    if observed
-        .driver
-        .installed
-        .intact(&desired.driver.pin)
-        .is_some()
-    {
+    audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
+    if observed.driver.installed.intact(&desired.driver.pin).is_some() {
         outcome.driver = Some(desired.driver.pin.version().to_string());
     }
     if observed.helm.is_none() {
@@ -179,9 +145,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
         kubeconfig::remember(&system.root, selection)?;
         let stack = artifacts::stack(&settings, Some(&facts));
         let programs = artifacts::programs(&system.root, &installation, &observed)?;
-        outcome.problems.extend(kubeconfig::problems(
-            system, selection, &settings, &stack, &programs,
-        )?);
+        outcome.problems.extend(kubeconfig::problems(system, selection, &settings, &stack, &programs)?);
     }
     if !observed.is_switched_on() {
         return Ok(outcome);
@@ -189,9 +153,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
     if is_new {
         system.root.save(LAST_GOOD, &settings)?;
     }
-    outcome
-        .problems
-        .extend(StartDefaults::problems(installation.defaults.values()));
+    outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
     check_services(&desired, observed, environment, &mut outcome)?;
     Ok(outcome)
 }
@@ -229,9 +191,7 @@ fn steps_of(desired: &Desired, observed: &Observed, environment: &Environment<'_
 
 fn repairs(steps: &[Step]) -> Vec<(PathBuf, String)> {
     let repairs = steps.iter().filter_map(Step::repairs);
-    repairs
-        .map(|(path, why)| (path.to_owned(), why.to_owned()))
-        .collect()
+    repairs.map(|(path, why)| (path.to_owned(), why.to_owned())).collect()
 }
 
 /// Applies a plan; its restart of services that are serving only if it is this unit's turn.
@@ -278,14 +238,8 @@ fn choose<T>(
     problems: &mut Vec<Problem>,
 ) -> Result<Option<T>> {
     // The kubeconfig is selected apart from all else: it changes when the secret does.
-    let asked = asked.map(|settings| Settings {
-        kubeconfig: None,
-        ..settings
-    });
-    let last_good = last_good.map(|settings| Settings {
-        kubeconfig: None,
-        ..settings
-    });
+    let asked = asked.map(|settings| Settings { kubeconfig: None, ..settings });
+    let last_good = last_good.map(|settings| Settings { kubeconfig: None, ..settings });
     // Trying the same again would only take the same time again.
     let last_good = last_good.filter(|last_good| asked.as_ref() != Ok(last_good));
     for settings in [Some(asked), last_good.map(Ok)].into_iter().flatten() {
@@ -314,25 +268,11 @@ fn prepare(
     let system = environment.system;
     let pin = &settings.driver.pin;
     let programs = artifacts::programs(&system.root, installation, observed)?;
-    let selection = kubeconfig::select(
-        system,
-        &request.kubeconfig,
-        used,
-        pin,
-        &programs,
-        environment.thoroughness,
-    )?;
-    settings.kubeconfig = selection
-        .as_ref()
-        .map(|selection| selection.content.clone());
+    let selection = kubeconfig::select(system, &request.kubeconfig, used, pin, &programs, environment.thoroughness)?;
+    settings.kubeconfig = selection.as_ref().map(|selection| selection.content.clone());
     let artifacts = Artifacts::obtain(&settings, installation, observed, environment)?;
     let desired = Desired::new(&settings, installation, &artifacts.facts)?;
-    Ok(Candidate {
-        settings,
-        artifacts,
-        desired,
-        selection,
-    })
+    Ok(Candidate { settings, artifacts, desired, selection })
 }
 
 #[cfg(test)]

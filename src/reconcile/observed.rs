@@ -88,9 +88,7 @@ impl Observed {
         let wanted = &desired.driver;
         let driver = self.driver.installed.intact(&wanted.pin);
         let since = match (&self.conf, driver) {
-            (Entry::File(conf), Some(driver))
-                if conf.bytes == desired.conf.bytes && self.driver.shadows.is_empty() =>
-            {
+            (Entry::File(conf), Some(driver)) if conf.bytes == desired.conf.bytes && self.driver.shadows.is_empty() => {
                 Some(SystemTime::max(conf.changed, driver.changed))
             }
             _ => None,
@@ -120,10 +118,7 @@ pub fn is_switched_on(written: &[(PathBuf, Original)]) -> bool {
 /// The directories of the configuration and of the chart, which may not exist yet.
 fn directories() -> impl Iterator<Item = PathBuf> {
     let chart = Path::new(chart::PATH).parent();
-    [Some(Path::new(CONF_DIRECTORY)), chart]
-        .into_iter()
-        .flatten()
-        .map(Path::to_owned)
+    [Some(Path::new(CONF_DIRECTORY)), chart].into_iter().flatten().map(Path::to_owned)
 }
 
 fn missing(root: &Root, directories: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {

@@ -35,11 +35,7 @@ impl Desired {
     ///
     /// # Errors
     /// A [`Problem`](crate::problem::Problem) if the driver does not know one of the options, or the configuration would not be ASCII.
-    pub fn new(
-        settings: &Settings,
-        installation: &Installation,
-        facts: &Facts,
-    ) -> anyhow::Result<Self> {
+    pub fn new(settings: &Settings, installation: &Installation, facts: &Facts) -> anyhow::Result<Self> {
         let chart = facts.chart.as_ref();
         let guard = match settings.guard {
             true => guard::unit_files(HEADER, &own_program()?, &watched(installation, facts)),
@@ -95,44 +91,25 @@ fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
 /// switched on before is upheld in any case.
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let inputs = observed.service_inputs(desired);
-    let is_missing = |directory: &Path| {
-        observed
-            .missing_directories
-            .iter()
-            .any(|path| path == directory)
-    };
+    let is_missing = |directory: &Path| observed.missing_directories.iter().any(|path| path == directory);
     let chart_directory = Path::new(chart::PATH).parent();
     // A new part is a new folder, and one line here.
     let parts: [&dyn Part; 7] = [
-        &DriverPart {
-            desired: &desired.driver,
-            observed: &observed.driver,
-            written: &observed.written,
-        },
-        &HelmPart {
-            wanted: desired.helm.as_deref(),
-            found: observed.helm.as_ref(),
-        },
+        &DriverPart { desired: &desired.driver, observed: &observed.driver, written: &observed.written },
+        &HelmPart { wanted: desired.helm.as_deref(), found: observed.helm.as_ref() },
         &ChartPart {
             wanted: desired.chart.as_ref(),
             found: &observed.chart,
             directory_is_missing: chart_directory.is_some_and(is_missing),
             written: written_at(observed, chart::PATH),
         },
-        &KubeconfigPart {
-            wanted: desired.kubeconfig.as_ref(),
-            found: &observed.kubeconfig,
-        },
+        &KubeconfigPart { wanted: desired.kubeconfig.as_ref(), found: &observed.kubeconfig },
         &ConfPart {
             wanted: &desired.conf,
             found: &observed.conf,
             directory_is_missing: is_missing(Path::new(CONF_DIRECTORY)),
         },
-        &ServicesPart {
-            desired: &desired.services,
-            observed: &observed.services,
-            inputs: &inputs,
-        },
+        &ServicesPart { desired: &desired.services, observed: &observed.services, inputs: &inputs },
         &GuardPart {
             wanted: &desired.guard,
             observed: &observed.guard,
@@ -145,21 +122,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let has_kubeconfig = desired.kubeconfig.is_some();
     let is_ready = parts.iter().all(|part| part.is_ready());
     let is_on = has_kubeconfig && (is_ready || observed.is_switched_on());
-    let temporaries = observed
-        .temporaries
-        .iter()
-        .cloned()
-        .map(Step::RemoveTemporary);
+    let temporaries = observed.temporaries.iter().cloned().map(Step::RemoveTemporary);
     temporaries.chain(plan.into_steps(is_on)).collect()
 }
 
 /// Returns the original of a path, if the charm has written there.
 fn written_at<'a>(observed: &'a Observed, path: &str) -> Option<&'a Original> {
     let written = observed.written.iter();
-    written
-        .filter(|(at, _)| at == Path::new(path))
-        .map(|(_, original)| original)
-        .next()
+    written.filter(|(at, _)| at == Path::new(path)).map(|(_, original)| original).next()
 }
 
 /// What of the graft is on a unit that the charm leaves.
@@ -177,38 +147,24 @@ pub struct Remains {
 /// in between would fail.
 pub fn plan_removal(remains: &Remains) -> Vec<Step> {
     let written = remains.written.iter().cloned();
-    let (of_systemd, others): (Vec<_>, Vec<_>) =
-        written.partition(|(path, _)| path.starts_with("/etc/systemd"));
+    let (of_systemd, others): (Vec<_>, Vec<_>) = written.partition(|(path, _)| path.starts_with("/etc/systemd"));
     let restore = |(path, original)| Step::Restore(path, original);
     let watch = guard::unit_file(guard::WATCH);
     let is_guarded = of_systemd.iter().any(|(path, _)| *path == watch);
-    let is_stale = remains
-        .services
-        .iter()
-        .any(|service| service.unit.need_daemon_reload && !service.unit.is_masked());
+    let is_stale = remains.services.iter().any(|service| service.unit.need_daemon_reload && !service.unit.is_masked());
     let reloads = !of_systemd.is_empty() || is_stale;
-    let mut steps: Vec<Step> = remains
-        .temporaries
-        .iter()
-        .cloned()
-        .map(Step::RemoveTemporary)
-        .collect();
+    let mut steps: Vec<Step> = remains.temporaries.iter().cloned().map(Step::RemoveTemporary).collect();
     steps.extend(is_guarded.then_some(Step::Disable(guard::WATCH)));
     steps.extend(of_systemd.into_iter().map(restore));
     steps.extend(reloads.then_some(Step::ReloadSystemd));
     steps.extend(others.into_iter().map(restore));
     let due = remains.services.iter().filter(|service| {
-        let can_restart =
-            !service.unit.is_masked() && service.unit.exists() && service.process.is_some();
+        let can_restart = !service.unit.is_masked() && service.unit.exists() && service.process.is_some();
         let is_grafted = service.is_grafted() && (reloads || !service.is_grafted_next());
         can_restart && (service.read.is_some() || is_grafted)
     });
-    let due: Vec<DueRestart> = due
-        .map(|service| DueRestart {
-            service: service.service,
-            why: "it runs with the graft".to_owned(),
-        })
-        .collect();
+    let due: Vec<DueRestart> =
+        due.map(|service| DueRestart { service: service.service, why: "it runs with the graft".to_owned() }).collect();
     steps.extend((!due.is_empty()).then_some(Step::Restart(due)));
     steps
 }

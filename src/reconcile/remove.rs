@@ -36,13 +36,8 @@ pub fn run(system: &System) -> Result<()> {
     if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
         name_orphans(system, &python);
     }
-    let mut apply = Apply {
-        system,
-        backups: &mut backups,
-        artifacts: None,
-        wait: Wait::UntilDone,
-        problems: Vec::new(),
-    };
+    let mut apply =
+        Apply { system, backups: &mut backups, artifacts: None, wait: Wait::UntilDone, problems: Vec::new() };
     apply.all(&steps)?;
     root.remove_state_directory()
 }
@@ -64,9 +59,7 @@ fn name_orphans(system: &System, python: &Python) {
         return;
     }
     let named = clusters.iter().take(MOST_NAMED);
-    let named: Vec<String> = named
-        .map(|(name, uuid)| format!("{name} ({uuid})"))
-        .collect();
+    let named: Vec<String> = named.map(|(name, uuid)| format!("{name} ({uuid})")).collect();
     let more = match clusters.len().saturating_sub(MOST_NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),

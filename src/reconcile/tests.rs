@@ -35,33 +35,13 @@ fn the_last_good_settings_are_upheld_if_those_asked_for_cannot_be_met() {
     let invalid = || Err(Problem::blocked("No pin", ""));
     let s = |version: &str| version.to_owned();
     for (asked, last_good, possible, expected) in [
-        (
-            Ok(pinned("2")),
-            Some(pinned("1")),
-            "2",
-            (Some(s("2")), vec![s("2")], 0),
-        ),
-        (
-            Ok(pinned("2")),
-            Some(pinned("1")),
-            "1",
-            (Some(s("1")), vec![s("2"), s("1")], 1),
-        ),
-        (
-            invalid(),
-            Some(pinned("1")),
-            "1",
-            (Some(s("1")), vec![s("1")], 1),
-        ),
+        (Ok(pinned("2")), Some(pinned("1")), "2", (Some(s("2")), vec![s("2")], 0)),
+        (Ok(pinned("2")), Some(pinned("1")), "1", (Some(s("1")), vec![s("2"), s("1")], 1)),
+        (invalid(), Some(pinned("1")), "1", (Some(s("1")), vec![s("1")], 1)),
         (invalid(), None, "1", (None, vec![], 1)),
         (Ok(pinned("2")), None, "1", (None, vec![s("2")], 1)),
         // The same is not tried twice.
-        (
-            Ok(pinned("2")),
-            Some(pinned("2")),
-            "1",
-            (None, vec![s("2")], 1),
-        ),
+        (Ok(pinned("2")), Some(pinned("2")), "1", (None, vec![s("2")], 1)),
     ] {
         assert_eq!(chosen(asked, last_good, possible), expected);
     }

@@ -20,9 +20,7 @@ pub fn direct() -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // Fails only when one is installed already, which serves as well.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        rustls::crypto::ring::default_provider().install_default().ok();
     });
     Client::builder().no_proxy()
 }
@@ -33,9 +31,7 @@ pub fn direct() -> ClientBuilder {
 /// # Errors
 /// If a proxy's address is not valid.
 pub fn client(limit: Duration, proxy: &[(String, String)]) -> Result<Client> {
-    proxied(limit, proxy)?
-        .build()
-        .context("making a HTTP client")
+    proxied(limit, proxy)?.build().context("making a HTTP client")
 }
 
 /// As [`client`], to be built by the caller.
@@ -48,19 +44,13 @@ pub fn proxied(limit: Duration, proxy: &[(String, String)]) -> Result<ClientBuil
         found.map(|(_, value)| value.as_str())
     };
     let except = value("no_proxy").and_then(NoProxy::from_string);
-    let mut builder = direct()
-        .timeout(limit)
-        .connect_timeout(Duration::from_secs(15));
+    let mut builder = direct().timeout(limit).connect_timeout(Duration::from_secs(15));
     if let Some(address) = value("http_proxy") {
-        let proxy = Proxy::http(address)
-            .ok()
-            .context("the model's http proxy is not a valid address")?;
+        let proxy = Proxy::http(address).ok().context("the model's http proxy is not a valid address")?;
         builder = builder.proxy(proxy.no_proxy(except.clone()));
     }
     if let Some(address) = value("https_proxy") {
-        let proxy = Proxy::https(address)
-            .ok()
-            .context("the model's https proxy is not a valid address")?;
+        let proxy = Proxy::https(address).ok().context("the model's https proxy is not a valid address")?;
         builder = builder.proxy(proxy.no_proxy(except));
     }
     Ok(builder)
@@ -100,12 +90,8 @@ pub fn redact_urls(text: &str) -> String {
     let mut parts = text.split("://");
     let mut redacted = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|c: char| {
-            c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>')
-        });
-        let host = part[..end.unwrap_or(part.len())]
-            .rfind('@')
-            .map_or(0, |at| at + 1);
+        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>'));
+        let host = part[..end.unwrap_or(part.len())].rfind('@').map_or(0, |at| at + 1);
         redacted.push_str("://");
         redacted.push_str(&part[host..]);
     }
@@ -128,10 +114,7 @@ mod tests {
     #[test]
     fn an_authority_that_rustls_cannot_use_does_not_cost_the_client() {
         let scratch = Scratch::new();
-        for bundle in [
-            None,
-            Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-        ] {
+        for bundle in [None, Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")] {
             if let Some(bundle) = bundle {
                 scratch.put(AUTHORITIES, bundle);
             }

@@ -16,12 +16,7 @@ pub struct Limited<R> {
 impl<R: Read> Limited<R> {
     /// Lets at most `limit` bytes through.
     pub fn new(inner: R, limit: u64) -> Self {
-        Self {
-            inner,
-            limit,
-            left: limit,
-            end: None,
-        }
+        Self { inner, limit, left: limit, end: None }
     }
 
     #[must_use]
@@ -60,8 +55,7 @@ mod tests {
         assert_eq!(kind_of(Limited::new(&b"four"[..], 4)), None);
         let larger = Limited::new(&b"four"[..], 3);
         assert_eq!(kind_of(larger), Some(ErrorKind::FileTooLarge));
-        let later =
-            Limited::new(&b"four"[..], 4).until(Instant::now() - std::time::Duration::from_secs(1));
+        let later = Limited::new(&b"four"[..], 4).until(Instant::now() - std::time::Duration::from_secs(1));
         assert_eq!(kind_of(later), Some(ErrorKind::TimedOut));
     }
 }

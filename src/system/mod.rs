@@ -28,9 +28,7 @@ pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
 pub use limited::Limited;
 pub use process::{Process, own_program};
-pub use root::{
-    Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256,
-};
+pub use root::{Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
 pub use temporary::TemporaryFile;
@@ -74,10 +72,7 @@ impl System {
     }
 
     pub fn new(root: Root, host: impl Host + 'static) -> Self {
-        Self {
-            root,
-            host: Arc::new(host),
-        }
+        Self { root, host: Arc::new(host) }
     }
 
     /// Runs a program; how it ended is the caller's to check.

@@ -30,10 +30,7 @@ impl Root {
         let path = parent.join(directory::temporary_name().with_context(context)?);
         let (directory, name) = self.parent(&path).with_context(context)?;
         let file = directory::create_file(&directory, name).with_context(context)?;
-        let temporary = TemporaryFile {
-            root: self.clone(),
-            path: path.clone(),
-        };
+        let temporary = TemporaryFile { root: self.clone(), path: path.clone() };
         let mut file = file.into_std();
         self.set_access(&file, access).with_context(context)?;
         let filled = fill(&mut file)?;
@@ -77,22 +74,12 @@ mod tests {
         let scratch = Scratch::new();
         let (root, etc) = (&scratch.root, Path::new("/etc"));
         let fill = |file: &mut fs::File| Ok(file.write_all(b"text")?);
-        let make = || {
-            root.temporary_file(etc, Access::of_root(0o755), fill)
-                .unwrap()
-                .0
-        };
+        let make = || root.temporary_file(etc, Access::of_root(0o755), fill).unwrap().0;
         drop(make());
-        root.temporary_file(etc, Access::PUBLIC, |_| anyhow::bail!("no") as Result<()>)
-            .unwrap_err();
+        root.temporary_file(etc, Access::PUBLIC, |_| anyhow::bail!("no") as Result<()>).unwrap_err();
         make().persist(Path::new("/etc/x")).unwrap();
         assert_eq!(scratch.text("/etc/x").as_deref(), Some("text"));
-        let mode = scratch
-            .path("/etc/x")
-            .metadata()
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = scratch.path("/etc/x").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o755);
         assert!(root.temporaries(etc).unwrap().is_empty());
     }

@@ -14,20 +14,16 @@ use crate::helm::HelmSubject;
 use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
 use crate::juju::{Ask, Context, request};
 use crate::kubeconfig::programs;
-use crate::kubeconfig::{
-    self, Kubeconfig, KubeconfigReport, KubeconfigSubject, Reach, read_as_magnum,
-};
+use crate::kubeconfig::{self, Kubeconfig, KubeconfigReport, KubeconfigSubject, Reach, read_as_magnum};
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, Installation, PythonAnswers,
-    Service, StartDefaults,
+    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, Installation, PythonAnswers, Service, StartDefaults,
 };
 use crate::problem::Problem;
 use crate::reconcile::{self, Desired, Expected, Observed, expect, plan, wanted_mode};
 use crate::rolling::Rolling;
 use crate::services::checks::ServicesSubject;
 use crate::services::{
-    self, DesiredServices, DuePlan, ObservedService, STABLE_AFTER, ServiceInputs,
-    drop_in_directories,
+    self, DesiredServices, DuePlan, ObservedService, STABLE_AFTER, ServiceInputs, drop_in_directories,
 };
 use crate::system::{Backups, Entry, ManagedFile, Process, System};
 
@@ -61,8 +57,7 @@ impl<'a> Inspection<'a> {
         let request = request(system, context, Ask::Remembered)?;
         let rolling = Rolling::new(system, context, wanted_mode(&request));
         let installation = Installation::inspect(system)?;
-        let observed =
-            Observed::inspect(system, &installation.python, &Backups::load(&system.root)?)?;
+        let observed = Observed::inspect(system, &installation.python, &Backups::load(&system.root)?)?;
         let expected = expect(system, request, &installation, &observed)?;
         let pending = match &expected.desired {
             Some(desired) => {
@@ -73,19 +68,14 @@ impl<'a> Inspection<'a> {
         };
         // Both take their time, and neither needs the other.
         let (python, kubeconfig_report) = std::thread::scope(|scope| {
-            let report =
-                scope.spawn(|| kubeconfig_report(system, &installation, &expected, &observed));
+            let report = scope.spawn(|| kubeconfig_report(system, &installation, &expected, &observed));
             let python = ask_python(system, &installation, &observed.services.services);
             (python, report.join())
         });
-        let kubeconfig_report = kubeconfig_report
-            .map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))??;
+        let kubeconfig_report =
+            kubeconfig_report.map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))??;
         // A process that crashes at its start is given the time to do so before the second look.
-        let young = observed
-            .services
-            .services
-            .iter()
-            .filter_map(|observed| observed.process.as_ref());
+        let young = observed.services.services.iter().filter_map(|observed| observed.process.as_ref());
         let youngest = young.map(Process::age).min().unwrap_or(STABLE_AFTER);
         std::thread::sleep(STABLE_AFTER.saturating_sub(youngest));
         Ok(Self {
@@ -93,10 +83,7 @@ impl<'a> Inspection<'a> {
             configuration: Configuration::read(&system.root)?,
             ignored_defaults: StartDefaults::problems(installation.defaults.values()),
             contested: guard::contested(&system.root)?,
-            inputs: expected
-                .desired
-                .as_ref()
-                .map(|desired| observed.service_inputs(desired)),
+            inputs: expected.desired.as_ref().map(|desired| observed.service_inputs(desired)),
             drop_in_directories: drop_in_directories().collect(),
             python: PythonAnswers(python),
             system,
@@ -110,10 +97,7 @@ impl<'a> Inspection<'a> {
 
     fn desired(&self) -> Result<&Desired, Finding> {
         self.expected.desired.as_ref().ok_or_else(|| {
-            Finding::fail(
-                "the wanted graft is not known yet",
-                "fix what the check settings says, then run any hook",
-            )
+            Finding::fail("the wanted graft is not known yet", "fix what the check settings says, then run any hook")
         })
     }
 
@@ -121,11 +105,7 @@ impl<'a> Inspection<'a> {
         let settings = self.expected.settings.as_ref();
         DriverSubject {
             pin: settings.map(|settings| &settings.driver.pin),
-            desired: self
-                .expected
-                .desired
-                .as_ref()
-                .map(|desired| &desired.driver),
+            desired: self.expected.desired.as_ref().map(|desired| &desired.driver),
             observed: &self.observed.driver,
             python: &self.python,
             only_ours: settings.is_some_and(|settings| settings.disable_other_drivers),
@@ -133,10 +113,7 @@ impl<'a> Inspection<'a> {
     }
 
     pub fn helm(&self) -> HelmSubject<'_> {
-        HelmSubject {
-            system: self.system,
-            found: self.observed.helm.as_ref(),
-        }
+        HelmSubject { system: self.system, found: self.observed.helm.as_ref() }
     }
 
     pub fn chart(&self) -> ChartSubject<'_> {
@@ -152,11 +129,7 @@ impl<'a> Inspection<'a> {
 
     pub fn kubeconfig(&self) -> KubeconfigSubject<'_> {
         KubeconfigSubject {
-            wanted: self
-                .expected
-                .desired
-                .as_ref()
-                .and_then(|desired| desired.kubeconfig.as_ref()),
+            wanted: self.expected.desired.as_ref().and_then(|desired| desired.kubeconfig.as_ref()),
             found: &self.observed.kubeconfig,
             python: &self.python,
         }
@@ -176,9 +149,7 @@ impl<'a> Inspection<'a> {
     pub fn services(&self) -> ServicesSubject<'_> {
         ServicesSubject {
             system: self.system,
-            desired: self
-                .desired()
-                .map(|desired| -> &DesiredServices { &desired.services }),
+            desired: self.desired().map(|desired| -> &DesiredServices { &desired.services }),
             observed: &self.observed.services,
             later: &self.later,
             inputs: self.inputs(),
@@ -200,9 +171,7 @@ impl<'a> Inspection<'a> {
 
     pub fn guard(&self) -> GuardSubject<'_> {
         GuardSubject {
-            wanted: self
-                .desired()
-                .map(|desired| -> &[ManagedFile] { &desired.guard }),
+            wanted: self.desired().map(|desired| -> &[ManagedFile] { &desired.guard }),
             observed: &self.observed.guard,
             is_paused: self.observed.services.are_paused(),
             contested: &self.contested,
@@ -236,14 +205,9 @@ fn kubeconfig_report(
 }
 
 /// Asks Python with each service's own arguments; once if they are the same.
-fn ask_python(
-    system: &System,
-    installation: &Installation,
-    services: &[ObservedService],
-) -> Result<Answers> {
+fn ask_python(system: &System, installation: &Installation, services: &[ObservedService]) -> Result<Answers> {
     let [api, conductor] = Service::ALL.map(|service| arguments(services, service));
-    let [api_list, conductor_list] =
-        [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
+    let [api_list, conductor_list] = [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
     let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT, &conductor_list];
     if api != conductor {
         question.push(&api_list);
@@ -254,9 +218,7 @@ fn ask_python(
 /// Returns the arguments of a running service that name configuration; while it is not running, those that the next
 /// process gets.
 fn arguments(services: &[ObservedService], service: Service) -> Vec<String> {
-    let mut of_service = services
-        .iter()
-        .filter(|observed| observed.service == service);
+    let mut of_service = services.iter().filter(|observed| observed.service == service);
     let process = of_service.find_map(|observed| observed.process.as_ref());
     let Some(process) = process else {
         return CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec();
@@ -290,9 +252,6 @@ mod tests {
     fn the_configuration_is_found_however_it_is_named() {
         let words = "/usr/bin/python3 /usr/bin/magnum-api --config-file /a --debug --config-dir=/b --config-file";
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        assert_eq!(
-            configuration_in(&words),
-            ["--config-file=/a", "--config-dir=/b"]
-        );
+        assert_eq!(configuration_in(&words), ["--config-file=/a", "--config-dir=/b"]);
     }
 }

@@ -32,22 +32,13 @@ pub fn report(inspection: &Inspection<'_>) -> Report {
     results.extend(driver::checks(&inspection.driver()));
     results.extend(helm::run_checks(&inspection.helm()));
     results.extend(chart::run_checks(&inspection.chart()));
-    results.extend(check::run(
-        &KubeconfigSubject::CHECKS,
-        &inspection.kubeconfig(),
-    ));
-    results.extend(check::run(
-        &kubeconfig::report::CHECKS,
-        &inspection.kubeconfig_report,
-    ));
+    results.extend(check::run(&KubeconfigSubject::CHECKS, &inspection.kubeconfig()));
+    results.extend(check::run(&kubeconfig::report::CHECKS, &inspection.kubeconfig_report));
     results.extend(conf::checks::check(&inspection.conf()));
     results.extend(services::checks::check(&inspection.services()));
     results.extend(guard::checks::check(&inspection.guard()));
     results.extend(services::checks::check_logs(&inspection.services()));
-    results.extend(check::run(
-        magnum::checks::CHECKS,
-        &inspection.configuration,
-    ));
+    results.extend(check::run(magnum::checks::CHECKS, &inspection.configuration));
     for result in &mut results {
         result.remedy = inspection.context.with_names(&result.remedy);
     }

@@ -20,13 +20,9 @@ use crate::system::systemd::Unit;
 use crate::system::{Access, Entry, Original, Process, RegularFile, Secret};
 
 pub fn settings(options: &str) -> Settings {
-    let config =
-        serde_json::json!({"driver-pin": "magnum-capi-helm==1.1.0", "capi-helm-options": options});
+    let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.1.0", "capi-helm-options": options});
     let config: RawConfig = serde_json::from_value(config).unwrap();
-    Settings {
-        kubeconfig: Some(Secret::new("a kubeconfig".to_owned())),
-        ..config.validated(Given::default()).unwrap()
-    }
+    Settings { kubeconfig: Some(Secret::new("a kubeconfig".to_owned())), ..config.validated(Given::default()).unwrap() }
 }
 
 pub fn installation() -> Installation {
@@ -47,11 +43,7 @@ pub fn installation() -> Installation {
 
 pub fn facts() -> Facts {
     let options = ["kubeconfig_file", "helm_chart_name", "namespace_prefix"];
-    Facts {
-        driver: DriverFacts::example("magnum-capi-helm==1.1.0", "build", &options),
-        helm: None,
-        chart: None,
-    }
+    Facts { driver: DriverFacts::example("magnum-capi-helm==1.1.0", "build", &options), helm: None, chart: None }
 }
 
 pub fn desired(settings: &Settings) -> Desired {
@@ -90,10 +82,7 @@ impl Model {
                     shadows: vec![],
                     site_is_missing: false,
                 },
-                helm: Some(FoundHelm {
-                    path: "/usr/bin/helm".into(),
-                    known: None,
-                }),
+                helm: Some(FoundHelm { path: "/usr/bin/helm".into(), known: None }),
                 chart: Entry::Absent,
                 kubeconfig: Entry::Absent,
                 conf: Entry::Absent,
@@ -102,10 +91,7 @@ impl Model {
                     drop_ins: vec![Entry::Absent; 2],
                     missing_directories: drop_in_directories().collect(),
                 },
-                guard: ObservedGuard {
-                    files: vec![Entry::Absent; 3],
-                    units: vec![Unit::default(); 3],
-                },
+                guard: ObservedGuard { files: vec![Entry::Absent; 3], units: vec![Unit::default(); 3] },
                 missing_directories: conf_and_chart(),
                 temporaries: vec![],
                 written: vec![],
@@ -124,26 +110,13 @@ impl Model {
         self.clock += 1;
         let now = at(self.clock);
         match step {
-            Step::RemoveTemporary(path) => self
-                .observed
-                .temporaries
-                .retain(|temporaries| temporaries != path),
+            Step::RemoveTemporary(path) => self.observed.temporaries.retain(|temporaries| temporaries != path),
             Step::MakeDirectory(path) => {
-                self.observed
-                    .missing_directories
-                    .retain(|directory| directory != path);
-                self.observed
-                    .services
-                    .missing_directories
-                    .retain(|directory| directory != path);
+                self.observed.missing_directories.retain(|directory| directory != path);
+                self.observed.services.missing_directories.retain(|directory| directory != path);
             }
-            Step::SetAside { path, .. } => {
-                self.observed.driver.shadows.retain(|shadow| shadow != path)
-            }
-            Step::Install {
-                artifact: Artifact::Helm,
-                ..
-            } => {
+            Step::SetAside { path, .. } => self.observed.driver.shadows.retain(|shadow| shadow != path),
+            Step::Install { artifact: Artifact::Helm, .. } => {
                 self.observed.helm = Some(FoundHelm::example("given"));
             }
             Step::Install { what, .. } => {
@@ -152,9 +125,7 @@ impl Model {
             Step::Write { file, .. } => {
                 let parent = file.path.parent().unwrap();
                 let missing = &self.observed.missing_directories;
-                let mut missing = missing
-                    .iter()
-                    .chain(&self.observed.services.missing_directories);
+                let mut missing = missing.iter().chain(&self.observed.services.missing_directories);
                 assert!(
                     !missing.any(|directory| directory == parent),
                     "{} is written before its directory is made",
@@ -162,15 +133,8 @@ impl Model {
                 );
                 self.put(&file.path, entry(&file.bytes, file.access, now));
                 self.unknown_to_systemd(&file.path);
-                if !self
-                    .observed
-                    .written
-                    .iter()
-                    .any(|(path, _)| *path == file.path)
-                {
-                    self.observed
-                        .written
-                        .push((file.path.clone(), Original::Absent));
+                if !self.observed.written.iter().any(|(path, _)| *path == file.path) {
+                    self.observed.written.push((file.path.clone(), Original::Absent));
                 }
             }
             Step::Restore(path, _) => {
@@ -193,9 +157,9 @@ impl Model {
                     let ours = command_line.is_some();
                     let known = ours.then(|| drop_in_path(service.service).into());
                     service.unit.drop_ins = known.into_iter().collect();
-                    service.unit.exec_start = vec![command_line.unwrap_or_else(|| {
-                        format!("/etc/init.d/{} systemd-start", service.service.name())
-                    })];
+                    service.unit.exec_start = vec![
+                        command_line.unwrap_or_else(|| format!("/etc/init.d/{} systemd-start", service.service.name())),
+                    ];
                 }
                 let guard = &mut self.observed.guard;
                 for (unit, file) in guard.units.iter_mut().zip(&guard.files) {
@@ -208,10 +172,7 @@ impl Model {
             }
             Step::Enable(_) => {
                 let watch = &mut self.observed.guard.units[0];
-                assert!(
-                    watch.exists(),
-                    "the guard is started before systemd knows it"
-                );
+                assert!(watch.exists(), "the guard is started before systemd knows it");
                 watch.active_state = "active".into();
                 watch.unit_file_state = "enabled".into();
             }
@@ -222,10 +183,7 @@ impl Model {
             }
             Step::Restart(due) => {
                 for due in due {
-                    let at = Service::ALL
-                        .iter()
-                        .position(|known| *known == due.service)
-                        .unwrap();
+                    let at = Service::ALL.iter().position(|known| *known == due.service).unwrap();
                     let observed = &mut self.observed.services.services[at];
                     observed.process = Some(process(&observed.unit.exec_start[0], self.clock));
                     observed.read = None;
@@ -284,10 +242,7 @@ impl Model {
             chart::PATH => self.observed.chart = what,
             CONF => self.observed.conf = what,
             path => {
-                for (service, drop_in) in Service::ALL
-                    .into_iter()
-                    .zip(&mut self.observed.services.drop_ins)
-                {
+                for (service, drop_in) in Service::ALL.into_iter().zip(&mut self.observed.services.drop_ins) {
                     if path == drop_in_path(service) {
                         *drop_in = what.clone();
                     }
@@ -324,12 +279,7 @@ fn installed(pin: &Pin, changed: SystemTime) -> InstalledDrivers {
 }
 
 pub fn entry(bytes: &[u8], access: Access, changed: SystemTime) -> Entry {
-    Entry::File(RegularFile {
-        bytes: bytes.into(),
-        access,
-        changed,
-        written: changed,
-    })
+    Entry::File(RegularFile { bytes: bytes.into(), access, changed, written: changed })
 }
 
 pub fn restarts(steps: &[Step]) -> Vec<Service> {
@@ -349,8 +299,5 @@ pub fn conf_and_chart() -> Vec<PathBuf> {
 }
 
 pub fn restart_of(service: Service) -> Step {
-    Step::Restart(vec![DueRestart {
-        service,
-        why: String::new(),
-    }])
+    Step::Restart(vec![DueRestart { service, why: String::new() }])
 }
