@@ -1,98 +1,112 @@
 //! The record for auditors: what was installed, from where, when, by which charm.
 //!
-//! `record.json` has the present state; `history.jsonl` is only ever added to. Neither holds
-//! credentials. Both go with the charm.
+//! `record.json` has the present state; lines are only ever added to `history.jsonl`. Neither contains credentials.
+//! Both are removed with the charm.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::unit::state;
+use crate::system::Root;
 
 const RECORD: &str = "record.json";
 const HISTORY: &str = "history.jsonl";
 
-/// One thing that was installed.
+/// An artifact as it is installed now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct InstalledArtifact {
     /// `driver`, `helm` or `chart`.
     pub part: String,
-    /// Its version.
     pub version: String,
-    /// The sha256 of what it was installed from, when that is known.
+    /// The sha256 of what it was installed from, if known.
     pub sha256: Option<String>,
     /// Where it came from, without credentials.
     pub source: String,
-    /// When, in UTC, RFC 3339.
+}
+
+/// An artifact with the time and the charm that installed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    #[serde(flatten)]
+    pub artifact: InstalledArtifact,
+    /// In UTC, RFC 3339.
     pub installed_at: String,
     /// The charm's version, and its revision as Juju names it.
     pub charm: String,
 }
 
-/// A part of the graft as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// `driver`, `helm` or `chart`.
-    pub name: &'static str,
-    /// Its version.
-    pub version: String,
-    /// The sha256 of what it was installed from, when that is known.
-    pub sha256: Option<String>,
-    /// Where it came from, without credentials.
-    pub source: String,
-}
-
 /// The present state, by part.
-pub type Record = BTreeMap<String, Entry>;
+pub type Record = BTreeMap<String, Installed>;
 
 /// Reads the present state.
 ///
 /// # Errors
-/// When it cannot be read.
-pub fn read() -> Result<Record> {
-    Ok(state::load(RECORD)?.unwrap_or_default())
+/// If it cannot be read.
+pub fn read(root: &Root) -> Result<Record> {
+    Ok(root.load(RECORD)?.unwrap_or_default())
 }
 
-/// Brings the record up to date: what is newly there, by version or checksum, is entered with the
-/// present time. So a hook that was killed before it could record is made up for by the next.
+/// Brings the record up to date: what is new, by version or checksum, is entered with the present time. So the next
+/// hook enters what a killed hook could not.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn record(parts: Vec<Part>, charm: &str) -> Result<()> {
-    let mut record = read()?;
-    for part in parts {
-        let known = record.get(part.name);
-        if known.is_some_and(|entry| entry.version == part.version && entry.sha256 == part.sha256) {
+/// If it cannot be written.
+pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Result<()> {
+    let mut record = read(root)?;
+    for artifact in artifacts {
+        let known = record.get(&artifact.part).map(|known| &known.artifact);
+        if known.is_some_and(|known| known.version == artifact.version && known.sha256 == artifact.sha256) {
             continue;
         }
-        let entry = Entry {
-            part: part.name.to_owned(),
-            version: part.version,
-            sha256: part.sha256,
-            source: part.source,
-            installed_at: format!("{:.0}", Timestamp::now()),
-            charm: charm.to_owned(),
-        };
-        append(&entry)?;
-        record.insert(part.name.to_owned(), entry);
-        state::save(RECORD, &record)?;
+        let part = artifact.part.clone();
+        let installed =
+            Installed { artifact, installed_at: format!("{:.0}", Timestamp::now()), charm: charm.to_owned() };
+        let line = serde_json::to_string(&installed).context("encoding the record")?;
+        root.append_line(HISTORY, &line)?;
+        record.insert(part, installed);
+        root.save(RECORD, &record)?;
     }
     Ok(())
 }
 
-fn append(entry: &Entry) -> Result<()> {
-    let line = serde_json::to_string(entry).context("encoding the record")?;
-    let path = state::path(HISTORY);
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| writeln!(file, "{line}").and_then(|()| file.sync_all()))
-        .with_context(|| format!("adding to {}", path.display()))
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::system::testing::Scratch;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_new_by_version_or_checksum_is_entered() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        root.make_state_directory().unwrap();
+        let helm = |version: &str, sha256: &str, source: &str| {
+            let artifact = InstalledArtifact {
+                part: "helm".into(),
+                version: version.into(),
+                sha256: Some(sha256.into()),
+                source: source.into(),
+            };
+            record(root, vec![artifact], "0.1.0").unwrap();
+        };
+        helm("3.8.0", "aa", "resource helm");
+        helm("3.8.0", "aa", "elsewhere");
+        assert_eq!(read(root).unwrap()["helm"].artifact.source, "resource helm");
+        helm("3.8.0", "bb", "elsewhere");
+        helm("3.9.0", "bb", "elsewhere");
+        let history = scratch.text("/var/lib/magnum-capi-helm/history.jsonl").unwrap();
+        let versions: Vec<String> = history
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .map(|line: Value| format!("{} {}", line["version"], line["sha256"]))
+            .collect();
+        assert_eq!(versions.join(", ").replace('"', ""), "3.8.0 aa, 3.8.0 bb, 3.9.0 bb");
+        let present: Value = serde_json::to_value(read(root).unwrap()).unwrap();
+        let keys: Vec<_> = present["helm"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(keys, ["charm", "installed_at", "part", "sha256", "source", "version"]);
+    }
 }

@@ -1,23 +1,28 @@
-//! `preflight`: the judgement of a kubeconfig and of configuration files on an operator's desk,
-//! before anything is deployed. Changes nothing, and needs neither Juju nor Magnum.
+//! `preflight`: checks a kubeconfig and configuration files on an operator's desk, before anything is deployed. Changes
+//! nothing, and needs neither Juju nor Magnum.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lexopt::prelude::{Long, ValueExt};
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use serde_json::json;
 
-use crate::graft::kubeconfig::read_as_magnum;
-use crate::kube::fit::Stack;
-use crate::kube::judgement::{Judgement, Reach};
-use crate::kube::{Fault, Kubeconfig};
-use crate::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
-use crate::unit::files;
-use crate::unit::python::MAGNUM_USER;
-use crate::verify::{Credentials, Line, OF_A_KUBECONFIG, Report, Status, odd_bytes};
+use crate::check::{self, CheckResult, Report, Status};
+use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
+use crate::kubeconfig::compatibility::Stack;
+use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
+use crate::kubeconfig::report::{CHECKS, KubeconfigReport, Reach};
+use crate::kubeconfig::{Kubeconfig, KubeconfigFault, read_as_magnum};
+use crate::magnum::{MAGNUM_USER, Python};
+use crate::system::{Account, SYSTEM_PATH, System};
+
+/// The largest file that is read.
+const SIZE_LIMIT: u64 = 8 << 20;
 
 /// How the answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +41,13 @@ struct Request {
     format: Format,
 }
 
-/// Judges what `arguments` name, and prints the answers.
+/// Checks what `arguments` name, and prints the answers.
 ///
 /// # Errors
-/// When the arguments are no good; the caller shows how they are meant.
-pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
+/// If the arguments are not valid (the caller shows the usage), or a file cannot be read.
+pub fn run(system: &System, arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     let request = Request::parse(arguments)?;
-    let report = judged(&request);
+    let report = request.report(system)?;
     match request.format {
         Format::Table => print!("{}", report.table()),
         Format::Json => println!("{:#}", as_json(&report)),
@@ -86,46 +91,84 @@ impl Request {
         }
         Ok(request)
     }
-}
 
-fn judged(request: &Request) -> Report {
-    let stack = Stack {
-        driver: request.pin.version().clone(),
-        chart: request.chart.clone(),
-        api_resources: None,
-    };
-    let judged = |path: &PathBuf| {
-        let kubeconfig = read(path);
-        Judgement::of(&kubeconfig, &request.pin, &stack, &read_here, request.reach)
-    };
-    let credentials = Credentials {
-        judgement: request.kubeconfig.as_ref().map(judged),
-        warning_days: EXPIRY_WARNING_DAYS,
-    };
-    let conf = (!request.conf.is_empty()).then(|| {
-        Line::new(
-            "conf-ascii",
-            "Are the configuration files plain ASCII?",
-            odd_bytes(&request.conf),
+    fn report(&self, system: &System) -> Result<Report> {
+        let mut results = check::run(CHECKS, &self.kubeconfig_report(system)?);
+        if !self.conf.is_empty() {
+            let read = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
+            let files: Result<Vec<_>> = self.conf.iter().map(read).collect();
+            let question = "Are the configuration files plain ASCII?";
+            results.push(CheckResult::new("conf-ascii", question, files.and_then(|files| check::plain_ascii(&files))));
+        }
+        Ok(Report::new(results))
+    }
+
+    fn kubeconfig_report(&self, system: &System) -> Result<KubeconfigReport> {
+        let Some(path) = &self.kubeconfig else {
+            return Ok(KubeconfigReport::absent(EXPIRY_WARNING_DAYS));
+        };
+        let stack = Stack { driver: self.pin.version().clone(), chart: self.chart.clone(), api_resources: None };
+        let account = if Uid::effective().is_root() { system.account(MAGNUM_USER)? } else { None };
+        let read_file = |path: &Path| match account {
+            Some(_) => read_as_magnum(system, path),
+            None => read(path).map_err(|error| format!("{error:#}")),
+        };
+        let programs = |kubeconfig: &Kubeconfig| match account {
+            Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
+            None => Ok(ProgramVerdicts {
+                driver: programs::ask_driver(system, None, &self.pin, path),
+                helm: programs::ask_helm(system, helm_on(system, &own_path()), None, &std::path::absolute(path)?),
+            }),
+        };
+        KubeconfigReport::inspect(
+            kubeconfig(path),
+            &self.pin,
+            &stack,
+            &read_file,
+            programs,
+            self.reach,
+            EXPIRY_WARNING_DAYS,
         )
-    });
-    Report::with(OF_A_KUBECONFIG, &credentials, conf)
+    }
 }
 
-fn read(path: &Path) -> Result<Kubeconfig, Fault> {
-    let bytes = files::read(path).map_err(|error| Fault::new(format!("is missing: {error:#}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| Fault::new("is not text in UTF-8"))?;
+/// Asks the driver and helm of the unit, as user magnum.
+fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pin) -> Result<ProgramVerdicts> {
+    let python = Python::remembered(&system.root)?;
+    let helm = helm_on(system, SYSTEM_PATH.as_ref());
+    let programs = ProgramsToAsk {
+        python: python.as_ref(),
+        driver: python.as_ref().map(|python| python.version.clone()),
+        helm: helm.map(|helm| system.root.identity(&helm)).transpose()?.flatten(),
+        magnum_gid: account.gid,
+    };
+    programs::ask(system, kubeconfig.content(), pin, &programs)
+}
+
+fn own_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+/// Returns the first helm on a PATH.
+fn helm_on(system: &System, path: &OsStr) -> Option<PathBuf> {
+    let candidates = std::env::split_paths(path).map(|directory| directory.join("helm"));
+    // A directory that cannot be looked into has none.
+    let mut files = candidates.filter_map(|helm| system.root.resolve(&helm).ok());
+    files.find(|helm| system.root.is_file(helm).is_ok_and(|is| is))
+}
+
+fn kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigFault> {
+    let bytes = read(path).map_err(|error| KubeconfigFault::new(format!("cannot be read: {error:#}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| KubeconfigFault::new("is not text in UTF-8"))?;
     text.parse()
 }
 
-/// A file that the kubeconfig names: as user magnum on a unit, as whoever asks on a desk.
-fn read_here(path: &Path) -> Result<Vec<u8>, String> {
-    let on_a_unit = Uid::effective().is_root()
-        && User::from_name(MAGNUM_USER).is_ok_and(|magnum| magnum.is_some());
-    if on_a_unit {
-        return read_as_magnum(path);
-    }
-    files::read(path).map_err(|error| format!("{error:#}"))
+/// Reads a file that the operator names, through links too.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    file.take(SIZE_LIMIT).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
+    Ok(bytes)
 }
 
 fn as_json(report: &Report) -> serde_json::Value {
@@ -148,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_arguments_say_what_is_judged() {
+    fn the_arguments_say_what_is_checked() {
         let request = parse(&[
             "--kubeconfig=/k",
             "--driver-pin",
@@ -164,14 +207,11 @@ mod tests {
         assert_eq!(request.kubeconfig, Some(PathBuf::from("/k")));
         assert_eq!(request.pin.to_string(), "magnum-capi-helm==1.4.0");
         assert_eq!(request.conf, [Path::new("a"), Path::new("b")]);
-        assert_eq!(
-            (request.reach, request.format),
-            (Reach::Offline, Format::Json)
-        );
+        assert_eq!((request.reach, request.format), (Reach::Offline, Format::Json));
     }
 
     #[test]
-    fn arguments_that_are_no_good_are_named() {
+    fn arguments_that_are_not_valid_are_named() {
         for (arguments, named) in [
             (&[][..], "--kubeconfig"),
             (&["--kubeconfig"], "kubeconfig"),
@@ -185,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubeconfig_and_a_configuration_file_that_are_no_good_fail_by_name() {
+    fn a_kubeconfig_and_a_configuration_file_that_are_not_valid_fail_by_name() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str, content: &[u8]| {
             let path = directory.path().join(name);
@@ -200,7 +240,7 @@ mod tests {
             reach: Reach::Online,
             format: Format::Json,
         };
-        let report = judged(&request);
+        let report = request.report(&System::local().unwrap()).unwrap();
         assert_eq!(report.failed(), ["kubeconfig-usable", "conf-ascii"]);
         let printed = as_json(&report).to_string();
         assert!(printed.contains("99-capi.conf:2:5"), "{printed}");

@@ -33,11 +33,7 @@ pub struct Problem {
 impl Problem {
     fn new(kind: Kind, summary: impl Into<String>, detail: impl Into<String>) -> Self {
         let (summary, detail) = (summary.into(), detail.into());
-        Self {
-            kind,
-            summary,
-            detail,
-        }
+        Self { kind, summary, detail }
     }
 
     pub fn blocked(summary: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -58,10 +54,7 @@ impl Problem {
 
     /// A value of `option` that is not valid: `driver-pin "x" is not an exact pin`, and what to do.
     pub fn option(option: &str, wrong: impl std::fmt::Display, remedy: impl Into<String>) -> Self {
-        Self::blocked(
-            format!("Invalid option {option}"),
-            format!("{option} {wrong}; {}", remedy.into()),
-        )
+        Self::blocked(format!("Invalid option {option}"), format!("{option} {wrong}; {}", remedy.into()))
     }
 }
 
@@ -91,14 +84,8 @@ mod tests {
     #[test]
     fn a_problem_is_its_summary_and_then_its_detail() {
         let problem = Problem::waiting("Cannot fetch the driver", "the index does not answer");
-        assert_eq!(
-            problem.to_string(),
-            "Cannot fetch the driver: the index does not answer"
-        );
-        assert_eq!(
-            Problem::maintenance("Magnum is paused").to_string(),
-            "Magnum is paused"
-        );
+        assert_eq!(problem.to_string(), "Cannot fetch the driver: the index does not answer");
+        assert_eq!(Problem::maintenance("Magnum is paused").to_string(), "Magnum is paused");
     }
 
     #[test]

@@ -76,10 +76,7 @@ impl fmt::Display for Step {
             Self::Enable(unit) => write!(f, "start {unit}"),
             Self::Disable(unit) => write!(f, "stop {unit}"),
             Self::Restart(due) => {
-                let each: Vec<String> = due
-                    .iter()
-                    .map(|due| format!("{}: {}", due.service.name(), due.why))
-                    .collect();
+                let each: Vec<String> = due.iter().map(|due| format!("{}: {}", due.service.name(), due.why)).collect();
                 write!(f, "restart {}", each.join("; "))
             }
         }
@@ -140,22 +137,14 @@ impl Plan {
     /// Adds a write if what stands there differs.
     pub fn write(&mut self, phase: Phase, file: &ManagedFile, found: &crate::system::Entry) {
         if let Some(why) = file.drift(found) {
-            self.add(
-                phase,
-                Step::Write {
-                    file: file.clone(),
-                    why,
-                },
-            );
+            self.add(phase, Step::Write { file: file.clone(), why });
         }
     }
 
     /// Returns the steps in their order; without `switch_on` only those before [`Phase::SwitchOn`].
     pub fn into_steps(mut self, switch_on: bool) -> Vec<Step> {
         self.steps.sort_by_key(|(phase, _)| *phase);
-        let last = self
-            .steps
-            .partition_point(|(phase, _)| *phase <= Phase::SwitchOn);
+        let last = self.steps.partition_point(|(phase, _)| *phase <= Phase::SwitchOn);
         if !switch_on {
             self.steps.retain(|(phase, _)| *phase < Phase::SwitchOn);
         } else if self.reloads {
@@ -191,35 +180,17 @@ mod tests {
 
     #[test]
     fn phases_come_in_their_order_with_the_reload_between() {
-        let mut plan = Plan {
-            reloads: true,
-            ..Plan::default()
-        };
+        let mut plan = Plan { reloads: true, ..Plan::default() };
         plan.add(Phase::Start, Step::Enable("guard"));
         plan.add(Phase::SwitchOn, Step::MakeDirectory("/b".into()));
         plan.add(Phase::Install, Step::MakeDirectory("/a".into()));
-        let steps: Vec<String> = plan
-            .into_steps(true)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(
-            steps,
-            [
-                "make the directory /a",
-                "make the directory /b",
-                "reload systemd",
-                "start guard"
-            ]
-        );
+        let steps: Vec<String> = plan.into_steps(true).iter().map(ToString::to_string).collect();
+        assert_eq!(steps, ["make the directory /a", "make the directory /b", "reload systemd", "start guard"]);
     }
 
     #[test]
     fn nothing_is_switched_on_before_every_part_is_ready() {
-        let mut plan = Plan {
-            reloads: true,
-            ..Plan::default()
-        };
+        let mut plan = Plan { reloads: true, ..Plan::default() };
         plan.add(Phase::SwitchOn, Step::MakeDirectory("/b".into()));
         plan.add(Phase::Install, Step::MakeDirectory("/a".into()));
         assert_eq!(plan.into_steps(false), [Step::MakeDirectory("/a".into())]);

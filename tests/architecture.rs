@@ -12,16 +12,7 @@ const LAYERS: [&[&str]; 9] = [
     &["magnum"],
     &["step"],
     // The parts do not know each other.
-    &[
-        "audit",
-        "chart",
-        "conf",
-        "driver",
-        "guard",
-        "helm",
-        "kubeconfig",
-        "services",
-    ],
+    &["audit", "chart", "conf", "driver", "guard", "helm", "kubeconfig", "services"],
     &["rolling", "smoketest", "capture"],
     &["reconcile"],
     &["verify"],
@@ -55,12 +46,7 @@ fn rust_files(folder: &str) -> Vec<PathBuf> {
 fn layer_member(path: &Path) -> String {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let first = path.strip_prefix(src).unwrap().components().next().unwrap();
-    first
-        .as_os_str()
-        .to_str()
-        .unwrap()
-        .trim_end_matches(".rs")
-        .to_owned()
+    first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
 /// The source without its unit tests, which may use anything.
@@ -78,11 +64,7 @@ fn uses(source: &str) -> BTreeSet<String> {
         };
         let mut depth = 0;
         for part in names.split_inclusive(['{', '}', ',']) {
-            let name: String = part
-                .trim()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
+            let name: String = part.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             if depth == 0 && !name.is_empty() {
                 found.insert(name);
             }
@@ -102,11 +84,7 @@ fn violations(sources: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let mut found = Vec::new();
     for (member, texts) in sources {
         let own = layer(member).unwrap_or_else(|| panic!("src/{member} stands in no layer"));
-        for used in texts
-            .iter()
-            .flat_map(|text| uses(text))
-            .filter(|used| used != member)
-        {
+        for used in texts.iter().flat_map(|text| uses(text)).filter(|used| used != member) {
             let is_allowed = ALLOWED.contains(&(member, &used));
             if layer(&used).is_some_and(|other| other >= own) && !is_allowed {
                 found.push(format!("src/{member} uses crate::{used}"));
@@ -121,14 +99,9 @@ fn sources() -> BTreeMap<String, Vec<String>> {
     let mut sources: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in rust_files("src") {
         let member = layer_member(&path);
-        let is_test = path
-            .components()
-            .any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+        let is_test = path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
         if !["main", "lib"].contains(&member.as_str()) && !is_test {
-            sources
-                .entry(member)
-                .or_default()
-                .push(fs::read_to_string(path).unwrap());
+            sources.entry(member).or_default().push(fs::read_to_string(path).unwrap());
         }
     }
     sources
@@ -142,22 +115,12 @@ fn arrows_run_downwards_only_so_there_is_no_circle() {
 #[test]
 fn an_arrow_upwards_is_found() {
     let mut sources = sources();
-    for line in [
-        "use crate::reconcile::Outcome;",
-        "use crate::{problem::Problem, reconcile::{Outcome, plan}};",
-    ] {
+    for line in ["use crate::reconcile::Outcome;", "use crate::{problem::Problem, reconcile::{Outcome, plan}};"] {
         sources.get_mut("system").unwrap().push(line.to_owned());
-        assert_eq!(
-            violations(&sources),
-            ["src/system uses crate::reconcile"],
-            "{line}"
-        );
+        assert_eq!(violations(&sources), ["src/system uses crate::reconcile"], "{line}");
         sources.get_mut("system").unwrap().pop();
     }
-    sources
-        .get_mut("helm")
-        .unwrap()
-        .push("fn f() { crate::driver::inspect() }".to_owned());
+    sources.get_mut("helm").unwrap().push("fn f() { crate::driver::inspect() }".to_owned());
     assert_eq!(violations(&sources), ["src/helm uses crate::driver"]);
 }
 
@@ -171,10 +134,7 @@ fn no_two_public_types_have_one_name() {
             let mut words = declaration.split(|c: char| !c.is_alphanumeric() && c != '_');
             if ["struct", "enum", "trait", "type"].contains(&words.next().unwrap_or_default()) {
                 let name = words.next().unwrap_or_default().to_owned();
-                places
-                    .entry(name)
-                    .or_default()
-                    .push(path.display().to_string());
+                places.entry(name).or_default().push(path.display().to_string());
             }
         }
     }
@@ -184,10 +144,7 @@ fn no_two_public_types_have_one_name() {
 
 #[test]
 fn every_file_says_what_it_is_for_and_none_is_longer_than_400_lines() {
-    for path in ["src", "lab", "xtask", "tests"]
-        .iter()
-        .flat_map(|folder| rust_files(folder))
-    {
+    for path in ["src", "lab", "xtask", "tests"].iter().flat_map(|folder| rust_files(folder)) {
         let source = fs::read_to_string(&path).unwrap();
         let lines = source.lines().count();
         assert!(source.starts_with("//!"), "{}", path.display());

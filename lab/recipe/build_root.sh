@@ -1,9 +1,9 @@
 #!/bin/bash
-# Build the root file system of one unit: usage build_root.sh RELEASE TARGET, run as root beside the
+# Build the root file system of one unit: usage build_root.sh RELEASE TARGET ID, run as root beside the
 # other files of the recipe. It prints a line before each step. It touches nothing outside TARGET,
 # but mmdebstrap uses the host's apt keys, and pip the host's certificates, proxy and index settings.
 set -euo pipefail
-release=$1 target=$2
+release=$1 target=$2 id=$3
 recipe=$(dirname "$(readlink -f "$0")")
 
 case $release in
@@ -30,11 +30,14 @@ export RECIPE=$recipe RELEASE=$release
 log=$target.log
 if ! mmdebstrap --variant=minbase --mode=root "${options[@]}" \
     --dpkgopt=force-unsafe-io --aptopt='Acquire::Retries "3"' --include="$include" \
-    --essential-hook="$recipe/before_packages.sh \"\$1\"" \
-    --customize-hook="$recipe/customize.sh \"\$1\" >&3" \
+    --essential-hook="sh $recipe/before_packages.sh \"\$1\"" \
+    --customize-hook="sh $recipe/customize.sh \"\$1\" >&3" \
     "$suite" "$target" 3>&1 >"$log" 2>&1; then
     echo "mmdebstrap failed; the end of its log:" >&2
     tail -n 30 "$log" >&2
     exit 1
 fi
 rm -f "$log"
+
+echo "moving the root into a user namespace"
+chroot "$target" python3 - "$id" <"$recipe/shift_owners.py"

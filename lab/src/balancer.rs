@@ -39,9 +39,6 @@ impl LoadBalancer {
     /// after 2 s when it hangs.
     ///
     /// haproxy is installed with apt when it is not there, and `progress` is told.
-    ///
-    /// # Errors
-    /// When it cannot be installed or does not start.
     pub fn start(machines: &[&Machine], port: u16, progress: &mut dyn FnMut(&str)) -> Result<Self> {
         host::ensure_root_user()?;
         if !host::is_there("haproxy") {
@@ -112,11 +109,7 @@ backend units
     );
     for number in 0..servers {
         // Writing to a string does not fail.
-        writeln!(
-            text,
-            "    server unit{number} 127.0.0.1:{port} namespace unit{number}"
-        )
-        .unwrap_or_default();
+        writeln!(text, "    server unit{number} 127.0.0.1:{port} namespace unit{number}").unwrap_or_default();
     }
     text
 }

@@ -22,11 +22,9 @@ const SERVICES_LIMIT: Duration = Duration::from_secs(120);
 /// An answer in the place of a service's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HttpFault {
-    /// `GET`, `POST`, …
     pub method: String,
     /// A regular expression that is to be found in the path, such as `^/magnum/v1/clusters$`.
     pub path: String,
-    /// The status of the answer.
     pub status: u16,
     /// Its body; where it leads to, when that is what the status says.
     pub body: String,
@@ -38,13 +36,7 @@ impl HttpFault {
     /// Always this answer.
     #[must_use]
     pub fn always(method: &str, path: &str, status: u16, body: &str) -> Self {
-        Self {
-            method: method.into(),
-            path: path.into(),
-            status,
-            body: body.into(),
-            times: -1,
-        }
+        Self { method: method.into(), path: path.into(), status, body: body.into(), times: -1 }
     }
 }
 
@@ -63,9 +55,6 @@ pub struct Cloud;
 
 impl Cloud {
     /// The stand-in answers, and so do Keystone and, with a token, Magnum's API.
-    ///
-    /// # Errors
-    /// When one of them does not come up.
     pub fn start(machine: &Machine) -> Result<Self> {
         let file = |name: &str| format!("{DIRECTORY}/{name}");
         let program = include_str!("cloud/server.py");
@@ -75,13 +64,9 @@ impl Cloud {
         machine.shell(&format!(
             "systemd-run --quiet --collect --unit={SERVICE} /usr/bin/python3 -B -E -s {DIRECTORY}/server.py"
         ))?;
-        wait(START_LIMIT, "the stand-in for the cloud", || {
-            machine.exists(&file("ready"))
-        })?;
+        wait(START_LIMIT, "the stand-in for the cloud", || machine.exists(&file("ready")))?;
         wait(SERVICES_LIMIT, "Keystone", || {
-            Ok(machine
-                .run(&["curl", "-sf", "-m5", "http://localhost:5000/v3"])?
-                .ok())
+            Ok(machine.run(&["curl", "-sf", "-m5", "http://localhost:5000/v3"])?.ok())
         })?;
         wait(SERVICES_LIMIT, "RabbitMQ", || {
             let ready = "systemctl is-active --quiet rabbitmq-server";
@@ -91,24 +76,14 @@ impl Cloud {
     }
 
     /// Who vouches for [`SECURE_KEYSTONE`], PEM.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn authority(&self, machine: &Machine) -> Result<String> {
         machine.read_text(&format!("{DIRECTORY}/authority.pem"))
     }
 
     /// These answers from now on, in place of the services' own.
-    ///
-    /// # Errors
-    /// When the stand-in cannot be told.
     pub fn faults(&self, machine: &Machine, faults: &[HttpFault]) -> Result<()> {
         let told = json!({ "faults": faults }).to_string();
-        machine.push(
-            &format!("{DIRECTORY}/behaviour.json"),
-            told.as_bytes(),
-            0o644,
-        )
+        machine.push(&format!("{DIRECTORY}/behaviour.json"), told.as_bytes(), 0o644)
     }
 }
 

@@ -6,6 +6,7 @@
 mod tools;
 
 use std::io::{Read, Write};
+use std::os::unix::fs::fchown;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
@@ -29,7 +30,6 @@ pub struct Output {
 }
 
 impl Output {
-    /// Whether the process exited with 0.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.code == Some(0)
@@ -46,33 +46,33 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Start `command` with `input` (or nothing) on its standard input.
-    pub(crate) fn start(command: &mut Command, input: Option<&[u8]>) -> Result<Self> {
+    /// Start `command` with `input` (or nothing) on its standard input. Its pipes belong to `owner`, who can then
+    /// open `/dev/stdin` and its kin again.
+    pub(crate) fn start(command: &mut Command, input: Option<&[u8]>, owner: Option<u32>) -> Result<Self> {
         let program = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
-            .process_group(0)
-            .stdin(if input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {program}"))?;
-        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-            let input = input.to_vec();
+        let pipe = || -> Result<_> {
+            let ends = std::io::pipe().context("making a pipe")?;
+            fchown(&ends.0, owner, owner).context("giving a pipe away")?;
+            Ok(ends)
+        };
+        let (stdout, stdout_inside) = pipe()?;
+        let (stderr, stderr_inside) = pipe()?;
+        command.process_group(0).stdout(stdout_inside).stderr(stderr_inside);
+        command.stdin(Stdio::null());
+        let mut stdin = None;
+        if let Some(input) = input {
+            let (stdin_inside, writer) = pipe()?;
+            command.stdin(stdin_inside);
+            stdin = Some((writer, input.to_vec()));
+        }
+        let child = command.spawn().with_context(|| format!("starting {program}"))?;
+        // The command holds its ends as long as it has them, and a pipe ends with the last of them.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some((mut stdin, input)) = stdin {
             // A process that closes its input early says so by its exit code.
             std::thread::spawn(move || stdin.write_all(&input).ok());
         }
-        let stdout = child.stdout.take().context("no standard output")?;
-        let stderr = child.stderr.take().context("no standard error")?;
-        Ok(Self {
-            child,
-            stdout: Collector::start(stdout),
-            stderr: Collector::start(stderr),
-            status: None,
-        })
+        Ok(Self { child, stdout: Collector::start(stdout), stderr: Collector::start(stderr), status: None })
     }
 
     /// The process id on the host.
@@ -102,11 +102,7 @@ impl Process {
         }
         let status = self.status.context("no exit status")?;
         // A process left behind may hold the pipes open: then what is there by now is the output.
-        let output = Output {
-            code: status.code(),
-            stdout: self.stdout.take(),
-            stderr: self.stderr.take(),
-        };
+        let output = Output { code: status.code(), stdout: self.stdout.take(), stderr: self.stderr.take() };
         Ok((output, status.signal()))
     }
 
@@ -156,26 +152,14 @@ impl Collector {
 
 /// Lock a mutex, whatever happened to an earlier holder: a failed test must not fail the others.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Run a program of the host to its end.
-///
-/// # Errors
-/// When it cannot start, does not end in time, or exits with anything but 0.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output> {
     let shown = format!("{command:?}");
-    let (output, _) = Process::start(command, None)?
-        .finish(limit)
-        .with_context(|| shown.clone())?;
-    ensure!(
-        output.ok(),
-        "{shown} exited with {:?}: {}",
-        output.code,
-        output.stderr.trim()
-    );
+    let (output, _) = Process::start(command, None, None)?.finish(limit).with_context(|| shown.clone())?;
+    ensure!(output.ok(), "{shown} exited with {:?}: {}", output.code, output.stderr.trim());
     Ok(output)
 }
 
@@ -189,37 +173,19 @@ mod tests {
     fn output_and_exit_code_are_collected() {
         let mut command = Command::new("sh");
         command.args(["-c", "cat; echo err >&2; exit 3"]);
-        let (output, _) = Process::start(&mut command, Some(b"in"))
-            .unwrap()
-            .finish(Duration::from_secs(5))
-            .unwrap();
-        assert_eq!(
-            output,
-            Output {
-                code: Some(3),
-                stdout: "in".into(),
-                stderr: "err\n".into()
-            }
-        );
+        let (output, _) =
+            Process::start(&mut command, Some(b"in"), None).unwrap().finish(Duration::from_secs(5)).unwrap();
+        assert_eq!(output, Output { code: Some(3), stdout: "in".into(), stderr: "err\n".into() });
     }
 
     #[test]
     fn a_process_past_its_limit_is_killed_with_its_children() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 4242 & echo $!; wait"]);
-        let error = Process::start(&mut command, None)
-            .unwrap()
-            .finish(Duration::from_millis(200))
-            .unwrap_err();
+        let error = Process::start(&mut command, None, None).unwrap().finish(Duration::from_millis(200)).unwrap_err();
         let text = error.to_string();
-        let child = text
-            .lines()
-            .find_map(|line| line.strip_prefix("stdout: "))
-            .unwrap();
-        assert!(
-            !Path::new("/proc").join(child).join("fd/0").exists(),
-            "{child} is alive"
-        );
+        let child = text.lines().find_map(|line| line.strip_prefix("stdout: ")).unwrap();
+        assert!(!Path::new("/proc").join(child).join("fd/0").exists(), "{child} is alive");
     }
 
     #[test]
@@ -227,10 +193,7 @@ mod tests {
         let start = Instant::now();
         let mut command = Command::new("sh");
         command.args(["-c", "echo here; sleep 30 &"]);
-        let (output, _) = Process::start(&mut command, None)
-            .unwrap()
-            .finish(Duration::from_secs(5))
-            .unwrap();
+        let (output, _) = Process::start(&mut command, None, None).unwrap().finish(Duration::from_secs(5)).unwrap();
         assert_eq!(output.stdout, "here\n");
         assert!(start.elapsed() < Duration::from_secs(3));
     }

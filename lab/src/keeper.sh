@@ -3,9 +3,11 @@
 # its standard input closes, however the process at the other end came to stop.
 #
 # usage: setsid unshare --mount --propagation private --pid --fork --kill-child=KILL --mount-proc \
-#            bash keeper.sh STATE ROOT NAME
+#            bash keeper.sh STATE ROOT NAME ID
 #   STATE  directory for the machines of this host; NAME is the machine's directory in it
 #   ROOT   the cached root, which is never written to
+#   ID     the host's id of root inside, to whom ROOT belongs: the container is in a user namespace, as
+#          LXD's are, and nothing is allowed in it that LXD would not allow
 #
 # Prints "started" whenever the container starts (again, after a reboot), "ended CODE" when it has ended
 # for good, or "error: …". Mounts live in this process's own mount namespace and the writable layer is a
@@ -16,7 +18,7 @@
 # It sets no trap: PID 1 of a PID namespace gets no signal that it has no handler for, but SIGKILL. So
 # nothing can end it while it cleans up.
 set -u
-state=$1 root=$2 name=$3
+state=$1 root=$2 name=$3 id=$4
 dir=$state/$name
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -71,11 +73,13 @@ mkdir "$dir/layer" "$dir/merged"
 mount -t tmpfs -o mode=0755,size=4g magnum-lab "$dir/layer" || fail "cannot mount a tmpfs"
 mkdir "$dir/layer/upper" "$dir/layer/work"
 chmod --reference="$root" "$dir/layer/upper"
+chown "$id:$id" "$dir/layer/upper"
 mount -t overlay -o "lowerdir=$root,upperdir=$dir/layer/upper,workdir=$dir/layer/work" \
     magnum-lab "$dir/merged" || fail "cannot mount an overlay over $root"
 printf '%s\n' "$name" | sha256sum | cut -c 1-32 >"$dir/merged/etc/machine-id"
 printf '%s\n' "${name%%.*}" >"$dir/merged/etc/hostname"
 printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "${name%%.*}" >"$dir/merged/etc/hosts"
+chown "$id:$id" "$dir"/merged/etc/{machine-id,hostname,hosts}
 
 # systemd wants a cgroup of its own; two machines in one would fight.
 for mount in "${hierarchies[@]}"; do
@@ -98,8 +102,8 @@ run() {
             exec env -i PATH="$PATH" SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 \
                 systemd-nspawn --quiet --boot --directory="$dir/merged" --machine="${name%%.*}" \
                 --register=no --keep-unit --console=pipe --private-network \
-                --system-call-filter="fanotify_init fanotify_mark" --resolv-conf=off --timezone=off \
-                --link-journal=no --settings=no \
+                --private-users="$id:65536" --private-users-ownership=off \
+                --resolv-conf=off --timezone=off --link-journal=no --settings=no \
                 </dev/null >>"$dir/layer/console.log" 2>&1
         ) &
         nspawn=$!

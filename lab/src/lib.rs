@@ -24,6 +24,9 @@
 //! below `/var/cache/magnum-capi-helm-lab` (or `LAB_CACHE`); machines live in memory, and nothing of
 //! them stays behind however the process that booted them ends.
 
+// Modules have documentation; items only where their names do not say it all.
+#![allow(missing_docs)]
+
 mod balancer;
 mod cloud;
 mod host;
@@ -38,14 +41,11 @@ pub mod wire;
 pub use balancer::LoadBalancer;
 pub use cloud::{Cloud, HttpFault, SECURE_KEYSTONE};
 pub use host::Output;
-pub use juju::{
-    ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, Proxy, SecretUri, Status,
-    ToolCall, Unit,
-};
+pub use juju::{ActionRun, ActionStatus, Application, Event, Exec, Fault, HookRun, SecretUri, Status, ToolCall, Unit};
 pub use machine::Machine;
 pub use management::{
-    Behaviour, ClientCertificate, Controllers, Credential, Digest, Issuer, KeyKind,
-    ManagementCluster, Mode, Purpose, Request, Rule, service_account_token,
+    Behaviour, ClientCertificate, Controllers, Credential, Digest, Issuer, KeyKind, ManagementCluster, Mode, Purpose,
+    Request, Rule, service_account_token,
 };
 pub use nix::sys::signal::Signal;
 pub use root::{Release, Root, ensure_root};

@@ -11,7 +11,8 @@ mod network;
 mod process;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::host::{self, lock};
-use crate::root::Root;
+use crate::root::{HOST_ID_OF_ROOT, Root};
 pub(crate) use children::child_of;
 use children::container_of;
 
@@ -52,17 +53,10 @@ pub struct Machine {
 impl Machine {
     /// Boot a fresh machine from `root`: about a second. Magnum needs some more:
     /// [`Machine::wait_for_magnum`].
-    ///
-    /// # Errors
-    /// When not root, when the container cannot start, or when systemd inside does not say `running`
-    /// within a minute; the error has the end of the console's output.
     pub fn boot(root: &Root, hostname: &str) -> Result<Self> {
         host::ensure_root_user()?;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        ensure!(
-            !hostname.is_empty() && hostname.chars().all(legal),
-            "not a host name: {hostname:?}"
-        );
+        ensure!(!hostname.is_empty() && hostname.chars().all(legal), "not a host name: {hostname:?}");
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{hostname}.{}-{number}", std::process::id());
 
@@ -73,6 +67,7 @@ impl Machine {
             .arg(STATE)
             .arg(root.path())
             .arg(&name)
+            .arg(HOST_ID_OF_ROOT.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -94,7 +89,6 @@ impl Machine {
         Ok(machine)
     }
 
-    /// The host name inside.
     #[must_use]
     pub fn hostname(&self) -> &str {
         &self.hostname
@@ -113,33 +107,17 @@ impl Machine {
         self.keeper.id().cast_signed()
     }
 
-    /// What the machine changed in its root, as the host sees it: the upper directory of the overlay.
-    #[must_use]
-    pub fn upper_dir(&self) -> PathBuf {
-        self.in_keeper("layer/upper")
-    }
-
     /// Reboot: processes, `/run` and `/tmp` are lost, everything else stays.
-    ///
-    /// # Errors
-    /// When the machine does not come back within a minute.
     pub fn reboot(&self) -> Result<()> {
         let before = self.leader();
         let asked = self.run(&["systemctl", "reboot"])?;
         // The reboot may overtake the answer.
-        ensure!(
-            asked.ok() || asked.code.is_none() || asked.code == Some(255),
-            "systemctl reboot: {}",
-            asked.stderr
-        );
+        ensure!(asked.ok() || asked.code.is_none() || asked.code == Some(255), "systemctl reboot: {}", asked.stderr);
         self.wait_for_boot(before, &["running", "degraded"])
     }
 
     /// Wait until Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
     /// active: about two seconds after the boot.
-    ///
-    /// # Errors
-    /// After a minute, with what the services say.
     pub fn wait_for_magnum(&self) -> Result<()> {
         let end = Instant::now() + BOOT_LIMIT;
         while Instant::now() < end {
@@ -148,42 +126,19 @@ impl Machine {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        let state = self.run(&[
-            "systemctl",
-            "status",
-            "--no-pager",
-            "--full",
-            "magnum-api",
-            "magnum-conductor",
-        ])?;
-        bail!(
-            "Magnum did not come up in {BOOT_LIMIT:?}:\n{}",
-            state.stdout
-        )
+        let state = self.run(&["systemctl", "status", "--no-pager", "--full", "magnum-api", "magnum-conductor"])?;
+        bail!("Magnum did not come up in {BOOT_LIMIT:?}:\n{}", state.stdout)
     }
 
     /// Whether Magnum's API answers HTTP on the port that magnum.conf names, and the conductor is
     /// active, at this moment.
-    ///
-    /// # Errors
-    /// When magnum.conf cannot be read.
     pub fn magnum_answers(&self) -> Result<bool> {
         let conf = String::from_utf8_lossy(&self.read("/etc/magnum/magnum.conf")?).into_owned();
-        let url = format!("http://127.0.0.1:{}/", api_port(&conf).unwrap_or(9511));
-        let api = self.run(&[
-            "curl",
-            "--silent",
-            "--fail",
-            "--max-time",
-            "5",
-            "--output",
-            "/dev/null",
-            &url,
-        ])?;
-        Ok(api.ok()
-            && self
-                .run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?
-                .ok())
+        let port = api_port(&conf).unwrap_or(9511);
+        // A process for each question would slow down what it asks about.
+        let answer = self.in_network(|| http_status(port))?;
+        Ok(answer.is_ok_and(|status| (200..400).contains(&status))
+            && self.run(&["systemctl", "is-active", "--quiet", "magnum-conductor"])?.ok())
     }
 
     /// Wait for a leader other than `before` whose systemd says one of `states`.
@@ -195,24 +150,18 @@ impl Machine {
                 state.clone_from(how);
                 break;
             }
-            if let Some(leader) = container_of(self.keeper())?.filter(|leader| *leader != before) {
+            if let Some(leader) = container_of(self.keeper()).filter(|leader| *leader != before) {
                 *lock(&self.leader) = leader;
                 // Before systemd's own socket is there, asking costs more than looking.
-                if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists()
-                {
-                    let asked = self.run(&["systemctl", "is-system-running"])?;
+                if PathBuf::from(format!("/proc/{leader}/root/run/dbus/system_bus_socket")).exists() {
+                    let asked = self.run(&["timeout", "60", "systemctl", "is-system-running", "--wait"])?;
                     state = asked.stdout.trim().to_owned() + asked.stderr.trim();
                     if states.contains(&state.as_str()) {
                         return Ok(());
                     }
                     if state == "degraded" {
-                        let failed =
-                            self.run(&["systemctl", "--failed", "--no-legend", "--plain"])?;
-                        bail!(
-                            "{} booted, but units failed:\n{}",
-                            self.hostname,
-                            failed.stdout
-                        );
+                        let failed = self.run(&["systemctl", "--failed", "--no-legend", "--plain"])?;
+                        bail!("{} booted, but units failed:\n{}", self.hostname, failed.stdout);
                     }
                 }
             }
@@ -222,20 +171,12 @@ impl Machine {
         let console = String::from_utf8_lossy(&console).into_owned();
         let tail: Vec<&str> = console.lines().rev().take(20).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        Err(anyhow!(
-            "{} did not boot: {state}\n{}",
-            self.hostname,
-            tail.join("\n")
-        ))
+        Err(anyhow!("{} did not boot: {state}\n{}", self.hostname, tail.join("\n")))
     }
 
     /// A path in the machine's directory, as seen through the keeper's mounts.
     fn in_keeper(&self, path: &str) -> PathBuf {
-        let inside = self
-            .directory
-            .strip_prefix("/")
-            .unwrap_or(&self.directory)
-            .join(path);
+        let inside = self.directory.strip_prefix("/").unwrap_or(&self.directory).join(path);
         PathBuf::from(format!("/proc/{}/root", self.keeper.id())).join(inside)
     }
 }
@@ -250,10 +191,7 @@ impl Drop for Machine {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        eprintln!(
-            "lab: the keeper of {} does not end; the next machine will clean up after it",
-            self.hostname
-        );
+        eprintln!("lab: the keeper of {} does not end; the next machine will clean up after it", self.hostname);
         // With the keeper everything dies but its empty cgroups.
         self.keeper.kill().ok();
         self.keeper.wait().ok();
@@ -267,6 +205,17 @@ fn follow(output: impl std::io::Read + Send + 'static, ended: Arc<Mutex<Option<S
             *lock(&ended) = (line != "started").then_some(line);
         }
     });
+}
+
+/// The HTTP status with which `/` is answered on this port.
+fn http_status(port: u16) -> std::io::Result<u16> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    connection.write_all(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut line = String::new();
+    BufReader::new(connection).read_line(&mut line)?;
+    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other(format!("no HTTP: {line}")))
 }
 
 /// `port` in section `[api]` of a magnum.conf.
@@ -292,10 +241,7 @@ mod tests {
 
     #[test]
     fn the_port_is_that_of_the_api_section() {
-        assert_eq!(
-            api_port("[x]\nport = 1\n[api]\n# port = 2\nhost = a\nport=9501\n[y]\nport=3\n"),
-            Some(9501)
-        );
+        assert_eq!(api_port("[x]\nport = 1\n[api]\n# port = 2\nhost = a\nport=9501\n[y]\nport=3\n"), Some(9501));
         assert_eq!(api_port("[api]\nhost = a\n"), None);
         assert_eq!(api_port(include_str!("../recipe/magnum.conf")), Some(9501));
     }

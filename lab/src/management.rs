@@ -19,9 +19,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 pub use behaviour::{Behaviour, Controllers, Mode, Request, Rule};
-pub use credential::{
-    ClientCertificate, Credential, Digest, Issuer, KeyKind, Purpose, service_account_token,
-};
+pub use credential::{ClientCertificate, Credential, Digest, Issuer, KeyKind, Purpose, service_account_token};
 
 use crate::Machine;
 use crate::host::lock;
@@ -63,9 +61,6 @@ pub struct ManagementCluster {
 
 impl ManagementCluster {
     /// A cluster that answers, with default behaviour.
-    ///
-    /// # Errors
-    /// When it does not come up.
     pub fn start(machine: &Machine) -> Result<Self> {
         let cluster = Self::new(machine)?;
         cluster.serve(machine)?;
@@ -74,9 +69,6 @@ impl ManagementCluster {
 
     /// The credentials of a cluster, and no server. Clusters of one process share a CA and an administrator, as
     /// making them takes longer than anything else.
-    ///
-    /// # Errors
-    /// When Python cannot make them.
     pub fn new(machine: &Machine) -> Result<Self> {
         static SHARED: OnceLock<Mutex<Option<Certificates>>> = OnceLock::new();
         let mut shared = lock(SHARED.get_or_init(Mutex::default));
@@ -89,9 +81,6 @@ impl ManagementCluster {
     }
 
     /// Like [`ManagementCluster::new`], with a CA and an administrator of its own.
-    ///
-    /// # Errors
-    /// When Python cannot make them.
     pub fn fresh(machine: &Machine) -> Result<Self> {
         Ok(Self::of(Certificates::make(machine)?))
     }
@@ -105,22 +94,17 @@ impl ManagementCluster {
         }
     }
 
-    /// The CA's certificate, PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.certificates.authority.certificate_pem
     }
 
-    /// The administrator's credential.
     #[must_use]
     pub fn admin(&self) -> &Credential {
         &self.certificates.admin
     }
 
     /// A client certificate, made in the machine: a quarter of a second, and more for RSA.
-    ///
-    /// # Errors
-    /// When Python cannot make it.
     pub fn credential(&self, machine: &Machine, wanted: &ClientCertificate) -> Result<Credential> {
         let (name, issuer) = match wanted.issuer {
             Issuer::Cluster => ("ca", &self.certificates.authority),
@@ -139,15 +123,9 @@ impl ManagementCluster {
     }
 
     /// The CA's certificate as it was before it was renewed, PEM: the same name and key, and over.
-    ///
-    /// # Errors
-    /// When Python cannot make it.
     pub fn former_ca_pem(&self, machine: &Machine) -> Result<String> {
         let issuers = BTreeMap::from([("ca", &self.certificates.authority)]);
-        let order = Order {
-            key_of: Some("ca"),
-            ..over(Order::new("ca", "authority", None))
-        };
+        let order = Order { key_of: Some("ca"), ..over(Order::new("ca", "authority", None)) };
         let made = credential::make(machine, &issuers, &[order])?;
         let former = made.into_iter().next().context("no certificate was made")?;
         Ok(former.certificate_pem)
@@ -160,9 +138,6 @@ impl ManagementCluster {
     }
 
     /// The cluster answers from now on. What it kept and how it behaves is as it was when it stopped.
-    ///
-    /// # Errors
-    /// When it does not come up.
     pub fn serve(&self, machine: &Machine) -> Result<()> {
         let file = |name: &str| format!("{DIRECTORY}/{name}");
         for (name, program) in [
@@ -177,11 +152,7 @@ impl ManagementCluster {
         for (name, pair) in &self.certificates.presented {
             let certificate = pair.certificate_pem.as_bytes();
             machine.push(&file(&format!("{name}.crt")), certificate, 0o644)?;
-            machine.push(
-                &file(&format!("{name}.key")),
-                pair.key_pem.as_bytes(),
-                0o600,
-            )?;
+            machine.push(&file(&format!("{name}.key")), pair.key_pem.as_bytes(), 0o600)?;
         }
         self.tell(machine)?;
         machine.remove(&file("ready"))?;
@@ -199,52 +170,27 @@ impl ManagementCluster {
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
-            if !machine
-                .run(&["systemctl", "is-active", "--quiet", SERVICE])?
-                .ok()
-            {
+            if !machine.run(&["systemctl", "is-active", "--quiet", SERVICE])?.ok() {
                 break;
             }
         }
-        let journal =
-            machine.run(&["journalctl", "--quiet", "-o", "cat", "-n20", "-u", SERVICE])?;
-        bail!(
-            "the stand-in for the management cluster does not come up: {}{}",
-            started.stderr,
-            journal.stdout
-        )
+        let journal = machine.run(&["journalctl", "--quiet", "-o", "cat", "-n20", "-u", SERVICE])?;
+        bail!("the stand-in for the management cluster does not come up: {}{}", started.stderr, journal.stdout)
     }
 
     /// From now on connections are refused.
-    ///
-    /// # Errors
-    /// When it was not running.
     pub fn stop(&self, machine: &Machine) -> Result<()> {
-        machine
-            .shell(&format!("systemctl stop {SERVICE}"))
-            .map(drop)
+        machine.shell(&format!("systemctl stop {SERVICE}")).map(drop)
     }
 
     /// How the cluster behaves from the next request on.
-    ///
-    /// # Errors
-    /// When it cannot be told.
     pub fn behave(&self, machine: &Machine, behaviour: Behaviour) -> Result<()> {
         *lock(&self.behaviour) = behaviour;
         self.tell(machine)
     }
 
     /// The cluster knows this bearer token from now on, until its `exp` if it is a JWT.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub fn accept_token(
-        &self,
-        machine: &Machine,
-        token: &str,
-        user: &str,
-        groups: &[&str],
-    ) -> Result<()> {
+    pub fn accept_token(&self, machine: &Machine, token: &str, user: &str, groups: &[&str]) -> Result<()> {
         lock(&self.tokens).push(Token {
             token: token.into(),
             user: user.into(),
@@ -254,9 +200,6 @@ impl ManagementCluster {
     }
 
     /// Every request since the start or since they were forgotten, in the order of their arrival.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
     pub fn requests(&self, machine: &Machine) -> Result<Vec<Request>> {
         let log = format!("{DIRECTORY}/requests");
         if !machine.exists(&log)? {
@@ -268,9 +211,6 @@ impl ManagementCluster {
     }
 
     /// Start the request log anew.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
     pub fn forget_requests(&self, machine: &Machine) -> Result<()> {
         machine.remove(&format!("{DIRECTORY}/requests"))
     }
@@ -304,16 +244,7 @@ impl Certificates {
         ];
         let made = credential::make(machine, &BTreeMap::new(), &orders)?;
         let made: [Credential; 8] = made.try_into().ok().context("not eight of them")?;
-        let [
-            authority,
-            intermediate,
-            former_intermediate,
-            stranger,
-            own,
-            foreign,
-            over,
-            admin,
-        ] = made;
+        let [authority, intermediate, former_intermediate, stranger, own, foreign, over, admin] = made;
         Ok(Self {
             authority,
             intermediate,
@@ -327,11 +258,7 @@ impl Certificates {
 
 /// The same, over since yesterday.
 fn over(order: Order) -> Order {
-    Order {
-        not_before: -3 * DAY,
-        not_after: -DAY,
-        ..order
-    }
+    Order { not_before: -3 * DAY, not_after: -DAY, ..order }
 }
 
 #[cfg(test)]

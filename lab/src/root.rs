@@ -17,6 +17,9 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::host;
 use build::{build, recipe_hash};
 
+/// The host's id of root inside: a machine has its own 65,536 ids from here on, as LXD gives them to a container.
+pub(crate) const HOST_ID_OF_ROOT: u32 = 524_288;
+
 /// What the unit runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Release {
@@ -64,7 +67,6 @@ impl Root {
         &self.path
     }
 
-    /// What runs in it.
     #[must_use]
     pub fn release(&self) -> Release {
         self.release
@@ -76,17 +78,13 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The cache: `LAB_CACHE`, or `/var/cache/magnum-capi-helm-lab`.
 fn cache_directory() -> PathBuf {
-    std::env::var_os("LAB_CACHE")
-        .map_or_else(|| "/var/cache/magnum-capi-helm-lab".into(), PathBuf::from)
+    std::env::var_os("LAB_CACHE").map_or_else(|| "/var/cache/magnum-capi-helm-lab".into(), PathBuf::from)
 }
 
 /// The root of `release`, built first when the cache does not have it (1 to 3 minutes).
 ///
 /// Two processes that ask at the same time build it once. `progress` is told each step, and every ten
 /// seconds of a long one.
-///
-/// # Errors
-/// When not root, when a tool cannot be installed, or when the build fails or takes half an hour.
 pub fn ensure_root(release: Release, progress: &mut dyn FnMut(&str)) -> Result<Root> {
     host::ensure_root_user()?;
     // In use until the root that is made from it is there.
@@ -99,11 +97,7 @@ pub fn ensure_root(release: Release, progress: &mut dyn FnMut(&str)) -> Result<R
     let name = format!("{}-{}", release.name(), recipe_hash(release));
     let path = cache.join(&name);
 
-    let root = |in_use| Root {
-        path: path.clone(),
-        release,
-        _in_use: Arc::new(in_use),
-    };
+    let root = |in_use| Root { path: path.clone(), release, _in_use: Arc::new(in_use) };
     let lease = cache.join(format!("{name}.lock"));
     let in_use = take_lock(&lease, FlockArg::LockShared)?.context("no lock")?;
     in_use.set_modified(SystemTime::now())?;
@@ -146,8 +140,7 @@ fn remove_unfinished(cache: &Path) -> Result<()> {
     for entry in fs::read_dir(cache)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with("building.") {
-            fs::remove_dir_all(entry.path())
-                .with_context(|| format!("removing {}", entry.path().display()))?;
+            fs::remove_dir_all(entry.path()).with_context(|| format!("removing {}", entry.path().display()))?;
         }
     }
     Ok(())
@@ -161,10 +154,7 @@ fn remove_outdated(cache: &Path) -> Result<()> {
         if !path.is_dir() || !lease.exists() {
             continue;
         }
-        let age = fs::metadata(&lease)?
-            .modified()?
-            .elapsed()
-            .unwrap_or_default();
+        let age = fs::metadata(&lease)?.modified()?.elapsed().unwrap_or_default();
         // The lease itself stays: somebody may be about to take it.
         if age > KEPT && take_lock(&lease, FlockArg::LockExclusiveNonblock)?.is_some() {
             fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
@@ -182,17 +172,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("lock");
         let held = take_lock(&file, FlockArg::LockExclusive).unwrap();
-        assert!(
-            take_lock(&file, FlockArg::LockExclusiveNonblock)
-                .unwrap()
-                .is_none()
-        );
+        assert!(take_lock(&file, FlockArg::LockExclusiveNonblock).unwrap().is_none());
         drop(held);
-        assert!(
-            take_lock(&file, FlockArg::LockExclusiveNonblock)
-                .unwrap()
-                .is_some()
-        );
+        assert!(take_lock(&file, FlockArg::LockExclusiveNonblock).unwrap().is_some());
     }
 
     #[test]
@@ -201,10 +183,7 @@ mod tests {
         let root = |name: &str, age: Duration| {
             fs::create_dir(cache.path().join(name)).unwrap();
             let lease = cache.path().join(format!("{name}.lock"));
-            File::create(&lease)
-                .unwrap()
-                .set_modified(SystemTime::now() - age)
-                .unwrap();
+            File::create(&lease).unwrap().set_modified(SystemTime::now() - age).unwrap();
             lease
         };
         root("caracal-1", KEPT * 2);

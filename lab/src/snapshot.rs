@@ -16,11 +16,8 @@ pub const RESTLESS: [&str; 2] = ["/var/lib/juju", "/var/lib/magnum"];
 pub struct Entry {
     /// `f` file, `d` directory, `l` link, `s` socket, `p` pipe.
     pub kind: char,
-    /// Permission bits.
     pub mode: u32,
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
     /// Size in bytes; 0 for a directory, whose size says nothing.
     pub size: u64,
@@ -35,16 +32,12 @@ pub struct Entry {
 /// All entries below some directories, by path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The entries.
     pub entries: BTreeMap<String, Entry>,
 }
 
 impl Machine {
     /// Look at everything below `directories` but `exclude` and what is below that: about half a
     /// second for `/etc`, `/usr/local` and `/var/lib`. A directory that does not exist is empty.
-    ///
-    /// # Errors
-    /// When something cannot be read.
     pub fn snapshot(&self, directories: &[&str], exclude: &[&str]) -> Result<Snapshot> {
         let mut find: Vec<&str> = vec!["find"];
         find.extend(directories);
@@ -59,11 +52,7 @@ impl Machine {
         let fields: Vec<&str> = found.stdout.split_terminator('\0').collect();
         for field in fields.chunks(9) {
             let [path, kind, mode, uid, gid, size, inode, mtime, target] = field else {
-                ensure!(
-                    false,
-                    "unexpected output of find: {field:?}\n{}",
-                    found.stderr
-                );
+                ensure!(false, "unexpected output of find: {field:?}\n{}", found.stderr);
                 break;
             };
             let kind = kind.chars().next().context("no kind")?;
@@ -85,24 +74,12 @@ impl Machine {
     }
 
     fn hash(&self, snapshot: &mut Snapshot) -> Result<()> {
-        let files = snapshot
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.kind == 'f');
+        let files = snapshot.entries.iter().filter(|(_, entry)| entry.kind == 'f');
         let names: String = files.map(|(path, _)| format!("{path}\0")).collect();
-        let hash = [
-            "xargs",
-            "--null",
-            "--no-run-if-empty",
-            "sha256sum",
-            "--zero",
-            "--",
-        ];
+        let hash = ["xargs", "--null", "--no-run-if-empty", "sha256sum", "--zero", "--"];
         let sums = self.run_with_input(&hash, Some(names.as_bytes()))?;
         for line in sums.stdout.split_terminator('\0') {
-            let (sum, path) = line
-                .split_once("  ")
-                .with_context(|| format!("sha256sum said {line:?}"))?;
+            let (sum, path) = line.split_once("  ").with_context(|| format!("sha256sum said {line:?}"))?;
             if let Some(entry) = snapshot.entries.get_mut(path) {
                 entry.content = sum.to_owned();
             }
@@ -146,15 +123,7 @@ impl Snapshot {
 
 impl Entry {
     fn describe(&self) -> String {
-        let Self {
-            kind,
-            mode,
-            uid,
-            gid,
-            size,
-            content,
-            ..
-        } = self;
+        let Self { kind, mode, uid, gid, size, content, .. } = self;
         match kind {
             'l' => format!("link to {content}"),
             'd' => format!("directory {mode:04o} {uid}:{gid}"),
@@ -170,16 +139,8 @@ impl Entry {
             }
         };
         note("kind", self.kind.to_string(), new.kind.to_string());
-        note(
-            "mode",
-            format!("{:04o}", self.mode),
-            format!("{:04o}", new.mode),
-        );
-        note(
-            "owner",
-            format!("{}:{}", self.uid, self.gid),
-            format!("{}:{}", new.uid, new.gid),
-        );
+        note("mode", format!("{:04o}", self.mode), format!("{:04o}", new.mode));
+        note("owner", format!("{}:{}", self.uid, self.gid), format!("{}:{}", new.uid, new.gid));
         note("size", self.size.to_string(), new.size.to_string());
         note("content", self.content.clone(), new.content.clone());
         if exact {
@@ -193,18 +154,15 @@ impl Entry {
 /// The differences of two snapshots: path → what is different.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diff {
-    /// A line for each path that differs.
     pub lines: BTreeMap<String, String>,
 }
 
 impl Diff {
-    /// Whether there is no difference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// The paths that differ.
     #[must_use]
     pub fn paths(&self) -> Vec<&str> {
         self.lines.keys().map(String::as_str).collect()
@@ -213,9 +171,7 @@ impl Diff {
 
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines
-            .iter()
-            .try_for_each(|(path, line)| writeln!(f, "{path}: {line}"))
+        self.lines.iter().try_for_each(|(path, line)| writeln!(f, "{path}: {line}"))
     }
 }
 
@@ -225,57 +181,25 @@ mod tests {
 
     fn entry(content: &str) -> Entry {
         let (kind, mtime, content) = ('f', "1.5".into(), content.into());
-        Entry {
-            kind,
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            size: 1,
-            content,
-            inode: 7,
-            mtime,
-        }
+        Entry { kind, mode: 0o644, uid: 0, gid: 0, size: 1, content, inode: 7, mtime }
     }
 
     fn snapshot(entries: &[(&str, Entry)]) -> Snapshot {
-        Snapshot {
-            entries: entries
-                .iter()
-                .map(|(path, entry)| ((*path).into(), entry.clone()))
-                .collect(),
-        }
+        Snapshot { entries: entries.iter().map(|(path, entry)| ((*path).into(), entry.clone())).collect() }
     }
 
     #[test]
     fn differences_are_told_in_words() {
         let old = snapshot(&[("/a", entry("x")), ("/b", entry("x")), ("/c", entry("x"))]);
-        let new = snapshot(&[
-            (
-                "/b",
-                Entry {
-                    mode: 0o600,
-                    ..entry("y")
-                },
-            ),
-            ("/c", entry("x")),
-            ("/d", entry("x")),
-        ]);
-        let told =
-            "/a: removed\n/b: mode 0644 -> 0600, content x -> y\n/d: added: f 0644 0:0 1 bytes\n";
+        let new = snapshot(&[("/b", Entry { mode: 0o600, ..entry("y") }), ("/c", entry("x")), ("/d", entry("x"))]);
+        let told = "/a: removed\n/b: mode 0644 -> 0600, content x -> y\n/d: added: f 0644 0:0 1 bytes\n";
         assert_eq!(old.diff(&new).to_string(), told);
     }
 
     #[test]
     fn only_the_exact_difference_sees_a_file_written_again() {
         let old = snapshot(&[("/a", entry("x"))]);
-        let new = snapshot(&[(
-            "/a",
-            Entry {
-                inode: 8,
-                mtime: "2.5".into(),
-                ..entry("x")
-            },
-        )]);
+        let new = snapshot(&[("/a", Entry { inode: 8, mtime: "2.5".into(), ..entry("x") })]);
         assert!(old.diff(&new).is_empty());
         assert_eq!(old.diff_exact(&new).paths(), ["/a"]);
     }

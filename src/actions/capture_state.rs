@@ -1,18 +1,36 @@
-//! The action `capture-state`: what there is to see on the unit, as one archive on it.
+//! The action `capture-state`: collects diagnostics into one archive on the unit.
 
 use anyhow::Result;
 
-use crate::capture;
+use super::plan;
+use crate::capture::{self, Inputs};
 use crate::juju::{Context, tools};
+use crate::system::System;
+use crate::verify::verify;
 
-/// Captures, and sets where the archive lies as results.
-pub fn run(context: &Context) -> Result<Option<String>> {
-    let archive = capture::capture(context)?;
-    tools::action_set(&[
-        ("path", archive.path.display().to_string()),
-        ("size", archive.size.to_string()),
-        ("sha256", archive.sha256),
-        ("files", archive.names.join("\n")),
-    ])?;
+/// Captures, and sets where the archive is as results.
+pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
+    let inputs = Inputs {
+        versions: format!("unit {}\ncharm {}\n", context.unit, context.charm),
+        plan: planned(system, context),
+        verify: verify(system, context).map(|report| report.table()),
+    };
+    let archive = capture::capture(system, inputs)?;
+    tools::action_set(
+        system,
+        &[
+            ("path", archive.path.display().to_string()),
+            ("size", archive.size.to_string()),
+            ("sha256", archive.sha256),
+            ("files", archive.names.join("\n")),
+        ],
+    )?;
     Ok(None)
+}
+
+fn planned(system: &System, context: &Context) -> Result<String> {
+    let plan = plan::dry_run_for(system, context)?;
+    let steps = plan.steps.iter().map(|step| format!("{step}\n"));
+    let problems = plan.problems.iter().map(|problem| format!("problem: {problem}\n"));
+    Ok(steps.chain(problems).collect())
 }

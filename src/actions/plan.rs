@@ -43,9 +43,7 @@ pub fn dry_run_for(system: &System, context: &Context) -> Result<DryRun> {
 /// Returns a numbered line for each step, with its diff below it; empty if there is none.
 fn text(steps: &[(String, String)]) -> String {
     let numbered = steps.iter().enumerate();
-    numbered
-        .map(|(number, (step, diff))| format!("{}. {step}\n{diff}", number + 1))
-        .collect()
+    numbered.map(|(number, (step, diff))| format!("{}. {step}\n{diff}", number + 1)).collect()
 }
 
 /// Returns the change of a file as a unified diff; empty for what is not text, and for secrets.

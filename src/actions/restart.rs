@@ -14,11 +14,8 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
         return Ok(Some(format!("Magnum is paused on {principal}; resume it first")));
     }
     let outcome = reconcile::restart(system, context)?;
-    let lines: Vec<String> = outcome
-        .restarted
-        .iter()
-        .map(|due| format!("{}: {}", due.service.name(), due.why))
-        .collect();
+    let lines: Vec<String> =
+        outcome.restarted.iter().map(|due| format!("{}: {}", due.service.name(), due.why)).collect();
     let restarted = match lines.is_empty() {
         true => "nothing was due".to_owned(),
         false => lines.join("\n"),

@@ -1,95 +1,160 @@
-//! One archive of what there is to see on the unit: the runbook's section 4, for whoever looks for
-//! a fault, or wants to compare before and after. Secrets are blanked.
+//! Collects diagnostics from the unit into one archive, with secrets redacted: the runbook's section 4, for whoever
+//! looks for a fault, or compares before and after.
 
-mod blank;
-mod look;
+mod pieces;
+mod redact;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 
-use crate::juju::Context;
-use crate::unit::{files, state};
+use crate::system::{Access, System, sha256, state_path};
+use redact::Redactor;
 
-/// Below the state directory: only root reads it.
+/// In the state directory: only root can read it.
 const DIRECTORY: &str = "captures";
-/// So many archives are kept; the oldest go.
-const KEPT: usize = 5;
+/// How many archives are kept; the oldest are removed.
+const MOST_ARCHIVES: usize = 5;
 
-/// An archive.
+/// What the caller knows; neither is worked out here.
 #[derive(Debug)]
-pub struct Archive {
-    /// Where it lies.
+pub struct Inputs {
+    /// Lines with this unit and the charm.
+    pub versions: String,
+    /// The steps and problems of a dry run.
+    pub plan: Result<String>,
+    /// The report of `verify`.
+    pub verify: Result<String>,
+}
+
+/// An archive that was written.
+#[derive(Debug)]
+pub struct CapturedState {
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// In bytes.
     pub size: usize,
-    /// Its sha256.
     pub sha256: String,
-    /// The names of what is in it.
+    /// The names of the files in it.
     pub names: Vec<String>,
 }
 
-/// Looks at everything and puts it into an archive. What cannot be looked at is told there.
+/// Collects everything into an archive. What cannot be read is said there.
 ///
 /// # Errors
-/// When the archive cannot be written.
-pub fn capture(context: &Context) -> Result<Archive> {
+/// If the archive cannot be written.
+pub fn capture(system: &System, inputs: Inputs) -> Result<CapturedState> {
+    let root = &system.root;
+    let directory = state_path(DIRECTORY);
+    root.make_state_directory()?;
+    root.make_directory(&directory, 0o700)?;
     let now = Timestamp::now();
-    let pieces = look::everything(context);
-    let bytes = archived(&pieces, now)?;
-    let directory = state::path(DIRECTORY);
-    files::make_directory(Path::new(state::DIRECTORY), 0o700)?;
-    files::make_directory(&directory, 0o700)?;
+    let redactor = Redactor::new()?;
+    let pieces: Vec<(String, String)> = pieces::pieces(system, inputs)?
+        .into_iter()
+        .map(|(name, text)| {
+            let text = text.unwrap_or_else(|error| format!("could not look: {error:#}\n"));
+            (name, redactor.redact(&text))
+        })
+        .collect();
+    let bytes = archive(&pieces, now)?;
     let path = directory.join(format!("{}.tar.gz", now.strftime("%Y%m%dT%H%M%S%.3fZ")));
-    files::write(&path, &bytes, files::Access::PRIVATE)?;
+    root.write(&path, &bytes, Access::PRIVATE)?;
     // Their names sort by time.
-    let archives = files::names(&directory)?;
-    for old in archives.iter().rev().skip(KEPT) {
-        files::remove(&directory.join(old))?;
+    for old in root.names(&directory)?.iter().rev().skip(MOST_ARCHIVES) {
+        root.remove(&directory.join(old))?;
     }
-    Ok(Archive {
+    Ok(CapturedState {
         size: bytes.len(),
-        sha256: files::sha256(&bytes),
+        sha256: sha256(&bytes),
         names: pieces.into_iter().map(|(name, _)| name).collect(),
         path,
     })
 }
 
-fn archived(pieces: &[(String, String)], now: Timestamp) -> Result<Vec<u8>> {
+fn archive(pieces: &[(String, String)], now: Timestamp) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     for (name, text) in pieces {
         let mut header = tar::Header::new_gnu();
         header.set_size(u64::try_from(text.len())?);
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(now.as_second())?);
-        archive
-            .append_data(&mut header, name, text.as_bytes())
-            .with_context(|| format!("adding {name}"))?;
+        archive.append_data(&mut header, name, text.as_bytes()).with_context(|| format!("adding {name}"))?;
     }
-    archive
-        .into_inner()
-        .and_then(GzEncoder::finish)
-        .context("closing the archive")
+    archive.into_inner().and_then(GzEncoder::finish).context("closing the archive")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::io::Read;
+
+    use crate::system::testing::{Scratch, command_line};
 
     use super::*;
 
-    #[test]
-    fn an_archive_holds_each_piece_under_its_name() {
-        let pieces = [("a/b.txt".to_owned(), "text\n".to_owned())];
-        let bytes = archived(&pieces, Timestamp::UNIX_EPOCH).unwrap();
+    fn inputs() -> Inputs {
+        Inputs {
+            versions: "unit magnum-capi-helm/0\n".into(),
+            plan: Ok("password = hunter2\n".into()),
+            verify: Err(anyhow::anyhow!("no permission")),
+        }
+    }
+
+    fn unpacked(scratch: &Scratch, captured: &CapturedState) -> BTreeMap<String, String> {
+        let bytes = std::fs::read(scratch.path(&captured.path)).unwrap();
+        assert_eq!((bytes.len(), sha256(&bytes)), (captured.size, captured.sha256.clone()));
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
-        let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
-        assert_eq!(entry.path().unwrap().to_string_lossy(), "a/b.txt");
-        let mut text = String::new();
-        entry.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "text\n");
+        let mut pieces = BTreeMap::new();
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().to_string_lossy().into_owned();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            pieces.insert(name, text);
+        }
+        pieces
+    }
+
+    #[test]
+    fn every_piece_is_there_redacted_and_one_that_fails_says_why() {
+        let scratch = Scratch::new();
+        scratch.put("/etc/systemd/system/magnum-capi-helm-guard.service", "");
+        scratch.put("/etc/magnum/magnum.conf.d/99-capi.conf", "[capi_helm]\ntoken = hunter2\n");
+        let system = scratch.system(|command| match command_line(command) {
+            line if line.contains("--lines 1000") && line.ends_with("magnum-api.service") => None,
+            line => Some(format!("{line}\n")),
+        });
+        let captured = capture(&system, inputs()).unwrap();
+        let pieces = unpacked(&scratch, &captured);
+        assert_eq!(captured.names.len(), pieces.len());
+        for (name, words) in [
+            ("plan.txt", "password = (redacted)"),
+            ("verify.txt", "could not look: no permission"),
+            ("drivers.txt", "could not look: Magnum is not installed yet"),
+            ("units.txt", "cat --no-pager -- magnum-api.service magnum-conductor.service magnum-capi-helm-guard"),
+            ("magnum.conf.d/99-capi.conf", "token = (redacted)"),
+            ("journal/magnum-api.txt", "journalctl --quiet failed"),
+            ("journal/magnum-capi-helm-guard.txt", "--unit magnum-capi-helm-guard.service"),
+            ("record.json", "{}"),
+        ] {
+            assert!(pieces[name].contains(words), "{name}: {}", pieces[name]);
+        }
+    }
+
+    #[test]
+    fn the_oldest_archives_are_removed() {
+        let scratch = Scratch::new();
+        let system = scratch.system(|_| None);
+        let first = capture(&system, inputs()).unwrap();
+        for _ in 0..MOST_ARCHIVES {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            capture(&system, inputs()).unwrap();
+        }
+        let names = scratch.root.names(&state_path(DIRECTORY)).unwrap();
+        assert_eq!(names.len(), MOST_ARCHIVES);
+        assert!(!scratch.root.is_file(&first.path).unwrap());
     }
 }

@@ -1,122 +1,67 @@
-//! The Helm chart, for units without a way to a chart repository: kept on the unit, and named in
-//! the configuration.
+//! The Helm chart, for units that cannot reach a chart repository: kept on the unit, and named in the configuration.
 
-use std::io::Read;
+mod archive;
+mod checks;
+
+pub use archive::ChartArchive;
+pub use checks::{ChartSubject, run_checks};
+
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use flate2::read::GzDecoder;
-use serde::Deserialize;
+use crate::step::{Part, Phase, Plan, Step};
+use crate::system::{Entry, ManagedFile, Original};
 
-use crate::problem::Problem;
-use crate::unit::files;
-
-/// Where the charm keeps the chart it is given; readable for user magnum's helm.
+/// Where the charm keeps the chart that is attached; user magnum's helm reads it.
 pub const PATH: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";
 
-/// A packaged chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chart {
-    /// Its version, from `Chart.yaml`.
-    pub version: String,
-    /// The archive.
-    pub bytes: Vec<u8>,
+#[derive(Debug)]
+pub struct ChartPart<'a> {
+    /// The attached chart.
+    pub wanted: Option<&'a ManagedFile>,
+    pub found: &'a Entry,
+    pub directory_is_missing: bool,
+    /// The original of [`PATH`], if the charm has written there.
+    pub written: Option<&'a Original>,
 }
 
-/// What is read of [`Chart.yaml`](https://helm.sh/docs/topics/charts/#the-chartyaml-file).
-#[derive(Deserialize)]
-struct ChartYaml {
-    name: String,
-    version: String,
-}
-
-impl Chart {
-    /// Reads the packaged chart at `path`.
-    ///
-    /// # Errors
-    /// A [`Problem`] when it is none.
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = files::read(path)?;
-        let version = version(&bytes).map_err(|error| {
-            Problem::blocked(format!(
-                "resource helm-chart is no packaged chart: {error:#}; attach what `helm package` \
-                 or `helm pull` writes"
-            ))
-        })?;
-        Ok(Self { version, bytes })
-    }
-}
-
-fn version(bytes: &[u8]) -> Result<String> {
-    let mut archive = tar::Archive::new(GzDecoder::new(bytes));
-    for entry in archive.entries().context("it is no .tgz")? {
-        let mut entry = entry.context("it is a damaged .tgz")?;
-        let path = entry.path().context("it holds an odd name")?.into_owned();
-        // CHART/Chart.yaml; those of dependencies lie deeper.
-        if path.components().count() != 2 || !path.ends_with("Chart.yaml") {
-            continue;
+impl Part for ChartPart<'_> {
+    fn plan(&self, plan: &mut Plan) {
+        let Some(wanted) = self.wanted else {
+            // Last: until they restart, the services may read it.
+            if let Some(original) = self.written {
+                plan.add(Phase::Discard, Step::Restore(PATH.into(), original.clone()));
+            }
+            return;
+        };
+        if let (true, Some(directory)) = (self.directory_is_missing, Path::new(PATH).parent()) {
+            plan.add(Phase::Install, Step::MakeDirectory(directory.to_owned()));
         }
-        let mut text = String::new();
-        entry
-            .read_to_string(&mut text)
-            .context("reading its Chart.yaml")?;
-        let chart: ChartYaml = serde_yaml::from_str(&text).context("its Chart.yaml")?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
-        anyhow::ensure!(
-            !chart.version.is_empty() && chart.version.chars().all(plain),
-            "the chart {} has no plain version",
-            chart.name
-        );
-        return Ok(chart.version);
+        plan.write(Phase::Install, wanted, self.found);
     }
-    anyhow::bail!("it holds no Chart.yaml")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn packaged(files: &[(&str, &str)]) -> Vec<u8> {
-        let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(
-            Vec::new(),
-            flate2::Compression::fast(),
-        ));
-        for (name, text) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(text.len() as u64);
-            header.set_cksum();
-            archive
-                .append_data(&mut header, name, text.as_bytes())
-                .unwrap();
+    #[test]
+    fn an_attached_chart_is_written_and_a_detached_one_discarded() {
+        let file = ManagedFile::public(PATH, "chart");
+        let absent = Original::Absent;
+        let directory = "/usr/local/share/magnum-capi-helm";
+        let restore = Step::Restore(PATH.into(), Original::Absent);
+        let write = Step::Write { file: file.clone(), why: "missing".to_owned() };
+        for (wanted, directory_is_missing, written, expected) in [
+            (None, true, None, vec![]),
+            (None, false, Some(&absent), vec![restore]),
+            (Some(&file), false, Some(&absent), vec![write.clone()]),
+            (Some(&file), true, None, vec![Step::MakeDirectory(directory.into()), write]),
+        ] {
+            let mut plan = Plan::default();
+            let found = &Entry::Absent;
+            let part = ChartPart { wanted, found, directory_is_missing, written };
+            part.plan(&mut plan);
+            assert_eq!(plan.into_steps(true), expected);
         }
-        archive.into_inner().unwrap().finish().unwrap()
-    }
-
-    #[test]
-    fn the_version_is_the_charts_own_and_not_a_dependencys() {
-        let chart = packaged(&[
-            (
-                "openstack-cluster/charts/addons/Chart.yaml",
-                "name: addons\nversion: 9.9.9\n",
-            ),
-            (
-                "openstack-cluster/Chart.yaml",
-                "name: openstack-cluster\nversion: 0.10.1\n",
-            ),
-        ]);
-        assert_eq!(version(&chart).unwrap(), "0.10.1");
-    }
-
-    #[test]
-    fn what_is_no_chart_is_refused() {
-        assert!(version(b"not a tarball").is_err());
-        assert!(version(&packaged(&[("x/README.md", "")])).is_err());
-        assert!(
-            version(&packaged(&[(
-                "x/Chart.yaml",
-                "name: x\nversion: \"a b\"\n"
-            )]))
-            .is_err()
-        );
     }
 }

@@ -28,11 +28,7 @@ pub fn check(subject: &ConfSubject<'_>) -> Vec<CheckResult> {
                 question: "Is 99-capi.conf in place, with its content, owner and mode?",
                 answer: file,
             },
-            Check {
-                id: "conf-ascii",
-                question: "Are conf.d and the drop-ins plain ASCII?",
-                answer: ascii,
-            },
+            Check { id: "conf-ascii", question: "Are conf.d and the drop-ins plain ASCII?", answer: ascii },
             Check {
                 id: "conf-effective",
                 question: "Do the services' own arguments make the graft's options take effect?",
@@ -100,11 +96,7 @@ fn effective(subject: &ConfSubject<'_>) -> Outcome {
         return Ok(Ok(evidence));
     };
     Ok(takes_effect(subject, api)?.map_err(|finding| Finding {
-        evidence: format!(
-            "for {}, which runs with other arguments: {}",
-            Service::Api.name(),
-            finding.evidence
-        ),
+        evidence: format!("for {}, which runs with other arguments: {}", Service::Api.name(), finding.evidence),
         ..finding
     }))
 }
@@ -113,10 +105,7 @@ fn effective(subject: &ConfSubject<'_>) -> Outcome {
 fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
     if let Asked::Error(error) = &reading.configuration {
         let evidence = format!("Magnum cannot read its configuration: {error}");
-        return Ok(Err(Finding::fail(
-            evidence,
-            "repair the file that the evidence names",
-        )));
+        return Ok(Err(Finding::fail(evidence, "repair the file that the evidence names")));
     }
     if let Asked::Error(_) = subject.python.get(|answers| &answers.loads)? {
         return Ok(Err(Finding::skip("the driver does not load")));
@@ -149,18 +138,14 @@ fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
     let overridden = assignments(&text).filter_map(|set| {
         let name = format!("{}.{}", set.section, set.key);
         let option = effective.get(&name)?;
-        (option.from.as_deref() != Some(CONF))
-            .then(|| format!("{name} comes from {}", from(&option.from)))
+        (option.from.as_deref() != Some(CONF)).then(|| format!("{name} comes from {}", from(&option.from)))
     });
     let overridden: Vec<String> = overridden.collect();
     if !overridden.is_empty() {
         let remedy = format!("take the option out of that file: only {CONF} may set it");
         return Ok(Err(Finding::fail(overridden.join("; "), remedy)));
     }
-    Ok(Ok(format!(
-        "kubeconfig_file = {}, and every option of {CONF} takes effect",
-        subject.kubeconfig
-    )))
+    Ok(Ok(format!("kubeconfig_file = {}, and every option of {CONF} takes effect", subject.kubeconfig)))
 }
 
 #[cfg(test)]
@@ -172,10 +157,7 @@ mod tests {
         let places = |bytes: &[u8]| non_ascii_places(Path::new("x"), bytes);
         assert_eq!(places(b"ok\n"), [""; 0]);
         assert_eq!(places(b"\xef\xbb\xbf[x]"), ["x:1:1: byte 0xEF"]);
-        assert_eq!(
-            places(b"a\nbc\xe9\n\xe9"),
-            ["x:2:3: byte 0xE9", "x:3:1: byte 0xE9"]
-        );
+        assert_eq!(places(b"a\nbc\xe9\n\xe9"), ["x:2:3: byte 0xE9", "x:3:1: byte 0xE9"]);
         assert!(all_ascii(1, &places(b"\xe9")).is_err());
     }
 }

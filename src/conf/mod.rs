@@ -15,8 +15,7 @@ use crate::system::{Entry, ManagedFile};
 pub const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
 
 /// Begins every file of configuration that the charm writes.
-pub const HEADER: &str =
-    "# Written by the magnum-capi-helm charm, which reverts changes made here.\n";
+pub const HEADER: &str = "# Written by the magnum-capi-helm charm, which reverts changes made here.\n";
 
 pub struct ConfPart<'a> {
     pub wanted: &'a ManagedFile,
@@ -28,10 +27,7 @@ impl Part for ConfPart<'_> {
     fn plan(&self, plan: &mut Plan) {
         // The directory comes first: with the drop-in's --config-dir, its absence is fatal.
         if self.directory_is_missing {
-            plan.add(
-                Phase::SwitchOn,
-                Step::MakeDirectory(PathBuf::from(CONF_DIRECTORY)),
-            );
+            plan.add(Phase::SwitchOn, Step::MakeDirectory(PathBuf::from(CONF_DIRECTORY)));
         }
         plan.write(Phase::SwitchOn, self.wanted, self.found);
     }

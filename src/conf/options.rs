@@ -33,11 +33,7 @@ pub fn conf(inputs: &ConfInputs<'_>) -> Result<ManagedFile, Problem> {
     let mut text = format!("{HEADER}[DEFAULT]\nenabled_drivers = {ENTRY_POINT}\n");
     if settings.disable_other_drivers {
         text.push_str("\n[drivers]\n");
-        push(
-            &mut text,
-            "disabled_drivers",
-            &inputs.other_drivers.join(","),
-        );
+        push(&mut text, "disabled_drivers", &inputs.other_drivers.join(","));
     }
     text.push_str("\n[capi_helm]\n");
     push(&mut text, "kubeconfig_file", inputs.kubeconfig);
@@ -71,20 +67,12 @@ fn chart_options<'a>(inputs: &ConfInputs<'a>) -> Result<Vec<(&'static str, &'a s
         Some((path, version)) => [
             ("resource helm-chart", "helm_chart_repo", Some("")),
             ("resource helm-chart", "helm_chart_name", Some(path)),
-            (
-                "resource helm-chart",
-                "default_helm_chart_version",
-                Some(version),
-            ),
+            ("resource helm-chart", "default_helm_chart_version", Some(version)),
         ],
         None => [
             ("helm-chart-repo", "helm_chart_repo", source.repo.as_deref()),
             ("helm-chart-repo", "helm_chart_name", None),
-            (
-                "helm-chart-version",
-                "default_helm_chart_version",
-                source.version.as_deref(),
-            ),
+            ("helm-chart-version", "default_helm_chart_version", source.version.as_deref()),
         ],
     };
     let mut set = Vec::new();
@@ -92,11 +80,7 @@ fn chart_options<'a>(inputs: &ConfInputs<'a>) -> Result<Vec<(&'static str, &'a s
         let Some(value) = value else { continue };
         if inputs.settings.capi_helm_options.get(key).is_some() {
             let wrong = format!("sets {key}, which {from} sets too");
-            return Err(Problem::option(
-                "capi-helm-options",
-                wrong,
-                "remove one of them",
-            ));
+            return Err(Problem::option("capi-helm-options", wrong, "remove one of them"));
         }
         set.push((key, value));
     }
@@ -110,17 +94,8 @@ mod tests {
 
     const OPTIONS: [&str; 3] = ["kubeconfig_file", "helm_chart_name", "namespace_prefix"];
 
-    fn text_of(
-        settings: &Settings,
-        drivers: &[&str],
-        chart: Option<(&str, &str)>,
-    ) -> Result<String, String> {
-        let owned = |words: &[&str]| {
-            words
-                .iter()
-                .map(|&word| word.to_owned())
-                .collect::<Vec<_>>()
-        };
+    fn text_of(settings: &Settings, drivers: &[&str], chart: Option<(&str, &str)>) -> Result<String, String> {
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let file = conf(&ConfInputs {
             settings,
             other_drivers: &owned(drivers),
@@ -134,11 +109,7 @@ mod tests {
 
     #[test]
     fn the_conf_names_our_driver_and_disables_every_other() {
-        let text = text_of(
-            &settings("helm_chart_name = a$b"),
-            &["k8s_fedora_coreos_v1"],
-            None,
-        );
+        let text = text_of(&settings("helm_chart_name = a$b"), &["k8s_fedora_coreos_v1"], None);
         assert_eq!(
             text.unwrap(),
             format!(
@@ -152,30 +123,21 @@ mod tests {
     #[test]
     fn other_drivers_stay_if_the_operator_says_so_and_an_empty_list_is_still_written() {
         let mut wanted = settings("");
-        assert!(
-            text_of(&wanted, &[], None)
-                .unwrap()
-                .contains("\ndisabled_drivers =\n")
-        );
+        assert!(text_of(&wanted, &[], None).unwrap().contains("\ndisabled_drivers =\n"));
         wanted.disable_other_drivers = false;
-        assert!(
-            !text_of(&wanted, &["x"], None)
-                .unwrap()
-                .contains("[drivers]")
-        );
+        assert!(!text_of(&wanted, &["x"], None).unwrap().contains("[drivers]"));
     }
 
     #[test]
     fn an_attached_chart_is_named_by_its_path_and_nothing_may_be_set_twice() {
         let chart = Some(("/chart.tgz", "0.10.1"));
-        assert!(text_of(&settings(""), &[], chart).unwrap().ends_with(
-            "helm_chart_repo =\nhelm_chart_name = /chart.tgz\ndefault_helm_chart_version = 0.10.1\n"
-        ));
-        let message = text_of(&settings("helm_chart_name = x"), &[], chart).unwrap_err();
         assert!(
-            message.contains("which resource helm-chart sets too"),
-            "{message}"
+            text_of(&settings(""), &[], chart)
+                .unwrap()
+                .ends_with("helm_chart_repo =\nhelm_chart_name = /chart.tgz\ndefault_helm_chart_version = 0.10.1\n")
         );
+        let message = text_of(&settings("helm_chart_name = x"), &[], chart).unwrap_err();
+        assert!(message.contains("which resource helm-chart sets too"), "{message}");
     }
 
     #[test]

@@ -1,95 +1,107 @@
 //! Checks of the driver, and of what Magnum makes of it.
 
-use super::scene::{Asked, ClusterKind};
-use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
-use crate::graft::ENTRY_POINT;
-use crate::graft::driver::Driver;
+use super::facts::missing;
+use super::{DesiredDriver, ObservedDriver};
+use crate::check::{ANY_HOOK, Check, CheckResult, Finding, Outcome, run};
+use crate::juju::settings::Pin;
+use crate::magnum::{Asked, ClusterKind, ENTRY_POINT, PythonAnswers};
 
-/// The checks of this group.
-pub const CHECKS: &[Check<Scene>] = &[
-    Check {
-        id: "driver-version",
-        question: "Is exactly the pinned driver installed?",
-        answer: version,
-    },
-    Check {
-        id: "driver-record",
-        question: "Is every file of the driver as its RECORD says?",
-        answer: record,
-    },
-    Check {
-        id: "driver-shadowed",
-        question: "Is it the first copy of the driver that Python finds?",
-        answer: shadowed,
-    },
-    Check {
-        id: "driver-loads",
-        question: "Does the driver's entry point load as user magnum?",
-        answer: loads,
-    },
-    Check {
-        id: "driver-requirements",
-        question: "Does this Python have what the driver requires?",
-        answer: requirements,
-    },
-    Check {
-        id: "driver-enabled",
-        question: "Does Magnum's own driver map give clusters to the drivers it should?",
-        answer: enabled,
-    },
-];
+/// What the checks look at.
+pub struct DriverSubject<'a> {
+    /// `None` while the settings are not valid.
+    pub pin: Option<&'a Pin>,
+    /// `None` while it is not known which build is wanted.
+    pub desired: Option<&'a DesiredDriver>,
+    pub observed: &'a ObservedDriver,
+    pub python: &'a PythonAnswers,
+    /// Whether the other drivers are to be disabled.
+    pub only_ours: bool,
+}
 
-/// Is exactly the pinned driver installed?
-pub fn version(scene: &Scene) -> Outcome {
-    let Some(settings) = &scene.settings else {
+/// Runs the driver's checks.
+pub fn checks<'a>(subject: &DriverSubject<'a>) -> Vec<CheckResult> {
+    let checks: [Check<DriverSubject<'a>>; 6] = [
+        Check {
+            id: "driver-version",
+            question: "Is exactly the pinned driver installed?",
+            answer: version,
+        },
+        Check {
+            id: "driver-record",
+            question: "Is every file of the driver as its RECORD says?",
+            answer: record,
+        },
+        Check {
+            id: "driver-shadowed",
+            question: "Is it the first copy of the driver that Python finds?",
+            answer: shadowed,
+        },
+        Check {
+            id: "driver-loads",
+            question: "Does the driver's entry point load as user magnum?",
+            answer: loads,
+        },
+        Check {
+            id: "driver-requirements",
+            question: "Does this Python have what the driver requires?",
+            answer: requirements,
+        },
+        Check {
+            id: "driver-enabled",
+            question: "Does Magnum's own driver map give clusters to the drivers it should?",
+            answer: enabled,
+        },
+    ];
+    run(&checks, subject)
+}
+
+fn version(subject: &DriverSubject<'_>) -> Outcome {
+    let Some(pin) = subject.pin else {
         return Ok(Err(Finding::skip(
             "the pin is not known while the settings are not valid",
         )));
     };
-    let pin = &settings.driver.pin;
-    Ok(match scene.observed.driver.0.as_slice() {
-        [driver] if driver.version.as_ref() == Some(pin.version()) => {
-            Ok(format!("{pin} in {}", driver.dist_info.display()))
-        }
+    let installed = &subject.observed.installed;
+    Ok(match installed.0.as_slice() {
+        [driver] if driver.is_of(pin) => Ok(format!("{pin} in {}", driver.dist_info.display())),
         _ => {
-            let seen = scene.observed.driver.differs(pin, None).unwrap_or_default();
-            Err(Finding::fail(format!("{pin} is pinned: {seen}"), ANY_HOOK))
+            let found = installed.differs(pin, None).unwrap_or_default();
+            Err(Finding::fail(format!("{pin} is pinned: {found}"), ANY_HOOK))
         }
     })
 }
 
-/// Is every file of the driver as its RECORD says?
-pub fn record(scene: &Scene) -> Outcome {
-    let drivers = &scene.observed.driver.0;
+fn record(subject: &DriverSubject<'_>) -> Outcome {
+    let drivers = &subject.observed.installed.0;
     if drivers.is_empty() {
         return Ok(Err(Finding::skip("the driver is not installed")));
     }
     let damage: Vec<String> = drivers
         .iter()
         .flat_map(|driver| &driver.damage)
-        .map(|damage| format!("{} is {}", damage.path, damage.what))
+        .map(ToString::to_string)
         .collect();
     if !damage.is_empty() {
         return Ok(Err(Finding::fail(damage.join(", "), ANY_HOOK)));
     }
-    // Of another version than the pinned one, the check `driver-version` tells.
-    let pinned = scene.desired.as_ref().and_then(|desired| {
-        let of_pin = |driver: &&Driver| driver.version.as_ref() == Some(desired.pin.version());
-        let driver = drivers.iter().find(of_pin)?;
-        Some((driver, &desired.record_sha256))
+    // A driver of another version is the finding of `driver-version`.
+    let is_other_build = subject.desired.is_some_and(|desired| {
+        let pinned = drivers.iter().find(|driver| driver.is_of(&desired.pin));
+        pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
     });
-    if pinned.is_some_and(|(driver, build)| driver.record_sha256 != *build) {
-        let evidence = "RECORD itself is not the one that was installed";
-        return Ok(Err(Finding::fail(evidence, ANY_HOOK)));
+    if is_other_build {
+        return Ok(Err(Finding::fail(
+            "RECORD itself is not the one that was installed",
+            ANY_HOOK,
+        )));
     }
     Ok(Ok(
         "every file has the sha256 in RECORD and is readable for user magnum".into(),
     ))
 }
 
-/// Is it the first copy of the driver that Python finds?
-pub fn shadowed(scene: &Scene) -> Outcome {
-    let shadows = &scene.observed.shadows;
+fn shadowed(subject: &DriverSubject<'_>) -> Outcome {
+    let shadows = &subject.observed.shadows;
     if shadows.is_empty() {
         return Ok(Ok(
             "no other copy comes before it on user magnum's path".into()
@@ -99,13 +111,14 @@ pub fn shadowed(scene: &Scene) -> Outcome {
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    let evidence = format!("Python finds {} first", found.join(", "));
-    Ok(Err(Finding::fail(evidence, ANY_HOOK)))
+    Ok(Err(Finding::fail(
+        format!("Python finds {} first", found.join(", ")),
+        ANY_HOOK,
+    )))
 }
 
-/// Does the driver's entry point load as user magnum?
-pub fn loads(scene: &Scene) -> Outcome {
-    Ok(match scene.asked(|answers| &answers.loads)? {
+fn loads(subject: &DriverSubject<'_>) -> Outcome {
+    Ok(match subject.python.get(|answers| &answers.loads)? {
         Asked::Answer(loaded) => Ok(format!(
             "{ENTRY_POINT} is {} of {}, from {}",
             loaded.class, loaded.version, loaded.file
@@ -117,77 +130,69 @@ pub fn loads(scene: &Scene) -> Outcome {
     })
 }
 
-/// Does this Python have what the driver requires?
-pub fn requirements(scene: &Scene) -> Outcome {
-    let Asked::Answer(loaded) = scene.asked(|answers| &answers.loads)? else {
+fn requirements(subject: &DriverSubject<'_>) -> Outcome {
+    let Asked::Answer(loaded) = subject.python.get(|answers| &answers.loads)? else {
         return Ok(Err(Finding::skip("the driver does not load")));
     };
     if loaded.missing.is_empty() {
         return Ok(Ok("every requirement in its metadata holds".into()));
     }
-    let missing: Vec<String> = loaded
-        .missing
-        .iter()
-        .map(|(wanted, found)| format!("{wanted} (found {})", found.as_deref().unwrap_or("none")))
-        .collect();
     Ok(Err(Finding::fail(
-        format!("missing: {}", missing.join(", ")),
+        format!("missing: {}", missing(&loaded.missing)),
         "install those packages with apt, or choose another driver-pin",
     )))
 }
 
-/// Does Magnum's own driver map give clusters to the drivers it should?
-pub fn enabled(scene: &Scene) -> Outcome {
-    let enabled = match scene.asked_of_driver(|answers| &answers.enabled)? {
+fn enabled(subject: &DriverSubject<'_>) -> Outcome {
+    let enabled = match subject.python.get_with_driver(|answers| &answers.enabled)? {
         Err(finding) => return Ok(Err(finding)),
         Ok(Asked::Answer(enabled)) => enabled,
         Ok(Asked::Error(error)) => {
+            let evidence = format!("Magnum's loader says {error}");
             return Ok(Err(Finding::fail(
-                format!("Magnum's loader says {error}"),
-                "mend what driver-loads and conf-effective say",
+                evidence,
+                "repair what driver-loads and conf-effective report",
             )));
         }
     };
-    let serves = |(name, kinds): (&String, &Vec<ClusterKind>)| match listed(kinds) {
-        none if none.is_empty() => format!("{name} for no cluster"),
-        kinds => format!("{name} for {kinds}"),
-    };
-    let drivers: Vec<String> = enabled.iter().map(serves).collect();
-    let seen = format!("Magnum enables {}", drivers.join("; "));
+    let drivers = enabled.iter().map(|(name, kinds)| match kinds.is_empty() {
+        true => format!("{name} for no cluster"),
+        false => format!("{name} for {}", listed(kinds)),
+    });
+    let found = format!("Magnum enables {}", drivers.collect::<Vec<_>>().join("; "));
     let Some(ours) = enabled.get(ENTRY_POINT) else {
         return Ok(Err(Finding::fail(
-            format!("{seen}, not {ENTRY_POINT}"),
+            format!("{found}, not {ENTRY_POINT}"),
             "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook",
         )));
     };
-    let only_ours = scene
-        .settings
-        .as_ref()
-        .is_some_and(|settings| settings.disable_other_drivers);
-    if only_ours && enabled.len() > 1 {
+    if subject.only_ours && enabled.len() > 1 {
         return Ok(Err(Finding::fail(
-            format!("{seen}, though disable-other-drivers is true"),
+            format!("{found}, though disable-other-drivers is true"),
             format!(
                 "take disabled_drivers out of the file that conf-effective names; else {ANY_HOOK}"
             ),
         )));
     }
     // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.
-    let Asked::Answer(loaded) = scene.asked(|answers| &answers.loads)? else {
+    let Asked::Answer(loaded) = subject.python.get(|answers| &answers.loads)? else {
         return Ok(Err(Finding::skip("the driver does not load")));
     };
-    let taken = loaded.provides.iter().filter(|kind| !ours.contains(kind));
-    let taken = listed(taken);
+    let taken = listed(loaded.provides.iter().filter(|kind| !ours.contains(kind)));
     if !taken.is_empty() {
         return Ok(Err(Finding::fail(
-            format!("{seen}: another driver makes the clusters {taken}"),
+            format!("{found}: another driver makes the clusters {taken}"),
             "disable that driver: set disable-other-drivers=true, or remove its package",
         )));
     }
-    Ok(Ok(seen))
+    Ok(Ok(found))
 }
 
 fn listed<'a>(kinds: impl IntoIterator<Item = &'a ClusterKind>) -> String {
     let kinds: Vec<String> = kinds.into_iter().map(ToString::to_string).collect();
     kinds.join(", ")
 }
+
+#[cfg(test)]
+#[path = "checks_tests.rs"]
+mod tests;

@@ -1,15 +1,162 @@
 //! The driver: installed exactly as pinned, every file as its RECORD says.
 //!
-//! A new version is staged beside the site directory, checked and loaded there, and then swapped
-//! in by renames: the installed driver is whole at every moment but for one instant between two
-//! renames, which the next look at RECORD finds.
+//! A new version is staged beside the site directory, checked and loaded there, and then exchanged with the installed
+//! one: a driver is complete at every moment but for one instant between two renames, which the next comparison with
+//! RECORD finds.
 
+mod artifact;
+mod checks;
+mod facts;
+mod index;
 mod installed;
-mod pip;
+mod page;
 mod staged;
-mod supply;
 mod wheel;
 
-pub use installed::{Damage, Driver, Installed, look, shadows};
-pub use staged::Staged;
-pub use supply::{Knowledge, Supply};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+pub use artifact::DriverArtifact;
+pub use checks::{DriverSubject, checks};
+pub use facts::DriverFacts;
+pub use installed::{DriverDamage, InstalledDriver, InstalledDrivers};
+
+use crate::juju::settings::{DriverSource, Pin};
+use crate::magnum::Python;
+use crate::problem::Problem;
+use crate::step::{Artifact, Part, Phase, Plan, Step};
+use crate::system::{Original, Root};
+
+/// The driver's import package.
+pub const PACKAGE: &str = "magnum_capi_helm";
+
+/// The driver as wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesiredDriver {
+    pub pin: Pin,
+    /// The sha256 of the RECORD of the build that is wanted.
+    pub record_sha256: String,
+    pub site: PathBuf,
+}
+
+/// The driver as found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservedDriver {
+    pub installed: InstalledDrivers,
+    /// Copies that Python would find before the site directory's.
+    pub shadows: Vec<PathBuf>,
+    pub site_is_missing: bool,
+}
+
+/// Looks at the driver's files, without starting Python.
+///
+/// # Errors
+/// If a directory or file is there but cannot be read.
+pub fn inspect(root: &Root, python: &Python) -> Result<ObservedDriver> {
+    Ok(ObservedDriver {
+        installed: InstalledDrivers::inspect(root, &python.site)?,
+        shadows: shadows(root, python)?,
+        site_is_missing: !root.is_directory(&python.site)?,
+    })
+}
+
+fn shadows(root: &Root, python: &Python) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for directory in python
+        .path
+        .iter()
+        .take_while(|directory| **directory != python.site)
+    {
+        let copies = root.names(directory)?.into_iter().filter(|name| {
+            let rest = name.strip_prefix(PACKAGE);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+        });
+        found.extend(copies.map(|name| directory.join(name)));
+    }
+    Ok(found)
+}
+
+/// The driver's part of the plan.
+pub struct DriverPart<'a> {
+    pub desired: &'a DesiredDriver,
+    pub observed: &'a ObservedDriver,
+    /// Every path that the charm has written on this unit, with its original.
+    pub written: &'a [(PathBuf, Original)],
+}
+
+impl Part for DriverPart<'_> {
+    fn plan(&self, plan: &mut Plan) {
+        let Self {
+            desired,
+            observed,
+            written,
+        } = self;
+        let installed = &observed.installed;
+        if let Some(why) = installed.differs(&desired.pin, Some(&desired.record_sha256)) {
+            if observed.site_is_missing {
+                plan.add(Phase::Install, Step::MakeDirectory(desired.site.clone()));
+            }
+            let (artifact, what) = (Artifact::Driver, desired.pin.to_string());
+            let replaces = installed.paths(&desired.site);
+            plan.add(
+                Phase::Install,
+                Step::Install {
+                    artifact,
+                    what,
+                    why,
+                    replaces,
+                },
+            );
+        }
+        for path in &observed.shadows {
+            let why = "Python finds it before the pinned driver".to_owned();
+            plan.add(
+                Phase::Install,
+                Step::SetAside {
+                    path: path.clone(),
+                    why,
+                },
+            );
+        }
+        // What the charm put into the site directory of a Python that has been replaced.
+        let is_ours = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE))
+        };
+        let elsewhere = written.iter().filter(|(path, original)| {
+            *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site)
+        });
+        for (path, original) in elsewhere {
+            plan.add(
+                Phase::Install,
+                Step::Restore(path.clone(), original.clone()),
+            );
+        }
+    }
+}
+
+/// The problem with a wheel that is not the pinned one, whole and well-formed.
+fn not_the_wheel(source: &DriverSource, what: &str) -> Problem {
+    let (origin, remedy) = match source.wheel {
+        Some(_) => (
+            "Resource driver-wheel",
+            "run: juju attach-resource APPLICATION driver-wheel=FILE with one that is",
+        ),
+        None => (
+            "Package index's file",
+            "set index-url to an index whose wheel is, or another driver-pin",
+        ),
+    };
+    let detail = format!(
+        "it is not a wheel of {} that can be installed: {what}; {remedy}",
+        source.pin
+    );
+    Problem::blocked(
+        format!("{origin} is not a valid wheel of the pinned driver"),
+        detail,
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,127 +1,129 @@
-//! The driver's wheel, as a file: its checksum, and its content unpacked.
+//! The driver's wheel, as bytes: its checksum, and its members.
 //!
-//! A [wheel](https://packaging.python.org/en/latest/specifications/binary-distribution-format/) is
-//! a zip whose members are what lies in the site directory, RECORD included. The driver's has
-//! nothing else (no scripts, no data files), so unpacking it is installing it; one that had is
-//! refused.
+//! A [wheel](https://packaging.python.org/en/latest/specifications/binary-distribution-format/) is a zip whose members
+//! are what lies in the site directory, RECORD included. The driver's has nothing else (no scripts, no data files, no
+//! links), so writing its members is installing it. One with anything else is refused by that member's name, before
+//! anything is written.
 
-use std::io::Cursor;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use zip::ZipArchive;
 
+use super::{PACKAGE, not_the_wheel};
+use crate::juju::settings::{DriverSource, Pin, Sha256};
 use crate::problem::Problem;
-use crate::settings::{DriverSource, Sha256};
-use crate::unit::files;
+use crate::system::sha256;
 
-/// Unpacks `wheel` into `directory`, when it is the one that `source` pins, and gives
-/// its sha256.
+/// The driver has 30 members and 200 kB.
+const MOST_MEMBERS: usize = 2000;
+/// Counted while reading: the sizes that a zip declares need not be true.
+const MOST_BYTES: u64 = 32 << 20;
+const DEEPEST: usize = 16;
+
+/// Returns a wheel's sha256, if it is not another than `driver-sha256` wants.
 ///
 /// # Errors
-/// A [`Problem`] when it is another wheel or none at all.
-pub fn unpack(wheel: &[u8], source: &DriverSource, directory: &Path) -> Result<Sha256> {
-    let sha256: Sha256 = files::sha256(wheel).parse()?;
+/// A [`Problem`] if it is.
+pub fn checked_sha256(wheel: &[u8], source: &DriverSource) -> Result<Sha256> {
+    let found: Sha256 = sha256(wheel).parse()?;
     if source
         .sha256
         .as_ref()
-        .is_some_and(|wanted| *wanted != sha256)
+        .is_some_and(|wanted| *wanted != found)
     {
-        return Err(Problem::blocked(format!(
-            "driver-sha256: the wheel has sha256 {sha256}, not the one that is set; give the \
-             right wheel, or set driver-sha256={sha256} if you trust this one"
-        ))
+        let wrong = format!("driver-sha256: the wheel has sha256 {found}, not the one that is set");
+        let remedy =
+            format!("give the right wheel, or set driver-sha256={found} if you trust this one");
+        return Err(Problem::blocked(
+            "Wheel of the driver does not match driver-sha256",
+            format!("{wrong}; {remedy}"),
+        )
         .into());
     }
-    let mut archive = zip::ZipArchive::new(Cursor::new(wheel))
-        .map_err(|error| no_wheel(source, &error.to_string()))?;
-    if let Some(name) = archive.file_names().find(|name| name.contains(".data/")) {
-        let what = format!("it holds {name}, which does not belong in a site directory");
-        return Err(no_wheel(source, &what).into());
-    }
-    archive
-        .extract(directory)
-        .with_context(|| format!("unpacking the wheel of {}", source.pin))?;
-    Ok(sha256)
+    Ok(found)
 }
 
-/// What is given or served is not the pinned wheel.
-pub fn no_wheel(source: &DriverSource, what: &str) -> Problem {
-    let origin = match source.wheel {
-        Some(_) => "the resource driver-wheel",
-        None => "what the package index served",
+/// Returns the content of every file in a wheel, by its name.
+///
+/// # Errors
+/// A [`Problem`] if it is not a wheel of the pinned driver, or holds anything but regular files of the driver's own.
+pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
+    let refused = |what: &str| not_the_wheel(source, what);
+    let mut archive =
+        ZipArchive::new(Cursor::new(wheel)).map_err(|error| refused(&error.to_string()))?;
+    if archive.len() > MOST_MEMBERS {
+        return Err(refused(&format!("it holds more than {MOST_MEMBERS} files")));
+    }
+    let (mut members, mut left) = (BTreeMap::new(), MOST_BYTES);
+    for index in 0..archive.len() {
+        let member = archive
+            .by_index(index)
+            .map_err(|error| refused(&error.to_string()))?;
+        let name = member.name().to_owned();
+        let shown = name.escape_debug().take(200).collect::<String>();
+        if let Some(why) = objection(&name, member.unix_mode(), &source.pin) {
+            return Err(refused(&format!("it holds {shown}, {why}")));
+        }
+        if member.is_dir() {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        let read = member.take(left + 1).read_to_end(&mut bytes);
+        read.map_err(|error| refused(&format!("it holds {shown}, which cannot be read: {error}")))?;
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+            refused(&format!(
+                "it holds {shown}, with which it has more than {} MiB",
+                MOST_BYTES >> 20
+            ))
+        })?;
+        members.insert(name, bytes);
+    }
+    let is_directory_too = |name: &&String| {
+        let above = name.match_indices('/').map(|(at, _)| &name[..at]);
+        above.into_iter().any(|above| members.contains_key(above))
     };
-    Problem::blocked(format!(
-        "{origin} is no wheel of {}: {what}; give one that is",
-        source.pin
-    ))
+    match members.keys().find(is_directory_too) {
+        Some(name) => Err(refused(&format!(
+            "it holds {}, which is below a file",
+            name.escape_debug()
+        ))),
+        None => Ok(members),
+    }
+}
+
+/// Says why a member does not belong in the driver's wheel.
+fn objection(name: &str, mode: Option<u32>, pin: &Pin) -> Option<&'static str> {
+    let mode = mode.unwrap_or_default();
+    let parts: Vec<&str> = name.strip_suffix('/').unwrap_or(name).split('/').collect();
+    // The kind, of which 0 stands for none given; then setuid, setgid and sticky.
+    if !matches!(mode & 0o170_000, 0 | 0o100_000 | 0o040_000) || mode & 0o7000 != 0 {
+        return Some("which is not a plain file");
+    }
+    if parts.len() > DEEPEST {
+        return Some("which lies too deep");
+    }
+    let is_odd = |part: &&str| matches!(*part, "" | "." | "..") || part.len() > 255;
+    if parts.iter().any(is_odd) || name.contains('\\') || name.chars().any(char::is_control) {
+        return Some("whose name is not a plain relative path");
+    }
+    if parts.contains(&"__pycache__") {
+        return Some("which is compiled code");
+    }
+    let of = parts[0]
+        .strip_prefix(PACKAGE)
+        .and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
+    match of {
+        Some(version) if version.parse().as_ref() != Ok(pin.version()) => {
+            Some("which is of another version")
+        }
+        None if parts[0] != PACKAGE => Some("which is not the driver's own"),
+        _ if parts.len() == 1 && !name.ends_with('/') => Some("which should be a directory"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    fn wheel(members: &[&str]) -> tempfile::NamedTempFile {
-        let mut archive = zip::ZipWriter::new(tempfile::NamedTempFile::new().unwrap());
-        for name in members {
-            archive
-                .start_file(*name, zip::write::SimpleFileOptions::default())
-                .unwrap();
-            archive.write_all(name.as_bytes()).unwrap();
-        }
-        archive.finish().unwrap()
-    }
-
-    fn unpacked(wheel: &Path, sha256: Option<Sha256>) -> Result<(Sha256, Vec<String>)> {
-        let source = DriverSource {
-            pin: "magnum-capi-helm==1.1.0".parse()?,
-            sha256,
-            index: None,
-            wheel: Some(wheel.to_owned()),
-        };
-        let directory = tempfile::tempdir()?;
-        let sha256 = unpack(&files::read(wheel)?, &source, directory.path())?;
-        Ok((sha256, files::names(directory.path())?))
-    }
-
-    #[test]
-    fn a_wheel_is_unpacked_when_its_checksum_is_the_one_that_is_set() {
-        let wheel = wheel(&["magnum_capi_helm/driver.py", "x.dist-info/RECORD"]);
-        let (sha256, names) = unpacked(wheel.path(), None).unwrap();
-        assert_eq!(names, ["magnum_capi_helm", "x.dist-info"]);
-        assert!(unpacked(wheel.path(), Some(sha256)).is_ok());
-        let other = Some("ab".repeat(32).parse().unwrap());
-        let message = unpacked(wheel.path(), other).unwrap_err().to_string();
-        assert!(
-            message.starts_with("driver-sha256: the wheel has sha256"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_wheel_or_would_write_elsewhere_is_refused() {
-        let scripts = wheel(&["x.data/scripts/sudo"]);
-        let message = unpacked(scripts.path(), None).unwrap_err().to_string();
-        assert!(
-            message.contains("it holds x.data/scripts/sudo"),
-            "{message}"
-        );
-        let mut text = tempfile::NamedTempFile::new().unwrap();
-        text.write_all(b"no zip").unwrap();
-        let message = unpacked(text.path(), None).unwrap_err().to_string();
-        assert!(
-            message.starts_with("the resource driver-wheel is no wheel of"),
-            "{message}"
-        );
-        let escaping = wheel(&["../../escaped"]);
-        let outside = escaping
-            .path()
-            .parent()
-            .unwrap()
-            .parent()
-            .unwrap()
-            .join("escaped");
-        assert!(unpacked(escaping.path(), None).is_err() || !outside.exists());
-    }
-}
+#[path = "wheel_tests.rs"]
+mod tests;

@@ -24,23 +24,18 @@ pub fn check(subject: &GuardSubject<'_>) -> Vec<CheckResult> {
 fn is_watched(subject: &GuardSubject<'_>) -> Outcome {
     let wanted = match &subject.wanted {
         Ok([]) => {
-            return Ok(Err(Finding::skip(
-                "guard=false: only the hooks repair drift",
-            )));
+            return Ok(Err(Finding::skip("guard=false: only the hooks repair drift")));
         }
         Ok(wanted) => *wanted,
         Err(finding) => return Ok(Err(finding.clone())),
     };
     let observed = subject.observed;
     if observed.is_masked() {
-        let remedy =
-            format!("run: systemctl unmask {WATCH}; or juju config APPLICATION guard=false");
+        let remedy = format!("run: systemctl unmask {WATCH}; or juju config APPLICATION guard=false");
         return Ok(Err(Finding::warn(format!("{WATCH} is masked"), remedy)));
     }
     let mut files = wanted.iter().zip(&observed.files).zip(UNITS);
-    if let Some((unit, drift)) =
-        files.find_map(|((file, found), unit)| Some((unit, file.drift(found)?)))
-    {
+    if let Some((unit, drift)) = files.find_map(|((file, found), unit)| Some((unit, file.drift(found)?))) {
         return Ok(Err(Finding::fail(format!("{unit}: {drift}"), ANY_HOOK)));
     }
     if !observed.watches() {
@@ -53,18 +48,11 @@ fn is_watched(subject: &GuardSubject<'_>) -> Outcome {
         )));
     }
     if !subject.contested.is_empty() {
-        let evidence: Vec<&str> = subject
-            .contested
-            .iter()
-            .map(|notice| notice.summary.as_str())
-            .collect();
-        let remedy =
-            "exclude these paths from whatever writes them; the hooks repair them until then";
+        let evidence: Vec<&str> = subject.contested.iter().map(|notice| notice.summary.as_str()).collect();
+        let remedy = "exclude these paths from whatever writes them; the hooks repair them until then";
         return Ok(Err(Finding::warn(evidence.join("; "), remedy)));
     }
-    Ok(Ok(format!(
-        "systemd watches by {WATCH}, also after a reboot"
-    )))
+    Ok(Ok(format!("systemd watches by {WATCH}, also after a reboot")))
 }
 
 #[cfg(test)]
@@ -88,70 +76,21 @@ mod tests {
         let wanted = super::super::unit_files("", std::path::Path::new("/charm/dispatch"), &[]);
         let now = std::time::SystemTime::now();
         let found = |file: &ManagedFile| {
-            Entry::File(RegularFile {
-                bytes: file.bytes.clone(),
-                access: Access::PUBLIC,
-                changed: now,
-                written: now,
-            })
+            Entry::File(RegularFile { bytes: file.bytes.clone(), access: Access::PUBLIC, changed: now, written: now })
         };
         let in_place: Vec<Entry> = wanted.iter().map(found).collect();
         let missing = vec![Entry::Absent; 3];
         let contested = [Problem::notice("Something keeps undoing /a", "")];
         for (files, watch, is_paused, contested, status) in [
-            (
-                &in_place,
-                unit("active", "enabled"),
-                false,
-                &[][..],
-                Status::Pass,
-            ),
-            (
-                &missing,
-                unit("active", "enabled"),
-                false,
-                &[],
-                Status::Fail,
-            ),
-            (
-                &in_place,
-                unit("inactive", "enabled"),
-                false,
-                &[],
-                Status::Warn,
-            ),
-            (
-                &in_place,
-                unit("inactive", "enabled"),
-                true,
-                &[],
-                Status::Skip,
-            ),
-            (
-                &in_place,
-                unit("inactive", "masked"),
-                false,
-                &[],
-                Status::Warn,
-            ),
-            (
-                &in_place,
-                unit("active", "enabled"),
-                false,
-                &contested,
-                Status::Warn,
-            ),
+            (&in_place, unit("active", "enabled"), false, &[][..], Status::Pass),
+            (&missing, unit("active", "enabled"), false, &[], Status::Fail),
+            (&in_place, unit("inactive", "enabled"), false, &[], Status::Warn),
+            (&in_place, unit("inactive", "enabled"), true, &[], Status::Skip),
+            (&in_place, unit("inactive", "masked"), false, &[], Status::Warn),
+            (&in_place, unit("active", "enabled"), false, &contested, Status::Warn),
         ] {
-            let observed = ObservedGuard {
-                files: files.clone(),
-                units: vec![watch],
-            };
-            let subject = GuardSubject {
-                wanted: Ok(&wanted),
-                observed: &observed,
-                is_paused,
-                contested,
-            };
+            let observed = ObservedGuard { files: files.clone(), units: vec![watch] };
+            let subject = GuardSubject { wanted: Ok(&wanted), observed: &observed, is_paused, contested };
             assert_eq!(check(&subject)[0].status, status, "{observed:?}");
         }
     }

@@ -55,10 +55,7 @@ pub fn contested(root: &Root) -> Result<Vec<Problem>> {
             "find what writes that path (such as a configuration management agent) and exclude the path there",
         )
     };
-    Ok(memory
-        .paths(Timestamp::now().as_second())
-        .map(notice)
-        .collect())
+    Ok(memory.paths(Timestamp::now().as_second()).map(notice).collect())
 }
 
 impl ContestMemory {
@@ -81,9 +78,7 @@ impl ContestMemory {
     /// Returns the paths that are contested at `now`.
     pub fn paths(&self, now: i64) -> impl Iterator<Item = &Path> {
         let contested = self.contested.iter();
-        contested
-            .filter(move |(_, contest)| contest.until > now)
-            .map(|(path, _)| path.as_path())
+        contested.filter(move |(_, contest)| contest.until > now).map(|(path, _)| path.as_path())
     }
 
     /// Enters what was repaired at `now`, and returns the paths that are contested from now on.
@@ -92,10 +87,7 @@ impl ContestMemory {
         if drift.is_empty() {
             return Vec::new();
         }
-        self.repairs.push(Repair {
-            at: now,
-            drift: drift.to_vec(),
-        });
+        self.repairs.push(Repair { at: now, drift: drift.to_vec() });
         let first = self.repairs.len().saturating_sub(AMONG);
         self.repairs.drain(..first);
         let repairs = &self.repairs;
@@ -103,15 +95,9 @@ impl ContestMemory {
             let same = |repair: &&Repair| now - repair.at < WITHIN && repair.drift.contains(drift);
             repairs.iter().filter(same).count() >= TIMES
         };
-        let contested: Vec<PathBuf> = drift
-            .iter()
-            .filter(again)
-            .map(|(path, _)| path.clone())
-            .collect();
+        let contested: Vec<PathBuf> = drift.iter().filter(again).map(|(path, _)| path.clone()).collect();
         let until = now + LEAVE_FOR;
-        let contests = contested
-            .iter()
-            .map(|path| (path.clone(), Contest { until }));
+        let contests = contested.iter().map(|path| (path.clone(), Contest { until }));
         self.contested.extend(contests);
         if !contested.is_empty() {
             self.repairs.clear();

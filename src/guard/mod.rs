@@ -17,11 +17,7 @@ use crate::system::systemd::Unit;
 use crate::system::{Entry, ManagedFile, Original, Root};
 
 /// The unit that watches, the one that repairs, and the one that looks again.
-pub const UNITS: [&str; 3] = [
-    WATCH,
-    "magnum-capi-helm-guard.service",
-    "magnum-capi-helm-guard-again.service",
-];
+pub const UNITS: [&str; 3] = [WATCH, "magnum-capi-helm-guard.service", "magnum-capi-helm-guard-again.service"];
 /// The path unit.
 pub const WATCH: &str = "magnum-capi-helm-guard.path";
 /// Begins the names of the transient units that look at services which the guard has restarted.
@@ -45,17 +41,12 @@ impl ObservedGuard {
     /// If a file cannot be looked at.
     pub fn inspect(root: &Root, units: Vec<Unit>) -> Result<Self> {
         let files = UNITS.map(|unit| root.inspect(&unit_file(unit)));
-        Ok(Self {
-            files: files.into_iter().collect::<Result<_>>()?,
-            units,
-        })
+        Ok(Self { files: files.into_iter().collect::<Result<_>>()?, units })
     }
 
     /// Whether systemd watches, now and after a reboot.
     pub fn watches(&self) -> bool {
-        self.units.first().is_some_and(|watch| {
-            watch.active_state == "active" && watch.unit_file_state == "enabled"
-        })
+        self.units.first().is_some_and(|watch| watch.active_state == "active" && watch.unit_file_state == "enabled")
     }
 
     /// Whether an administrator has masked it; then it is theirs.
@@ -103,15 +94,11 @@ impl GuardPart<'_> {
     fn plan_removal(&self, plan: &mut Plan) {
         let units = UNITS.map(unit_file);
         let ours = self.written.iter().filter(|(path, _)| units.contains(path));
-        let restores: Vec<Step> = ours
-            .map(|(path, original)| Step::Restore(path.clone(), original.clone()))
-            .collect();
+        let restores: Vec<Step> = ours.map(|(path, original)| Step::Restore(path.clone(), original.clone())).collect();
         if !restores.is_empty() {
             plan.reloads = true;
             plan.add(Phase::SwitchOn, Step::Disable(WATCH));
-            restores
-                .into_iter()
-                .for_each(|step| plan.add(Phase::SwitchOn, step));
+            restores.into_iter().for_each(|step| plan.add(Phase::SwitchOn, step));
         }
     }
 }
@@ -164,8 +151,7 @@ pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Vec<Mana
 /// Whether a path means to systemd what it says: a line break would be a directive of its own, and `%` begins a
 /// specifier.
 fn is_plain(path: &Path) -> bool {
-    path.to_str()
-        .is_some_and(|text| !text.contains(|c: char| c.is_control() || c == '%' || c == '\\'))
+    path.to_str().is_some_and(|text| !text.contains(|c: char| c.is_control() || c == '%' || c == '\\'))
 }
 
 #[cfg(test)]
@@ -174,12 +160,7 @@ mod tests {
 
     #[test]
     fn a_path_with_a_line_break_is_no_directive_of_its_own() {
-        let watched = [
-            "/site/magnum_capi_helm",
-            "/site/x\nUnit=poweroff.target",
-            "/site/%n",
-        ]
-        .map(PathBuf::from);
+        let watched = ["/site/magnum_capi_helm", "/site/x\nUnit=poweroff.target", "/site/%n"].map(PathBuf::from);
         let files = unit_files("# ours\n", Path::new("/charm/dispatch"), &watched);
         let text = String::from_utf8(files[0].bytes.clone()).unwrap();
         assert!(text.contains("PathChanged=/site/magnum_capi_helm\n"));
@@ -188,16 +169,8 @@ mod tests {
 
     #[test]
     fn a_guard_that_is_turned_off_is_stopped_and_removed() {
-        let written = [
-            (unit_file(WATCH), Original::Absent),
-            ("/etc/x".into(), Original::Absent),
-        ];
-        let part = GuardPart {
-            wanted: &[],
-            observed: &ObservedGuard::default(),
-            is_paused: false,
-            written: &written,
-        };
+        let written = [(unit_file(WATCH), Original::Absent), ("/etc/x".into(), Original::Absent)];
+        let part = GuardPart { wanted: &[], observed: &ObservedGuard::default(), is_paused: false, written: &written };
         let mut plan = Plan::default();
         part.plan(&mut plan);
         let steps = plan.into_steps(true);

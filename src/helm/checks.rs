@@ -1,81 +1,61 @@
-//! Checks of helm and of the chart that it is given, both as user magnum.
+//! The check of helm, as user magnum.
 
-use std::time::Duration;
+use super::{FoundHelm, OLDEST, missing, version_of};
+use crate::check::{self, Check, CheckResult, Finding, Outcome};
+use crate::system::System;
 
-use super::{ANY_HOOK, Check, Finding, Outcome, Scene};
-use crate::graft::{chart, helm};
-use crate::unit::command;
-use crate::unit::python::MAGNUM_USER;
+/// The machine, and the helm that its services find.
+pub struct HelmSubject<'a> {
+    pub system: &'a System,
+    pub found: Option<&'a FoundHelm>,
+}
 
-/// The checks of this group.
-pub const CHECKS: &[Check<Scene>] = &[
-    Check {
-        id: "helm",
-        question: "Does user magnum find a helm that runs?",
-        answer: runs,
-    },
-    Check {
-        id: "chart",
-        question: "Is the given chart in place, and can user magnum's helm read it?",
-        answer: chart,
-    },
-];
+/// Runs the checks of helm.
+pub fn run_checks(subject: &HelmSubject) -> Vec<CheckResult> {
+    let check = Check { id: "helm", question: "Does user magnum find a helm that runs?", answer: runs };
+    check::run(&[check], subject)
+}
 
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// Does user magnum find a helm that runs?
-pub fn runs(scene: &Scene) -> Outcome {
-    let Some(found) = &scene.observed.helm else {
-        let problem = helm::missing().to_string();
-        let (evidence, remedy) = problem.split_once("; ").unwrap_or((&problem, ""));
-        return Ok(Err(Finding::fail(evidence, remedy)));
+fn runs(subject: &HelmSubject) -> Outcome {
+    let Some(found) = subject.found else {
+        let problem = missing();
+        return Ok(Err(Finding::fail(problem.summary, problem.detail)));
     };
     let path = found.path.display();
-    let ended = ask(found, &["version", "--short"])?;
-    let remedy = format!("put an executable helm {} or later at {path}", helm::OLDEST);
-    if ended.code != Some(0) {
-        return Ok(Err(Finding::fail(ended.failure().to_string(), remedy)));
-    }
-    let printed = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
-    Ok(match helm::parse(&printed) {
-        Some(version) if version >= helm::OLDEST => Ok(format!("{path} is {printed}")),
-        _ => Err(Finding::fail(
-            format!("{path} is {printed}, too old for the driver"),
-            remedy,
+    Ok(match version_of(subject.system, &found.path) {
+        Ok(version) => Ok(format!("{path} is {version}")),
+        Err(error) => Err(Finding::fail(
+            format!("{path} {error:#}"),
+            format!("put an executable helm {OLDEST} or later at {path}"),
         )),
     })
 }
 
-/// Is the given chart in place, and can user magnum's helm read it?
-pub fn chart(scene: &Scene) -> Outcome {
-    let wanted = scene
-        .desired
-        .as_ref()
-        .and_then(|desired| desired.chart.as_ref());
-    let Some(wanted) = wanted else {
-        return Ok(Err(Finding::skip("no chart is given as a resource")));
-    };
-    let Some(found) = &scene.observed.helm else {
-        return Ok(Err(Finding::skip("there is no helm to read it")));
-    };
-    if let Some(drift) = wanted.drift(&scene.observed.chart) {
-        return Ok(Err(Finding::fail(
-            format!("{}: {drift}", chart::PATH),
-            ANY_HOOK,
-        )));
-    }
-    let ended = ask(found, &["show", "chart", chart::PATH])?;
-    Ok(if ended.code == Some(0) {
-        Ok(format!("helm reads {}", chart::PATH))
-    } else {
-        let remedy =
-            "attach a chart that helm can read: juju attach-resource APPLICATION helm-chart=FILE";
-        Err(Finding::fail(ended.failure().to_string(), remedy))
-    })
-}
+#[cfg(test)]
+mod tests {
+    use crate::check::Status;
+    use crate::helm::PATH;
+    use crate::system::testing::Scratch;
 
-fn ask(found: &helm::Found, question: &[&str]) -> anyhow::Result<command::Output> {
-    command::run_as(MAGNUM_USER, &found.path.to_string_lossy(), LIMIT)
-        .args(question)
-        .output()
+    use super::*;
+
+    #[track_caller]
+    fn assert_result(printed: Option<&'static str>, path: Option<&str>, status: Status, expected: &str) {
+        let scratch = Scratch::new();
+        let system = scratch.system(move |_| printed.map(str::to_owned));
+        let found = path.map(|path| FoundHelm { path: path.into(), known: None });
+        let subject = HelmSubject { system: &system, found: found.as_ref() };
+        let result = run_checks(&subject).remove(0);
+        assert_eq!((result.id, result.status), ("helm", status));
+        assert!(result.evidence.contains(expected), "{result:?}");
+        assert_eq!(result.remedy.is_empty(), status == Status::Pass);
+    }
+
+    #[test]
+    fn helm_passes_when_it_runs_and_is_recent() {
+        assert_result(Some("v3.8.0+g1"), Some(PATH), Status::Pass, "/usr/local/bin/helm is 3.8.0");
+        assert_result(Some("v3.7.9"), Some(PATH), Status::Fail, "too old for the driver");
+        assert_result(None, Some(PATH), Status::Fail, "/usr/local/bin/helm does not run: ");
+        assert_result(None, None, Status::Fail, "No helm on the services' PATH");
+    }
 }

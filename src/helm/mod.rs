@@ -1,40 +1,40 @@
 //! helm: the driver runs the executable of that name on the services' PATH.
 //!
-//! It is whatever the unit has, or what the operator gives: a resource, or an address with a
-//! checksum. Looking at it costs a `stat`; running it to ask its version happens once for each
-//! file that is found there.
+//! It is the one that the unit has, or the one that the operator provides: a resource, or a URL with a checksum.
+//! Inspecting it costs a `stat`; running it to ask its version happens once for each file that is found there.
 
 mod archive;
-mod supply;
+mod artifact;
+mod checks;
+mod download;
 
-use std::fs::Metadata;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use cap_std::fs::MetadataExt as _;
 use serde::{Deserialize, Serialize};
 
-pub use supply::Supply;
+pub use artifact::{HelmArtifact, source_key};
+pub use checks::{HelmSubject, run_checks};
 
+use crate::magnum::MAGNUM_USER;
 use crate::problem::Problem;
-use crate::unit::command::{self, SYSTEM_PATH};
-use crate::unit::python::MAGNUM_USER;
-use crate::unit::state;
+use crate::step::{Artifact, Part, Phase, Plan, Step};
+use crate::system::{Command, FileIdentity, Root, SYSTEM_PATH, System};
 
-/// Where the charm puts the helm it is given.
+/// Where the charm installs the helm that the operator provides.
 pub const PATH: &str = "/usr/local/bin/helm";
 /// The first helm in which charts from `oci://` registries, which the driver allows, are stable.
-pub const OLDEST: Version = Version(3, 8, 0);
+pub const OLDEST: HelmVersion = HelmVersion(3, 8, 0);
 
 const CACHE: &str = "helm.json";
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
-/// A version of helm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Version(pub u32, pub u32, pub u32);
+pub struct HelmVersion(pub u32, pub u32, pub u32);
 
-impl std::fmt::Display for Version {
+impl std::fmt::Display for HelmVersion {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.0, self.1, self.2)
     }
@@ -42,146 +42,172 @@ impl std::fmt::Display for Version {
 
 /// The helm that the services find.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// Where.
+pub struct FoundHelm {
     pub path: PathBuf,
-    /// What is known of this very file, when it has been looked into before.
-    pub known: Option<Known>,
+    /// What is known of this very file, if it was run or installed before.
+    pub known: Option<KnownHelm>,
 }
 
-/// What is known of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// Its version.
-    pub version: Version,
-    /// What it was installed from, when the charm installed it.
+pub struct KnownHelm {
+    pub version: HelmVersion,
+    /// The source from which the charm installed it.
     pub source: Option<String>,
-    /// Its sha256, when the charm installed it.
+    /// The sha256 of the executable that the charm installed.
     pub sha256: Option<String>,
-    file: Identity,
-}
-
-/// Tells a file from any that replaces it, and from itself when it is changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    path: PathBuf,
-    inode: u64,
-    size: u64,
-    changed: (i64, i64),
-}
-
-impl Identity {
-    fn of(path: &Path, meta: &Metadata) -> Self {
-        Self {
-            path: path.to_owned(),
-            inode: meta.ino(),
-            size: meta.size(),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
+    file: FileIdentity,
 }
 
 #[cfg(test)]
-impl Found {
-    /// For tests of what follows from it.
+impl FoundHelm {
+    /// A helm that was installed from `source`.
     pub fn example(source: &str) -> Self {
-        let file = Identity {
-            path: PATH.into(),
-            inode: 1,
-            size: 1,
-            changed: (1, 0),
-        };
+        let scratch = crate::system::testing::Scratch::new();
+        scratch.put(PATH, "");
+        let file = scratch.root.identity(Path::new(PATH)).unwrap().unwrap();
         Self {
             path: PATH.into(),
-            known: Some(Known {
-                version: OLDEST,
-                source: Some(source.to_owned()),
-                sha256: None,
-                file,
-            }),
+            known: Some(KnownHelm { version: OLDEST, source: Some(source.to_owned()), sha256: None, file }),
         }
     }
 }
 
-/// Looks for the helm that user magnum's services find.
+/// Finds the helm on the services' PATH.
 ///
 /// # Errors
-/// When what is known of it cannot be read.
-pub fn look() -> Result<Option<Found>> {
-    let Some((path, meta)) = find_in(SYSTEM_PATH) else {
-        return Ok(None);
-    };
-    let identity = Identity::of(&path, &meta);
-    let known = state::load::<Known>(CACHE)?.filter(|known| known.file == identity);
-    Ok(Some(Found { path, known }))
+/// If a directory of it, or what is known of the file, cannot be read.
+pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
+    for directory in SYSTEM_PATH.split(':') {
+        let path = Path::new(directory).join("helm");
+        let file = root.resolve(&path)?;
+        let is_executable = root.metadata(&file)?.is_some_and(|meta| meta.is_file() && meta.mode() & 0o001 != 0);
+        if is_executable {
+            let identity = root.identity(&file)?;
+            let known = root.load::<KnownHelm>(CACHE)?;
+            let known = known.filter(|known| Some(&known.file) == identity.as_ref());
+            return Ok(Some(FoundHelm { path, known }));
+        }
+    }
+    Ok(None)
 }
 
-fn find_in(path: &str) -> Option<(PathBuf, Metadata)> {
-    path.split(':').find_map(|directory| {
-        let candidate = Path::new(directory).join("helm");
-        let meta = candidate.metadata().ok()?;
-        let runs = meta.is_file() && meta.permissions().mode() & 0o001 != 0;
-        runs.then_some((candidate, meta))
-    })
-}
-
-/// What to tell the operator when there is none.
+/// The problem of a unit without helm.
 pub fn missing() -> Problem {
-    Problem::blocked(format!(
-        "helm is not on the PATH of magnum's services, and the driver cannot work without it; run: \
-         juju attach-resource APPLICATION helm=FILE; or set helm-url and helm-sha256; or put helm \
-         {OLDEST} or later at {PATH}"
-    ))
+    Problem::blocked(
+        "No helm on the services' PATH",
+        format!(
+            "the driver cannot work without it; run: juju attach-resource APPLICATION helm=FILE; or set helm-url and \
+             helm-sha256; or put helm {OLDEST} or later at {PATH}"
+        ),
+    )
 }
 
-/// Runs `path` as user magnum to ask its version.
-fn version_of(path: &Path) -> Result<Version> {
-    let printed = command::run_as(MAGNUM_USER, &path.to_string_lossy(), VERSION_LIMIT)
-        .args(["version", "--short"])
-        .stdout()?;
-    let printed = String::from_utf8_lossy(&printed).into_owned();
-    parse(&printed).with_context(|| format!("it prints no version: {}", printed.trim()))
+/// Runs the helm at `path` as user magnum to ask its version; the error completes the sentence "helm …".
+fn version_of(system: &System, path: &Path) -> Result<HelmVersion> {
+    let command = Command::new(path, VERSION_LIMIT).as_user(MAGNUM_USER);
+    let printed = system.stdout(&command.args(["version", "--short"])).context("does not run")?;
+    let printed = String::from_utf8_lossy(&printed);
+    let version = parse(&printed).with_context(|| format!("prints no version: {}", printed.trim()))?;
+    anyhow::ensure!(version >= OLDEST, "is {version}, too old for the driver");
+    Ok(version)
 }
 
 /// Parses `v3.17.3+ge4da497`.
-pub fn parse(printed: &str) -> Option<Version> {
+fn parse(printed: &str) -> Option<HelmVersion> {
     let version = printed.trim().strip_prefix('v')?;
-    let mut numbers = version
-        .split(['.', '+', '-'])
-        .map(|number| number.parse().ok());
-    Some(Version(
-        numbers.next()??,
-        numbers.next()??,
-        numbers.next()??,
-    ))
+    let mut numbers = version.split(['.', '+', '-']).map(|number| number.parse().ok());
+    Some(HelmVersion(numbers.next()??, numbers.next()??, numbers.next()??))
+}
+
+/// The helm that the operator provides, if any, beside the one that the services find.
+#[derive(Debug)]
+pub struct HelmPart<'a> {
+    /// The key of the operator's source.
+    pub wanted: Option<&'a str>,
+    pub found: Option<&'a FoundHelm>,
+}
+
+impl HelmPart<'_> {
+    fn drift(&self) -> Option<String> {
+        let wanted = self.wanted?;
+        let Some(found) = self.found else {
+            return Some("missing".to_owned());
+        };
+        match &found.known {
+            Some(known) if known.source.as_deref() == Some(wanted) => None,
+            _ if found.path != Path::new(PATH) => Some(format!("the services find {}", found.path.display())),
+            _ => Some("another file".to_owned()),
+        }
+    }
+}
+
+impl Part for HelmPart<'_> {
+    fn plan(&self, plan: &mut Plan) {
+        if let Some(why) = self.drift() {
+            let step =
+                Step::Install { artifact: Artifact::Helm, what: PATH.to_owned(), why, replaces: vec![PATH.into()] };
+            plan.add(Phase::Install, step);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.found.is_some() || self.wanted.is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::system::testing::Scratch;
+
     use super::*;
 
     #[test]
-    fn only_a_file_that_others_may_execute_counts() {
-        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let path = format!("{}:{}", first.path().display(), second.path().display());
-        let put = |dir: &Path, mode| {
-            let file = dir.join("helm");
-            std::fs::write(&file, "").unwrap();
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            file
+    fn the_first_helm_on_the_path_that_others_may_execute_is_found() {
+        let scratch = Scratch::new();
+        let found = || inspect(&scratch.root).unwrap().map(|found| found.path);
+        let put = |path: &str, mode| {
+            scratch.put(path, "");
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(scratch.path(path), mode).unwrap();
         };
-        assert!(find_in(&path).is_none());
-        put(first.path(), 0o750);
-        assert!(find_in(&path).is_none());
-        let found = put(second.path(), 0o755);
-        assert_eq!(find_in(&path).unwrap().0, found);
+        put(PATH, 0o750);
+        assert_eq!(found(), None);
+        put("/opt/helm", 0o755);
+        scratch.link("/usr/bin/helm", "../../opt/helm");
+        assert_eq!(found(), Some("/usr/bin/helm".into()));
+        put(PATH, 0o755);
+        assert_eq!(found(), Some(PATH.into()));
     }
 
     #[test]
-    fn versions_are_read_and_compared() {
-        assert_eq!(parse("v3.17.3+ge4da497\n"), Some(Version(3, 17, 3)));
-        assert_eq!(parse("v4.0.0-rc.1+gabc"), Some(Version(4, 0, 0)));
+    fn versions_are_parsed_and_compared() {
+        assert_eq!(parse("v3.17.3+ge4da497\n"), Some(HelmVersion(3, 17, 3)));
+        assert_eq!(parse("v4.0.0-rc.1+gabc"), Some(HelmVersion(4, 0, 0)));
         assert_eq!(parse("Client: v2.17.0"), None);
         assert!(parse("v3.7.2").unwrap() < OLDEST && parse("v3.10.0").unwrap() > OLDEST);
+    }
+
+    #[test]
+    fn helm_is_installed_unless_it_is_there_from_the_same_source() {
+        let same = FoundHelm::example("a");
+        let elsewhere = FoundHelm { path: "/usr/bin/helm".into(), known: None };
+        for (wanted, found, expected) in [
+            (None, None, None),
+            (None, Some(&elsewhere), None),
+            (Some("a"), Some(&same), None),
+            (Some("b"), Some(&same), Some("another file")),
+            (Some("a"), None, Some("missing")),
+            (Some("a"), Some(&elsewhere), Some("the services find /usr/bin/helm")),
+        ] {
+            let part = HelmPart { wanted, found };
+            let mut plan = Plan::default();
+            part.plan(&mut plan);
+            let steps: Vec<String> = plan.into_steps(true).iter().map(Step::to_string).collect();
+            let expected = expected.map(|why| format!("install {PATH}: {why}"));
+            assert_eq!(steps, Vec::from_iter(expected));
+            assert_eq!(part.is_ready(), wanted.or(found.map(|_| "")).is_some());
+        }
     }
 }

@@ -34,10 +34,7 @@ impl Context {
             unit: text("JUJU_UNIT_NAME").unwrap_or_else(|| "magnum-capi-helm/0".to_owned()),
             principal: text("JUJU_PRINCIPAL_UNIT").unwrap_or_default(),
             departing: text("JUJU_DEPARTING_UNIT"),
-            proxy: PROXIES
-                .iter()
-                .filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?)))
-                .collect(),
+            proxy: PROXIES.iter().filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?))).collect(),
             charm: charm_version(),
         }
     }
@@ -50,8 +47,7 @@ impl Context {
     /// Puts this unit's and application's names in place of the words `UNIT` and `APPLICATION`, so that the commands
     /// in a text can be typed as they stand.
     pub fn with_names(&self, text: &str) -> String {
-        text.replace("UNIT", &self.unit)
-            .replace("APPLICATION", self.application())
+        text.replace("UNIT", &self.unit).replace("APPLICATION", self.application())
     }
 }
 

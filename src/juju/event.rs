@@ -49,14 +49,10 @@ const RECONCILING: [&str; 20] = [
 impl Event {
     /// Reads the event from `JUJU_DISPATCH_PATH`, or else from the program's name.
     pub fn new(dispatch_path: Option<&str>, program: &str) -> Self {
-        let path = dispatch_path
-            .filter(|path| !path.is_empty())
-            .unwrap_or(program);
+        let path = dispatch_path.filter(|path| !path.is_empty()).unwrap_or(program);
         let path = Path::new(path);
-        let name = |part: Option<&std::ffi::OsStr>| {
-            part.map(|text| text.to_string_lossy().into_owned())
-                .unwrap_or_default()
-        };
+        let name =
+            |part: Option<&std::ffi::OsStr>| part.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
         let parent = name(path.parent().and_then(Path::file_name));
         let name = name(path.file_name());
         if parent == "actions" {
@@ -87,47 +83,15 @@ mod tests {
     fn the_dispatch_path_decides_and_the_programs_name_is_the_fallback() {
         for (dispatch_path, program, event) in [
             (Some("hooks/install"), "./dispatch", reconcile("install")),
-            (
-                Some(""),
-                "hooks/config-changed",
-                reconcile("config-changed"),
-            ),
-            (
-                None,
-                "/charm/hooks/update-status",
-                reconcile("update-status"),
-            ),
+            (Some(""), "hooks/config-changed", reconcile("config-changed")),
+            (None, "/charm/hooks/update-status", reconcile("update-status")),
             (Some("hooks/stop"), "./dispatch", Event::Remove),
-            (
-                Some("hooks/magnum-relation-broken"),
-                "./dispatch",
-                Event::Remove,
-            ),
-            (
-                Some("hooks/cluster-relation-departed"),
-                "./dispatch",
-                reconcile("cluster-relation-departed"),
-            ),
-            (
-                Some("actions/verify"),
-                "./dispatch",
-                Event::Action("verify".into()),
-            ),
-            (
-                Some("actions/install"),
-                "./dispatch",
-                Event::Action("install".into()),
-            ),
-            (
-                Some("hooks/collect-metrics"),
-                "./dispatch",
-                Event::Unknown("collect-metrics".into()),
-            ),
-            (
-                None,
-                "hooks/collect-metrics",
-                Event::Unknown("collect-metrics".into()),
-            ),
+            (Some("hooks/magnum-relation-broken"), "./dispatch", Event::Remove),
+            (Some("hooks/cluster-relation-departed"), "./dispatch", reconcile("cluster-relation-departed")),
+            (Some("actions/verify"), "./dispatch", Event::Action("verify".into())),
+            (Some("actions/install"), "./dispatch", Event::Action("install".into())),
+            (Some("hooks/collect-metrics"), "./dispatch", Event::Unknown("collect-metrics".into())),
+            (None, "hooks/collect-metrics", Event::Unknown("collect-metrics".into())),
             (None, "./dispatch", Event::Command),
             (None, "target/debug/magnum-capi-helm", Event::Command),
         ] {

@@ -30,9 +30,7 @@ pub enum Sink {
 /// # Errors
 /// When logging was set up already.
 pub fn init(sink: Sink) -> Result<(), TryInitError> {
-    tracing_subscriber::registry()
-        .with(LogLayer { sink }.with_filter(LevelFilter::INFO))
-        .try_init()
+    tracing_subscriber::registry().with(LogLayer { sink }.with_filter(LevelFilter::INFO)).try_init()
 }
 
 struct LogLayer {

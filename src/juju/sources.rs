@@ -52,12 +52,7 @@ pub struct GrantedKubeconfig {
 /// If a hook tool fails.
 pub fn request(system: &System, context: &Context, ask: Ask) -> Result<Request> {
     let config = tools::config_get(system).context("reading the configuration")?;
-    let reader = Reader {
-        system,
-        application: context.application(),
-        resources: resources(system, ask)?,
-        config,
-    };
+    let reader = Reader { system, application: context.application(), resources: resources(system, ask)?, config };
     let given = or_problem(reader.given())?;
     Ok(Request {
         settings: given.and_then(|given| reader.config.validated(given)),
@@ -93,56 +88,32 @@ impl Reader<'_> {
         let Some(id) = self.config.text(CREDENTIALS) else {
             return Ok(None);
         };
-        let mut content = tools::secret_get(
-            self.system,
-            SecretOf::Option(CREDENTIALS),
-            id,
-            self.application,
-        )?;
+        let mut content = tools::secret_get(self.system, SecretOf::Option(CREDENTIALS), id, self.application)?;
         let mut value = |key: &str| {
             let remedy = format!("run: juju update-secret {id} username=NAME password#file=FILE");
-            let missing =
-                || Problem::option(CREDENTIALS, format!("{id} has no key `{key}`"), remedy);
+            let missing = || Problem::option(CREDENTIALS, format!("{id} has no key `{key}`"), remedy);
             content.remove(key).ok_or_else(missing)
         };
-        Ok(Some(Credentials {
-            username: value("username")?.into_inner(),
-            password: value("password")?,
-        }))
+        Ok(Some(Credentials { username: value("username")?.into_inner(), password: value("password")? }))
     }
 
     /// From the secret if the option is set, else from the resource.
     fn kubeconfig(&self) -> Result<Option<GrantedKubeconfig>> {
         if let Some(id) = self.config.text(KUBECONFIG) {
             let remedy = format!("run: juju update-secret {id} {KUBECONFIG}#file=FILE");
-            let mut secret = tools::secret_get(
-                self.system,
-                SecretOf::Option(KUBECONFIG),
-                id,
-                self.application,
-            )?;
+            let mut secret = tools::secret_get(self.system, SecretOf::Option(KUBECONFIG), id, self.application)?;
             let content = secret.remove(KUBECONFIG).ok_or_else(|| {
-                Problem::option(
-                    KUBECONFIG,
-                    format!("{id} has no key `{KUBECONFIG}`"),
-                    remedy.clone(),
-                )
+                Problem::option(KUBECONFIG, format!("{id} has no key `{KUBECONFIG}`"), remedy.clone())
             })?;
             return Ok(Some(GrantedKubeconfig { content, remedy }));
         }
         let Some(path) = self.resources.get(KUBECONFIG) else {
             return Ok(None);
         };
-        let remedy = format!(
-            "run: juju attach-resource {} {KUBECONFIG}=FILE",
-            self.application
-        );
+        let remedy = format!("run: juju attach-resource {} {KUBECONFIG}=FILE", self.application);
         let not_text = || Problem::blocked("Resource kubeconfig is not text", remedy.clone());
         let content = String::from_utf8(self.system.root.read(path)?).map_err(|_| not_text())?;
-        Ok(Some(GrantedKubeconfig {
-            content: Secret::new(content),
-            remedy,
-        }))
+        Ok(Some(GrantedKubeconfig { content: Secret::new(content), remedy }))
     }
 }
 
@@ -151,10 +122,7 @@ fn resources(system: &System, ask: Ask) -> Result<Resources> {
     let known: Option<Resources> = root.load(REMEMBERED)?;
     if let (Ask::Remembered, Some(known)) = (ask, &known) {
         // A charm refresh may have moved them; then Juju is asked after all.
-        if known
-            .values()
-            .all(|path| root.is_file(path).is_ok_and(|is| is))
-        {
+        if known.values().all(|path| root.is_file(path).is_ok_and(|is| is)) {
             return Ok(known.clone());
         }
     }
@@ -165,13 +133,9 @@ fn resources(system: &System, ask: Ask) -> Result<Resources> {
             Resource::Absent => None,
             // One that was attached is not taken for detached.
             Resource::Unknown(why) => {
-                warn!(
-                    "Juju does not serve the resource {name}; the last known file is used: {why}"
-                );
+                warn!("Juju does not serve the resource {name}; the last known file is used: {why}");
                 let before = known.as_ref().and_then(|known| known.get(name));
-                before
-                    .filter(|path| root.is_file(path).is_ok_and(|is| is))
-                    .cloned()
+                before.filter(|path| root.is_file(path).is_ok_and(|is| is)).cloned()
             }
         };
         found.extend(path.map(|path| (name.to_owned(), path)));
@@ -214,18 +178,11 @@ mod tests {
     #[test]
     fn options_and_the_granted_kubeconfig_are_read() {
         let config = r#"{"driver-pin": "magnum-capi-helm==1.1.0", "kubeconfig": "secret:a"}"#;
-        let request = asked(
-            &Scratch::new(),
-            config,
-            Some(r#"{"kubeconfig": "hunter2"}"#),
-        );
+        let request = asked(&Scratch::new(), config, Some(r#"{"kubeconfig": "hunter2"}"#));
         assert!(request.settings.is_ok());
         let granted = request.kubeconfig.unwrap().unwrap();
         assert_eq!(granted.content.expose(), "hunter2");
-        assert_eq!(
-            granted.remedy,
-            "run: juju update-secret secret:a kubeconfig#file=FILE"
-        );
+        assert_eq!(granted.remedy, "run: juju update-secret secret:a kubeconfig#file=FILE");
     }
 
     #[test]
@@ -234,10 +191,7 @@ mod tests {
         let request = asked(&Scratch::new(), config, Some(r#"{"config": "hunter2"}"#));
         assert!(request.settings.is_ok());
         let problem = request.kubeconfig.unwrap_err().to_string();
-        assert!(
-            problem.contains("has no key `kubeconfig`") && !problem.contains("hunter2"),
-            "{problem}"
-        );
+        assert!(problem.contains("has no key `kubeconfig`") && !problem.contains("hunter2"), "{problem}");
     }
 
     #[test]
@@ -249,9 +203,6 @@ mod tests {
         scratch.root.save(REMEMBERED, &remembered).unwrap();
         let config = r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#;
         let request = asked(&scratch, config, None);
-        assert_eq!(
-            request.kubeconfig.unwrap().unwrap().content.expose(),
-            "granted"
-        );
+        assert_eq!(request.kubeconfig.unwrap().unwrap().content.expose(), "granted");
     }
 }

@@ -20,10 +20,7 @@ pub fn status_of(problems: &[Problem], driver: Option<&str>) -> (&'static str, S
         count => format!(" (+{} more: run verify)", count - 1),
     };
     let is_short = message.chars().count() + more.chars().count() <= STATUS_LENGTH;
-    (
-        status,
-        fit_status(&if is_short { message + &more } else { message }),
-    )
+    (status, fit_status(&if is_short { message + &more } else { message }))
 }
 
 #[cfg(test)]
@@ -38,19 +35,11 @@ mod tests {
             (vec![], ("active", "Driver 1.1.0 grafted")),
             (
                 vec![Problem::notice("kubeconfig expires in 9 days", "")],
-                (
-                    "active",
-                    "Driver 1.1.0 grafted; kubeconfig expires in 9 days",
-                ),
+                ("active", "Driver 1.1.0 grafted; kubeconfig expires in 9 days"),
             ),
             (vec![paused.clone()], ("maintenance", "Magnum is paused")),
             (
-                vec![
-                    paused,
-                    blocked("First"),
-                    blocked("Second"),
-                    Problem::waiting("Later", ""),
-                ],
+                vec![paused, blocked("First"), blocked("Second"), Problem::waiting("Later", "")],
                 ("blocked", "First (+3 more: run verify)"),
             ),
         ] {

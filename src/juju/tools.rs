@@ -47,17 +47,13 @@ pub fn secret_get(
     let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
         // The parser's message could quote the secret.
-        return serde_json::from_slice(&output.stdout)
-            .ok()
-            .context("secret-get printed no JSON object of strings");
+        return serde_json::from_slice(&output.stdout).ok().context("secret-get printed no JSON object of strings");
     }
     let stderr = output.stderr.to_lowercase();
     if stderr.contains("permission denied") {
         return Err(Problem::blocked(
             format!("Secret of {name} not granted: run juju grant-secret"),
-            format!(
-                "{id} is not granted to this application; run: juju grant-secret {id} {application}"
-            ),
+            format!("{id} is not granted to this application; run: juju grant-secret {id} {application}"),
         )
         .into());
     }
@@ -69,9 +65,7 @@ pub fn secret_get(
         };
         return Err(Problem::blocked(
             format!("Secret of {name} does not exist"),
-            format!(
-                "{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"
-            ),
+            format!("{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"),
         )
         .into());
     }
@@ -122,10 +116,7 @@ pub fn status_set(system: &System, status: &str, message: &str) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn application_version_set(system: &System, version: &str) -> Result<()> {
-    silent(
-        system,
-        &tool("application-version-set").args(["--", version]),
-    )
+    silent(system, &tool("application-version-set").args(["--", version]))
 }
 
 /// Writes a line to Juju's log.
@@ -133,10 +124,7 @@ pub fn application_version_set(system: &System, version: &str) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn juju_log(system: &System, level: &str, line: &str) -> Result<()> {
-    silent(
-        system,
-        &tool("juju-log").args(["--log-level", level, "--", line]),
-    )
+    silent(system, &tool("juju-log").args(["--log-level", level, "--", line]))
 }
 
 /// Returns the parameters of the action that is running.
@@ -185,10 +173,7 @@ pub enum Bag<'a> {
 /// # Errors
 /// If the tool fails.
 pub fn relation_ids(system: &System, endpoint: &str) -> Result<Vec<String>> {
-    json(
-        system,
-        &tool("relation-ids").args([endpoint, "--format=json"]),
-    )
+    json(system, &tool("relation-ids").args([endpoint, "--format=json"]))
 }
 
 /// Returns the remote units of a relation; of a peer relation, the other units.
@@ -196,22 +181,14 @@ pub fn relation_ids(system: &System, endpoint: &str) -> Result<Vec<String>> {
 /// # Errors
 /// If the tool fails.
 pub fn relation_list(system: &System, relation: &str) -> Result<Vec<String>> {
-    json(
-        system,
-        &tool("relation-list").args(["-r", relation, "--format=json"]),
-    )
+    json(system, &tool("relation-list").args(["-r", relation, "--format=json"]))
 }
 
 /// Returns the value of a key in a data bag; `None` if it is unset.
 ///
 /// # Errors
 /// If the tool fails.
-pub fn relation_get(
-    system: &System,
-    relation: &str,
-    bag: Bag<'_>,
-    key: &str,
-) -> Result<Option<String>> {
+pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
     let run = tool("relation-get").args(["-r", relation, "--format=json"]);
     let run = match bag {
         Bag::Unit(unit) => run.args(["--", key, unit]),
@@ -224,13 +201,7 @@ pub fn relation_get(
 ///
 /// # Errors
 /// If the tool fails.
-pub fn relation_set(
-    system: &System,
-    relation: &str,
-    bag: Bag<'_>,
-    key: &str,
-    value: &str,
-) -> Result<()> {
+pub fn relation_set(system: &System, relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
     let run = tool("relation-set").args(["-r", relation]);
     let run = match bag {
         Bag::Unit(_) => run,
@@ -272,9 +243,7 @@ impl GoalState {
 
     fn which(&self, endpoint: &str, of: impl Fn(&Goal) -> bool) -> Vec<&str> {
         let all = self.relations.get(endpoint).into_iter().flatten();
-        all.filter(|(name, goal)| name.contains('/') && of(goal))
-            .map(|(name, _)| name.as_str())
-            .collect()
+        all.filter(|(name, goal)| name.contains('/') && of(goal)).map(|(name, _)| name.as_str()).collect()
     }
 }
 
@@ -313,10 +282,7 @@ pub fn application_status(system: &System) -> Result<(String, String)> {
 /// # Errors
 /// If the tool fails.
 pub fn application_status_set(system: &System, status: &str, message: &str) -> Result<()> {
-    silent(
-        system,
-        &tool("status-set").args(["--application", "--", status, message]),
-    )
+    silent(system, &tool("status-set").args(["--application", "--", status, message]))
 }
 
 fn tool(name: &str) -> Command {

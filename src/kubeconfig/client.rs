@@ -1,98 +1,83 @@
-//! Requests to the management cluster, with the driver's own eyes: the same server, the same
-//! authority, the same client certificate or token, from this unit, and never for long.
+//! Requests to the management cluster as the driver makes them: with the same server, authority, and client certificate
+//! or token, from this unit. Each is limited in time and size, and none follows a redirect.
 
 use std::error::Error;
-use std::fmt;
+use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, StatusCode};
 use serde_json::Value;
+use strum::Display;
+use thiserror::Error;
 use url::Url;
 
-use super::usable::{Login, Usable};
-use crate::http;
+use super::printable;
+use super::usable::{Login, UsableKubeconfig};
+use crate::system::{Secret, http};
 
-/// From the first packet of one question to the last byte of its answer, finding the address
-/// included.
+/// For one request: from looking up the address to the last byte of the answer.
 const LIMIT: Duration = Duration::from_secs(5);
-/// All questions together.
+/// For all requests of a session together.
 const LIMIT_OF_ALL: Duration = Duration::from_secs(15);
 
-/// Why there is no answer to go by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+/// The largest answer: a cluster's list of API groups has some hundred KiB.
+const SIZE_LIMIT: u64 = 8 << 20;
+
+/// Why a request has no answer that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ApiError {
     /// Nobody answers, or nobody who can be trusted.
-    Unreachable(Silence, String),
-    /// It answers, and does not know us or does not let us in; the HTTP status, 401 or 403.
+    #[error("does not answer ({kind}: {reason})")]
+    Unreachable { kind: Unreachable, reason: String },
+    /// The HTTP status, 401 or 403: it does not know the user, or does not let it in.
+    #[error("does not accept the kubeconfig's credentials (HTTP {0})")]
     Rejected(u16),
     /// It answers something that a Kubernetes API does not.
-    Odd(String),
-    /// It cannot be asked: a key of a kind that the driver can use and the charm cannot.
-    Unaskable,
+    #[error("does not answer as a Kubernetes API ({0})")]
+    Unexpected(String),
+    /// The driver can use credentials of this kind, and the charm cannot.
+    #[error("cannot be asked with this kind of client key")]
+    Unsupported,
 }
 
-/// What kind of silence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Silence {
-    /// Its name leads to no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+pub enum Unreachable {
+    #[strum(serialize = "DNS")]
     Dns,
-    /// Nobody listens.
+    #[strum(serialize = "refused")]
     Refused,
-    /// No answer in time.
+    #[strum(serialize = "timed out")]
     TimedOut,
-    /// TLS fails: most often, its certificate is not to be trusted.
+    /// Most often, the server's certificate is not to be trusted.
+    #[strum(serialize = "TLS")]
     Tls,
-    /// Anything else between here and there.
+    #[strum(serialize = "network")]
     Network,
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(silence, reason) => {
-                let kind = match silence {
-                    Silence::Dns => "DNS",
-                    Silence::Refused => "refused",
-                    Silence::TimedOut => "timed out",
-                    Silence::Tls => "TLS",
-                    Silence::Network => "network",
-                };
-                write!(f, "does not answer ({kind}: {reason})")
-            }
-            Self::Rejected(status) => {
-                write!(
-                    f,
-                    "does not accept the kubeconfig's credentials (HTTP {status})"
-                )
-            }
-            Self::Odd(what) => write!(f, "does not answer as a Kubernetes API ({what})"),
-            Self::Unaskable => f.write_str("cannot be asked with this kind of client key"),
-        }
-    }
-}
-
-/// A connection that is kept for some questions.
+/// A connection for a few requests.
 pub struct Session {
     client: Client,
     server: String,
-    token: Option<String>,
+    token: Option<Secret<String>>,
     began: Instant,
 }
 
 impl Session {
-    /// Gets ready to ask; the first question connects.
+    /// Prepares the requests; the first one connects.
     ///
     /// # Errors
-    /// When its address is not to be found, or the credentials cannot be used here.
-    pub fn open(usable: &Usable) -> Result<Self, Trouble> {
+    /// If its address is not found, or the charm cannot use the credentials.
+    pub fn open(usable: &UsableKubeconfig) -> Result<Self, ApiError> {
         let began = Instant::now();
-        let odd = || Trouble::Odd("its address has no host".to_owned());
-        let url = Url::parse(&usable.server).map_err(|_| odd())?;
-        let host = url.host_str().ok_or_else(odd)?;
-        let mut builder = http::direct().timeout(LIMIT);
+        let unexpected = || ApiError::Unexpected("its address has no host".to_owned());
+        let url = Url::parse(&usable.server).map_err(|_| unexpected())?;
+        let host = url.host_str().ok_or_else(unexpected)?;
+        let mut builder = http::direct().timeout(LIMIT).redirect(Policy::none());
         // Addresses in brackets or of four numbers need no finding.
         if url.domain().is_some() {
             let port = url.port_or_known_default().unwrap_or(443);
@@ -100,64 +85,64 @@ impl Session {
         }
         if let Some(authority) = &usable.authority {
             let roots = Certificate::from_pem_bundle(authority);
-            builder = builder.tls_certs_only(roots.map_err(|_| Trouble::Unaskable)?);
+            builder = builder.tls_certs_only(roots.map_err(|_| ApiError::Unsupported)?);
         }
         let mut token = None;
         match &usable.login {
             Login::Token(text) => token = Some(text.clone()),
             Login::Certificate { certificate, key } => {
-                let both = [certificate.as_slice(), b"\n", key.as_slice()].concat();
-                let identity = Identity::from_pem(&both).map_err(|_| Trouble::Unaskable)?;
+                let both = [certificate.as_slice(), b"\n", key.expose()].concat();
+                let identity = Identity::from_pem(&both).map_err(|_| ApiError::Unsupported)?;
                 builder = builder.identity(identity);
             }
         }
         Ok(Self {
-            client: builder.build().map_err(|_| Trouble::Unaskable)?,
+            client: builder.build().map_err(|_| ApiError::Unsupported)?,
             server: usable.server.clone(),
             token,
             began,
         })
     }
 
-    /// Asks for a document.
-    ///
     /// # Errors
-    /// When there is none, or no answer.
-    pub fn get(&self, path: &str) -> Result<Value, Trouble> {
+    /// If there is no answer, or it is not JSON.
+    pub fn get(&self, path: &str) -> Result<Value, ApiError> {
         self.send(self.client.get(format!("{}{path}", self.server)))
     }
 
-    /// Puts a question as a document.
-    ///
     /// # Errors
-    /// When there is no answer, or another than a document.
-    pub fn post(&self, path: &str, document: &Value) -> Result<Value, Trouble> {
+    /// As [`Session::get`].
+    pub fn post(&self, path: &str, document: &Value) -> Result<Value, ApiError> {
         let request = self.client.post(format!("{}{path}", self.server));
         self.send(request.json(document))
     }
 
-    fn send(&self, request: RequestBuilder) -> Result<Value, Trouble> {
+    fn send(&self, request: RequestBuilder) -> Result<Value, ApiError> {
         let left = LIMIT_OF_ALL.saturating_sub(self.began.elapsed());
         let mut request = request.timeout(left.min(LIMIT));
         if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+            request = request.bearer_auth(token.expose());
         }
         let response = request.send().map_err(|error| unreachable(&error))?;
         match response.status() {
-            status if status.is_success() => response
-                .json()
-                .map_err(|_| Trouble::Odd(format!("HTTP {status} without JSON"))),
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                Err(Trouble::Rejected(status.as_u16()))
+            status if status.is_success() => {
+                let mut body = Vec::new();
+                let read = response.take(SIZE_LIMIT).read_to_end(&mut body);
+                read.map_err(|error| ApiError::Unexpected(printable(&error.to_string())))?;
+                serde_json::from_slice(&body)
+                    .map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
             }
-            status => Err(Trouble::Odd(format!("HTTP {status}"))),
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                Err(ApiError::Rejected(status.as_u16()))
+            }
+            status => Err(ApiError::Unexpected(format!("HTTP {status}"))),
         }
     }
 }
 
-/// The addresses of a host. The system's own resolver knows no time limit: it is left behind when
-/// it takes too long.
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
+/// Looks up the addresses of a host. The system's own resolver has no time limit, so it runs in a thread that is
+/// abandoned when it takes too long.
+fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ApiError> {
     let (answer, answered) = channel();
     let name = host.to_owned();
     std::thread::spawn(move || {
@@ -165,7 +150,10 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
         // Nobody listens any more when it took too long.
         answer.send(found.map(Iterator::collect::<Vec<_>>)).ok();
     });
-    let dns = |reason: String| Trouble::Unreachable(Silence::Dns, reason);
+    let dns = |reason: String| ApiError::Unreachable {
+        kind: Unreachable::Dns,
+        reason: printable(&reason),
+    };
     match answered.recv_timeout(LIMIT) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         Ok(Ok(_)) => Err(dns(format!("{host} has no address"))),
@@ -177,19 +165,23 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
     }
 }
 
-fn unreachable(error: &reqwest::Error) -> Trouble {
-    let reason = http::reason(error);
-    if error.is_timeout() {
-        return Trouble::Unreachable(Silence::TimedOut, reason);
+fn unreachable(error: &reqwest::Error) -> ApiError {
+    // A token that no header can hold.
+    if error.is_builder() {
+        return ApiError::Unsupported;
     }
-    let mut silence = Silence::Network;
+    let reason = printable(&http::reason(error));
+    let mut kind = match error.is_timeout() {
+        true => Unreachable::TimedOut,
+        false => Unreachable::Network,
+    };
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>();
         if error.is::<rustls::Error>() {
-            silence = Silence::Tls;
+            kind = Unreachable::Tls;
         } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
-            silence = Silence::Refused;
+            kind = Unreachable::Refused;
         }
         // The source of one that wraps another is the source of that other.
         let wrapped = io.and_then(std::io::Error::get_ref);
@@ -198,5 +190,78 @@ fn unreachable(error: &reqwest::Error) -> Trouble {
             None => error.source(),
         };
     }
-    Trouble::Unreachable(silence, reason)
+    ApiError::Unreachable { kind, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fixture, serve, usable};
+    use super::*;
+
+    fn error(usable: &UsableKubeconfig) -> ApiError {
+        let session = Session::open(usable);
+        session
+            .and_then(|session| session.get("/apis"))
+            .unwrap_err()
+    }
+
+    #[test]
+    fn an_answer_that_is_not_a_kubernetes_apis_is_an_error_of_its_kind() {
+        for (head, body, expected) in [
+            ("401 Unauthorized", "", ApiError::Rejected(401)),
+            ("403 Forbidden", "", ApiError::Rejected(403)),
+            (
+                "500 Error",
+                "",
+                ApiError::Unexpected("HTTP 500 Internal Server Error".into()),
+            ),
+            // A redirect is not followed.
+            (
+                "302 Found\r\nLocation: https://192.0.2.1/",
+                "",
+                ApiError::Unexpected("HTTP 302 Found".into()),
+            ),
+            (
+                "200 OK",
+                "<html>",
+                ApiError::Unexpected("HTTP 200 OK without JSON".into()),
+            ),
+        ] {
+            assert_eq!(
+                error(&serve(move |_, _, _| (head, body.to_owned()))),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_over_the_size_limit_is_cut_and_not_read_to_its_end() {
+        let long = serve(|_, _, _| ("200 OK", format!("\"{}\"", "x".repeat(9 << 20))));
+        assert_eq!(
+            error(&long),
+            ApiError::Unexpected("HTTP 200 OK without JSON".into())
+        );
+    }
+
+    #[test]
+    fn each_way_of_not_answering_has_its_kind() {
+        let of = |usable: &UsableKubeconfig| match error(usable) {
+            ApiError::Unreachable { kind, .. } => kind.to_string(),
+            other => other.to_string(),
+        };
+        let mut untrusted = serve(|_, _, _| ("200 OK", String::new()));
+        untrusted.authority = Some(fixture("ca.crt"));
+        assert_eq!(of(&untrusted), "TLS");
+        assert_eq!(of(&usable("https://127.0.0.1:1")), "refused");
+        assert_eq!(of(&usable("https://no-such-host.invalid")), "DNS");
+        let mut bad_token = usable("https://127.0.0.1:1");
+        bad_token.login = Login::Token(Secret::new("a\nb".into()));
+        assert_eq!(error(&bad_token), ApiError::Unsupported);
+        let mut p521 = usable("https://127.0.0.1:1");
+        p521.login = Login::Certificate {
+            certificate: fixture("p521.crt"),
+            key: Secret::new(fixture("p521.key")),
+        };
+        assert_eq!(error(&p521), ApiError::Unsupported);
+    }
 }

@@ -1,51 +1,123 @@
-//! The management cluster: the kubeconfig that leads to it, judged offline and online.
+//! The kubeconfig: which one is used, whether it works, and how its file is kept on the unit.
 //!
 //! | question | file |
 //! |---|---|
-//! | where does it lead? | [`kubeconfig`], `yaml`, `fields` |
-//! | can the pinned driver use it? | [`usable`], [`certificate`] |
-//! | for how long? | [`validity`] |
-//! | does the cluster answer, and know us? | [`client`], [`online`] |
-//! | does it fit the driver and the chart? | [`fit`] |
-//! | which of two is to be used? | [`rotation`] |
-//!
-//! [`judgement`] puts all the answers together.
+//! | where does it lead? | `document` |
+//! | can the pinned driver use it? | [`usable`], [`certificate`], and the programs themselves: [`programs`] |
+//! | how long is it valid? | [`validity`] |
+//! | does the management cluster answer, and what may we do there? | [`client`], [`access`] |
+//! | does the management cluster fit the driver and the chart? | [`compatibility`] |
+//! | which of two kubeconfigs is used? | [`selection`] |
+//! | what is reported in the unit's status, and in `verify`? | [`problems`], [`report`], [`checks`] |
 
+pub mod access;
 pub mod certificate;
+pub mod checks;
 pub mod client;
-mod fields;
-pub mod fit;
-pub mod judgement;
-pub mod kubeconfig;
-pub mod online;
-pub mod rotation;
+pub mod compatibility;
+mod document;
+mod memory;
+mod problems;
+pub mod programs;
+pub mod report;
+pub mod selection;
+#[cfg(test)]
+mod testing;
 pub mod usable;
 pub mod validity;
-mod yaml;
 
-use std::fmt;
+use std::str::FromStr;
 
-pub use client::{Session, Trouble};
-pub use judgement::Judgement;
-pub use kubeconfig::Kubeconfig;
-pub use usable::Usable;
+use thiserror::Error;
 
-/// What is wrong with a kubeconfig, to be put behind a name for it: "has no current-context".
-/// Never holds any of its values.
+pub use access::AccessRule;
+pub use checks::KubeconfigSubject;
+pub use client::{ApiError, Session};
+pub use problems::problems;
+pub use programs::{ProgramVerdict, ProgramsToAsk};
+pub use report::{KubeconfigReport, Reach};
+pub use selection::{Selection, remember, select};
+pub use usable::{UsableKubeconfig, read_as_magnum};
+
+use crate::step::{Part, Phase, Plan};
+use crate::system::{Access, Entry, ManagedFile, Secret};
+
+/// Where the services' configuration points (`[capi_helm] kubeconfig_file`).
+pub const PATH: &str = "/etc/magnum/kubeconfig";
+
+/// A kubeconfig whose current context leads to one server and one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault(String);
+pub struct Kubeconfig(Secret<String>);
 
-impl Fault {
-    /// A fault, in words that go on after a name for the kubeconfig.
+impl FromStr for Kubeconfig {
+    type Err = KubeconfigFault;
+
+    fn from_str(text: &str) -> Result<Self, KubeconfigFault> {
+        document::target(text)?;
+        Ok(Self(Secret::new(text.to_owned())))
+    }
+}
+
+impl Kubeconfig {
+    pub fn content(&self) -> &Secret<String> {
+        &self.0
+    }
+}
+
+/// What is wrong with a kubeconfig; completes a sentence that begins with "the kubeconfig". Holds none of its values.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct KubeconfigFault(String);
+
+impl KubeconfigFault {
     pub fn new(what: impl Into<String>) -> Self {
         Self(what.into())
     }
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+/// The kubeconfig's file beside what stands at its path.
+pub struct KubeconfigPart<'a> {
+    /// `None` if there is no kubeconfig yet.
+    pub wanted: Option<&'a ManagedFile>,
+    pub found: &'a Entry,
+}
+
+impl Part for KubeconfigPart<'_> {
+    fn plan(&self, plan: &mut Plan) {
+        if let Some(wanted) = self.wanted {
+            plan.write(Phase::Install, wanted, self.found);
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.wanted.is_some()
     }
 }
 
-impl std::error::Error for Fault {}
+/// Returns the file as the services need it: root:magnum 0640.
+pub fn managed_file(content: &Secret<String>, magnum_gid: u32) -> ManagedFile {
+    ManagedFile {
+        path: PATH.into(),
+        bytes: content.expose().clone().into_bytes(),
+        access: Access {
+            gid: magnum_gid,
+            ..Access::of_root(0o640)
+        },
+    }
+}
+
+/// Returns a text of another machine as messages show it: escaped, and cut to 200 characters.
+fn printable(text: &str) -> String {
+    const LIMIT: usize = 200;
+    let mut shown = String::new();
+    for c in text.chars().take(LIMIT) {
+        match c {
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    if text.chars().nth(LIMIT).is_some() {
+        shown.push('…');
+    }
+    shown
+}

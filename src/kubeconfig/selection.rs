@@ -1,232 +1,371 @@
-//! The kubeconfig of the graft: which one is used, and what the management cluster says of it.
-
-use std::path::Path;
-use std::time::Duration;
+//! Which kubeconfig is used: the granted one, unless it does not work and an earlier one does.
+//!
+//! A new kubeconfig is checked offline, shown to driver and helm, and tried on the management cluster. If it does not
+//! work and the last one that did still works, that one stays. If neither works, the new one is used: it is what the
+//! operator wants.
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use super::{Facts, Pace};
-use crate::kube::fit::{Harm, Stack};
-use crate::kube::judgement::Online;
-use crate::kube::rotation::{self, Candidates, Choice};
-use crate::kube::validity::{Age, age};
-use crate::kube::{Kubeconfig, Session, Trouble, Usable, online};
+use super::memory::Memory;
+use super::programs::{self, ProgramsToAsk};
+use super::validity::{Age, age};
+use super::{ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, read_as_magnum};
+use crate::juju::GrantedKubeconfig;
+use crate::juju::settings::Pin;
 use crate::problem::Problem;
-use crate::settings::{Pin, Settings};
-use crate::unit::python::MAGNUM_USER;
-use crate::unit::{command, files, state};
+use crate::step::Thoroughness;
+use crate::system::{Root, Secret, System};
 
-/// The file of what the management cluster said last.
-const MEMORY: &str = "management.json";
-/// Reading a file as another user.
-const READ_LIMIT: Duration = Duration::from_secs(10);
-/// For how long a cluster that fits and lets us do everything is not asked again whether it does.
-const FITS_FOR: i64 = 24 * 60 * 60;
-const REMEDY: &str = "run: juju update-secret SECRET kubeconfig#file=FILE";
-
-/// What cannot be seen on the unit.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Memory {
-    /// The last kubeconfig that the management cluster accepted.
-    proven: Option<Kubeconfig>,
-    /// What fitted there last.
-    fits: Option<Fits>,
+/// The kubeconfig to use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    pub content: Secret<String>,
+    pub usable: UsableKubeconfig,
+    /// The user's name on the management cluster, or why it is not known.
+    pub identity: Result<String, ApiError>,
+    /// Why it is not the granted one.
+    pub problem: Option<Problem>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Fits {
-    /// Kubeconfig, driver and chart, as a checksum.
-    what: String,
-    /// When, in seconds since 1970.
-    at: i64,
-}
-
-impl Memory {
-    fn load() -> Result<Self> {
-        Ok(state::load(MEMORY)?.unwrap_or_default())
-    }
-}
-
-/// Chooses the kubeconfig, asking the management cluster one question for each it tries.
+/// Selects the kubeconfig; makes one request to the management cluster for each that it tries.
 ///
 /// # Errors
-/// A [`Problem`] when there is none that the pinned driver can use.
-pub fn choose(
-    granted: &Result<Option<Kubeconfig>, Problem>,
-    used: Option<&Kubeconfig>,
+/// A [`Problem`] if the granted one is not usable and there is no other.
+pub fn select(
+    system: &System,
+    granted: &Result<Option<GrantedKubeconfig>, Problem>,
+    used: Option<&Secret<String>>,
     pin: &Pin,
-    pace: Pace,
-) -> Result<Option<Choice>> {
-    let memory = Memory::load()?;
-    let candidates = Candidates {
-        granted,
-        used,
-        proven: memory.proven.as_ref(),
+    programs: &ProgramsToAsk<'_>,
+    thoroughness: Thoroughness,
+) -> Result<Option<Selection>> {
+    let accepted = Memory::load(&system.root)?.accepted;
+    let trial = Trial {
+        now: Timestamp::now(),
+        inspect: |content: &Secret<String>| {
+            let read = |path: &std::path::Path| read_as_magnum(system, path);
+            let kubeconfig = content.expose().parse::<Kubeconfig>();
+            let usable = match kubeconfig.and_then(|kubeconfig| kubeconfig.usable_by(pin, &read)) {
+                Ok(usable) => usable,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let refusal = programs::refusal(system, content, pin, programs, thoroughness)?;
+            Ok(refusal.map_or(Ok(usable), |refusal| Err(KubeconfigFault::new(refusal))))
+        },
+        connect: |usable: &UsableKubeconfig| match thoroughness {
+            Thoroughness::Full => Session::open(usable).and_then(|session| session.whoami()),
+            Thoroughness::Quick => Err(ApiError::Unsupported),
+        },
     };
-    let judge = |kubeconfig: &Kubeconfig| kubeconfig.usable_by(pin, &read_as_magnum);
-    let ask = |usable: &Usable| match pace {
-        Pace::Judging => Session::open(usable).and_then(|session| session.whoami()),
-        Pace::Swift => Err(Trouble::Unaskable),
-    };
-    Ok(rotation::choose(candidates, Timestamp::now(), judge, ask)?)
+    trial.select(granted, used, accepted.as_ref())
 }
 
-/// Remembers a choice that the management cluster accepted: the next one is held against it.
+/// Remembers a selection that the management cluster accepted: the next one is compared with it.
 ///
 /// # Errors
-/// When that cannot be written.
-pub fn remember(choice: &Choice) -> Result<()> {
-    let mut memory = Memory::load()?;
-    if choice.identity.is_err() || memory.proven.as_ref() == Some(&choice.kubeconfig) {
+/// If it cannot be written.
+pub fn remember(root: &Root, selection: &Selection) -> Result<()> {
+    let mut memory = Memory::load(root)?;
+    if selection.identity.is_err() || memory.accepted.as_ref() == Some(&selection.content) {
         return Ok(());
     }
-    memory.proven = Some(choice.kubeconfig.clone());
-    state::save(MEMORY, &memory)
+    memory.accepted = Some(selection.content.clone());
+    memory.save(root)
 }
 
-/// Whatever there is to say of the chosen one: its age, who does not answer, what does not fit.
-///
-/// # Errors
-/// When what is remembered cannot be read or written.
-pub fn problems(choice: &Choice, settings: &Settings, facts: &Facts) -> Result<Vec<Problem>> {
-    let mut problems: Vec<Problem> = choice.problem.iter().cloned().collect();
-    let (ageing, good) = ageing(&choice.usable, settings.expiry_warning_days);
-    problems.extend(ageing);
-    let server = &choice.usable.server;
-    match &choice.identity {
-        // Its age explains what it is refused for.
-        Err(Trouble::Rejected(_)) if !good => {}
-        Err(trouble) => problems.extend(of_trouble(server, trouble)),
-        Ok(_) => problems.extend(misfits(choice, &stack(settings, Some(facts)))?),
-    }
-    Ok(problems)
+/// How a kubeconfig is checked and tried; passed in.
+struct Trial<I, C> {
+    now: Timestamp,
+    inspect: I,
+    connect: C,
 }
 
-/// What of the credentials' age is to be told, and whether they are good now.
-fn ageing(usable: &Usable, warning_days: u16) -> (Option<Problem>, bool) {
-    match age(&usable.validity, Timestamp::now()) {
-        Age::Expired(ends) => (
-            Some(Problem::blocked(format!(
-                "the kubeconfig has expired: {ends}; {REMEDY}"
-            ))),
-            false,
-        ),
-        Age::TooEarly(begins) => (
-            Some(Problem::waiting(format!(
-                "the kubeconfig is not good yet: {begins}"
-            ))),
-            false,
-        ),
-        Age::Good(Some((ends, days))) if days < i64::from(warning_days) => (
-            Some(Problem::notice(format!(
-                "the kubeconfig expires in {days} days: {ends}; {REMEDY}"
-            ))),
-            true,
-        ),
-        Age::Good(_) => (None, true),
-    }
-}
-
-fn of_trouble(server: &str, trouble: &Trouble) -> Option<Problem> {
-    let message = format!("the management cluster {server} {trouble}");
-    match trouble {
-        Trouble::Rejected(_) => Some(Problem::blocked(format!("{message}; {REMEDY}"))),
-        Trouble::Unreachable(..) | Trouble::Odd(_) => Some(Problem::waiting(message)),
-        Trouble::Unaskable => None,
-    }
-}
-
-/// What does not fit there. A cluster that fits is asked again after a day, or when kubeconfig,
-/// driver or chart are others: each of many hooks on each of many units would be too often.
-fn misfits(choice: &Choice, stack: &Stack) -> Result<Vec<Problem>> {
-    let mut memory = Memory::load()?;
-    let kubeconfig = files::sha256(choice.kubeconfig.bytes());
-    let what = files::sha256(format!("{kubeconfig} {stack:?}").as_bytes());
-    let now = Timestamp::now().as_second();
-    let fits = |fits: &Fits| fits.what == what && (0..FITS_FOR).contains(&(now - fits.at));
-    if memory.fits.as_ref().is_some_and(fits) {
-        return Ok(Vec::new());
-    }
-    let server = &choice.usable.server;
-    let answers = Online::ask(&choice.usable, stack);
-    // It may have gone since it was asked who we are.
-    let mut problems: Vec<Problem> = match &answers.identity {
-        Ok(_) => Vec::new(),
-        Err(trouble) => of_trouble(server, trouble).into_iter().collect(),
-    };
-    match &answers.denied {
-        Some(Ok(denied)) if !denied.is_empty() => {
-            problems.push(Problem::blocked(denial(server, denied)));
+impl<I, C> Trial<I, C>
+where
+    I: Fn(&Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>>,
+    C: Fn(&UsableKubeconfig) -> Result<String, ApiError>,
+{
+    fn select(
+        &self,
+        granted: &Result<Option<GrantedKubeconfig>, Problem>,
+        used: Option<&Secret<String>>,
+        accepted: Option<&Secret<String>>,
+    ) -> Result<Option<Selection>> {
+        let invalid = |why: String, remedy: &str| {
+            Problem::blocked(
+                "Granted kubeconfig is not usable",
+                format!("it {why}; {remedy}"),
+            )
+        };
+        let problem = match granted {
+            Ok(Some(new)) => match (self.inspect)(&new.content)? {
+                Err(fault) => invalid(fault.to_string(), &new.remedy),
+                Ok(usable) => match age(&usable.validity, self.now) {
+                    // One that is in use goes on until there is another; its age is reported elsewhere.
+                    Age::Expired(ends) if used != Some(&new.content) => {
+                        invalid(format!("has expired: {ends}"), &new.remedy)
+                    }
+                    Age::NotYetValid(begins) if used != Some(&new.content) => {
+                        invalid(format!("is not valid yet: {begins}"), &new.remedy)
+                    }
+                    _ => return self.try_new(new, usable, accepted).map(Some),
+                },
+            },
+            Ok(None) => match used {
+                None => return Ok(None),
+                Some(used) => match (self.inspect)(used)? {
+                    Ok(_) => return self.earlier([Some(used), accepted], None),
+                    Err(fault) => Problem::blocked(
+                        "Kubeconfig is not usable",
+                        format!("it {fault}; grant another one"),
+                    ),
+                },
+            },
+            Err(problem) => problem.clone(),
+        };
+        let is_granted =
+            |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
+        let others = [used, accepted].map(|other| other.filter(|other| !is_granted(other)));
+        match self.earlier(others, Some(&problem))? {
+            Some(selection) => Ok(Some(selection)),
+            None => Err(problem.into()),
         }
-        Some(Err(trouble)) => problems.extend(of_trouble(server, trouble)),
-        _ => {}
     }
-    match &answers.misfits {
-        Some(Ok(misfits)) => {
-            for misfit in misfits {
-                let message = format!(
-                    "the management cluster {server}: {}; {}",
-                    misfit.what, misfit.remedy
-                );
-                problems.push(match misfit.harm {
-                    Harm::Fatal => Problem::blocked(message),
-                    Harm::Cosmetic => Problem::notice(message),
-                });
+
+    /// Selects the new one if it works, or if no other does, or if the charm cannot try it.
+    fn try_new(
+        &self,
+        new: &GrantedKubeconfig,
+        usable: UsableKubeconfig,
+        accepted: Option<&Secret<String>>,
+    ) -> Result<Selection> {
+        let identity = (self.connect)(&usable);
+        if let Err(error) = &identity
+            && *error != ApiError::Unsupported
+        {
+            let stays = Problem::blocked(
+                "Granted kubeconfig does not work; the earlier one stays",
+                format!(
+                    "with the granted one, {} {error}; replace it with one that works; {}",
+                    usable.server, new.remedy
+                ),
+            );
+            let accepted = accepted.filter(|accepted| **accepted != new.content);
+            let earlier = self.earlier([accepted, None], Some(&stays))?;
+            if let Some(earlier) = earlier.filter(|earlier| earlier.identity.is_ok()) {
+                return Ok(earlier);
             }
         }
-        Some(Err(trouble)) => problems.extend(of_trouble(server, trouble)),
-        None => {}
+        Ok(Selection {
+            content: new.content.clone(),
+            usable,
+            identity,
+            problem: None,
+        })
     }
-    let fits = problems.is_empty().then_some(Fits { what, at: now });
-    if memory.fits != fits {
-        memory.fits = fits;
-        state::save(MEMORY, &memory)?;
+
+    /// Selects the first that the management cluster accepts, or else the first that is usable.
+    fn earlier(
+        &self,
+        candidates: [Option<&Secret<String>>; 2],
+        problem: Option<&Problem>,
+    ) -> Result<Option<Selection>> {
+        let mut first: Option<Selection> = None;
+        for content in candidates.into_iter().flatten() {
+            if first
+                .as_ref()
+                .is_some_and(|first| first.content == *content)
+            {
+                continue;
+            }
+            let Ok(usable) = (self.inspect)(content)? else {
+                continue;
+            };
+            let identity = (self.connect)(&usable);
+            let selection = Selection {
+                content: content.clone(),
+                identity,
+                usable,
+                problem: problem.cloned(),
+            };
+            if selection.identity.is_ok() {
+                return Ok(Some(selection));
+            }
+            first = first.or(Some(selection));
+        }
+        Ok(first)
     }
-    Ok(problems)
 }
 
-/// What is denied, for people.
-pub fn denial(server: &str, denied: &[online::Deed]) -> String {
-    let deeds: Vec<String> = denied.iter().map(online::shown).collect();
-    format!(
-        "the management cluster {server} does not let the kubeconfig's user {}; give it a role that \
-         allows that in every namespace",
-        deeds.join(", ")
-    )
-}
+#[cfg(test)]
+mod tests {
+    use super::super::client::Unreachable;
+    use super::super::usable::Login;
+    use super::super::validity::Validity;
+    use super::*;
 
-/// What is grafted, as far as the management cluster must fit it.
-pub fn stack(settings: &Settings, facts: Option<&Facts>) -> Stack {
-    let option = |key: &str| {
-        let mut options = settings.capi_helm_options.iter();
-        options
-            .find(|(set, _)| *set == key)
-            .map(|(_, value)| value.to_owned())
-    };
-    let given = facts.and_then(|facts| facts.chart.as_ref());
-    Stack {
-        driver: settings.driver.pin.version().clone(),
-        chart: given
-            .map(|chart| chart.version.clone())
-            .or_else(|| settings.chart.version.clone())
-            .or_else(|| option("default_helm_chart_version")),
-        api_resources: option("api_resources"),
+    const NOW: i64 = 1_000_000;
+
+    /// Each kubeconfig is a name, which says what is to come of it.
+    fn named(name: &str) -> Secret<String> {
+        Secret::new(name.to_owned())
     }
-}
 
-/// Reads a file that a kubeconfig names, as user magnum.
-///
-/// # Errors
-/// Why that fails, in a few words.
-pub fn read_as_magnum(path: &Path) -> Result<Vec<u8>, String> {
-    let run = command::run_as(MAGNUM_USER, "cat", READ_LIMIT)
-        .arg("--")
-        .arg(path);
-    let output = run.output().map_err(|error| format!("{error:#}"))?;
-    match output.code {
-        Some(0) => Ok(output.stdout),
-        _ => Err(output.stderr.trim().trim_start_matches("cat: ").to_owned()),
+    fn inspect(content: &Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>> {
+        let server = content.expose().clone();
+        if server.contains("unusable") {
+            return Ok(Err(KubeconfigFault::new("is unusable")));
+        }
+        let end = |name: &str, at| if server.contains(name) { NOW } else { at };
+        let moment = |at| Timestamp::from_second(at).ok();
+        let (from, until) = (
+            moment(end("early", NOW - 2) + 1),
+            moment(end("expired", NOW + 2)),
+        );
+        Ok(Ok(UsableKubeconfig {
+            server,
+            authority: None,
+            login: Login::Token(named("t")),
+            validity: vec![Validity::new("token", from, until)],
+            notes: vec![],
+        }))
+    }
+
+    fn connect(usable: &UsableKubeconfig) -> Result<String, ApiError> {
+        if usable.server.contains("unsupported") {
+            return Err(ApiError::Unsupported);
+        }
+        if usable.server.contains("silent") {
+            let (kind, reason) = (Unreachable::TimedOut, "no answer".into());
+            return Err(ApiError::Unreachable { kind, reason });
+        }
+        Ok("admin".into())
+    }
+
+    /// What is selected, and whether there is a problem with what is granted.
+    fn selected(
+        granted: Result<Option<&str>, &str>,
+        used: Option<&str>,
+        accepted: Option<&str>,
+    ) -> Result<Option<(String, bool)>, String> {
+        let given = |name: &str| GrantedKubeconfig {
+            content: named(name),
+            remedy: "run: x".into(),
+        };
+        let granted = granted
+            .map(|name| name.map(given))
+            .map_err(|why| Problem::blocked(why, ""));
+        let (used, accepted) = (used.map(named), accepted.map(named));
+        let trial = Trial {
+            now: Timestamp::from_second(NOW).unwrap(),
+            inspect,
+            connect,
+        };
+        let selection = trial.select(&granted, used.as_ref(), accepted.as_ref());
+        let shown =
+            |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
+        selection
+            .map(|selection| selection.map(shown))
+            .map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn the_granted_one_is_used_unless_it_does_not_work_and_an_earlier_one_does() {
+        let uses = |name: &str| Ok(Some((name.to_owned(), false)));
+        let stays = |name: &str| Ok(Some((name.to_owned(), true)));
+        let (old, silent) = (Some("old"), Some("silent-new"));
+        for (granted, used, accepted, expected) in [
+            (Ok(Some("new")), None, None, uses("new")),
+            (Ok(Some("new")), old, old, uses("new")),
+            (Ok(silent), old, old, stays("old")),
+            (
+                Ok(silent),
+                Some("silent-old"),
+                Some("silent-old"),
+                uses("silent-new"),
+            ),
+            // The one that worked last is not forgotten while one that does not is in place.
+            (Ok(silent), silent, old, stays("old")),
+            (Ok(silent), None, None, uses("silent-new")),
+            (Ok(Some("unusable")), old, old, stays("old")),
+            (Ok(Some("expired-new")), old, old, stays("old")),
+            (Ok(Some("early-new")), old, old, stays("old")),
+            // It expired in use: there is nothing better.
+            (
+                Ok(Some("expired")),
+                Some("expired"),
+                Some("expired"),
+                uses("expired"),
+            ),
+            // A grant that is revoked changes nothing.
+            (Err("not granted"), old, old, stays("old")),
+            (Ok(None), old, old, uses("old")),
+            // Nor does it keep one in place that never worked, when another did.
+            (Err("not granted"), silent, old, stays("old")),
+            (Ok(None), silent, old, uses("old")),
+            (
+                Ok(Some("unusable")),
+                silent,
+                Some("silent-old"),
+                stays("silent-new"),
+            ),
+            (Ok(Some("unsupported")), old, old, uses("unsupported")),
+            (Ok(None), None, None, Ok(None)),
+        ] {
+            assert_eq!(
+                selected(granted, used, accepted),
+                expected,
+                "{granted:?} {used:?} {accepted:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_an_earlier_one_the_problem_is_returned() {
+        let unusable = "Granted kubeconfig is not usable: it";
+        for (granted, message) in [
+            (Err("Not granted"), "Not granted".to_owned()),
+            (
+                Ok(Some("unusable")),
+                format!("{unusable} is unusable; run: x"),
+            ),
+            (
+                Ok(Some("expired")),
+                format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x"),
+            ),
+            (
+                Ok(Some("early")),
+                format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x"),
+            ),
+        ] {
+            assert_eq!(selected(granted, None, None), Err(message));
+        }
+        // It is in use, and the driver that is wanted now cannot use it.
+        assert!(selected(Ok(Some("unusable")), Some("unusable"), None).is_err());
+        assert!(selected(Ok(None), Some("unusable"), None).is_err());
+    }
+
+    #[test]
+    fn only_a_selection_that_the_management_cluster_accepted_is_remembered() {
+        let scratch = crate::system::testing::Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        let content = named("new");
+        let usable = inspect(&content).unwrap().unwrap();
+        let identity = Err(ApiError::Rejected(401));
+        let mut selection = Selection {
+            content,
+            usable,
+            identity,
+            problem: None,
+        };
+        remember(&scratch.root, &selection).unwrap();
+        assert_eq!(Memory::load(&scratch.root).unwrap().accepted, None);
+        selection.identity = Ok("admin".into());
+        remember(&scratch.root, &selection).unwrap();
+        assert_eq!(
+            Memory::load(&scratch.root).unwrap().accepted,
+            Some(named("new"))
+        );
     }
 }

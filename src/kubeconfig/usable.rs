@@ -1,115 +1,95 @@
-//! Whether the pinned driver, and the helm that it runs, can use a kubeconfig: judged offline.
+//! Whether the pinned driver can use a kubeconfig, as far as that follows from the kubeconfig alone.
 //!
-//! The rules are those of `Client.__init__` in `magnum_capi_helm/kubernetes.py` (which needs the
-//! current user's client certificate and key, or from 1.3.0 a token) and of client-go's
-//! `clientcmd` validation; `tests/real_unit/kubeconfigs` holds them against both. The one look
-//! outside is at files that a kubeconfig names, by whoever the caller says.
+//! The rules are those of `Client.__init__` in `magnum_capi_helm/kubernetes.py`: it needs the current user's client
+//! certificate and key, or from 1.3.0 on a token. Everything else is the programs' to say ([`super::programs`]).
 
 use std::path::Path;
+use std::time::Duration;
 
 use pep440_rs::Version;
 
-use super::Fault;
-use super::certificate::{self, Pair};
-use super::fields::Material;
-use super::kubeconfig::{Kubeconfig, Secret, Target};
+use super::certificate::{self, KeyMatch};
+use super::document::{self, Material, Target};
 use super::validity::Validity;
-use crate::settings::Pin;
+use super::{Kubeconfig, KubeconfigFault};
+use crate::juju::settings::Pin;
+use crate::magnum::MAGNUM_USER;
+use crate::system::{Command, Secret, System};
 
 /// The first driver that can use a token (`kubernetes.py` of 1.3.0).
 const FIRST_WITH_TOKENS: [u64; 3] = [1, 3, 0];
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Reads a file that a kubeconfig names, as user magnum would; the error says why that fails.
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
 
-/// Everything it takes to talk to the management cluster as the driver does.
+/// Everything that it takes to talk to the management cluster as the driver does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Usable {
+pub struct UsableKubeconfig {
     /// The API server's address, `https://…`, without a slash at its end.
     pub server: String,
-    /// The certificates that vouch for it, PEM; `None` leaves it to the unit's own.
+    /// The certificates of its authority, PEM; `None` leaves it to the unit's own authorities.
     pub authority: Option<Vec<u8>>,
-    /// How the driver says who it is.
     pub login: Login,
-    /// From when until when its parts are good.
     pub validity: Vec<Validity>,
-    /// What one of driver and helm ignores; for people.
+    /// What driver or helm ignores; for people.
     pub notes: Vec<&'static str>,
 }
 
-/// How the driver says who it is.
-#[derive(Clone, PartialEq, Eq)]
+/// How the driver authenticates.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Login {
-    /// By a client certificate and its key, PEM.
+    /// PEM: the certificate with those between it and the authority, and its key.
     Certificate {
-        /// The certificate, and those between it and the authority.
         certificate: Vec<u8>,
-        /// Its private key.
-        key: Vec<u8>,
+        key: Secret<Vec<u8>>,
     },
-    /// By a bearer token.
-    Token(String),
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Certificate { .. } => "Certificate(…)",
-            Self::Token(_) => "Token(…)",
-        })
-    }
+    Token(Secret<String>),
 }
 
 impl Kubeconfig {
-    /// What the pinned driver makes of it.
+    /// Reads what the pinned driver uses of it.
     ///
     /// # Errors
-    /// When that driver, or the helm it runs, would fail on its first use: why, and what to do.
-    pub fn usable_by(&self, pin: &Pin, read: ReadFile<'_>) -> Result<Usable, Fault> {
-        let target = self.target()?;
+    /// If that driver would fail on its first use: why, and what to do.
+    pub fn usable_by(
+        &self,
+        pin: &Pin,
+        read: ReadFile<'_>,
+    ) -> Result<UsableKubeconfig, KubeconfigFault> {
+        let target = document::target(self.0.expose())?;
         let (mut validity, mut notes) = (Vec::new(), target.notes.clone());
-        let authority = match &target.authority {
-            None => None,
-            Some(material) => {
-                let pem = content(material, "certificate-authority", read)?;
-                validity.push(certificate::authority(&pem)?);
-                Some(pem)
-            }
-        };
-        if target.token.is_some() && target.username {
-            return Err(Fault::new(
-                "has both a token and a user name, which helm refuses; take out the user name",
-            ));
+        let mut authority = None;
+        if let Some(material) = &target.authority {
+            let pem = content(material, "certificate-authority", read)?;
+            validity.push(certificate::authority(&pem)?);
+            authority = Some(pem);
         }
         let login = match (&target.certificate, &target.key) {
             (Some(certificate), Some(key)) => {
                 let certificate = content(certificate, "client-certificate", read)?;
-                let key = content(key, "client-key", read)?;
-                if let Some(path) = &target.token_file {
-                    content(&Material::File(path.clone()), "tokenFile", read)?;
-                }
-                let (lasts, pair) = certificate::pair(&certificate, &key)?;
-                validity.push(lasts);
-                if pair == Pair::Unknown {
-                    notes.push("whether client-key belongs to client-certificate cannot be told");
+                let key = Secret::new(content(key, "client-key", read)?);
+                let (period, matches) = certificate::pair(&certificate, &key)?;
+                validity.push(period);
+                if matches == KeyMatch::Unknown {
+                    notes.push(
+                        "the charm cannot check that client-key belongs to client-certificate",
+                    );
                 }
                 Login::Certificate { certificate, key }
             }
             (Some(_), None) => {
-                return Err(Fault::new(
+                return Err(KubeconfigFault::new(
                     "has a client certificate without its key; add client-key-data",
                 ));
             }
-            (None, key) => {
-                let (token, is_all) = token(&target, key.is_some(), pin)?;
-                if !is_all {
-                    notes.push("the API server goes by the first word of the token alone");
-                }
-                validity.extend(Validity::of_token(&token));
+            (None, _) => {
+                let token = token(&target, pin)?;
+                validity.extend(Validity::of_token(token.expose()));
                 Login::Token(token)
             }
         };
-        Ok(Usable {
+        Ok(UsableKubeconfig {
             server: target.server,
             authority,
             login,
@@ -119,77 +99,83 @@ impl Kubeconfig {
     }
 }
 
-/// The token, when that is what there is and the driver can use it, and whether nothing follows it.
-fn token(target: &Target, has_key: bool, pin: &Pin) -> Result<(String, bool), Fault> {
-    let tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
-    let needs = if tokens {
-        "a client certificate and key, or a token"
-    } else {
-        "a client certificate and key"
+/// Returns the token, if that is what there is and the driver can use it.
+fn token(target: &Target, pin: &Pin) -> Result<Secret<String>, KubeconfigFault> {
+    let takes_tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
+    let needs = match takes_tokens {
+        true => "a client certificate and key, or a token",
+        false => "a client certificate and key",
     };
-    let without = |what: &str| {
-        Fault::new(format!(
-            "authenticates with {what}, and {pin} needs {needs}; use a kubeconfig that has them"
-        ))
-    };
-    match &target.token {
-        Some(_) if target.plugin => Err(Fault::new(
-            "has both a token and an exec plugin; take out one of them",
-        )),
-        Some(_) if !tokens => Err(Fault::new(format!(
-            "authenticates with a token, and {pin} needs {needs}; use a kubeconfig with both, or a \
-             driver-pin from 1.3.0 on"
-        ))),
-        Some(token) if token.0 == "REDACTED" => Err(Fault::new(
-            "has REDACTED for a token: kubectl config view leaves it out without --raw",
-        )),
-        Some(_) if target.login_in_server => Err(Fault::new(
-            "has both a token and a user name or password in the address of its server, which go \
-             in place of the token; take them out of server",
-        )),
-        Some(Secret(words)) => {
-            let is_plain = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-            match words.split_once(' ').unwrap_or((words, "")) {
-                ("", _) => Err(Fault::new("has a token with a blank before it")),
-                (word, _) if word.eq_ignore_ascii_case("bearer") => Err(Fault::new(
-                    "has a token with the word Bearer, which the driver puts before it itself",
-                )),
-                _ if !words.bytes().all(is_plain) => Err(Fault::new(
-                    "has a token with a line break or another character that no token has",
-                )),
-                (token, rest) => Ok((token.to_owned(), rest.trim_matches(' ').is_empty())),
-            }
+    let what = match &target.token {
+        Some(_) if !takes_tokens => "a token (which drivers from 1.3.0 on can use)",
+        Some(_) if target.has_plugin => {
+            return Err(KubeconfigFault::new(
+                "has both a token and an exec plugin; take out one of them",
+            ));
         }
-        None if target.plugin => Err(without("an exec plugin, which the driver cannot run")),
-        None if target.token_file.is_some() => Err(without("tokenFile, which the driver ignores")),
-        None if has_key => Err(without("a client key that has no certificate")),
-        None if target.username => Err(without("a user name and password")),
-        None => Err(without("nothing")),
-    }
+        Some(_) if target.has_login_in_server => {
+            return Err(KubeconfigFault::new(
+                "has a user name or password in its server, which go in place of the token; take them out of server",
+            ));
+        }
+        Some(token) if token.expose() == "REDACTED" => {
+            return Err(KubeconfigFault::new(
+                "has REDACTED for a token: kubectl config view leaves it out without --raw",
+            ));
+        }
+        Some(token) => return Ok(token.clone()),
+        None if target.has_plugin => "an exec plugin, which the driver cannot run",
+        None if target.token_file.is_some() => "tokenFile, which the driver ignores",
+        None if target.key.is_some() => "a client key that has no certificate",
+        None if target.has_username => "a user name and password",
+        None => "nothing",
+    };
+    Err(KubeconfigFault::new(format!(
+        "authenticates with {what}, and {pin} needs {needs}; use a kubeconfig that has them"
+    )))
 }
 
-/// The content of a piece, read from its file when it is a path.
-fn content(material: &Material, field: &str, read: ReadFile<'_>) -> Result<Vec<u8>, Fault> {
+fn content(
+    material: &Material,
+    field: &str,
+    read: ReadFile<'_>,
+) -> Result<Vec<u8>, KubeconfigFault> {
     let path = match material {
-        Material::Inline(bytes) => return Ok(bytes.clone()),
+        Material::Inline(bytes) => return Ok(bytes.expose().clone()),
         Material::File(path) => Path::new(path),
     };
     if !path.is_absolute() {
-        return Err(Fault::new(format!(
-            "names a relative path as {field}, which driver and helm look for in different \
-             directories; embed it: kubectl config view --flatten --raw"
+        return Err(KubeconfigFault::new(format!(
+            "names a relative path as {field}, which driver and helm look for in different directories; embed it: \
+             kubectl config view --flatten --raw"
         )));
     }
     read(path).map_err(|why| {
-        Fault::new(format!(
-            "names a file as {field} that user magnum cannot read here ({why}); put it on every \
-             magnum unit, or embed it: kubectl config view --flatten --raw"
+        KubeconfigFault::new(format!(
+            "names a file as {field} that user magnum cannot read here ({why}); put it on every magnum unit, or embed \
+             it: kubectl config view --flatten --raw"
         ))
     })
 }
 
+/// Reads a file that a kubeconfig names, as user magnum.
+///
+/// # Errors
+/// Why that fails, in a few words.
+pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
+    let command = Command::new("cat", READ_LIMIT)
+        .as_user(MAGNUM_USER)
+        .arg("--")
+        .arg(path);
+    let output = system.run(&command).map_err(|error| format!("{error:#}"))?;
+    match output.code {
+        Some(0) => Ok(output.stdout),
+        _ => Err(output.stderr.trim().trim_start_matches("cat: ").to_owned()),
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
@@ -204,16 +190,15 @@ mod tests {
         STANDARD.encode(fixture(name).unwrap())
     }
 
-    fn by_certificate() -> String {
-        format!(
-            "client-certificate-data: {}, client-key-data: {}",
-            data("client.crt"),
-            data("client-sec1.key")
-        )
+    pub(in super::super) fn by_certificate() -> String {
+        let (certificate, key) = (data("client.crt"), data("client-sec1.key"));
+        format!("client-certificate-data: {certificate}, client-key-data: {key}")
     }
 
+    pub(in super::super) const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
+
     /// A kubeconfig of this cluster and this user.
-    fn of(cluster: &str, user: &str) -> String {
+    pub(in super::super) fn kubeconfig(cluster: &str, user: &str) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
              contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
@@ -222,21 +207,19 @@ mod tests {
         )
     }
 
-    fn judged(text: &str, version: &str) -> Result<Usable, String> {
+    fn usable(cluster: &str, user: &str, version: &str) -> Result<UsableKubeconfig, String> {
         let pin = format!("magnum-capi-helm=={version}").parse().unwrap();
         let read = |path: &Path| fixture(&path.to_string_lossy());
-        let kubeconfig: Kubeconfig = text.parse().map_err(|fault: Fault| fault.to_string())?;
+        let kubeconfig = kubeconfig(cluster, user).parse::<Kubeconfig>();
         kubeconfig
-            .usable_by(&pin, &read)
+            .and_then(|kubeconfig| kubeconfig.usable_by(&pin, &read))
             .map_err(|fault| fault.to_string())
     }
 
-    const EXEC: &str = "exec: {command: aws, apiVersion: client.authentication.k8s.io/v1, \
-                        interactiveMode: Never}";
-    const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
+    const EXEC: &str = "exec: {command: aws}";
 
     #[test]
-    fn a_client_certificate_serves_every_driver() {
+    fn every_driver_can_use_a_client_certificate() {
         for user in [
             by_certificate(),
             "client-certificate: /pki/client.crt, client-key: /pki/client-pkcs8.key".to_owned(),
@@ -244,7 +227,7 @@ mod tests {
             format!("{}, {EXEC}", by_certificate()),
         ] {
             for version in ["1.1.0", "1.4.0"] {
-                let usable = judged(&of(SERVER, &user), version).unwrap();
+                let usable = usable(SERVER, &user, version).unwrap();
                 assert_eq!(usable.server, "https://192.0.2.1:6443");
                 assert!(matches!(usable.login, Login::Certificate { .. }));
             }
@@ -252,111 +235,76 @@ mod tests {
     }
 
     #[test]
-    fn a_token_serves_from_1_3_0_on() {
-        let text = of(SERVER, "token: hunter2");
-        assert!(matches!(
-            judged(&text, "1.3.0").unwrap().login,
-            Login::Token(_)
-        ));
-        let fault = judged(&text, "1.2.1").unwrap_err();
+    fn a_token_needs_a_driver_from_1_3_0_on() {
+        let token = usable(SERVER, "token: hunter2", "1.3.0").unwrap();
+        assert_eq!(token.login, Login::Token(Secret::new("hunter2".into())));
+        let fault = usable(SERVER, "token: hunter2", "1.2.1").unwrap_err();
         assert!(
-            fault.contains("needs a client certificate and key"),
+            fault.contains("needs a client certificate and key; use"),
             "{fault}"
         );
         assert!(!fault.contains("hunter2"));
-    }
-
-    #[test]
-    fn of_a_token_in_words_the_first_counts() {
-        for (text, noted) in [("a", false), ("'a '", false), ("a b", true)] {
-            let usable = judged(&of(SERVER, &format!("token: {text}")), "1.4.0").unwrap();
-            assert_eq!(usable.login, Login::Token("a".into()));
-            assert_eq!(!usable.notes.is_empty(), noted, "{text}");
-        }
-        let server = "server: 'https://u:p@192.0.2.1:6443'";
-        let fault = judged(&of(server, "token: a"), "1.4.0").unwrap_err();
+        let login = "server: 'https://u:hunter2@192.0.2.1:6443'";
+        let fault = usable(login, "token: a", "1.4.0").unwrap_err();
         assert!(fault.contains("in place of the token"), "{fault}");
-        assert!(judged(&of(server, &by_certificate()), "1.1.0").is_ok());
+        assert!(usable(login, &by_certificate(), "1.1.0").is_ok());
     }
 
     #[test]
-    fn each_user_that_serves_none_is_refused_with_its_reason() {
+    fn each_user_that_no_driver_can_use_is_refused_with_its_reason() {
         let certificate = format!("client-certificate-data: {}", data("client.crt"));
+        let key = format!("client-key-data: {}", data("client-sec1.key"));
         for (user, words) in [
+            (EXEC, "an exec plugin, which the driver cannot run"),
             (
-                EXEC.to_owned(),
-                "an exec plugin, which the driver cannot run",
-            ),
-            (
-                format!("{EXEC}, token: t"),
+                "exec: {command: aws}, token: t",
                 "both a token and an exec plugin",
             ),
+            ("auth-provider: {name: gcp}", "a user with auth-provider"),
+            ("username: a, password: b", "a user name and password"),
             (
-                format!("{}, exec: {{command: aws}}", by_certificate()),
-                "exec, without its apiVersion",
-            ),
-            (
-                "auth-provider: {name: gcp}".into(),
-                "a user with auth-provider",
-            ),
-            (
-                "username: a, password: b".into(),
-                "a user name and password",
-            ),
-            (
-                "tokenFile: /pki/client.crt".into(),
+                "tokenFile: /pki/client.crt",
                 "tokenFile, which the driver ignores",
             ),
-            (certificate.clone(), "a client certificate without its key"),
+            (&certificate, "a client certificate without its key"),
             (
-                format!("{certificate}, token: t"),
+                &format!("{certificate}, token: t"),
                 "a client certificate without its key",
             ),
+            (&key, "a client key that has no certificate"),
+            ("token: REDACTED", "without --raw"),
+            ("token: ''", "authenticates with nothing"),
             (
-                format!("client-key-data: {}", data("client-sec1.key")),
-                "a client key that has no",
-            ),
-            (
-                "token: a, username: b".into(),
-                "both a token and a user name",
-            ),
-            ("token: \"a\\n\"".into(), "a token with a line break"),
-            ("token: bearer a".into(), "the word Bearer"),
-            ("token: ' a'".into(), "a token with a blank before it"),
-            ("token: ''".into(), "authenticates with nothing"),
-            (
-                format!("{}, client-key: /k", by_certificate()),
-                "both client-key and client-key-data",
-            ),
-            (
-                format!("{}, client-key: ''", by_certificate()),
-                "an empty client-key",
-            ),
-            (
-                "client-certificate: /absent, client-key: /k".into(),
+                "client-certificate: /absent, client-key: /k",
                 "that user magnum cannot read",
             ),
+            ("client-certificate: rel, client-key: /k", "a relative path"),
             (
-                "client-certificate: rel, client-key: /k".into(),
-                "a relative path",
-            ),
-            (
-                "client-certificate-data: '!', client-key-data: ''".into(),
-                "no base64",
+                "client-certificate-data: '!', client-key-data: ''",
+                "not base64",
             ),
         ] {
-            let fault = judged(&of(SERVER, &user), "1.4.0").unwrap_err();
+            let fault = usable(SERVER, user, "1.4.0").unwrap_err();
             assert!(fault.contains(words), "{user}: {fault}");
         }
     }
 
     #[test]
-    fn what_is_ignored_by_one_of_the_two_is_named() {
-        let cluster = format!("{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p'");
-        let usable = judged(&of(&cluster, &by_certificate()), "1.1.0").unwrap();
-        assert_eq!(usable.notes.len(), 2);
-        let both = format!("{cluster}, certificate-authority: /pki/ca.crt");
-        let fault = judged(&of(&both, &by_certificate()), "1.1.0").unwrap_err();
-        assert!(fault.contains("which helm refuses"), "{fault}");
+    fn what_driver_or_helm_ignores_is_noted() {
+        let cluster = format!(
+            "{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x"
+        );
+        assert_eq!(
+            usable(&cluster, &by_certificate(), "1.1.0")
+                .unwrap()
+                .notes
+                .len(),
+            3
+        );
+        let authority = format!(
+            "{SERVER}, certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false"
+        );
+        let usable = usable(&authority, &by_certificate(), "1.1.0").unwrap();
+        assert!(usable.notes.is_empty() && usable.authority.is_some());
     }
 }

@@ -1,11 +1,11 @@
-//! How long credentials are good for. Pure: the present moment is given.
+//! How long credentials are valid. Pure: the present moment is passed in.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// From when until when a piece of a kubeconfig is good.
+/// From when until when a piece of a kubeconfig is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validity {
     what: &'static str,
@@ -13,23 +13,20 @@ pub struct Validity {
     until: Option<Timestamp>,
 }
 
-/// Where a moment lies.
+/// Where a moment lies in the validity of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Age {
-    /// Good; the piece that ends first, and the whole days left. `None` when nothing ends.
-    Good(Option<(Ends, i64)>),
-    /// A piece is past its end.
+    /// With the piece that ends first and the whole days left; `None` if nothing ends.
+    Valid(Option<(Ends, i64)>),
     Expired(Ends),
-    /// A piece is not good yet.
-    TooEarly(Ends),
+    NotYetValid(Ends),
 }
 
-/// What ends (or begins) when.
+/// A piece that ends (or begins) at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ends {
     /// `client certificate`, `certificate authority` or `token`.
     pub what: &'static str,
-    /// The moment.
     pub at: Timestamp,
 }
 
@@ -47,12 +44,11 @@ struct Claims {
 }
 
 impl Validity {
-    /// `what` is good from `from` until `until`.
     pub fn new(what: &'static str, from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
         Self { what, from, until }
     }
 
-    /// What a token says of its own times; `None` when it is no JSON Web Token.
+    /// Reads the times in a token; `None` if it is not a JSON Web Token.
     pub fn of_token(token: &str) -> Option<Self> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
         let claims: Claims = serde_json::from_slice(&payload).ok()?;
@@ -69,26 +65,24 @@ impl Validity {
     }
 }
 
-/// How old credentials are whose pieces are all needed.
+/// Returns the age of credentials whose pieces are all needed.
 pub fn age(pieces: &[Validity], now: Timestamp) -> Age {
-    let ends = |piece: &Validity| {
-        piece.until.map(|at| Ends {
+    let at = |piece: &Validity, at: Option<Timestamp>| {
+        Some(Ends {
             what: piece.what,
-            at,
+            at: at?,
         })
     };
-    let first = pieces.iter().filter_map(ends).min_by_key(|ends| ends.at);
-    let last = pieces.iter().filter_map(|piece| {
-        piece.from.map(|at| Ends {
-            what: piece.what,
-            at,
-        })
-    });
-    let last = last.max_by_key(|begins| begins.at);
+    let ends = pieces.iter().filter_map(|piece| at(piece, piece.until));
+    let begins = pieces.iter().filter_map(|piece| at(piece, piece.from));
+    let (first, last) = (
+        ends.min_by_key(|ends| ends.at),
+        begins.max_by_key(|begins| begins.at),
+    );
     match (first, last) {
         (Some(ends), _) if ends.at <= now => Age::Expired(ends),
-        (_, Some(begins)) if begins.at > now => Age::TooEarly(begins),
-        (ends, _) => Age::Good(ends.map(|ends| {
+        (_, Some(begins)) if begins.at > now => Age::NotYetValid(begins),
+        (ends, _) => Age::Valid(ends.map(|ends| {
             let days = (ends.at.as_second() - now.as_second()) / (24 * 60 * 60);
             (ends, days)
         })),
@@ -112,24 +106,24 @@ mod tests {
             Validity::new("client certificate", day(1), day(365)),
         ];
         let at = |number| age(&pieces, day(number).unwrap());
-        let Age::Good(Some((ends, days))) = at(335) else {
+        let Age::Valid(Some((ends, days))) = at(335) else {
             panic!("{:?}", at(335))
         };
         assert_eq!((ends.what, days), ("client certificate", 30));
         assert!(matches!(at(365), Age::Expired(ends) if ends.what == "client certificate"));
-        assert!(matches!(at(0), Age::TooEarly(begins) if begins.what == "client certificate"));
-        assert_eq!(age(&[], day(1).unwrap()), Age::Good(None));
+        assert!(matches!(at(0), Age::NotYetValid(begins) if begins.what == "client certificate"));
+        assert_eq!(age(&[], day(1).unwrap()), Age::Valid(None));
     }
 
     #[test]
-    fn a_token_tells_its_own_times_when_it_is_a_json_web_token() {
+    fn the_times_in_a_json_web_token_are_read() {
         let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"exp":{}}}"#, 10 * DAY));
         let token = format!("head.{claims}.signature");
         let pieces = [Validity::of_token(&token).unwrap()];
         assert!(matches!(age(&pieces, day(11).unwrap()), Age::Expired(_)));
         assert!(matches!(
             age(&pieces, day(9).unwrap()),
-            Age::Good(Some((_, 1)))
+            Age::Valid(Some((_, 1)))
         ));
         assert_eq!(Validity::of_token("opaque"), None);
         assert_eq!(Validity::of_token("a.b.c"), None);

@@ -12,11 +12,7 @@ pub const CHECKS: &[Check<Configuration>] = &[
         question: "Does Magnum know its trustee domain, without which no cluster is made?",
         answer: trust,
     },
-    Check {
-        id: "chain-keystone",
-        question: "Does Magnum use Keystone v3?",
-        answer: keystone,
-    },
+    Check { id: "chain-keystone", question: "Does Magnum use Keystone v3?", answer: keystone },
     Check {
         id: "chain-certificates",
         question: "Where does Magnum put each cluster's certificates?",
@@ -29,10 +25,7 @@ fn trust(configuration: &Configuration) -> Outcome {
     let missing: Vec<&str> = [
         ("trustee_domain_id", "trustee_domain_name"),
         ("trustee_domain_admin_id", "trustee_domain_admin_name"),
-        (
-            "trustee_domain_admin_password",
-            "trustee_domain_admin_password",
-        ),
+        ("trustee_domain_admin_password", "trustee_domain_admin_password"),
     ]
     .into_iter()
     .filter_map(|(id, name)| value(id).or(value(name)).is_none().then_some(id))
@@ -65,10 +58,7 @@ fn keystone(configuration: &Configuration) -> Outcome {
         .map(|(section, option, value)| format!("[{section}] {option} is {value}"))
         .collect();
     Ok(if found.is_empty() {
-        Err(Finding::warn(
-            "not the graft, but magnum.conf names no Keystone",
-            "juju relate magnum keystone",
-        ))
+        Err(Finding::warn("not the graft, but magnum.conf names no Keystone", "juju relate magnum keystone"))
     } else if old.is_empty() {
         Ok("no endpoint of v2.0".to_owned())
     } else {
@@ -86,9 +76,7 @@ fn certificates(configuration: &Configuration) -> Outcome {
         "barbican" => Ok("in Barbican: no cluster is made while that is down".to_owned()),
         "x509keypair" => Ok("in Magnum's own database".to_owned()),
         other => Err(Finding::warn(
-            format!(
-                "not the graft, but [certificates] cert_manager_type is {other}, on this unit alone"
-            ),
+            format!("not the graft, but [certificates] cert_manager_type is {other}, on this unit alone"),
             "use barbican or x509keypair, which every unit of magnum can read",
         )),
     })
@@ -117,16 +105,9 @@ mod tests {
             scratch.put(crate::magnum::MAGNUM_CONF, good.replace(from, to));
             let configuration = Configuration::read(&scratch.root).unwrap();
             let results = check::run(CHECKS, &configuration);
-            let warned: Vec<_> = results
-                .iter()
-                .filter(|result| result.status == Status::Warn)
-                .collect();
+            let warned: Vec<_> = results.iter().filter(|result| result.status == Status::Warn).collect();
             assert_eq!(warned.first().map(|result| result.id), failing, "{to}");
-            assert!(
-                warned
-                    .iter()
-                    .all(|result| result.evidence.starts_with("not the graft, but"))
-            );
+            assert!(warned.iter().all(|result| result.evidence.starts_with("not the graft, but")));
         }
     }
 }

@@ -58,10 +58,7 @@ pub fn inspect(system: &System) -> Result<BTreeMap<Service, StartDefaults>> {
     if is_new && root.is_directory(Path::new(crate::system::STATE_DIRECTORY))? {
         root.save(CACHE, &cache)?;
     }
-    Ok(cache
-        .into_iter()
-        .map(|(service, cached)| (service, cached.defaults))
-        .collect())
+    Ok(cache.into_iter().map(|(service, cached)| (service, cached.defaults)).collect())
 }
 
 fn script(service: Service) -> PathBuf {
@@ -69,10 +66,7 @@ fn script(service: Service) -> PathBuf {
 }
 
 fn files(service: Service) -> [PathBuf; 2] {
-    [
-        PathBuf::from(COMMON),
-        Path::new("/etc/default").join(service.name()),
-    ]
+    [PathBuf::from(COMMON), Path::new("/etc/default").join(service.name())]
 }
 
 fn identities(root: &Root, service: Service) -> Result<Vec<FileIdentity>> {
@@ -128,11 +122,7 @@ impl StartDefaults {
     /// Takes over the arguments that the drop-in does not set itself: whole options, also those in two words.
     fn carry(&mut self, words: &[&str], service: Service) {
         let log_file = format!("--log-file=/var/log/magnum/{}.log", service.name());
-        let own = [
-            CONFIGURATION_ARGUMENTS[0],
-            CONFIGURATION_ARGUMENTS[1],
-            &log_file,
-        ];
+        let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
         let mut words = words.iter();
         while let Some(&word) = words.next() {
             let option = match word {
@@ -165,9 +155,8 @@ impl StartDefaults {
                 continue;
             }
             let name = code.split_once('=').map(|(name, _)| name);
-            let is_assignment = name.is_some_and(|name| {
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            });
+            let is_assignment = name
+                .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
             let is_for_uwsgi = !is_the_daemon && matches!(name, Some("DAEMON_ARGS" | "USE_SYSLOG"));
             let is_odd = is_assignment && name == Some("DAEMON_ARGS") && code.contains(['%', '\\'])
                 || name == Some("DAEMON_ARGS") && (!code.is_ascii() || has_inner_quotes(code));
@@ -199,26 +188,16 @@ mod tests {
         scratch.put("/etc/init.d/magnum-conductor", "#!/bin/sh\n");
         scratch.put("/etc/default/magnum-conductor", text);
         let system = scratch.system(move |_| Some(shown.to_owned()));
-        inspect(&system)
-            .unwrap()
-            .remove(&Service::Conductor)
-            .unwrap()
+        inspect(&system).unwrap().remove(&Service::Conductor).unwrap()
     }
 
     #[test]
-    fn whole_options_are_carried_over_also_in_two_words_and_what_the_drop_in_sets_is_not_repeated()
-    {
+    fn whole_options_are_carried_over_also_in_two_words_and_what_the_drop_in_sets_is_not_repeated() {
         let shown = "/usr/bin/magnum-conductor --config-file=/etc/magnum/magnum.conf --debug --config-dir \
                      /etc/magnum/magnum.conf.d --config-file /etc/magnum/site.conf --use-syslog \
                      --log-file=/var/log/magnum/magnum-conductor.log\n";
-        let defaults = given(
-            shown,
-            "DAEMON_ARGS=\"$DAEMON_ARGS --config-dir /etc/magnum/magnum.conf.d\"\n",
-        );
-        assert_eq!(
-            defaults.config_files,
-            ["--config-file=/etc/magnum/site.conf"]
-        );
+        let defaults = given(shown, "DAEMON_ARGS=\"$DAEMON_ARGS --config-dir /etc/magnum/magnum.conf.d\"\n");
+        assert_eq!(defaults.config_files, ["--config-file=/etc/magnum/site.conf"]);
         assert_eq!(defaults.arguments, ["--debug", "--use-syslog"]);
         assert_eq!(defaults.ignored, []);
     }
@@ -246,15 +225,11 @@ mod tests {
         let scratch = Scratch::new();
         scratch.root.make_state_directory().unwrap();
         scratch.put("/etc/init.d/magnum-api", "#!/bin/sh\n");
-        let programs =
-            crate::system::testing::Programs::new(|_| Some("/usr/bin/magnum-api --debug".into()));
+        let programs = crate::system::testing::Programs::new(|_| Some("/usr/bin/magnum-api --debug".into()));
         let ran = programs.ran.clone();
         let system = System::new(scratch.root.clone(), programs);
         for _ in 0..3 {
-            assert_eq!(
-                inspect(&system).unwrap()[&Service::Api].arguments,
-                ["--debug"]
-            );
+            assert_eq!(inspect(&system).unwrap()[&Service::Api].arguments, ["--debug"]);
         }
         assert_eq!(ran.lock().unwrap().len(), 1);
         scratch.put("/etc/default/openstack", "USE_SYSLOG=yes\n");

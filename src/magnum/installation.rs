@@ -51,14 +51,8 @@ impl Installation {
     /// A [`Problem`] if Magnum is not (or not yet) installed; otherwise, what could not be read.
     pub fn inspect(system: &System) -> Result<Self> {
         let root = &system.root;
-        let missing = |what: &str| {
-            Problem::waiting("Magnum is not installed yet", format!("{what} is missing"))
-        };
-        for path in Service::ALL
-            .map(Service::program)
-            .into_iter()
-            .chain([MAGNUM_CONF])
-        {
+        let missing = |what: &str| Problem::waiting("Magnum is not installed yet", format!("{what} is missing"));
+        for path in Service::ALL.map(Service::program).into_iter().chain([MAGNUM_CONF]) {
             if !root.is_file(&root.resolve(Path::new(path))?)? {
                 return Err(missing(path).into());
             }
@@ -87,15 +81,9 @@ impl Installation {
 
 impl Distributions {
     fn inspect(root: &Root, path: &[PathBuf]) -> Result<Self> {
-        let identities: Result<Vec<_>> = path
-            .iter()
-            .map(|directory| root.identity(directory))
-            .collect();
+        let identities: Result<Vec<_>> = path.iter().map(|directory| root.identity(directory)).collect();
         let directories: Vec<FileIdentity> = identities?.into_iter().flatten().collect();
-        if let Some(known) = root
-            .load::<Self>(CACHE)?
-            .filter(|known| known.directories == directories)
-        {
+        if let Some(known) = root.load::<Self>(CACHE)?.filter(|known| known.directories == directories) {
             return Ok(known);
         }
         let mut with_drivers = Vec::new();
@@ -105,11 +93,7 @@ impl Distributions {
                 with_drivers.push(directory.clone());
             }
         }
-        let found = Self {
-            directories,
-            with_drivers,
-            magnum: all.get("magnum").cloned(),
-        };
+        let found = Self { directories, with_drivers, magnum: all.get("magnum").cloned() };
         if root.is_directory(Path::new(crate::system::STATE_DIRECTORY))? {
             root.save(CACHE, &found)?;
         }
@@ -117,10 +101,7 @@ impl Distributions {
     }
 
     fn other_drivers(&self, root: &Root) -> Result<Vec<String>> {
-        let names = self
-            .with_drivers
-            .iter()
-            .flat_map(|directory| drivers_of(root, directory));
+        let names = self.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
         let mut names: Vec<String> = names.filter(|name| name != ENTRY_POINT).collect();
         names.sort();
         names.dedup();
@@ -135,9 +116,7 @@ fn metadata_directories(root: &Root, path: &[PathBuf]) -> Result<BTreeMap<String
     for directory in path {
         for name in root.names(directory)? {
             if let Some(distribution) = distribution(&name) {
-                found
-                    .entry(distribution)
-                    .or_insert_with(|| directory.join(&name));
+                found.entry(distribution).or_insert_with(|| directory.join(&name));
             }
         }
     }
@@ -163,9 +142,7 @@ fn version(metadata: &Path) -> Option<String> {
 }
 
 fn name_and_version(directory: &str) -> Option<(&str, &str)> {
-    let stem = directory
-        .strip_suffix(".dist-info")
-        .or_else(|| directory.strip_suffix(".egg-info"))?;
+    let stem = directory.strip_suffix(".dist-info").or_else(|| directory.strip_suffix(".egg-info"))?;
     let (name, rest) = stem.split_once('-').unwrap_or((stem, ""));
     Some((name, rest.split('-').next().unwrap_or_default()))
 }
@@ -201,11 +178,7 @@ mod tests {
         scratch.put("/usr/bin/python3.11", "");
         scratch.link("/usr/bin/python3", "python3.11");
         scratch.put(MAGNUM_CONF, "[DEFAULT]\n");
-        register(
-            &scratch,
-            &format!("{APT}/magnum-15.0.1.egg-info"),
-            "[magnum.drivers]\nswarm_v1 = a:B\n",
-        );
+        register(&scratch, &format!("{APT}/magnum-15.0.1.egg-info"), "[magnum.drivers]\nswarm_v1 = a:B\n");
         scratch
     }
 
@@ -220,10 +193,7 @@ mod tests {
     fn magnum_is_found_with_its_python_and_its_drivers() {
         let installation = inspect(&unit()).unwrap();
         assert_eq!(installation.version, "15.0.1");
-        assert_eq!(
-            installation.python.executable,
-            Path::new("/usr/bin/python3")
-        );
+        assert_eq!(installation.python.executable, Path::new("/usr/bin/python3"));
         assert_eq!(installation.other_drivers, ["swarm_v1"]);
         assert_eq!(installation.magnum_gid, 64);
     }
@@ -232,38 +202,17 @@ mod tests {
     fn of_two_copies_of_magnum_the_one_earlier_on_the_path_counts_also_when_it_comes_later() {
         let scratch = unit();
         inspect(&scratch).unwrap();
-        let entry_points = "[console_scripts]\nx = y:z\n\n[magnum.drivers]\nk8s_fedora_coreos_v1 = a:B\n\n[other]\nno = a:B\n";
-        register(
-            &scratch,
-            &format!("{LOCAL}/magnum-18.0.0.dist-info"),
-            entry_points,
-        );
-        register(
-            &scratch,
-            &format!("{APT}/Extra.Driver-1-py3.11.egg-info"),
-            "[magnum.drivers]\nextra = a:B\n",
-        );
-        register(
-            &scratch,
-            &format!("{LOCAL}/magnum_capi_helm-1.1.0.dist-info"),
-            "[magnum.drivers]\ndamaged = a:B\n",
-        );
+        let entry_points =
+            "[console_scripts]\nx = y:z\n\n[magnum.drivers]\nk8s_fedora_coreos_v1 = a:B\n\n[other]\nno = a:B\n";
+        register(&scratch, &format!("{LOCAL}/magnum-18.0.0.dist-info"), entry_points);
+        register(&scratch, &format!("{APT}/Extra.Driver-1-py3.11.egg-info"), "[magnum.drivers]\nextra = a:B\n");
+        register(&scratch, &format!("{LOCAL}/magnum_capi_helm-1.1.0.dist-info"), "[magnum.drivers]\ndamaged = a:B\n");
         let installation = inspect(&scratch).unwrap();
         assert_eq!(installation.version, "18.0.0");
-        assert_eq!(
-            installation.other_drivers,
-            ["extra", "k8s_fedora_coreos_v1"]
-        );
+        assert_eq!(installation.other_drivers, ["extra", "k8s_fedora_coreos_v1"]);
         // An edit in place changes no directory, and is seen all the same.
-        register(
-            &scratch,
-            &format!("{APT}/Extra.Driver-1-py3.11.egg-info"),
-            "[magnum.drivers]\nother = a:B\n",
-        );
-        assert_eq!(
-            inspect(&scratch).unwrap().other_drivers,
-            ["k8s_fedora_coreos_v1", "other"]
-        );
+        register(&scratch, &format!("{APT}/Extra.Driver-1-py3.11.egg-info"), "[magnum.drivers]\nother = a:B\n");
+        assert_eq!(inspect(&scratch).unwrap().other_drivers, ["k8s_fedora_coreos_v1", "other"]);
     }
 
     #[test]
@@ -272,10 +221,7 @@ mod tests {
             let scratch = unit();
             scratch.root.remove(Path::new(missing)).unwrap();
             let problem: Problem = inspect(&scratch).unwrap_err().downcast().unwrap();
-            assert_eq!(
-                problem.to_string(),
-                format!("Magnum is not installed yet: {missing} is missing")
-            );
+            assert_eq!(problem.to_string(), format!("Magnum is not installed yet: {missing} is missing"));
         }
     }
 

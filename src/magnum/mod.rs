@@ -29,10 +29,8 @@ pub const CONF_DIRECTORY: &str = "/etc/magnum/magnum.conf.d";
 /// The driver's name in the entry point group `magnum.drivers` (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";
 /// The arguments with which a service reads the graft's fragment, after every other file.
-pub const CONFIGURATION_ARGUMENTS: [&str; 2] = [
-    "--config-file=/etc/magnum/magnum.conf",
-    "--config-dir=/etc/magnum/magnum.conf.d",
-];
+pub const CONFIGURATION_ARGUMENTS: [&str; 2] =
+    ["--config-file=/etc/magnum/magnum.conf", "--config-dir=/etc/magnum/magnum.conf.d"];
 
 /// Returns those of the arguments whose file or directory is there: conf.d is made with the graft, and before that the
 /// services do without it.
@@ -41,9 +39,6 @@ pub const CONFIGURATION_ARGUMENTS: [&str; 2] = [
 /// If one cannot be looked at.
 pub fn configuration_arguments(root: &Root) -> Result<Vec<&'static str>> {
     let mut arguments = vec![CONFIGURATION_ARGUMENTS[0]];
-    arguments.extend(
-        root.is_directory(Path::new(CONF_DIRECTORY))?
-            .then_some(CONFIGURATION_ARGUMENTS[1]),
-    );
+    arguments.extend(root.is_directory(Path::new(CONF_DIRECTORY))?.then_some(CONFIGURATION_ARGUMENTS[1]));
     Ok(arguments)
 }

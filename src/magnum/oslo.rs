@@ -30,11 +30,8 @@ impl Configuration {
     /// Returns the value of `key` in `[section]`: the last assignment wins; an empty value counts as none.
     pub fn value(&self, section: &str, key: &str) -> Option<&str> {
         let all = self.0.iter().flat_map(|text| assignments(text));
-        let last = all
-            .filter(|found| (found.section, found.key) == (section, key))
-            .last();
-        last.map(|found| found.value)
-            .filter(|value| !value.is_empty())
+        let last = all.filter(|found| (found.section, found.key) == (section, key)).last();
+        last.map(|found| found.value).filter(|value| !value.is_empty())
     }
 }
 
@@ -51,21 +48,12 @@ pub fn assignments(text: &str) -> impl Iterator<Item = Assignment<'_>> {
     let mut section = "";
     text.lines().filter_map(move |line| {
         let line = line.trim_end();
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = name;
             return None;
         }
-        let (key, value) = line
-            .split_once(['=', ':'])
-            .filter(|_| !line.starts_with(['#', ';', ' ', '\t']))?;
-        Some(Assignment {
-            section,
-            key: key.trim(),
-            value: value.trim(),
-        })
+        let (key, value) = line.split_once(['=', ':']).filter(|_| !line.starts_with(['#', ';', ' ', '\t']))?;
+        Some(Assignment { section, key: key.trim(), value: value.trim() })
     })
 }
 
@@ -78,19 +66,10 @@ mod tests {
     #[test]
     fn a_fragment_has_the_last_word_and_a_directory_has_none() {
         let scratch = Scratch::new();
-        scratch.put(
-            MAGNUM_CONF,
-            "[DEFAULT]\nport = 9\n[api]\n# port = 8\nport = 1\nhost=::\n port = 7\n",
-        );
+        scratch.put(MAGNUM_CONF, "[DEFAULT]\nport = 9\n[api]\n# port = 8\nport = 1\nhost=::\n port = 7\n");
         scratch.put("/etc/magnum/magnum.conf.d/50-x.conf", "[api]\nport = 2\n");
-        scratch.put(
-            "/etc/magnum/magnum.conf.d/99-y.conf",
-            "[api]\nport: 3\nhost =\n[x]\nport = 5\n",
-        );
-        scratch.put(
-            "/etc/magnum/magnum.conf.d/.hidden.conf",
-            "[api]\nport = 6\n",
-        );
+        scratch.put("/etc/magnum/magnum.conf.d/99-y.conf", "[api]\nport: 3\nhost =\n[x]\nport = 5\n");
+        scratch.put("/etc/magnum/magnum.conf.d/.hidden.conf", "[api]\nport = 6\n");
         std::fs::create_dir(scratch.path("/etc/magnum/magnum.conf.d/95-odd.conf")).unwrap();
         let read = Configuration::read(&scratch.root).unwrap();
         assert_eq!(read.value("api", "port"), Some("3"));

@@ -7,6 +7,7 @@ driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", th
 verify DIST ENTRY C [A]   what `verify` asks, with the conductor's own arguments, a list in JSON, and with
                           the API's when they are others
 inventory ARG…            the effective configuration without secrets, distributions, drivers
+client PATH               whether the driver's client takes the kubeconfig at PATH
 clusters DIST ARG…        [name, uuid] of each cluster whose driver is of the distribution DIST
 """
 import importlib.metadata
@@ -211,6 +212,47 @@ def inventory(*arguments):
     }
 
 
+def client(path):
+    """Makes the driver's client of a kubeconfig, up to the first packet."""
+    import requests
+    from magnum_capi_helm import conf, kubernetes
+    from urllib3.util import ssl_
+
+    def make():
+        session = kubernetes.Client.load()
+        session.prepare_request(requests.Request("GET", session.server + "/version"))
+        tls = ssl_.create_urllib3_context()
+        if isinstance(session.verify, str):
+            tls.load_verify_locations(session.verify)
+        if session.cert:
+            tls.load_cert_chain(*session.cert, password="")
+        return True
+
+    conf.CONF.set_override("kubeconfig_file", path, group="capi_helm")
+    made = {}
+    try:
+        made["answer"] = make()
+    except Exception as error:
+        made["error"] = without_values(error)
+    return {"version": importlib.metadata.version("magnum-capi-helm"), "client": made}
+
+
+def without_values(error):
+    """An exception's class and place. Its message may quote the kubeconfig, and is left out."""
+    import traceback
+
+    shown = type(error).__name__
+    mark = getattr(error, "problem_mark", None)
+    if mark:
+        shown += ", line %d, column %d" % (mark.line + 1, mark.column + 1)
+    # OpenSSL's name for what is wrong, a constant.
+    if getattr(error, "reason", None) and hasattr(error, "library"):
+        shown += ", %s" % error.reason
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame.line for frame in frames if "magnum_capi_helm" in frame.filename and frame.name != "load"]
+    return shown + ": " + own[-1] if own else shown
+
+
 def clusters(name, *arguments):
     from magnum import objects
     from magnum.common import config, context
@@ -238,6 +280,7 @@ QUESTIONS = {
     "driver": driver,
     "verify": verify,
     "inventory": inventory,
+    "client": client,
     "clusters": clusters,
 }
 # Imported modules may print; the answer is the last line, on the real stdout.

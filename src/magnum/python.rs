@@ -44,10 +44,7 @@ struct Cached {
 /// traceback, the last line.
 pub fn exception(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let frame = lines.iter().rposition(|line| line.starts_with("  File "));
     let named = frame.and_then(|frame| lines[frame..].iter().find(|line| !line.starts_with(' ')));
     let named = named.or(lines.last());
@@ -67,23 +64,11 @@ impl Python {
         let identity = identity.with_context(|| format!("{} is missing", file.display()))?;
         let cached: Option<Cached> = root.load(CACHE)?;
         if let Some(cached) = cached.filter(|cached| cached.interpreter == identity) {
-            return Ok(Self {
-                executable,
-                ..cached.python
-            });
+            return Ok(Self { executable, ..cached.python });
         }
         let where_ = question(&executable, &["where"]).isolated();
-        let python = Self {
-            executable: executable.clone(),
-            ..where_.ask(system)?
-        };
-        root.save(
-            CACHE,
-            &Cached {
-                interpreter: identity,
-                python: python.clone(),
-            },
-        )?;
+        let python = Self { executable: executable.clone(), ..where_.ask(system)? };
+        root.save(CACHE, &Cached { interpreter: identity, python: python.clone() })?;
         Ok(python)
     }
 
@@ -128,9 +113,7 @@ impl Question {
 
     fn ask<T: DeserializeOwned>(self, system: &System) -> Result<T> {
         let printed = system.stdout(&self.command.arg("-").args(&self.words))?;
-        let answer = printed
-            .split(|byte| *byte == b'\n')
-            .rfind(|line| !line.is_empty());
+        let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
         serde_json::from_slice(answer.unwrap_or_default())
             .with_context(|| format!("Python's answer to {:?} does not parse", self.words))
     }
@@ -139,10 +122,7 @@ impl Question {
 /// Reads `#!/usr/bin/python3`.
 fn interpreter(root: &Root, program: &Path) -> Result<PathBuf> {
     let bytes = root.read(program)?;
-    let line = bytes
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     std::str::from_utf8(line)
         .ok()
         .and_then(|line| line.strip_prefix("#!"))

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::{Environment, Observed};
-use crate::audit;
+use crate::audit::InstalledArtifact;
 use crate::chart::ChartArchive;
 use crate::driver::{DriverArtifact, DriverFacts};
 use crate::helm::{self, HelmArtifact};
 use crate::juju::settings::{HelmSource, Settings};
+use crate::kubeconfig::ProgramsToAsk;
 use crate::kubeconfig::compatibility::Stack;
 use crate::magnum::Installation;
 use crate::system::{Backups, Root, sha256};
@@ -41,11 +42,7 @@ impl Facts {
             let installed = observed.driver.installed.intact(pin);
             DriverFacts::expected(settings, installation, installed)
         });
-        Ok(Self {
-            driver,
-            helm: helm::source_key(root, &settings.helm)?,
-            chart: chart(root, settings)?,
-        })
+        Ok(Self { driver, helm: helm::source_key(root, &settings.helm)?, chart: chart(root, settings)? })
     }
 }
 
@@ -114,12 +111,12 @@ impl Artifacts {
 }
 
 /// Returns what the graft is made of on this unit, for the record.
-pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<audit::Part> {
+pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<InstalledArtifact> {
     const FOUND: &str = "found on this unit";
     let source = &settings.driver;
     let wheel = facts.driver.wheel_sha256.as_ref();
-    let driver = observed.driver.installed.intact(&source.pin).map(|_| audit::Part {
-        name: "driver",
+    let driver = observed.driver.installed.intact(&source.pin).map(|_| InstalledArtifact {
+        part: "driver".to_owned(),
         version: source.pin.version().to_string(),
         sha256: wheel.map(ToString::to_string),
         source: match (wheel, &source.wheel, &source.index) {
@@ -130,8 +127,8 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<aud
         },
     });
     let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
-    let helm = known.map(|known| audit::Part {
-        name: "helm",
+    let helm = known.map(|known| InstalledArtifact {
+        part: "helm".to_owned(),
         version: known.version.to_string(),
         sha256: known.sha256.clone(),
         source: match &settings.helm {
@@ -140,8 +137,8 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<aud
             HelmSource::Url { url, .. } => url.to_string(),
         },
     });
-    let chart = facts.chart.as_ref().map(|chart| audit::Part {
-        name: "chart",
+    let chart = facts.chart.as_ref().map(|chart| InstalledArtifact {
+        part: "chart".to_owned(),
         version: chart.version.clone(),
         sha256: Some(sha256(&chart.bytes)),
         source: "resource helm-chart".to_owned(),
@@ -151,16 +148,23 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<aud
 
 /// Returns the stack that the management cluster must be compatible with.
 pub fn stack(settings: &Settings, facts: Option<&Facts>) -> Stack {
-    let option = |key: &str| settings.capi_helm_options.get(key).map(str::to_owned);
     let attached = facts.and_then(|facts| facts.chart.as_ref());
-    Stack {
-        driver: settings.driver.pin.version().clone(),
-        chart: attached
-            .map(|chart| chart.version.clone())
-            .or_else(|| settings.chart.version.clone())
-            .or_else(|| option("default_helm_chart_version")),
-        api_resources: option("api_resources"),
-    }
+    Stack::new(settings, attached.map(|chart| chart.version.as_str()))
+}
+
+/// Returns the programs that are asked about a new kubeconfig.
+///
+/// # Errors
+/// If helm's file cannot be looked at.
+pub fn programs<'a>(root: &Root, installation: &'a Installation, observed: &Observed) -> Result<ProgramsToAsk<'a>> {
+    let driver = observed.driver.installed.0.first();
+    let helm = observed.helm.as_ref();
+    Ok(ProgramsToAsk {
+        python: Some(&installation.python),
+        driver: driver.map(|driver| driver.record_sha256.clone()),
+        helm: helm.map(|helm| root.identity(&helm.path)).transpose()?.flatten(),
+        magnum_gid: installation.magnum_gid,
+    })
 }
 
 fn chart(root: &Root, settings: &Settings) -> Result<Option<ChartArchive>> {

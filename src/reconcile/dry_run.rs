@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{Desired, Facts, Observed, choose, last_good, plan};
+use super::{Desired, Facts, Observed, choose, last_good, plan, programs};
 use crate::juju::Request;
 use crate::juju::settings::Settings;
 use crate::kubeconfig;
@@ -29,18 +29,14 @@ pub struct Expected {
 ///
 /// # Errors
 /// If something cannot be read.
-pub fn expect(
-    system: &System,
-    request: Request,
-    installation: &Installation,
-    observed: &Observed,
-) -> Result<Expected> {
+pub fn expect(system: &System, request: Request, installation: &Installation, observed: &Observed) -> Result<Expected> {
     let mut expected = Expected::default();
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
+    let programs = programs(&system.root, installation, observed)?;
     let prepare = |mut settings: Settings| {
         let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
-        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, full)?;
+        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, &programs, full)?;
         let problem = selection.as_ref().and_then(|selection| selection.problem.clone());
         settings.kubeconfig = selection.map(|selection| selection.content);
         let facts = Facts::expected(&system.root, &settings, installation, observed)?;
@@ -72,37 +68,23 @@ pub struct DryRun {
 ///
 /// # Errors
 /// If the unit cannot be looked at, or `turn` fails.
-pub fn dry_run(
-    system: &System,
-    request: Request,
-    turn: impl FnOnce(&[DueRestart]) -> Result<Turn>,
-) -> Result<DryRun> {
+pub fn dry_run(system: &System, request: Request, turn: impl FnOnce(&[DueRestart]) -> Result<Turn>) -> Result<DryRun> {
     let installation = match or_problem(Installation::inspect(system))? {
         Ok(installation) => installation,
         Err(problem) => {
-            return Ok(DryRun {
-                problems: vec![problem],
-                ..DryRun::default()
-            });
+            return Ok(DryRun { problems: vec![problem], ..DryRun::default() });
         }
     };
     let backups = Backups::load(&system.root)?;
     let observed = Observed::inspect(system, &installation.python, &backups)?;
     let expected = expect(system, request, &installation, &observed)?;
     let (steps, pending) = match &expected.desired {
-        Some(desired) => {
-            DuePlan::new(plan(desired, &observed), &observed.services.services).with_turn(turn)?
-        }
+        Some(desired) => DuePlan::new(plan(desired, &observed), &observed.services.services).with_turn(turn)?,
         None => Default::default(),
     };
     let mut problems = expected.problems;
     problems.extend(pending);
-    Ok(DryRun {
-        originals: originals(system, &steps, &backups)?,
-        steps,
-        problems,
-        observed: Some(observed),
-    })
+    Ok(DryRun { originals: originals(system, &steps, &backups)?, steps, problems, observed: Some(observed) })
 }
 
 /// Describes what is backed up already, and what `steps` would have to back up.

@@ -49,14 +49,8 @@ fn repair(system: &System) -> Result<()> {
     let now = Timestamp::now().as_second();
     let contested: Vec<PathBuf> = memory.paths(now).map(ToOwned::to_owned).collect();
     let mode = settings.restart_mode;
-    let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig {
-        content,
-        remedy: String::new(),
-    });
-    let request = Request {
-        settings: Ok(settings),
-        kubeconfig: Ok(kubeconfig),
-    };
+    let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig { content, remedy: String::new() });
+    let request = Request { settings: Ok(settings), kubeconfig: Ok(kubeconfig) };
     let environment = Environment {
         system,
         proxy: &[],

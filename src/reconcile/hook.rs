@@ -85,7 +85,8 @@ pub fn wanted_mode(request: &Request) -> RestartMode {
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
 fn set_status(system: &System, context: &Context, outcome: &Outcome) -> Result<()> {
     let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
-    let details: Vec<String> = outcome.problems.iter().map(|problem| context.with_names(&problem.to_string())).collect();
+    let details: Vec<String> =
+        outcome.problems.iter().map(|problem| context.with_names(&problem.to_string())).collect();
     let logged: Vec<String> = system.root.load(LOGGED)?.unwrap_or_default();
     if details != logged {
         details.iter().filter(|detail| !logged.contains(detail)).for_each(|detail| info!("{detail}"));

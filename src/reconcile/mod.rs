@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use artifacts::{Artifacts, Facts};
+pub use artifacts::{Artifacts, Facts, programs, stack};
 pub use dry_run::{DryRun, Expected, dry_run, expect};
 pub use guard::run as run_guard;
-pub use hook::{reconcile, remove, restart};
+pub use hook::{reconcile, remove, restart, wanted_mode};
 pub use observed::Observed;
 pub use plan::{Desired, plan};
 
@@ -144,7 +144,8 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
     if let Some(selection) = &selection {
         kubeconfig::remember(&system.root, selection)?;
         let stack = artifacts::stack(&settings, Some(&facts));
-        outcome.problems.extend(kubeconfig::problems(&system.root, selection, &settings, &stack)?);
+        let programs = artifacts::programs(&system.root, &installation, &observed)?;
+        outcome.problems.extend(kubeconfig::problems(system, selection, &settings, &stack, &programs)?);
     }
     if !observed.is_switched_on() {
         return Ok(outcome);
@@ -266,7 +267,8 @@ fn prepare(
 ) -> Result<Candidate> {
     let system = environment.system;
     let pin = &settings.driver.pin;
-    let selection = kubeconfig::select(system, &request.kubeconfig, used, pin, environment.thoroughness)?;
+    let programs = artifacts::programs(&system.root, installation, observed)?;
+    let selection = kubeconfig::select(system, &request.kubeconfig, used, pin, &programs, environment.thoroughness)?;
     settings.kubeconfig = selection.as_ref().map(|selection| selection.content.clone());
     let artifacts = Artifacts::obtain(&settings, installation, observed, environment)?;
     let desired = Desired::new(&settings, installation, &artifacts.facts)?;

@@ -88,9 +88,7 @@ impl Observed {
         let wanted = &desired.driver;
         let driver = self.driver.installed.intact(&wanted.pin);
         let since = match (&self.conf, driver) {
-            (Entry::File(conf), Some(driver))
-                if conf.bytes == desired.conf.bytes && self.driver.shadows.is_empty() =>
-            {
+            (Entry::File(conf), Some(driver)) if conf.bytes == desired.conf.bytes && self.driver.shadows.is_empty() => {
                 Some(SystemTime::max(conf.changed, driver.changed))
             }
             _ => None,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Facts, Observed};
-use crate::chart::{self, ChartPart};
+use crate::chart::{self, ChartArchive, ChartPart};
 use crate::conf::{CONF, ConfInputs, ConfPart, HEADER, conf};
 use crate::driver::{DesiredDriver, DriverPart};
 use crate::guard::{self, GuardPart};
@@ -50,7 +50,7 @@ impl Desired {
                 site: installation.python.site.clone(),
             },
             helm: facts.helm.clone(),
-            chart: chart.map(|chart| ManagedFile::public(chart::PATH, chart.bytes.clone())),
+            chart: chart.map(ChartArchive::managed_file),
             kubeconfig: kubeconfig.map(|content| kubeconfig::managed_file(content, gid)),
             conf: conf(&ConfInputs {
                 settings,
@@ -95,35 +95,21 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let chart_directory = Path::new(chart::PATH).parent();
     // A new part is a new folder, and one line here.
     let parts: [&dyn Part; 7] = [
-        &DriverPart {
-            desired: &desired.driver,
-            observed: &observed.driver,
-            written: &observed.written,
-        },
-        &HelmPart {
-            wanted: desired.helm.as_deref(),
-            found: observed.helm.as_ref(),
-        },
+        &DriverPart { desired: &desired.driver, observed: &observed.driver, written: &observed.written },
+        &HelmPart { wanted: desired.helm.as_deref(), found: observed.helm.as_ref() },
         &ChartPart {
             wanted: desired.chart.as_ref(),
             found: &observed.chart,
             directory_is_missing: chart_directory.is_some_and(is_missing),
-            written: &observed.written,
+            written: written_at(observed, chart::PATH),
         },
-        &KubeconfigPart {
-            wanted: desired.kubeconfig.as_ref(),
-            found: &observed.kubeconfig,
-        },
+        &KubeconfigPart { wanted: desired.kubeconfig.as_ref(), found: &observed.kubeconfig },
         &ConfPart {
             wanted: &desired.conf,
             found: &observed.conf,
             directory_is_missing: is_missing(Path::new(CONF_DIRECTORY)),
         },
-        &ServicesPart {
-            desired: &desired.services,
-            observed: &observed.services,
-            inputs: &inputs,
-        },
+        &ServicesPart { desired: &desired.services, observed: &observed.services, inputs: &inputs },
         &GuardPart {
             wanted: &desired.guard,
             observed: &observed.guard,
@@ -138,6 +124,12 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let is_on = has_kubeconfig && (is_ready || observed.is_switched_on());
     let temporaries = observed.temporaries.iter().cloned().map(Step::RemoveTemporary);
     temporaries.chain(plan.into_steps(is_on)).collect()
+}
+
+/// Returns the original of a path, if the charm has written there.
+fn written_at<'a>(observed: &'a Observed, path: &str) -> Option<&'a Original> {
+    let written = observed.written.iter();
+    written.filter(|(at, _)| at == Path::new(path)).map(|(_, original)| original).next()
 }
 
 /// What of the graft is on a unit that the charm leaves.
@@ -159,10 +151,7 @@ pub fn plan_removal(remains: &Remains) -> Vec<Step> {
     let restore = |(path, original)| Step::Restore(path, original);
     let watch = guard::unit_file(guard::WATCH);
     let is_guarded = of_systemd.iter().any(|(path, _)| *path == watch);
-    let is_stale = remains
-        .services
-        .iter()
-        .any(|service| service.unit.need_daemon_reload && !service.unit.is_masked());
+    let is_stale = remains.services.iter().any(|service| service.unit.need_daemon_reload && !service.unit.is_masked());
     let reloads = !of_systemd.is_empty() || is_stale;
     let mut steps: Vec<Step> = remains.temporaries.iter().cloned().map(Step::RemoveTemporary).collect();
     steps.extend(is_guarded.then_some(Step::Disable(guard::WATCH)));
@@ -174,9 +163,8 @@ pub fn plan_removal(remains: &Remains) -> Vec<Step> {
         let is_grafted = service.is_grafted() && (reloads || !service.is_grafted_next());
         can_restart && (service.read.is_some() || is_grafted)
     });
-    let due: Vec<DueRestart> = due
-        .map(|service| DueRestart { service: service.service, why: "it runs with the graft".to_owned() })
-        .collect();
+    let due: Vec<DueRestart> =
+        due.map(|service| DueRestart { service: service.service, why: "it runs with the graft".to_owned() }).collect();
     steps.extend((!due.is_empty()).then_some(Step::Restart(due)));
     steps
 }

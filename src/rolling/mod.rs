@@ -87,13 +87,9 @@ impl UnitState {
             ticket: self.ticket + u64::from(now.pending && !self.pending),
             pending: now.pending,
             // The reason may be worded differently each time: that alone is no change.
-            unhealthy: now
-                .unhealthy
-                .map(|why| self.unhealthy.clone().unwrap_or(why)),
-            acknowledged: to_leader.map_or_else(
-                || self.acknowledged.clone(),
-                |grant| Some((grant.unit.clone(), grant.ticket)),
-            ),
+            unhealthy: now.unhealthy.map(|why| self.unhealthy.clone().unwrap_or(why)),
+            acknowledged: to_leader
+                .map_or_else(|| self.acknowledged.clone(), |grant| Some((grant.unit.clone(), grant.ticket))),
         }
     }
 
@@ -123,17 +119,11 @@ impl LeaderDecision {
                 None => !is_gone(grant)?,
             };
             if is_in_use {
-                return Ok(Self {
-                    grant: self.grant.clone(),
-                    stopped: stuck(grant, now),
-                });
+                return Ok(Self { grant: self.grant.clone(), stopped: stuck(grant, now) });
             }
         }
-        let (waiting, others): (Vec<_>, Vec<_>) =
-            states.iter().partition(|(_, state)| state.pending);
-        let order = |(unit, state): &(&String, &UnitState)| {
-            (state.unhealthy.is_none(), *unit == leader, number(unit))
-        };
+        let (waiting, others): (Vec<_>, Vec<_>) = states.iter().partition(|(_, state)| state.pending);
+        let order = |(unit, state): &(&String, &UnitState)| (state.unhealthy.is_none(), *unit == leader, number(unit));
         let Some((unit, state)) = waiting.into_iter().min_by_key(order) else {
             return Ok(Self::default());
         };
@@ -149,10 +139,7 @@ impl LeaderDecision {
             since: now,
             to_leader: unit == leader,
         });
-        Ok(Self {
-            grant,
-            stopped: unhealthy,
-        })
+        Ok(Self { grant, stopped: unhealthy })
     }
 
     /// Returns why `unit` must wait.
@@ -170,10 +157,8 @@ impl LeaderDecision {
 /// A unit that holds the grant for too long stops the restarts.
 fn stuck(grant: &Grant, now: i64) -> Option<Stop> {
     let minutes = STUCK_AFTER / 60;
-    (now - grant.since > STUCK_AFTER).then(|| Stop {
-        unit: grant.unit.clone(),
-        why: format!("no sign of life for {minutes} minutes"),
-    })
+    (now - grant.since > STUCK_AFTER)
+        .then(|| Stop { unit: grant.unit.clone(), why: format!("no sign of life for {minutes} minutes") })
 }
 
 /// Returns the number of a unit: `a/10` comes after `a/9`.

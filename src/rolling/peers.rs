@@ -71,13 +71,7 @@ pub struct Rolling<'a> {
 
 impl<'a> Rolling<'a> {
     pub fn new(system: &'a System, context: &'a Context, mode: RestartMode) -> Self {
-        Self {
-            system,
-            context,
-            mode,
-            peers: OnceCell::new(),
-            goal: OnceCell::new(),
-        }
+        Self { system, context, mode, peers: OnceCell::new(), goal: OnceCell::new() }
     }
 
     /// Returns whether services that are serving may be restarted now.
@@ -90,18 +84,13 @@ impl<'a> Rolling<'a> {
         let unit = &self.context.unit;
         let pending = |why: String| {
             let summary = fit_status(&format!("Restart pending: {why}"));
-            Turn::Pending(Problem::waiting(
-                summary,
-                format!("the restart of {names} waits for its turn"),
-            ))
+            Turn::Pending(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
         };
         Ok(match self.mode {
             RestartMode::Immediate => Turn::Granted,
             RestartMode::Manual => Turn::Pending(Problem::blocked(
                 "Restart needed: run the action restart",
-                format!(
-                    "{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"
-                ),
+                format!("{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"),
             )),
             RestartMode::Rolling if self.is_alone()? => Turn::Granted,
             RestartMode::Rolling => match self.peers()? {
@@ -118,19 +107,14 @@ impl<'a> Rolling<'a> {
     /// If a hook tool fails.
     pub fn publish(&self, hook: &str, now: Situation) -> Result<()> {
         let unit = self.context.unit.as_str();
-        let now = Situation {
-            pending: now.pending && self.mode == RestartMode::Rolling,
-            ..now
-        };
+        let now = Situation { pending: now.pending && self.mode == RestartMode::Rolling, ..now };
         // Of another version of the charm, it is as if nothing were remembered.
         let memory: Option<serde_json::Value> = self.system.root.load(MEMORY)?;
         let memory: Option<Memory> = memory.and_then(|memory| serde_json::from_value(memory).ok());
         let is_idle = match &memory {
             None => hook == "update-status" && !now.pending,
             Some(last) => {
-                let next = last
-                    .state
-                    .next(unit, &LeaderDecision::default(), now.clone());
+                let next = last.state.next(unit, &LeaderDecision::default(), now.clone());
                 let at_rest = last.is_published && !last.is_leading && !last.state.pending;
                 at_rest && next == last.state && !is_about_peers(hook)
             }
@@ -141,23 +125,15 @@ impl<'a> Rolling<'a> {
         let Some(peers) = self.peers()? else {
             return Ok(());
         };
-        let state = UnitState {
-            principal: self.context.principal.clone(),
-            ..peers.state().next(unit, &peers.decision, now)
-        };
+        let state =
+            UnitState { principal: self.context.principal.clone(), ..peers.state().next(unit, &peers.decision, now) };
         let is_published = peers.published.as_ref() == Some(&state);
         if !is_published {
             let encoded = serde_json::to_string(&state)?;
             tools::relation_set(self.system, &peers.relation, Bag::Unit(unit), KEY, &encoded)?;
         }
-        let is_leading =
-            peers.is_leader && self.decide(peers, &state)? != LeaderDecision::default();
-        let new = Memory {
-            state,
-            is_published,
-            is_leading,
-            alone: self.is_alone()?,
-        };
+        let is_leading = peers.is_leader && self.decide(peers, &state)? != LeaderDecision::default();
+        let new = Memory { state, is_published, is_leading, alone: self.is_alone()? };
         if memory.as_ref() != Some(&new) {
             self.system.root.save(MEMORY, &new)?;
         }
@@ -173,9 +149,7 @@ impl<'a> Rolling<'a> {
         }
         let now = Timestamp::now().as_second();
         let is_gone = |grant: &Grant| self.is_gone(grant);
-        let decision = peers
-            .decision
-            .next(&self.context.unit, &states, is_gone, now)?;
+        let decision = peers.decision.next(&self.context.unit, &states, is_gone, now)?;
         if decision != peers.decision {
             let bag = Bag::Application(self.context.application());
             let encoded = serde_json::to_string(&decision)?;
@@ -208,8 +182,7 @@ impl<'a> Rolling<'a> {
     fn goal(&self) -> Option<&GoalState> {
         let ask = || {
             let goal = tools::goal_state(self.system);
-            goal.inspect_err(|error| warn!("goal-state fails: {error:#}"))
-                .ok()
+            goal.inspect_err(|error| warn!("goal-state fails: {error:#}")).ok()
         };
         self.goal.get_or_init(ask).as_ref()
     }
@@ -235,9 +208,7 @@ impl<'a> Rolling<'a> {
                 }
                 tools::application_status_set(self.system, "blocked", &new)
             }
-            None if message.starts_with(STOPPED) => {
-                tools::application_status_set(self.system, "active", "")
-            }
+            None if message.starts_with(STOPPED) => tools::application_status_set(self.system, "active", ""),
             None => Ok(()),
         }
     }
@@ -273,16 +244,11 @@ pub fn is_about_peers(hook: &str) -> bool {
 
 /// Whether a hook only says that this very unit leaves: nothing is to be put in place any more.
 pub fn is_own_departure(hook: &str, context: &Context) -> bool {
-    hook == format!("{PEER_ENDPOINT}-relation-departed")
-        && context.departing.as_ref() == Some(&context.unit)
+    hook == format!("{PEER_ENDPOINT}-relation-departed") && context.departing.as_ref() == Some(&context.unit)
 }
 
 /// Reads a data bag; what another version of the charm wrote counts as nothing.
-fn read<T: serde::de::DeserializeOwned>(
-    system: &System,
-    relation: &str,
-    bag: Bag<'_>,
-) -> Result<Option<T>> {
+fn read<T: serde::de::DeserializeOwned>(system: &System, relation: &str, bag: Bag<'_>) -> Result<Option<T>> {
     let text = tools::relation_get(system, relation, bag, KEY)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }

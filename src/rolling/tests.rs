@@ -79,31 +79,16 @@ fn a_unit_that_stays_unhealthy_stops_the_restarts_until_it_is_healthy() {
 }
 
 fn state(ticket: u64, pending: bool, unhealthy: Option<&str>) -> UnitState {
-    UnitState {
-        principal: "m/1".into(),
-        ticket,
-        pending,
-        unhealthy: unhealthy.map(str::to_owned),
-        acknowledged: None,
-    }
+    UnitState { principal: "m/1".into(), ticket, pending, unhealthy: unhealthy.map(str::to_owned), acknowledged: None }
 }
 
 fn grant(unit: &str, ticket: u64) -> Grant {
-    Grant {
-        unit: unit.into(),
-        ticket,
-        principal: "m/1".into(),
-        since: 0,
-        to_leader: false,
-    }
+    Grant { unit: unit.into(), ticket, principal: "m/1".into(), since: 0, to_leader: false }
 }
 
 fn decided(states: &[(&str, UnitState)], grant: Option<Grant>, now: i64) -> LeaderDecision {
     let states = states.iter().map(|(n, w)| ((*n).to_owned(), w.clone()));
-    let old = LeaderDecision {
-        grant,
-        stopped: None,
-    };
+    let old = LeaderDecision { grant, stopped: None };
     let gone = |_: &Grant| Ok::<_, ()>(true);
     old.next("c/0", &states.collect(), gone, now).unwrap()
 }
@@ -115,20 +100,13 @@ fn an_unhealthy_unit_without_a_pending_restart_stops_the_others() {
     let well = decided(&[pending.clone(), with(None)], None, 0);
     assert_eq!(well.grant, Some(grant("c/1", 1)));
     let unhealthy = decided(&[pending, with(Some("x"))], None, 0);
-    assert_eq!(
-        (unhealthy.grant, unhealthy.stopped.unwrap().unit),
-        (None, "c/2".into())
-    );
+    assert_eq!((unhealthy.grant, unhealthy.stopped.unwrap().unit), (None, "c/2".into()));
 }
 
 #[test]
 fn an_unhealthy_unit_that_a_restart_may_repair_comes_first_and_the_leader_last() {
     let pending = |unit, unhealthy| (unit, state(1, true, unhealthy));
-    let states = [
-        pending("c/0", None),
-        pending("c/10", None),
-        pending("c/9", None),
-    ];
+    let states = [pending("c/0", None), pending("c/10", None), pending("c/9", None)];
     assert_eq!(decided(&states, None, 0).grant.unwrap().unit, "c/9");
     let mut states = states.to_vec();
     states.push(pending("c/11", Some("x")));

@@ -51,16 +51,8 @@ pub fn check(subject: &ServicesSubject<'_>) -> Vec<CheckResult> {
                 question: "Have the running processes read the present configuration and driver?",
                 answer: current,
             },
-            Check {
-                id: "service-stable",
-                question: "Do both services stay up?",
-                answer: stable,
-            },
-            Check {
-                id: "api-answers",
-                question: "Does the API answer HTTP on its configured port?",
-                answer: api,
-            },
+            Check { id: "service-stable", question: "Do both services stay up?", answer: stable },
+            Check { id: "api-answers", question: "Does the API answer HTTP on its configured port?", answer: api },
         ],
         subject,
     )
@@ -82,11 +74,7 @@ fn drop_in_files(subject: &ServicesSubject<'_>) -> Outcome {
         let drift = file.drift(found)?;
         Some(format!("{}: {drift}", file.path.display()))
     });
-    answer(
-        drift.collect(),
-        "both are as the charm writes them, root:root 0644",
-        ANY_HOOK,
-    )
+    answer(drift.collect(), "both are as the charm writes them, root:root 0644", ANY_HOOK)
 }
 
 fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
@@ -122,15 +110,9 @@ fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
 
 fn drop_in_defaults(subject: &ServicesSubject<'_>) -> Outcome {
     if subject.ignored_defaults.is_empty() {
-        return Ok(Ok(
-            "the services get everything that /etc/default gives them".to_owned(),
-        ));
+        return Ok(Ok("the services get everything that /etc/default gives them".to_owned()));
     }
-    let ignored: Vec<String> = subject
-        .ignored_defaults
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let ignored: Vec<String> = subject.ignored_defaults.iter().map(ToString::to_string).collect();
     let remedy = "move what these lines do into a drop-in of another name, such as 10-local.conf";
     Ok(Err(Finding::warn(ignored.join("; "), remedy)))
 }
@@ -140,15 +122,11 @@ fn command_line(subject: &ServicesSubject<'_>) -> Outcome {
         Ok(desired) => desired,
         Err(finding) => return Ok(Err(finding.clone())),
     };
-    running(
-        subject,
-        "both processes run with --config-dir",
-        |observed| {
-            let process = observed.process.as_ref()?;
-            let runs = process.runs(&desired.command_lines[&observed.service]);
-            (!runs).then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
-        },
-    )
+    running(subject, "both processes run with --config-dir", |observed| {
+        let process = observed.process.as_ref()?;
+        let runs = process.runs(&desired.command_lines[&observed.service]);
+        (!runs).then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
+    })
 }
 
 fn current(subject: &ServicesSubject<'_>) -> Outcome {
@@ -168,12 +146,10 @@ fn stable(subject: &ServicesSubject<'_>) -> Outcome {
     if subject.observed.are_paused() {
         return Ok(Err(paused()));
     }
-    let mut findings = each(subject.later, |observed| {
-        match (observed.failure(), &observed.process) {
-            (Some(problem), _) => Some(problem.to_string()),
-            (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
-            (None, Some(_)) => None,
-        }
+    let mut findings = each(subject.later, |observed| match (observed.failure(), &observed.process) {
+        (Some(problem), _) => Some(problem.to_string()),
+        (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
+        (None, Some(_)) => None,
     });
     for (before, after) in subject.observed.services.iter().zip(subject.later) {
         let run = |observed: &ObservedService| (observed.unit.main_pid, observed.unit.restarts);
@@ -198,11 +174,10 @@ fn api(subject: &ServicesSubject<'_>) -> Outcome {
     if subject.observed.are_paused() {
         return Ok(Err(paused()));
     }
-    let stays = subject.later.iter().any(|observed| {
-        observed.service == Service::Api
-            && observed.process.is_some()
-            && observed.failure().is_none()
-    });
+    let stays = subject
+        .later
+        .iter()
+        .any(|observed| observed.service == Service::Api && observed.process.is_some() && observed.failure().is_none());
     let remedy = match stays {
         true => {
             "see where it is to answer ([api] host, port and enabled_ssl in magnum.conf) and what it does \
@@ -215,11 +190,7 @@ fn api(subject: &ServicesSubject<'_>) -> Outcome {
 }
 
 /// Asks about each service that runs; `service-stable` names one that does not.
-fn running(
-    subject: &ServicesSubject<'_>,
-    good: &str,
-    wrong: impl Fn(&ObservedService) -> Option<String>,
-) -> Outcome {
+fn running(subject: &ServicesSubject<'_>, good: &str, wrong: impl Fn(&ObservedService) -> Option<String>) -> Outcome {
     if subject.observed.are_paused() {
         return Ok(Err(paused()));
     }
@@ -229,21 +200,14 @@ fn running(
     }
     // While another unit restarts, the next hook does not do it.
     let pending = subject.pending.map(ToString::to_string);
-    answer(
-        each(services, wrong),
-        good,
-        pending.as_deref().unwrap_or(ANY_HOOK),
-    )
+    answer(each(services, wrong), good, pending.as_deref().unwrap_or(ANY_HOOK))
 }
 
 fn paused() -> Finding {
     Finding::skip("Magnum is paused")
 }
 
-fn each(
-    services: &[ObservedService],
-    wrong: impl Fn(&ObservedService) -> Option<String>,
-) -> Vec<String> {
+fn each(services: &[ObservedService], wrong: impl Fn(&ObservedService) -> Option<String>) -> Vec<String> {
     let named = |observed: &ObservedService| {
         let what = wrong(observed)?;
         Some(format!("{}: {what}", observed.service.name()))

@@ -22,18 +22,10 @@ impl DesiredServices {
         for service in Service::ALL {
             let defaults = defaults.get(&service).unwrap_or(&none);
             let command_line = command_line(service, log_to, defaults);
-            drop_ins.push(drop_in(
-                header,
-                service,
-                &command_line,
-                defaults.umask.as_deref(),
-            ));
+            drop_ins.push(drop_in(header, service, &command_line, defaults.umask.as_deref()));
             command_lines.insert(service, command_line);
         }
-        Self {
-            command_lines,
-            drop_ins,
-        }
+        Self { command_lines, drop_ins }
     }
 }
 
@@ -61,18 +53,13 @@ fn command_line(service: Service, log_to: LogTo, defaults: &StartDefaults) -> St
 /// The empty `ExecStart=` clears the inherited one.
 fn drop_in(header: &str, service: Service, command_line: &str, umask: Option<&str>) -> ManagedFile {
     let umask = umask.map(|umask| format!("UMask={umask}\n"));
-    let text = format!(
-        "{header}[Service]\nExecStart=\nExecStart={command_line}\n{}",
-        umask.unwrap_or_default()
-    );
+    let text = format!("{header}[Service]\nExecStart=\nExecStart={command_line}\n{}", umask.unwrap_or_default());
     ManagedFile::public(drop_in_path(service), text)
 }
 
 /// Whether a command line reads the graft's fragment.
 pub fn is_grafted(command_line: &str) -> bool {
-    command_line
-        .split(' ')
-        .any(|word| word == CONFIGURATION_ARGUMENTS[1])
+    command_line.split(' ').any(|word| word == CONFIGURATION_ARGUMENTS[1])
 }
 
 #[cfg(test)]
@@ -80,11 +67,7 @@ mod tests {
     use super::*;
 
     fn conductor(log_to: LogTo, defaults: StartDefaults) -> String {
-        let desired = DesiredServices::new(
-            "# ours\n",
-            log_to,
-            &BTreeMap::from([(Service::Conductor, defaults)]),
-        );
+        let desired = DesiredServices::new("# ours\n", log_to, &BTreeMap::from([(Service::Conductor, defaults)]));
         String::from_utf8(desired.drop_ins[1].bytes.clone()).unwrap()
     }
 
@@ -111,11 +94,7 @@ mod tests {
              --config-dir=/etc/magnum/magnum.conf.d --log-file=/var/log/magnum/magnum-conductor.log --debug\n\
              UMask=027\n"
         ));
-        let command_line = drop_in
-            .lines()
-            .nth(3)
-            .unwrap()
-            .trim_start_matches("ExecStart=");
+        let command_line = drop_in.lines().nth(3).unwrap().trim_start_matches("ExecStart=");
         assert!(is_grafted(command_line));
     }
 }

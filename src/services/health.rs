@@ -60,10 +60,7 @@ pub fn settle(
         let mut problems: Vec<Problem> = Vec::new();
         let mut are_young = false;
         for service in &services {
-            match (
-                service.problem(&inputs.command_lines[&service.service]),
-                &service.process,
-            ) {
+            match (service.problem(&inputs.command_lines[&service.service]), &service.process) {
                 (Some(problem), _) => problems.push(problem),
                 (None, Some(process)) if process.age() >= STABLE_AFTER => {}
                 (None, _) => {
@@ -102,14 +99,8 @@ pub fn api_answer(root: &Root) -> Result<String, Problem> {
     let url = api_url(&configuration);
     let ask = || {
         // Only whether it answers is asked, of this very machine: its certificate names another.
-        let client = http::direct()
-            .timeout(API_LIMIT)
-            .tls_danger_accept_invalid_certs(true);
-        client
-            .build()?
-            .get(&url)
-            .send()
-            .map(|response| response.status())
+        let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
+        client.build()?.get(&url).send().map(|response| response.status())
     };
     match ask() {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),
@@ -122,11 +113,7 @@ pub fn api_answer(root: &Root) -> Result<String, Problem> {
 fn api_url(configuration: &Configuration) -> String {
     let value = |key| configuration.value("api", key);
     let is_on = |on: &str| ["true", "1", "on", "yes"].contains(&on.to_lowercase().as_str());
-    let scheme = if value("enabled_ssl").is_some_and(is_on) {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if value("enabled_ssl").is_some_and(is_on) { "https" } else { "http" };
     let host = match value("host").unwrap_or("127.0.0.1") {
         "0.0.0.0" => "127.0.0.1".to_owned(),
         "::" => "[::1]".to_owned(),
@@ -149,10 +136,7 @@ mod tests {
             ("host = 0.0.0.0\nport = 9501\n", "http://127.0.0.1:9501/"),
             ("host = ::\nenabled_ssl = True\n", "https://[::1]:9511/"),
             ("host = 2001:db8::1\n", "http://[2001:db8::1]:9511/"),
-            (
-                "host = api.example\nenabled_ssl = false\n",
-                "http://api.example:9511/",
-            ),
+            ("host = api.example\nenabled_ssl = false\n", "http://api.example:9511/"),
         ] {
             let scratch = Scratch::new();
             scratch.put(MAGNUM_CONF, format!("[api]\n{api}"));
@@ -166,19 +150,10 @@ mod tests {
         let scratch = Scratch::new();
         scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
         let problem = api_answer(&scratch.root).unwrap_err();
-        assert_eq!(
-            problem.summary,
-            "magnum-api does not answer: see its journal"
-        );
+        assert_eq!(problem.summary, "magnum-api does not answer: see its journal");
         assert!(problem.detail.contains("http://127.0.0.1:1/"), "{problem}");
-        assert_eq!(
-            Health::of(std::slice::from_ref(&problem)),
-            Health::Unhealthy(problem.clone())
-        );
+        assert_eq!(Health::of(std::slice::from_ref(&problem)), Health::Unhealthy(problem.clone()));
         assert_eq!(Health::of(&[]), Health::Healthy);
-        assert_eq!(
-            Health::of(&[Problem::maintenance("Magnum is paused")]),
-            Health::Paused
-        );
+        assert_eq!(Health::of(&[Problem::maintenance("Magnum is paused")]), Health::Paused);
     }
 }

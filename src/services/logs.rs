@@ -20,35 +20,14 @@ const LOG_FILE_BYTES: u64 = 1 << 20;
 
 /// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the daemons really log.
 const KNOWN_FAILURES: [(&str, &str); 8] = [
-    (
-        "No module named 'magnum_capi_helm",
-        "the driver is not installed for this Python",
-    ),
-    (
-        "No module named magnum_capi_helm",
-        "the driver is not installed for this Python",
-    ),
-    (
-        "No 'k8s_capi_helm_v1' driver",
-        "the driver's entry point is missing",
-    ),
-    (
-        "looking for 'k8s_capi_helm_v1'",
-        "the driver's entry point is missing",
-    ),
-    (
-        "ConfigDirNotFoundError",
-        "/etc/magnum/magnum.conf.d is missing",
-    ),
-    (
-        "ConfigFileParseError",
-        "a file of /etc/magnum does not parse",
-    ),
+    ("No module named 'magnum_capi_helm", "the driver is not installed for this Python"),
+    ("No module named magnum_capi_helm", "the driver is not installed for this Python"),
+    ("No 'k8s_capi_helm_v1' driver", "the driver's entry point is missing"),
+    ("looking for 'k8s_capi_helm_v1'", "the driver's entry point is missing"),
+    ("ConfigDirNotFoundError", "/etc/magnum/magnum.conf.d is missing"),
+    ("ConfigFileParseError", "a file of /etc/magnum does not parse"),
     ("UnicodeDecodeError", "a file of /etc/magnum is not UTF-8"),
-    (
-        "ConfigFilesPermissionDeniedError",
-        "user magnum cannot read a file of /etc/magnum",
-    ),
+    ("ConfigFilesPermissionDeniedError", "user magnum cannot read a file of /etc/magnum"),
 ];
 
 /// Answers the check `logs`. The journal has what kills a daemon in any case.
@@ -65,20 +44,14 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
             places.push(path.display().to_string());
         }
         for (place, text) in logs {
-            let found = KNOWN_FAILURES
-                .iter()
-                .filter(|(sign, _)| text.contains(sign));
+            let found = KNOWN_FAILURES.iter().filter(|(sign, _)| text.contains(sign));
             let name = observed.service.name();
-            findings.extend(
-                found.map(|(sign, meaning)| format!("{name}, in {place}: {sign}: {meaning}")),
-            );
+            findings.extend(found.map(|(sign, meaning)| format!("{name}, in {place}: {sign}: {meaning}")));
         }
     }
     Ok(if findings.is_empty() {
         let places = places.join(", ");
-        Ok(format!(
-            "none of the known failures in {places} since the services' start"
-        ))
+        Ok(format!("none of the known failures in {places} since the services' start"))
     } else {
         let remedy = "fix what the evidence means, then: systemctl restart the service";
         Err(Finding::fail(findings.join("; "), remedy))
@@ -89,16 +62,10 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
 /// would count too. Of a service that keeps failing, the last lines of any run count.
 fn journal(system: &System, observed: &ObservedService) -> Result<String> {
     let (which, lines) = if observed.keeps_failing() {
-        (
-            format!("_SYSTEMD_UNIT={}", observed.service.unit()),
-            CRASH_LINES,
-        )
+        (format!("_SYSTEMD_UNIT={}", observed.service.unit()), CRASH_LINES)
     } else if observed.process.is_some() {
         let invocation = &observed.unit.invocation;
-        (
-            format!("_SYSTEMD_INVOCATION_ID={invocation}"),
-            JOURNAL_LINES,
-        )
+        (format!("_SYSTEMD_INVOCATION_ID={invocation}"), JOURNAL_LINES)
     } else {
         return Ok(String::new());
     };
@@ -119,9 +86,7 @@ fn log_file(root: &Root, observed: &ObservedService, process: &Process) -> Resul
         (None, None) => return Ok(None),
         (None, Some(file)) => PathBuf::from(file),
         (Some(directory), Some(file)) => Path::new(directory).join(file),
-        (Some(directory), None) => {
-            Path::new(directory).join(format!("{}.log", observed.service.name()))
-        }
+        (Some(directory), None) => Path::new(directory).join(format!("{}.log", observed.service.name())),
     };
     Ok(root.is_file(&path)?.then_some(path))
 }
@@ -169,34 +134,13 @@ mod tests {
             started: std::time::SystemTime::now(),
             cmdline: vec![argument.to_owned()],
         };
-        let observed = ObservedService {
-            service: Service::Api,
-            unit: Unit::default(),
-            process: None,
-            read: None,
-        };
+        let observed = ObservedService { service: Service::Api, unit: Unit::default(), process: None, read: None };
         for (argument, conf, expected) in [
             ("", "", None),
-            (
-                "--log-file=/var/log/magnum/x.log",
-                "",
-                Some("/var/log/magnum/x.log"),
-            ),
-            (
-                "",
-                "log_dir = /var/log/magnum",
-                Some("/var/log/magnum/magnum-api.log"),
-            ),
-            (
-                "",
-                "log_dir = /var/log/magnum\nlog_file = x.log",
-                Some("/var/log/magnum/x.log"),
-            ),
-            (
-                "",
-                "log_file = /var/log/magnum/x.log",
-                Some("/var/log/magnum/x.log"),
-            ),
+            ("--log-file=/var/log/magnum/x.log", "", Some("/var/log/magnum/x.log")),
+            ("", "log_dir = /var/log/magnum", Some("/var/log/magnum/magnum-api.log")),
+            ("", "log_dir = /var/log/magnum\nlog_file = x.log", Some("/var/log/magnum/x.log")),
+            ("", "log_file = /var/log/magnum/x.log", Some("/var/log/magnum/x.log")),
             ("", "log_file = /absent.log", None),
         ] {
             let scratch = Scratch::new();
@@ -205,11 +149,7 @@ mod tests {
                 scratch.put(format!("/var/log/magnum/{name}"), "");
             }
             let found = log_file(&scratch.root, &observed, &process(argument)).unwrap();
-            assert_eq!(
-                found.as_deref(),
-                expected.map(Path::new),
-                "{argument} {conf}"
-            );
+            assert_eq!(found.as_deref(), expected.map(Path::new), "{argument} {conf}");
         }
     }
 }

@@ -54,19 +54,11 @@ impl Part for ServicesPart<'_> {
             changes |= file.drift(found).is_some();
             plan.write(Phase::SwitchOn, file, found);
         }
-        let reloads = changes
-            || self
-                .observed
-                .services
-                .iter()
-                .any(ObservedService::is_behind_its_files);
+        let reloads = changes || self.observed.services.iter().any(ObservedService::is_behind_its_files);
         plan.reloads |= reloads;
         let due = self.observed.services.iter().filter_map(|service| {
             let why = service.restart_due(self.inputs, !reloads)?;
-            Some(DueRestart {
-                service: service.service,
-                why,
-            })
+            Some(DueRestart { service: service.service, why })
         });
         let due: Vec<DueRestart> = due.collect();
         if !due.is_empty() {
@@ -77,10 +69,6 @@ impl Part for ServicesPart<'_> {
 
 /// Returns the directories of the drop-ins.
 pub fn drop_in_directories() -> impl Iterator<Item = PathBuf> {
-    let directory = |service| {
-        Path::new(drop_in_path(service))
-            .parent()
-            .map(Path::to_owned)
-    };
+    let directory = |service| Path::new(drop_in_path(service)).parent().map(Path::to_owned);
     Service::ALL.into_iter().filter_map(directory)
 }

@@ -68,12 +68,7 @@ pub fn inspect_with(system: &System, others: &[&str]) -> Result<(Vec<ObservedSer
             let same = (record.pid, record.start_ticks) == (process.pid, process.start_ticks);
             same.then(|| record.read.clone())
         });
-        services.push(ObservedService {
-            service,
-            unit,
-            process,
-            read,
-        });
+        services.push(ObservedService { service, unit, process, read });
     }
     Ok((services, others))
 }
@@ -91,14 +86,7 @@ pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs)
             false => observed.read.clone()?,
         };
         let (pid, start_ticks) = (process.pid, process.start_ticks);
-        Some((
-            observed.service,
-            Record {
-                pid,
-                start_ticks,
-                read,
-            },
-        ))
+        Some((observed.service, Record { pid, start_ticks, read }))
     };
     let records: Records = services.iter().filter_map(record).collect();
     if root.load::<Records>(RECORD)?.unwrap_or_default() != records {
@@ -115,10 +103,7 @@ impl ObservedService {
 
     /// Whether systemd would start it with a command line of the graft.
     pub fn is_grafted_next(&self) -> bool {
-        self.unit
-            .exec_start
-            .iter()
-            .any(|command_line| is_grafted(command_line))
+        self.unit.exec_start.iter().any(|command_line| is_grafted(command_line))
     }
 
     /// Whether it runs with a command line of the graft.
@@ -170,20 +155,14 @@ impl ObservedService {
         if unit.load_state != "loaded" {
             return Some(Problem::blocked(
                 format!("systemd cannot load {name}"),
-                format!(
-                    "its state is {}; see: systemctl status {name}",
-                    unit.load_state
-                ),
+                format!("its state is {}; see: systemctl status {name}", unit.load_state),
             ));
         }
         if !self.runs_next(wanted) {
             let last = unit.drop_ins.last().map(|path| path.display().to_string());
             return Some(Problem::blocked(
                 format!("Another drop-in overrides {name}'s ExecStart: run verify"),
-                format!(
-                    "remove ExecStart from {}",
-                    last.as_deref().unwrap_or("its unit file")
-                ),
+                format!("remove ExecStart from {}", last.as_deref().unwrap_or("its unit file")),
             ));
         }
         self.failure()
@@ -210,10 +189,7 @@ impl ObservedService {
         let name = self.service.name();
         Problem::blocked(
             format!("{name} does not stay up: see its journal"),
-            format!(
-                "{} restarts; see: journalctl -u {name} -n 50",
-                self.unit.restarts
-            ),
+            format!("{} restarts; see: journalctl -u {name} -n 50", self.unit.restarts),
         )
     }
 }
@@ -249,18 +225,9 @@ mod tests {
     #[test]
     fn each_state_of_a_unit_is_named() {
         let named = |change: fn(&mut Unit)| {
-            let mut unit = Unit {
-                load_state: "loaded".into(),
-                exec_start: vec!["/wanted".into()],
-                ..Unit::default()
-            };
+            let mut unit = Unit { load_state: "loaded".into(), exec_start: vec!["/wanted".into()], ..Unit::default() };
             change(&mut unit);
-            let observed = ObservedService {
-                service: Service::Conductor,
-                unit,
-                process: None,
-                read: None,
-            };
+            let observed = ObservedService { service: Service::Conductor, unit, process: None, read: None };
             observed.problem("/wanted").unwrap().to_string()
         };
         assert!(named(|unit| unit.load_state = "not-found".into()).contains("not installed yet"));

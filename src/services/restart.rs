@@ -79,9 +79,7 @@ impl ObservedService {
 pub fn leave_to_hooks(steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
     let has_drift = steps.iter().any(|step| step.repairs().is_some());
     let now = |due: &DueRestart| {
-        let mut observed = services
-            .iter()
-            .filter(|observed| observed.service == due.service);
+        let mut observed = services.iter().filter(|observed| observed.service == due.service);
         observed.all(|observed| !observed.unit.has_job && (has_drift || observed.is_serving()))
     };
     let kept = steps.into_iter().filter_map(|step| match step {
@@ -119,29 +117,18 @@ impl DuePlan {
             _ => None,
         });
         let Some((at, each)) = found else {
-            return Self {
-                before: steps,
-                ..Self::default()
-            };
+            return Self { before: steps, ..Self::default() };
         };
         let (due, failed): (Vec<_>, Vec<_>) = each.into_iter().partition(is_serving);
         if due.is_empty() {
-            return Self {
-                before: steps,
-                ..Self::default()
-            };
+            return Self { before: steps, ..Self::default() };
         }
         let granted = steps.split_off(at);
         let pending = match failed.is_empty() {
             true => Vec::new(),
             false => vec![Step::Restart(failed)],
         };
-        Self {
-            before: steps,
-            due,
-            granted,
-            pending,
-        }
+        Self { before: steps, due, granted, pending }
     }
 
     /// Returns the steps that a hook would do now, and why not all.
@@ -174,25 +161,12 @@ mod tests {
     use crate::system::systemd::Unit;
 
     fn observed(service: Service, unit: Unit, serving: bool) -> ObservedService {
-        let process = serving.then(|| Process {
-            pid: 1,
-            start_ticks: 1,
-            started: SystemTime::now(),
-            cmdline: vec![],
-        });
-        ObservedService {
-            service,
-            unit,
-            process,
-            read: None,
-        }
+        let process = serving.then(|| Process { pid: 1, start_ticks: 1, started: SystemTime::now(), cmdline: vec![] });
+        ObservedService { service, unit, process, read: None }
     }
 
     fn due(service: Service) -> DueRestart {
-        DueRestart {
-            service,
-            why: "why".to_owned(),
-        }
+        DueRestart { service, why: "why".to_owned() }
     }
 
     fn steps() -> [Step; 4] {
@@ -223,14 +197,8 @@ mod tests {
 
     #[test]
     fn the_guard_restarts_nothing_twice_and_nothing_that_failed_without_drift() {
-        let under_way = Unit {
-            has_job: true,
-            ..Unit::default()
-        };
-        let services = [
-            observed(Service::Api, under_way, true),
-            observed(Service::Conductor, Unit::default(), false),
-        ];
+        let under_way = Unit { has_job: true, ..Unit::default() };
+        let services = [observed(Service::Api, under_way, true), observed(Service::Conductor, Unit::default(), false)];
         let restarts = |steps: &[Step]| -> Vec<Service> {
             let kept = leave_to_hooks(steps.to_vec(), &services);
             let due = kept.iter().filter_map(|step| match step {
@@ -247,14 +215,10 @@ mod tests {
 
     #[test]
     fn what_has_failed_is_restarted_at_once_also_beside_what_serves() {
-        let crashing = Unit {
-            restarts: 5,
-            ..Unit::default()
-        };
-        for failed in [
-            observed(Service::Conductor, Unit::default(), false),
-            observed(Service::Conductor, crashing.clone(), true),
-        ] {
+        let crashing = Unit { restarts: 5, ..Unit::default() };
+        for failed in
+            [observed(Service::Conductor, Unit::default(), false), observed(Service::Conductor, crashing.clone(), true)]
+        {
             let services = [observed(Service::Api, Unit::default(), true), failed];
             let [_, pending] = done(&services);
             assert_eq!(pending[..2], steps()[..2]);

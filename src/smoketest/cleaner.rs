@@ -1,147 +1,189 @@
-//! The cleaner of a run: what cleans up when the run cannot.
+//! The cleaner: removes what a run created if the run itself cannot.
 //!
-//! `juju cancel-task` kills an action (SIGKILL), which nobody can refuse. So before anything is made, this
-//! program is started once more, in a systemd unit of its own, which outlives the run and Juju's agent. It
-//! waits for the run's last word. When the run ends without one, it removes what bears the unit's name.
-//! The account it does so with reaches it through a pipe: it stands in no file, argument or environment.
+//! `juju cancel-task` kills an action (SIGKILL). So before anything is created, this program is started once more, in a
+//! systemd unit of its own, which outlives the run and Juju's agent. It waits until the run has recorded that it ended
+//! in order. If the run's lock is free before that, it removes what bears the unit's prefix. Its account reaches it
+//! through a pipe, and stands in no file, argument or environment.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::sync::mpsc::{self, Sender};
+use std::io::Read;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
+use serde::{Deserialize, Serialize};
 
 use super::api::{self, Session};
-use super::credentials::Credentials;
-use super::leftovers;
-use super::names::{self, Names};
-use super::story::Story;
-use crate::unit::{command, process};
+use super::credentials::KeystoneAccount;
+use super::progress::Progress;
+use super::removal::{self, RemainingLeftovers};
+use super::runs::{self, Runs};
+use crate::system::{Command, Lock, System, own_program};
 
-/// The systemd unit, and so where its words are found.
+/// The systemd unit, and so the journal's name of it.
 pub const UNIT: &str = "magnum-capi-helm-smoketest";
-/// The command by which it is started.
+/// The command by which the program is the cleaner.
 pub const COMMAND: &str = "smoketest-cleaner";
-/// The run's last word.
-const RELEASED: &[u8] = b"released";
 /// Longer than any run: what can be given as timeout, and its deletions.
 const LIMIT: Duration = Duration::from_secs(48 * 3600);
-/// The key, beside those of a secret, of the endpoint that is used.
-const ENDPOINT: &str = "endpoint";
-/// How long a run may take to end after its last word.
-const END_LIMIT: Duration = Duration::from_secs(60);
+/// How often it looks whether the run has ended.
+const POLL: Duration = Duration::from_millis(250);
 /// Keystone or Magnum may be away for a moment: that may be why the run has ended.
 const TRIES: u32 = 10;
-const PAUSE: Duration = Duration::from_secs(30);
-/// How long the conductor may take to make of a request something that can be seen.
-const TAKEN_LIMIT: Duration = Duration::from_secs(15);
+/// The most that is read of what the run hands over, in bytes.
+const HANDOVER_LIMIT: u64 = 1 << 20;
 
-/// A cleaner, from the run's side. When it is dropped without a word, it goes to work.
-#[derive(Debug)]
-pub struct Cleaner {
-    word: Sender<Vec<u8>>,
-    started: JoinHandle<Result<()>>,
+/// What a run hands over to its cleaner.
+#[derive(Serialize, Deserialize)]
+struct Handover {
+    account: KeystoneAccount,
+    endpoint: String,
+    /// The run's name.
+    run: String,
 }
+
+/// A cleaner that was started, from the run's side.
+#[derive(Debug)]
+pub struct Cleaner(JoinHandle<Result<()>>);
 
 impl Cleaner {
-    /// Posts it.
+    /// Starts it. `systemd-run` stays for as long as the unit: it holds the pipe.
     ///
     /// # Errors
-    /// When this program cannot be found.
-    pub fn post(credentials: &Credentials, endpoint: &str) -> Result<Self> {
-        let program = process::own_program()?;
-        let mut given = credentials.as_secret();
-        given.insert(ENDPOINT.to_owned(), endpoint.to_owned());
-        let mut line = serde_json::to_vec(&given)?;
-        line.push(b'\n');
-        let (word, rest) = mpsc::channel();
-        let run = command::run("systemd-run", LIMIT)
+    /// If this program cannot be found.
+    pub fn start(
+        system: &System,
+        account: &KeystoneAccount,
+        endpoint: &str,
+        run: &str,
+    ) -> Result<Self> {
+        let (account, endpoint, run) = (account.clone(), endpoint.to_owned(), run.to_owned());
+        let command = Command::new("systemd-run", LIMIT)
             .args(["--quiet", "--collect", "--pipe", &format!("--unit={UNIT}")])
-            // With --pipe all that it says would go where the run's own words go.
+            // With --pipe everything it prints would go where the run's own output goes.
             .args(["systemd-cat", "--identifier", UNIT, "--"])
-            .arg(program)
+            .arg(own_program()?)
             .arg(COMMAND)
-            .stdin(&line)
-            .then(rest);
-        let started = std::thread::spawn(move || run.stdout().map(drop));
-        Ok(Self { word, started })
+            .stdin(serde_json::to_vec(&Handover {
+                account,
+                endpoint,
+                run,
+            })?);
+        let system = system.clone();
+        Ok(Self(std::thread::spawn(move || {
+            system.stdout(&command).map(drop)
+        })))
     }
 
-    /// There is nothing to clean up, or nothing that it could do better.
+    /// Waits until it has ended, once the run has recorded its end.
     ///
     /// # Errors
-    /// When it did not run.
-    pub fn release(self) -> Result<()> {
-        // Fails only when it is gone already, which the next line tells.
-        self.word.send(RELEASED.to_vec()).ok();
-        let ended = self.started.join();
-        ended.unwrap_or_else(|_| bail!("the thread of the cleaner panicked"))
+    /// If it did not run.
+    pub fn join(self) -> Result<()> {
+        self.0
+            .join()
+            .unwrap_or_else(|_| Err(anyhow!("the cleaner's thread panicked")))
     }
 
-    /// Leaves what is left to it; whether it is there.
-    pub fn take_over(self) -> bool {
-        !self.started.is_finished()
+    /// Whether it is there to take over.
+    pub fn is_running(&self) -> bool {
+        !self.0.is_finished()
     }
 }
 
-/// The cleaner itself.
+/// The pauses of the cleaner.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// Between two tries.
+    pub retry: Duration,
+    /// The time that the conductor may take to make of a request something that is listed.
+    pub accepted: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self {
+            retry: Duration::from_secs(30),
+            accepted: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The cleaner itself: reads the handover and waits for the run's end.
 ///
 /// # Errors
-/// When something stays, or cannot be asked for.
-pub fn wait() -> Result<()> {
-    let mut input = BufReader::new(std::io::stdin());
-    let mut line = String::new();
-    input.read_line(&mut line)?;
+/// If something stays, or cannot be asked for.
+pub fn clean(
+    system: &System,
+    input: impl Read,
+    pauses: Pauses,
+    progress: &mut Progress<'_>,
+) -> Result<()> {
+    let mut bytes = Vec::new();
+    input.take(HANDOVER_LIMIT).read_to_end(&mut bytes)?;
     // The parser's message could quote the password.
-    let given: BTreeMap<String, String> = serde_json::from_str(&line)
-        .ok()
-        .context("this command is for the action smoketest alone")?;
-    let mut word = Vec::new();
-    input.read_to_end(&mut word)?;
-    if word == RELEASED {
+    let handover: Option<Handover> = serde_json::from_slice(&bytes).ok();
+    let Handover {
+        account,
+        endpoint,
+        run,
+    } = handover.context("only the action smoketest uses this command")?;
+    let Some(_lock) = wait_for_end(system, &run)? else {
         return Ok(());
-    }
-    let began = Instant::now();
-    let _alone = loop {
-        match names::alone() {
-            Ok(lock) => break lock,
-            Err(error) if began.elapsed() > END_LIMIT => return Err(error),
-            Err(_) => std::thread::sleep(Duration::from_millis(200)),
-        }
     };
-    let credentials = Credentials::of_secret(&given)?;
-    let endpoint = given.get(ENDPOINT).context("no endpoint is given")?;
-    let mut story = Story::new(|line| Ok(writeln!(std::io::stdout(), "{line}")?));
-    story.tell("a smoketest has ended without removing what it made");
-    let client = api::client(&credentials)?;
-    let mut names = Names::choose()?;
-    let mut clear = || {
-        let mut session = Session::open(&client, &credentials, endpoint)?;
-        leftovers::clear(&mut session, &mut names, &mut story)
+    progress.log("a smoketest has ended without removing what it created");
+    let client = api::client(&account)?;
+    let mut runs = Runs::load(&system.root)?;
+    let mut remove = |progress: &mut Progress<'_>| {
+        let mut session = Session::open(client.clone(), &account, &endpoint)?;
+        removal::remove_leftovers(&mut session, &mut runs, progress)
     };
-    patiently(&mut clear)?;
-    // What was asked for last shows only when the conductor has taken it up.
-    std::thread::sleep(TAKEN_LIMIT);
-    let stuck = patiently(&mut clear)?;
-    match stuck.failure {
+    retry(&mut remove, pauses.retry, progress)?;
+    // What was requested last is listed only when the conductor has taken it up.
+    std::thread::sleep(pauses.accepted);
+    let remaining = retry(&mut remove, pauses.retry, progress)?;
+    match remaining.failure {
         Some(failure) => Err(failure.into()),
         None => {
-            story.tell("nothing is left");
+            progress.log("nothing is left");
             Ok(())
         }
     }
 }
 
-/// Tries until it is done, but not for ever.
-fn patiently<T>(act: &mut dyn FnMut() -> Result<T>) -> Result<T> {
-    for _ in 1..TRIES {
-        match act() {
-            Err(error) => tracing::warn!("{error:#}; trying again"),
-            done => return done,
+/// Waits for the run's end. Returns the lock if the run has not ended in order.
+fn wait_for_end(system: &System, run: &str) -> Result<Option<Lock>> {
+    let began = Instant::now();
+    while began.elapsed() < LIMIT {
+        if !runs::needs_cleaner(&system.root, run)? {
+            return Ok(None);
         }
-        std::thread::sleep(PAUSE);
+        // Once the lock is free the run says nothing any more; what it said last counts.
+        if let Some(lock) = system.root.try_lock(runs::LOCK)?
+            && runs::needs_cleaner(&system.root, run)?
+        {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(POLL);
     }
-    act()
+    Err(anyhow!(
+        "the smoketest {run} has not ended within {} s",
+        LIMIT.as_secs()
+    ))
+}
+
+type Removal<'a> = &'a mut dyn FnMut(&mut Progress<'_>) -> Result<RemainingLeftovers>;
+
+fn retry(
+    remove: Removal<'_>,
+    pause: Duration,
+    progress: &mut Progress<'_>,
+) -> Result<RemainingLeftovers> {
+    for _ in 1..TRIES {
+        match remove(progress) {
+            Err(error) => progress.log(format!("{error:#}; trying again")),
+            removed => return removed,
+        }
+        std::thread::sleep(pause);
+    }
+    remove(progress)
 }

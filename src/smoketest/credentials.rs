@@ -1,219 +1,199 @@
-//! Who asks: an account from a Juju secret, or Magnum's own.
+//! The account that a run asks with: from a Juju secret, or Magnum's own.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 
-use crate::ground;
-use crate::juju::tools::SecretOf;
-use crate::juju::{Context, tools};
+use crate::juju::Context;
+use crate::juju::tools::{self, SecretOf};
+use crate::magnum::Configuration;
 use crate::problem::Problem;
-use crate::unit::files;
-
-/// A text that never shows: a password, a token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(String);
-
-impl Hidden {
-    /// Hides `text`.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for whoever must send it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
+use crate::system::{Root, Secret, System};
 
 /// An account of Keystone's, with its project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// Keystone's address, ending in `/v3`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeystoneAccount {
+    /// Keystone's address, which ends in `/v3`. It may hold a password.
     pub auth_url: String,
-    /// The account's name.
     pub username: String,
-    /// Its password.
-    pub password: Hidden,
+    pub password: Secret<String>,
     /// The project that template and cluster belong to.
     pub project_name: String,
-    /// The account's domain.
     pub user_domain_name: String,
-    /// The project's domain.
     pub project_domain_name: String,
-    /// The region whose Magnum is meant, when there are several.
+    /// The region whose Magnum is meant, if there are several.
     pub region: Option<String>,
     /// An authority to trust besides the unit's own, PEM.
     pub authority: Option<String>,
 }
 
-impl Credentials {
-    /// Those in the Juju secret `id`, or else the services' own.
+impl KeystoneAccount {
+    /// Reads the account from the Juju secret `id`, or else from Magnum's configuration.
     ///
     /// # Errors
-    /// A [`Problem`] when they lack something or cannot be had.
-    pub fn obtain(id: Option<&str>, context: &Context) -> Result<Self> {
-        match id {
-            Some(id) => {
-                let secret = tools::secret_get(
-                    SecretOf::Parameter("credentials"),
-                    id,
-                    context.application(),
-                )?;
-                Ok(Self::of_secret(&secret)?)
-            }
-            None => Self::of_services(),
-        }
+    /// A [`Problem`] if something is missing or not granted.
+    pub fn obtain(system: &System, id: Option<&str>, context: &Context) -> Result<Self> {
+        let Some(id) = id else {
+            return Self::of_magnum(&system.root);
+        };
+        let secret = tools::secret_get(
+            system,
+            SecretOf::Parameter("credentials"),
+            id,
+            context.application(),
+        )?;
+        Self::of_secret(&secret)
     }
 
-    /// The account in a secret's content.
-    ///
-    /// # Errors
-    /// A [`Problem`] that names what is missing.
-    pub fn of_secret(secret: &BTreeMap<String, String>) -> Result<Self, Problem> {
-        let given = |key: &str| secret.get(key).filter(|value| !value.is_empty()).cloned();
+    fn of_secret(secret: &BTreeMap<String, Secret<String>>) -> Result<Self> {
+        let given = |key: &str| secret.get(key).map(|value| value.expose().clone());
+        let mut account = Self::new(given, &|key| {
+            Problem::blocked(
+                format!("The secret of credentials has no {key}"),
+                "it needs auth-url, username, password, project-name, user-domain-name and project-domain-name, and \
+                 may have region and cacert",
+            )
+        })?;
+        account.region = given("region").filter(|region| !region.is_empty());
+        account.authority = given("cacert").filter(|authority| !authority.is_empty());
+        Ok(account)
+    }
+
+    fn of_magnum(root: &Root) -> Result<Self> {
+        let configuration = Configuration::read(root)?;
+        let option = |key: &str| {
+            let sections = ["keystone_auth", "keystone_authtoken"].into_iter();
+            sections
+                .filter_map(|section| configuration.value(section, key))
+                .map(str::to_owned)
+                .next()
+        };
+        let mut account = Self::new(|key| option(&key.replace('-', "_")), &|key| {
+            let key = key.replace('-', "_");
+            Problem::blocked(
+                format!("magnum.conf has no {key} in [keystone_auth]"),
+                "nor in [keystone_authtoken]; run: juju relate magnum keystone, or give the parameter credentials",
+            )
+        })?;
+        account.region = option("region_name");
+        if let Some(path) = option("cafile") {
+            let read = root
+                .resolve(Path::new(&path))
+                .and_then(|path| root.read(&path));
+            let bytes = read.with_context(|| format!("cafile of magnum.conf is {path}"))?;
+            account.authority = Some(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        Ok(account)
+    }
+
+    /// Builds an account from the values of the secret's keys.
+    fn new(
+        given: impl Fn(&str) -> Option<String>,
+        missing: &dyn Fn(&str) -> Problem,
+    ) -> Result<Self> {
         let needed = |key: &str| {
-            given(key).ok_or_else(|| {
-                Problem::blocked(format!(
-                    "the secret of the parameter credentials has no {key}; it needs auth-url, username, \
-                     password, project-name, user-domain-name and project-domain-name, and may have \
-                     region and cacert"
-                ))
-            })
+            given(key)
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| missing(key))
         };
         Ok(Self {
             auth_url: version_3(&needed("auth-url")?),
             username: needed("username")?,
-            password: Hidden::new(needed("password")?),
+            password: Secret::new(needed("password")?),
             project_name: needed("project-name")?,
             user_domain_name: needed("user-domain-name")?,
             project_domain_name: needed("project-domain-name")?,
-            region: given("region"),
-            authority: given("cacert"),
+            region: None,
+            authority: None,
         })
     }
 
-    /// The content of a secret that would hold it. Not for anybody to see.
-    pub fn as_secret(&self) -> BTreeMap<String, String> {
-        let all = [
-            ("auth-url", Some(self.auth_url.as_str())),
-            ("username", Some(&self.username)),
-            ("password", Some(self.password.reveal())),
-            ("project-name", Some(&self.project_name)),
-            ("user-domain-name", Some(&self.user_domain_name)),
-            ("project-domain-name", Some(&self.project_domain_name)),
-            ("region", self.region.as_deref()),
-            ("cacert", self.authority.as_deref()),
-        ];
-        let given = all
-            .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)));
-        given
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
-    }
-
-    /// Magnum's own account, as its configuration has it.
-    fn of_services() -> Result<Self> {
-        let configuration = ground::configuration()?;
-        let option = |key: &str| {
-            let sections = ["keystone_auth", "keystone_authtoken"];
-            let found = sections
-                .into_iter()
-                .find_map(|section| configuration.value(section, key));
-            found.map(str::to_owned)
-        };
-        let needed = |key: &str| {
-            option(key).ok_or_else(|| {
-                Problem::blocked(format!(
-                    "magnum.conf has no {key} in [keystone_auth] or [keystone_authtoken]; run: juju \
-                     relate magnum keystone, or give the parameter credentials"
-                ))
-            })
-        };
-        let authority = match option("cafile") {
-            Some(path) => {
-                let read = files::read(path.as_ref());
-                let bytes = read.with_context(|| format!("cafile of magnum.conf is {path}"))?;
-                Some(String::from_utf8_lossy(&bytes).into_owned())
-            }
-            None => None,
-        };
-        Ok(Self {
-            auth_url: version_3(&needed("auth_url")?),
-            username: needed("username")?,
-            password: Hidden::new(needed("password")?),
-            project_name: needed("project_name")?,
-            user_domain_name: needed("user_domain_name")?,
-            project_domain_name: needed("project_domain_name")?,
-            region: option("region_name"),
-            authority,
-        })
-    }
-
-    /// The account and its project, as people say it.
-    pub fn who(&self) -> String {
-        format!(
-            "{}@{} in project {}@{}",
-            self.username, self.user_domain_name, self.project_name, self.project_domain_name
-        )
+    /// Returns the account and its project, for people.
+    pub fn name(&self) -> String {
+        let Self {
+            username,
+            user_domain_name,
+            project_name,
+            project_domain_name,
+            ..
+        } = self;
+        format!("{username}@{user_domain_name} in project {project_name}@{project_domain_name}")
     }
 }
 
-/// Keystone's address with its version, which many write without.
+/// Adds the version to Keystone's address, which many write without.
 fn version_3(address: &str) -> String {
     let address = address.trim_end_matches('/');
-    if address.ends_with("/v3") {
-        address.to_owned()
-    } else {
-        format!("{}/v3", address.trim_end_matches("/v2.0"))
-    }
+    let address = address.strip_suffix("/v3").unwrap_or(address);
+    format!("{}/v3", address.trim_end_matches("/v2.0"))
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::system::testing::Scratch;
+
     use super::*;
 
-    fn secret() -> BTreeMap<String, String> {
-        [
-            "auth-url",
-            "username",
-            "password",
-            "project-name",
-            "user-domain-name",
-            "project-domain-name",
-        ]
-        .map(|key| (key.to_owned(), format!("the-{key}")))
-        .into()
+    const KEYS: [&str; 6] = [
+        "auth-url",
+        "username",
+        "password",
+        "project-name",
+        "user-domain-name",
+        "project-domain-name",
+    ];
+
+    fn secret() -> BTreeMap<String, Secret<String>> {
+        KEYS.map(|key| (key.to_owned(), Secret::new(format!("the-{key}"))))
+            .into()
     }
 
     #[test]
     fn a_secret_that_lacks_something_is_refused_by_name_and_none_shows_its_password() {
-        let whole = Credentials::of_secret(&secret()).unwrap();
-        assert!(!format!("{whole:?}").contains("the-password"));
-        for key in secret().keys() {
-            let mut partial = secret();
-            partial.remove(key);
-            let told = Credentials::of_secret(&partial).unwrap_err().to_string();
-            assert!(told.contains(&format!("has no {key};")), "{told}");
-            assert!(!told.contains("the-password"));
+        let complete = KeystoneAccount::of_secret(&secret()).unwrap();
+        assert!(!format!("{complete:?}").contains("the-password"));
+        assert_eq!(complete.region, None);
+        for key in KEYS {
+            for other in [None, Some(Secret::default())] {
+                let mut partial = secret();
+                partial.remove(key);
+                partial.extend(other.map(|value| (key.to_owned(), value)));
+                let error = KeystoneAccount::of_secret(&partial)
+                    .unwrap_err()
+                    .to_string();
+                assert!(error.contains(&format!("has no {key}:")), "{error}");
+                assert!(!error.contains("the-password"));
+            }
         }
     }
 
     #[test]
-    fn an_account_is_handed_on_whole() {
-        let mut all = secret();
-        all.insert("auth-url".into(), "https://k/v3".into());
-        all.insert("region".into(), "the-region".into());
-        all.insert("cacert".into(), "the-cacert".into());
-        assert_eq!(Credentials::of_secret(&all).unwrap().as_secret(), all);
+    fn magnums_own_account_is_in_its_configuration_with_its_region_and_authority() {
+        let scratch = Scratch::new();
+        scratch.put(
+            "/etc/magnum/magnum.conf",
+            "[keystone_authtoken]\nauth_url = http://k:5000\nusername = magnum\npassword = p\nproject_name = services\n\
+             user_domain_name = d\nproject_domain_name = d\nregion_name = R\ncafile = /etc/ca.pem\n\
+             [keystone_auth]\nusername = other\n",
+        );
+        scratch.put("/etc/real.pem", "PEM");
+        scratch.link("/etc/ca.pem", "real.pem");
+        let account = KeystoneAccount::of_magnum(&scratch.root).unwrap();
+        assert_eq!(account.name(), "other@d in project services@d");
+        assert_eq!(
+            (account.region.as_deref(), account.authority.as_deref()),
+            (Some("R"), Some("PEM"))
+        );
+        scratch.put(
+            "/etc/magnum/magnum.conf",
+            "[keystone_auth]\nauth_url = http://k:5000\n",
+        );
+        let error = KeystoneAccount::of_magnum(&scratch.root)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("magnum.conf has no username"), "{error}");
     }
 
     #[test]

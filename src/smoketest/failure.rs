@@ -1,62 +1,215 @@
-//! What kept a run from going well, and how it is told.
+//! What ends a run early: the stage, the message of Keystone, Magnum or the conductor as it is, and the link of the
+//! chain it points to.
+//!
+//! A link is chosen by structure: the stage, the HTTP status, and for a failed cluster how the exception's text begins
+//! or which of a few words it has. The message is what counts; the link only says where to read on.
 
-use std::fmt;
+use strum::Display;
+use thiserror::Error;
 
-use super::api::Silence;
-use super::chain::{self, Link};
-use super::stage::Stage;
-use crate::settings::without_credentials;
+use super::api::NoAnswer;
+use crate::system::http;
 
-/// The most of a message that is told: proxies answer with whole pages.
-pub const MESSAGE_LIMIT: usize = 600;
+/// The longest message that is shown, in characters.
+const MESSAGE_LIMIT: usize = 2000;
 
-/// What kept a run from going well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Where it happened.
-    pub stage: Stage,
-    /// The HTTP status; 0 when there was no answer, or it is about a cluster.
-    pub status: u16,
-    message: String,
-    /// The link at fault; none when somebody wanted the run to stop.
-    pub link: Option<Link>,
+/// A stage of a run, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Stage {
+    Token,
+    Catalogue,
+    Leftovers,
+    TemplateCreate,
+    TemplateShow,
+    ClusterCreate,
+    ClusterWait,
+    ClusterDelete,
+    TemplateDelete,
+    Done,
 }
 
-impl Failure {
-    /// No answer.
-    pub fn silent(stage: Stage, address: &str, silence: &Silence) -> Self {
-        let link = match stage {
-            Stage::Token => Link::Keystone,
-            // Magnum's API waits for RabbitMQ as long as it takes (seen).
-            _ if silence.is_hanging => Link::Conductor,
-            _ => Link::MagnumApi,
-        };
-        let address = without_credentials(address);
-        let message = format!("no answer from {address}: {}", silence.reason);
-        Self::at(stage, link, message)
-    }
+/// A link of the chain that a cluster hangs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Link {
+    /// Keystone and its catalogue.
+    Keystone,
+    /// The account, and what it may do.
+    Credentials,
+    MagnumApi,
+    /// A parameter that Magnum does not take, or a limit of the project.
+    Request,
+    /// The conductor and RabbitMQ.
+    Conductor,
+    /// The trustee domain, and what Keystone lets be made for a cluster.
+    Trust,
+    Certificates,
+    /// The kubeconfig, the API behind it and the controllers of Cluster API.
+    ManagementCluster,
+    /// helm and the chart.
+    Helm,
+    /// Another service of OpenStack.
+    Cloud,
+}
 
-    /// An answer that is no success.
-    pub fn refused(stage: Stage, status: u16, said: &str) -> Self {
-        Self {
-            status,
-            ..Self::at(
-                stage,
-                chain::place(stage, status, said),
-                format!("HTTP {status}: {said}"),
-            )
+/// Words in the exception of a failed cluster (Magnum 18.0.0, the driver 1.1.0 to 1.4.0, keystoneauth1, helm 3.17.3),
+/// the more telling first.
+const SIGNS: [(&str, Link); 11] = [
+    ("Failed to create trustee", Link::Trust),
+    ("identity:create_", Link::Trust),
+    ("Failed to create certificates", Link::Certificates),
+    ("Unable to establish connection", Link::Cloud),
+    (" (HTTP ", Link::Cloud),
+    ("/etc/magnum/kubeconfig", Link::ManagementCluster),
+    ("cluster unreachable", Link::ManagementCluster),
+    (" is forbidden: ", Link::ManagementCluster),
+    // `requests`, which only the driver's client of the management cluster uses directly.
+    (" for url: ", Link::ManagementCluster),
+    ("HTTPSConnectionPool", Link::ManagementCluster),
+    ("'helm'", Link::Helm),
+];
+
+impl Link {
+    /// Returns what to do: first what to read. `UNIT` stands for the unit's name.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Keystone => {
+                "read the address, endpoint and region in the message: Keystone must answer there from this unit, with \
+                 a certificate that the unit or the secret's cacert trusts, and have Magnum in its catalogue \
+                 (openstack endpoint list --service container-infra)"
+            }
+            Self::Credentials => {
+                "read in the message what is refused to the account in the report: give credentials of an account with \
+                 a role in its project that Keystone's and Magnum's policies ask for"
+            }
+            Self::MagnumApi => {
+                "read journalctl -u magnum-api, and run: juju run UNIT verify (a refused token means that \
+                 [keystone_authtoken] of magnum.conf is wrong)"
+            }
+            Self::Request => {
+                "read in the message which value or limit it names: image (with os_distro and kube_version), flavor, \
+                 keypair and network must exist for the account in the report, and the quota must suffice; Magnum \
+                 also takes an image for unsupported if Glance does not answer"
+            }
+            Self::Conductor => {
+                "read journalctl -u magnum-conductor, on every unit of magnum, for the traceback; RabbitMQ must answer \
+                 (juju status rabbitmq-server)"
+            }
+            Self::Trust => {
+                "read journalctl -u magnum-conductor for what Keystone refuses: run juju run magnum/leader domain-setup \
+                 once, allow what the message names in Keystone's policy, and use an account with a password (an \
+                 application credential cannot make trusts)"
+            }
+            Self::Certificates => {
+                "read journalctl -u magnum-conductor: Barbican must answer (openstack secret list), or set \
+                 cert-manager-type of magnum to x509keypair"
+            }
+            Self::ManagementCluster => {
+                "read what juju run UNIT verify says about the kubeconfig and the management cluster, then ask that: \
+                 kubectl get clusters,machines,openstackclusters,helmreleases -A, and the logs of its controllers"
+            }
+            Self::Helm => {
+                "read what helm says at the end of the message, then what juju run UNIT verify says about helm and the \
+                 chart: the units must reach the chart's repository, or attach the resource helm-chart"
+            }
+            Self::Cloud => {
+                "read in the message which service of the cloud refuses or does not answer: it must be in the \
+                 catalogue, in the region and with the endpoint that magnum.conf names, and work"
+            }
         }
     }
 
-    /// A cluster that fails, and what the conductor's log has of it.
-    pub fn of_cluster(stage: Stage, what: &str, reason: &str, causes: &str) -> Self {
-        let link = chain::place(stage, 0, &format!("{reason}\n{causes}"));
-        let message = format!("{what}: {}", one_line(&of_helm(reason)));
-        Self::at(stage, link, message.trim_end_matches(": ").to_owned())
+    fn of_refusal(stage: Stage, status: u16, message: &str) -> Self {
+        match (stage, status) {
+            (Stage::Token, 401 | 403) => Self::Credentials,
+            (Stage::Token, _) => Self::Keystone,
+            // oslo.messaging's MessagingTimeout, which Magnum's API hands on.
+            _ if message.contains("Timed out waiting for a reply") => Self::Conductor,
+            // Magnum's API asks Keystone as the trustee domain's administrator.
+            (_, 403) if message.contains("Keystone client authentication failed") => Self::Trust,
+            (_, 403) if !message.contains("limit exceeded") => Self::Credentials,
+            // 401: Keystone has just given the token, so it is Magnum that cannot have it checked.
+            (Stage::TemplateCreate | Stage::ClusterCreate, 400 | 402..500) => Self::Request,
+            _ => Self::MagnumApi,
+        }
     }
 
-    /// Somebody wanted the run to stop.
-    pub fn interrupted(stage: Stage) -> Self {
+    /// The link that a failed cluster's reason points to; `None` if there is no reason.
+    fn of_reason(reason: &str) -> Option<Self> {
+        // oslo.concurrency puts the command line, which names the kubeconfig, before what helm said.
+        let of_helm = reason
+            .split_once("Command: helm ")
+            .and_then(|(_, rest)| rest.rsplit_once("Stderr: "));
+        let text = of_helm.map_or(reason, |(_, stderr)| stderr);
+        if text.starts_with("Image ") || text.starts_with("Flavor ") {
+            return Some(Self::Request);
+        }
+        let sign = SIGNS
+            .iter()
+            .find(|(words, _)| text.contains(words))
+            .map(|(_, link)| *link);
+        let unknown = match of_helm {
+            Some(_) => Some(Self::Helm),
+            None => (!reason.is_empty()).then_some(Self::Conductor),
+        };
+        sign.or(unknown)
+    }
+}
+
+/// What ended a run early.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{stage}: {message}")]
+pub struct SmoketestFailure {
+    pub stage: Stage,
+    /// The HTTP status; 0 if there was no answer, or it is about a cluster's state.
+    pub status: u16,
+    message: String,
+    /// `None` if somebody stopped the run.
+    pub link: Option<Link>,
+}
+
+impl SmoketestFailure {
+    pub fn new(stage: Stage, link: Link, message: &str) -> Self {
+        Self {
+            stage,
+            status: 0,
+            message: quote(message),
+            link: Some(link),
+        }
+    }
+
+    pub fn no_answer(stage: Stage, address: &str, why: &NoAnswer) -> Self {
+        let link = match stage {
+            Stage::Token => Link::Keystone,
+            // Magnum's API waits for RabbitMQ as long as it takes (seen).
+            _ if why.is_hanging => Link::Conductor,
+            _ => Link::MagnumApi,
+        };
+        Self::new(
+            stage,
+            link,
+            &format!("no answer from {address}: {}", why.reason),
+        )
+    }
+
+    pub fn refused(stage: Stage, status: u16, message: &str) -> Self {
+        let link = Link::of_refusal(stage, status, message);
+        Self {
+            status,
+            ..Self::new(stage, link, &format!("HTTP {status}: {message}"))
+        }
+    }
+
+    /// A cluster that failed, with Magnum's `status_reason`.
+    pub fn of_cluster(stage: Stage, state: &str, reason: &str) -> Self {
+        // The driver gives no reason if Cluster API does not finish.
+        let link = Link::of_reason(reason).unwrap_or(Link::ManagementCluster);
+        let message = format!("{state}: {reason}");
+        Self::new(stage, link, message.trim_end_matches(": "))
+    }
+
+    pub fn stopped(stage: Stage) -> Self {
         Self {
             stage,
             status: 0,
@@ -65,48 +218,26 @@ impl Failure {
         }
     }
 
-    /// Something else, about this link.
-    pub fn at(stage: Stage, link: Link, message: String) -> Self {
-        Self {
-            stage,
-            status: 0,
-            message,
-            link: Some(link),
-        }
-    }
-
-    /// Whether another try may go well.
-    pub fn passes(&self) -> bool {
+    /// Whether another try may succeed.
+    pub fn may_pass(&self) -> bool {
         matches!(self.status, 0 | 500..)
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.stage.id(), self.message)
+/// Returns a message of somebody else's as it is, but fit to be shown: without credentials in URLs, control characters
+/// escaped, cut.
+pub fn quote(message: &str) -> String {
+    let mut shown = String::new();
+    for character in http::redact_urls(message.trim()).chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
     }
-}
-
-impl std::error::Error for Failure {}
-
-/// Of a helm that failed, as oslo.concurrency tells it, what helm itself said: before that stands a
-/// command line that fills a screen.
-fn of_helm(reason: &str) -> String {
-    let (Some((_, command)), Some((_, said))) = (
-        reason.split_once("Command: helm "),
-        reason.rsplit_once("Stderr: "),
-    ) else {
-        return reason.to_owned();
-    };
-    let verb = command.split_whitespace().next().unwrap_or_default();
-    let said = said.trim().trim_matches(['\'', '"']).replace("\\n", " ");
-    format!("helm {verb} failed: {said}")
-}
-
-/// A message in one line, of a length that people read.
-pub fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(MESSAGE_LIMIT).collect()
+    match shown.char_indices().nth(MESSAGE_LIMIT) {
+        Some((end, _)) => format!("{}…", &shown[..end]),
+        None => shown,
+    }
 }
 
 #[cfg(test)]
@@ -114,29 +245,153 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_failed_helm_its_own_words_are_told() {
-        let reason = "Unexpected error while running command.\nCommand: helm upgrade x /usr/local/share/\
-                      magnum-capi-helm/chart.tgz --kubeconfig /etc/magnum/kubeconfig\nExit code: 1\nStdout: ''\n\
-                      Stderr: 'Error: path \"/usr/local/share/magnum-capi-helm/chart.tgz\" not found\\n'";
-        let told = Failure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", reason, "").to_string();
-        let expected = "cluster-wait: CREATE_FAILED: helm upgrade failed: Error: path \
-                        \"/usr/local/share/magnum-capi-helm/chart.tgz\" not found";
-        assert_eq!(told, expected);
+    fn a_refusal_is_placed_by_stage_and_status() {
+        use Stage::{ClusterCreate, Leftovers, TemplateCreate, TemplateShow, Token};
+        let limit =
+            "Resource limit exceeded: You have reached the maximum clusters per project, 0.";
+        for (stage, status, message, link) in [
+            (Token, 401, "", Link::Credentials),
+            (Token, 503, "", Link::Keystone),
+            (Leftovers, 401, "", Link::MagnumApi),
+            (
+                Leftovers,
+                403,
+                "reason: Keystone client authentication failed",
+                Link::Trust,
+            ),
+            (
+                Leftovers,
+                500,
+                "Timed out waiting for a reply to message ID 1",
+                Link::Conductor,
+            ),
+            (
+                TemplateCreate,
+                400,
+                "Cluster type (vm, Unset, kubernetes) not supported.",
+                Link::Request,
+            ),
+            (TemplateCreate, 401, "", Link::MagnumApi),
+            (
+                TemplateCreate,
+                403,
+                "Policy doesn't allow clustertemplate:create",
+                Link::Credentials,
+            ),
+            (TemplateCreate, 503, "<html>", Link::MagnumApi),
+            (TemplateShow, 404, "no", Link::MagnumApi),
+            (ClusterCreate, 403, limit, Link::Request),
+            (
+                ClusterCreate,
+                404,
+                "Unable to find keypair nokey.",
+                Link::Request,
+            ),
+        ] {
+            assert_eq!(
+                Link::of_refusal(stage, status, message),
+                link,
+                "{stage} {status} {message}"
+            );
+        }
+    }
+
+    fn helm(stderr: &str) -> String {
+        format!(
+            "Unexpected error while running command.\nCommand: helm upgrade x chart.tgz --kubeconfig \
+             /etc/magnum/kubeconfig\nExit code: 1\nStdout: ''\nStderr: 'Error: {stderr}\\n'"
+        )
+    }
+
+    /// Each text is one that Magnum, the driver or helm really gave.
+    #[test]
+    fn a_failed_cluster_is_placed_by_the_exception_that_its_reason_quotes() {
+        let refused = "You are not authorized to perform the requested action: \
+                       identity:create_application_credential. (HTTP 403)";
+        let away = "Unable to establish connection to https://localhost:8779/volume: \
+                    HTTPSConnectionPool(host='localhost', port=8779): Max retries exceeded";
+        let forbidden = "403 Client Error: Forbidden for url: https://10.0.0.1:6443/apis";
+        for (reason, link) in [
+            (
+                "Failed to create trustee or trust for Cluster: be4af8ac",
+                Link::Trust,
+            ),
+            (refused, Link::Trust),
+            (
+                "Failed to create certificates for Cluster: d543f4da",
+                Link::Certificates,
+            ),
+            (
+                "Image 3333 does not have a kube_version property.",
+                Link::Request,
+            ),
+            (
+                "Flavor tiny does not have enough RAM to run Kubernetes.",
+                Link::Request,
+            ),
+            (
+                "[Errno 2] No such file or directory: '/etc/magnum/kubeconfig'",
+                Link::ManagementCluster,
+            ),
+            ("[Errno 2] No such file or directory: 'helm'", Link::Helm),
+            ("Service Unavailable (HTTP 503)", Link::Cloud),
+            (away, Link::Cloud),
+            (forbidden, Link::ManagementCluster),
+            (
+                &away[away.find("HTTPS").unwrap()..],
+                Link::ManagementCluster,
+            ),
+            (
+                &helm("Kubernetes cluster unreachable: unknown"),
+                Link::ManagementCluster,
+            ),
+            (
+                &helm("secrets is forbidden: User \"x\" cannot list"),
+                Link::ManagementCluster,
+            ),
+            (&helm("path \"chart.tgz\" not found"), Link::Helm),
+            ("KeyError", Link::Conductor),
+            ("", Link::ManagementCluster),
+        ] {
+            let failure = SmoketestFailure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", reason);
+            assert_eq!(failure.link, Some(link), "{reason}");
+        }
     }
 
     #[test]
-    fn an_account_in_an_address_is_not_told() {
-        let silence = Silence {
-            reason: "no".into(),
-            is_hanging: false,
+    fn a_hanging_api_waits_for_its_conductor() {
+        let hanging = NoAnswer {
+            reason: "no answer in time".into(),
+            is_hanging: true,
         };
-        let told = Failure::silent(Stage::Token, "https://u:p4ss@k:5000/v3", &silence).to_string();
-        assert_eq!(told, "token: no answer from https://k:5000/v3: no");
+        for (stage, link) in [
+            (Stage::Leftovers, Link::Conductor),
+            (Stage::Token, Link::Keystone),
+        ] {
+            assert_eq!(
+                SmoketestFailure::no_answer(stage, "http://m", &hanging).link,
+                Some(link)
+            );
+        }
     }
 
     #[test]
-    fn a_message_is_short_and_in_one_line() {
-        assert_eq!(one_line(" a\n\tb  c "), "a b c");
-        assert_eq!(one_line(&"x".repeat(5000)).len(), MESSAGE_LIMIT);
+    fn a_message_is_shown_as_it_is_without_credentials_control_characters_or_its_end() {
+        let failure = SmoketestFailure::of_cluster(
+            Stage::ClusterWait,
+            "CREATE_FAILED",
+            &helm("no https://u:p4ss@h/x"),
+        );
+        let shown = failure.to_string();
+        assert!(shown.starts_with(
+            "cluster-wait: CREATE_FAILED: Unexpected error while running command.\\nCommand"
+        ));
+        assert!(
+            shown.contains("no https://h/x") && !shown.contains("p4ss"),
+            "{shown}"
+        );
+        assert_eq!(quote(" a\u{1b}[31mb\té "), "a\\u{1b}[31mb\\té");
+        assert_eq!(quote(&"é".repeat(5000)).chars().count(), MESSAGE_LIMIT + 1);
+        assert_eq!(failure.stage.to_string(), "cluster-wait");
     }
 }

@@ -1,4 +1,4 @@
-//! The parameters of the action, made into types that are valid.
+//! The parameters of the action, checked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,39 +7,28 @@ use serde_json::Value;
 
 use crate::problem::Problem;
 
-/// What the operator asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameters {
-    /// Name or id of the image.
     pub image: String,
-    /// Name of the keypair.
     pub keypair: String,
-    /// Name or id of the external network.
     pub external_network: String,
-    /// Name or id of the flavor of control-plane nodes.
     pub master_flavor: String,
-    /// Name or id of the flavor of workers.
     pub flavor: String,
-    /// The template's labels.
     pub labels: BTreeMap<String, String>,
-    /// The network driver: calico, …
     pub network_driver: String,
-    /// Whether a cluster is made of the template.
-    pub cluster: Option<Size>,
-    /// How long the cluster may take.
+    /// The cluster to create of the template, if any.
+    pub cluster: Option<ClusterSize>,
+    /// The time until the cluster must be complete.
     pub timeout: Duration,
-    /// The Juju secret with the account; none for the services' own.
+    /// The Juju secret with the account; `None` for Magnum's own.
     pub credentials: Option<String>,
-    /// Which of Magnum's endpoints: public, internal, admin.
+    /// The interface of Magnum's endpoint: public, internal, admin.
     pub endpoint: String,
 }
 
-/// How large the cluster is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
-    /// Nodes of the control plane.
+pub struct ClusterSize {
     pub masters: u64,
-    /// Workers.
     pub nodes: u64,
 }
 
@@ -47,25 +36,30 @@ impl Parameters {
     /// Reads what `action-get` printed; Juju has checked the types and filled in the defaults.
     ///
     /// # Errors
-    /// A [`Problem`] that names the parameter which is no good.
+    /// A [`Problem`] that names the parameter which is not valid.
     pub fn read(given: &BTreeMap<String, Value>) -> Result<Self, Problem> {
         let text = |name: &str| {
             let found = given.get(name).and_then(Value::as_str).unwrap_or_default();
             found.trim().to_owned()
         };
-        let needed = |name: &str| match text(name) {
-            empty if empty.is_empty() => Err(Problem::blocked(format!(
-                "the parameter {name} is empty; give it as {name}=…"
-            ))),
-            full => Ok(full),
+        let needed = |name: &str| {
+            let found = Some(text(name)).filter(|found| !found.is_empty());
+            found.ok_or_else(|| invalid(name, format!("is empty; give it as {name}=…")))
         };
         let number = |name: &str| {
-            let found = given.get(name).and_then(Value::as_u64);
-            found.filter(|found| *found > 0).ok_or_else(|| {
-                Problem::blocked(format!("the parameter {name} must be a number from 1 up"))
-            })
+            let found = given
+                .get(name)
+                .and_then(Value::as_u64)
+                .filter(|found| *found > 0);
+            found.ok_or_else(|| invalid(name, "must be a number from 1 up"))
         };
-        let wants_cluster = given.get("create-cluster").and_then(Value::as_bool) == Some(true);
+        let cluster = match given.get("create-cluster").and_then(Value::as_bool) {
+            Some(true) => Some(ClusterSize {
+                masters: number("master-count")?,
+                nodes: number("node-count")?,
+            }),
+            _ => None,
+        };
         Ok(Self {
             image: needed("image")?,
             keypair: needed("keypair")?,
@@ -74,12 +68,7 @@ impl Parameters {
             flavor: needed("flavor")?,
             labels: labels(&text("labels"))?,
             network_driver: needed("network-driver")?,
-            cluster: if wants_cluster {
-                let (masters, nodes) = (number("master-count")?, number("node-count")?);
-                Some(Size { masters, nodes })
-            } else {
-                None
-            },
+            cluster,
             timeout: Duration::from_secs(number("timeout")?),
             credentials: Some(text("credentials")).filter(|id| !id.is_empty()),
             endpoint: needed("endpoint")?,
@@ -87,22 +76,29 @@ impl Parameters {
     }
 }
 
-/// `k=v,k=v`, as the openstack client takes it.
+fn invalid(parameter: &str, wrong: impl std::fmt::Display) -> Problem {
+    Problem::blocked(
+        format!("Invalid parameter {parameter}"),
+        format!("{parameter} {wrong}"),
+    )
+}
+
+/// Parses `k=v,k=v`, as the openstack client takes it.
 fn labels(text: &str) -> Result<BTreeMap<String, String>, Problem> {
     let parts = text
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty());
-    parts
-        .map(|part| match part.split_once('=') {
-            Some((key, value)) if !key.trim().is_empty() => {
-                Ok((key.trim().to_owned(), value.trim().to_owned()))
-            }
-            _ => Err(Problem::blocked(format!(
-                "the parameter labels holds {part:?}; write labels=KEY=VALUE,KEY=VALUE"
-            ))),
-        })
-        .collect()
+    let pairs = parts.map(|part| match part.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(invalid(
+            "labels",
+            format!("holds {part:?}; write labels=KEY=VALUE,KEY=VALUE"),
+        )),
+    });
+    pairs.collect()
 }
 
 #[cfg(test)]
@@ -131,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_good_is_named() {
+    fn what_is_not_valid_is_named() {
         for (change, word) in [
             (json!({"image": " "}), "image"),
             (json!({"flavor": ""}), "flavor"),
@@ -144,8 +140,8 @@ mod tests {
                 "node-count",
             ),
         ] {
-            let told = Parameters::read(&given(&change)).unwrap_err().to_string();
-            assert!(told.contains(word), "{change}: {told}");
+            let error = Parameters::read(&given(&change)).unwrap_err().to_string();
+            assert!(error.contains(word), "{change}: {error}");
         }
     }
 }

@@ -55,9 +55,7 @@ impl Backups {
     /// Returns every path the charm has written with its original, each directory after all that is in it.
     pub fn entries(&self) -> Vec<(PathBuf, Original)> {
         let entries = self.0.iter().rev();
-        entries
-            .map(|(path, original)| (path.clone(), original.clone()))
-            .collect()
+        entries.map(|(path, original)| (path.clone(), original.clone())).collect()
     }
 
     /// Returns a line for each backup: where it stood, what it is and whose.
@@ -69,9 +67,7 @@ impl Backups {
             Original::BackedUp(name) => Some((path, state_path(DIRECTORY).join(name))),
             Original::Absent | Original::NoDirectory => None,
         });
-        lines
-            .map(|(path, backup)| Ok(format!("{}: {}", path.display(), describe(root, &backup)?)))
-            .collect()
+        lines.map(|(path, backup)| Ok(format!("{}: {}", path.display(), describe(root, &backup)?))).collect()
     }
 
     /// Backs up what stands at `path`, before it is first written.
@@ -86,10 +82,7 @@ impl Backups {
             None => Original::Absent,
             Some(_) => {
                 let name = copy_away(root, path)?;
-                info!(
-                    "backed up {}; it is restored when the charm is removed",
-                    path.display()
-                );
+                info!("backed up {}; it is restored when the charm is removed", path.display());
                 Original::BackedUp(name)
             }
         };
@@ -122,9 +115,7 @@ impl Backups {
             Some(Original::Absent) => root.remove(path)?,
             // What somebody put into it, or in its place, is theirs.
             Some(Original::NoDirectory) => root.remove_if_empty(path)?,
-            Some(Original::BackedUp(name)) => {
-                copy_back(root, &state_path(DIRECTORY).join(name), path)?
-            }
+            Some(Original::BackedUp(name)) => copy_back(root, &state_path(DIRECTORY).join(name), path)?,
         }
         self.0.remove(path);
         root.save(FILE, self)
@@ -148,20 +139,14 @@ pub fn describe(root: &Root, path: &Path) -> Result<String> {
     let user = user.map_or_else(|| meta.uid().to_string(), |user| user.name);
     let group = Group::from_gid(Gid::from_raw(meta.gid()))?;
     let group = group.map_or_else(|| meta.gid().to_string(), |group| group.name);
-    Ok(format!(
-        "{kind} of {user}:{group}, mode {:04o}",
-        meta.mode() & 0o7777
-    ))
+    Ok(format!("{kind} of {user}:{group}, mode {:04o}", meta.mode() & 0o7777))
 }
 
 /// Copies what stands at `path` into the state directory, and returns the backup's name.
 fn copy_away(root: &Root, path: &Path) -> Result<String> {
     let backups = state_path(DIRECTORY);
     root.make_directory(&backups, 0o700)?;
-    let name = path
-        .to_string_lossy()
-        .replace('%', "%25")
-        .replace('/', "%2F");
+    let name = path.to_string_lossy().replace('%', "%25").replace('/', "%2F");
     let (backup, partial) = (backups.join(&name), backups.join(format!("{name}.partial")));
     root.remove(&partial)?;
     root.remove(&backup)?;
@@ -172,9 +157,7 @@ fn copy_away(root: &Root, path: &Path) -> Result<String> {
 
 /// Puts a backup back: copied beside the target, then renamed over it.
 fn copy_back(root: &Root, backup: &Path, path: &Path) -> Result<()> {
-    let parent = path
-        .parent()
-        .with_context(|| format!("{} has no parent", path.display()))?;
+    let parent = path.parent().with_context(|| format!("{} has no parent", path.display()))?;
     if !root.is_directory(parent)? {
         // Its directory went with the package it belonged to: there is nothing to put it back into.
         return Ok(());
@@ -225,8 +208,7 @@ mod tests {
         for path in paths {
             backups.back_up(root, path).unwrap();
             root.remove(path).unwrap();
-            root.write(path, b"ours", super::super::Access::PUBLIC)
-                .unwrap();
+            root.write(path, b"ours", super::super::Access::PUBLIC).unwrap();
             // The second time it is the charm's own.
             backups.back_up(root, path).unwrap();
         }
@@ -236,32 +218,17 @@ mod tests {
         }
         let after = scratch.path(CONF).metadata().unwrap();
         assert_eq!(scratch.text(CONF).as_deref(), Some("theirs"));
-        assert_eq!(
-            (before.mode(), before.mtime_nsec()),
-            (after.mode(), after.mtime_nsec())
-        );
-        assert_eq!(
-            std::fs::read_link(scratch.path("/etc/magnum/link")).unwrap(),
-            Path::new("/nowhere")
-        );
-        assert_eq!(
-            scratch.text("/etc/magnum/directory/inner/file").as_deref(),
-            Some("inner")
-        );
-        assert_eq!(
-            root.temporaries(Path::new("/etc/magnum")).unwrap(),
-            [Path::new(""); 0]
-        );
+        assert_eq!((before.mode(), before.mtime_nsec()), (after.mode(), after.mtime_nsec()));
+        assert_eq!(std::fs::read_link(scratch.path("/etc/magnum/link")).unwrap(), Path::new("/nowhere"));
+        assert_eq!(scratch.text("/etc/magnum/directory/inner/file").as_deref(), Some("inner"));
+        assert_eq!(root.temporaries(Path::new("/etc/magnum")).unwrap(), [Path::new(""); 0]);
     }
 
     #[test]
     fn what_the_charm_brought_goes_and_what_others_put_beside_it_stays() {
         let scratch = scratch();
         let root = &scratch.root;
-        let (file, directory) = (
-            Path::new("/etc/magnum/kubeconfig"),
-            Path::new("/etc/magnum/new"),
-        );
+        let (file, directory) = (Path::new("/etc/magnum/kubeconfig"), Path::new("/etc/magnum/new"));
         let mut backups = Backups::default();
         backups.back_up(root, file).unwrap();
         backups.enter_new_directory(root, directory).unwrap();
@@ -284,10 +251,7 @@ mod tests {
         let mut backups = Backups::default();
         backups.back_up(root, Path::new(CONF)).unwrap();
         // The predictable name of an earlier release, and a directory on the way.
-        scratch.link(
-            "/etc/magnum/magnum.conf.d/.magnum-capi-helm-99-capi.conf",
-            "/etc/shadow",
-        );
+        scratch.link("/etc/magnum/magnum.conf.d/.magnum-capi-helm-99-capi.conf", "/etc/shadow");
         backups.restore(root, Path::new(CONF)).unwrap();
         assert_eq!(scratch.text("/etc/shadow").as_deref(), Some("root's"));
         let mut backups = Backups::default();

@@ -59,10 +59,7 @@ impl Command {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
-            env: vec![
-                ("PATH".to_owned(), SYSTEM_PATH.into()),
-                ("LC_ALL".to_owned(), "C.UTF-8".into()),
-            ],
+            env: vec![("PATH".to_owned(), SYSTEM_PATH.into()), ("LC_ALL".to_owned(), "C.UTF-8".into())],
             stdin: Vec::new(),
             limit,
             user: None,
@@ -72,11 +69,7 @@ impl Command {
 
     /// A program that gets this process's environment.
     pub fn inheriting(program: &str, limit: Duration) -> Self {
-        Self {
-            env: Vec::new(),
-            inherits_environment: true,
-            ..Self::new(program, limit)
-        }
+        Self { env: Vec::new(), inherits_environment: true, ..Self::new(program, limit) }
     }
 
     #[must_use]
@@ -93,8 +86,7 @@ impl Command {
 
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
@@ -125,14 +117,7 @@ impl Command {
             Some(user) => {
                 let mut command = std::process::Command::new("setpriv");
                 command
-                    .args([
-                        "--reuid",
-                        user,
-                        "--regid",
-                        user,
-                        "--init-groups",
-                        "--no-new-privs",
-                    ])
+                    .args(["--reuid", user, "--regid", user, "--init-groups", "--no-new-privs"])
                     .args(["--pdeathsig", "KILL", "--"])
                     .arg(&self.program);
                 command
@@ -146,11 +131,7 @@ impl Command {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
-            .stdin(if self.stdin.is_empty() {
-                Stdio::null()
-            } else {
-                Stdio::piped()
-            })
+            .stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
@@ -176,16 +157,11 @@ impl Host for LocalHost {
     fn run(&self, command: &Command) -> Result<Output> {
         let name = command.name();
         let end = Instant::now() + command.limit;
-        let mut child = command
-            .prepared()
-            .spawn()
-            .with_context(|| format!("starting {name}"))?;
+        let mut child = command.prepared().spawn().with_context(|| format!("starting {name}"))?;
         let exchanged = exchange(&mut child, &command.stdin, end);
         let left = end.saturating_duration_since(Instant::now());
         let status = match exchanged {
-            Ok(_) => child
-                .wait_timeout(left)
-                .with_context(|| format!("waiting for {name}"))?,
+            Ok(_) => child.wait_timeout(left).with_context(|| format!("waiting for {name}"))?,
             Err(_) => None,
         };
         let Some(status) = status else {
@@ -205,53 +181,30 @@ impl Host for LocalHost {
 
     fn account(&self, name: &str) -> Result<Option<Account>> {
         let user = User::from_name(name).with_context(|| format!("looking up user {name}"))?;
-        Ok(user.map(|user| Account {
-            uid: user.uid.as_raw(),
-            gid: user.gid.as_raw(),
-        }))
+        Ok(user.map(|user| Account { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
     }
 }
 
 /// Writes a program's stdin and reads stdout and stderr until it and all that it started have closed them.
 fn exchange(child: &mut Child, stdin: &[u8], end: Instant) -> Result<(Vec<u8>, Vec<u8>)> {
-    let (mut input, mut output, mut errors) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (mut input, mut output, mut errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (mut stdout, mut stderr, mut written) = (Vec::new(), Vec::new(), 0);
     if let Some(pipe) = &input {
         fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     }
     while output.is_some() || errors.is_some() {
         let left = end.saturating_duration_since(Instant::now());
-        anyhow::ensure!(
-            !left.is_zero(),
-            "it, or what it started, did not end in time"
-        );
+        anyhow::ensure!(!left.is_zero(), "it, or what it started, did not end in time");
         let mut fds = Vec::new();
-        fds.extend(
-            input
-                .as_ref()
-                .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)),
-        );
-        fds.extend(
-            output
-                .as_ref()
-                .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
-        );
-        fds.extend(
-            errors
-                .as_ref()
-                .map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)),
-        );
+        fds.extend(input.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));
+        fds.extend(output.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
+        fds.extend(errors.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => continue,
             polled => polled.context("waiting for it")?,
         };
-        let mut ready = fds
-            .iter()
-            .map(|fd| fd.any().unwrap_or_default())
-            .collect::<Vec<_>>()
-            .into_iter();
+        let mut ready = fds.iter().map(|fd| fd.any().unwrap_or_default()).collect::<Vec<_>>().into_iter();
         if let Some(pipe) = &mut input
             && ready.next() == Some(true)
         {
@@ -267,10 +220,7 @@ fn exchange(child: &mut Child, stdin: &[u8], end: Instant) -> Result<(Vec<u8>, V
         }
         if output.is_some() && ready.next() == Some(true) {
             read_some(&mut output, &mut stdout)?;
-            anyhow::ensure!(
-                stdout.len() <= STDOUT_LIMIT,
-                "it prints more than {STDOUT_LIMIT} bytes"
-            );
+            anyhow::ensure!(stdout.len() <= STDOUT_LIMIT, "it prints more than {STDOUT_LIMIT} bytes");
         }
         if errors.is_some() && ready.next() == Some(true) {
             read_some(&mut errors, &mut stderr)?;
@@ -302,10 +252,7 @@ fn kill_group(child: &mut Child) -> Result<()> {
         Ok(()) | Err(Errno::ESRCH) => {}
         Err(error) => return Err(error).context("killing a program that does not end"),
     }
-    child
-        .wait()
-        .map(drop)
-        .context("waiting for a killed program")
+    child.wait().map(drop).context("waiting for a killed program")
 }
 
 #[cfg(test)]
@@ -322,23 +269,13 @@ mod tests {
 
     #[test]
     fn a_failure_names_the_program_its_exit_code_and_its_stderr() {
-        let output = LocalHost.run(&sh(
-            "echo no such thing >&2; exit 3",
-            Duration::from_secs(5),
-        ));
-        assert_eq!(
-            output.unwrap().failure(),
-            "sh -c failed (exit code 3): no such thing"
-        );
+        let output = LocalHost.run(&sh("echo no such thing >&2; exit 3", Duration::from_secs(5)));
+        assert_eq!(output.unwrap().failure(), "sh -c failed (exit code 3): no such thing");
     }
 
     #[test]
     fn when_the_time_is_over_a_program_is_killed_with_all_it_started() {
-        for script in [
-            "sleep 30 & sleep 30",
-            "sleep 30 &",
-            "exec >&- 2>&-; sleep 30",
-        ] {
+        for script in ["sleep 30 & sleep 30", "sleep 30 &", "exec >&- 2>&-; sleep 30"] {
             let began = Instant::now();
             let error = error_of(&sh(script, Duration::from_millis(200)));
             assert!(error.contains("did not end"), "{script}: {error}");
@@ -349,10 +286,7 @@ mod tests {
     #[test]
     fn output_larger_than_a_pipe_is_read_completely_and_input_is_given() {
         let input = vec![b'x'; 200_000];
-        let command = sh(
-            "cat; head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2",
-            Duration::from_secs(5),
-        );
+        let command = sh("cat; head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2", Duration::from_secs(5));
         let output = LocalHost.run(&command.stdin(input)).unwrap();
         assert_eq!(output.stdout.len(), 500_000);
         assert_eq!(output.stderr.len(), STDERR_IN_ERROR);

@@ -18,8 +18,8 @@ use xattr::FileExt as _;
 
 use super::directory;
 
-/// Far more than a file of configuration or a driver's package has.
-const MOST_BYTES: u64 = 64 << 20;
+/// Far more than a driver's package or a helm (60 MB in 2025) has.
+const MOST_BYTES: u64 = 300 << 20;
 const MOST_ENTRIES: usize = 10_000;
 const DEEPEST: usize = 32;
 
@@ -38,11 +38,7 @@ fn copy_entry(
     left: &mut (usize, u64),
 ) -> Result<()> {
     let context = || format!("copying {}", name.display());
-    ensure!(
-        deeper > 0 && left.0 > 0,
-        "{} is too deep or has too many entries to be copied",
-        name.display()
-    );
+    ensure!(deeper > 0 && left.0 > 0, "{} is too deep or has too many entries to be copied", name.display());
     left.0 -= 1;
     let meta = from.symlink_metadata(name).with_context(context)?;
     if meta.is_symlink() {
@@ -54,39 +50,23 @@ fn copy_entry(
         let source = from.open_dir_nofollow(name).with_context(context)?;
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
-        to.create_dir_with(as_name, &builder)
-            .with_context(context)?;
+        to.create_dir_with(as_name, &builder).with_context(context)?;
         let target = to.open_dir_nofollow(as_name).with_context(context)?;
         for entry in source.entries().with_context(context)? {
             let inner = entry.with_context(context)?.file_name();
             copy_entry(&source, &inner, &target, &inner, deeper - 1, left)?;
         }
-        let opened = (
-            source.open(".").with_context(context)?,
-            target.open(".").with_context(context)?,
-        );
+        let opened = (source.open(".").with_context(context)?, target.open(".").with_context(context)?);
         copy_attributes(&opened.0.into_std(), &opened.1.into_std()).with_context(context)?;
         return own(to, as_name, &meta).with_context(context);
     }
     if !meta.is_file() {
-        bail!(
-            "{} is a special file, which is not copied; remove it",
-            name.display()
-        );
+        bail!("{} is a special file, which is not copied; remove it", name.display());
     }
-    let mut source = directory::open_file(from, name)
-        .with_context(context)?
-        .into_std();
-    let mut target = directory::create_file(to, as_name)
-        .with_context(context)?
-        .into_std();
-    let copied =
-        io::copy(&mut source.by_ref().take(left.1 + 1), &mut target).with_context(context)?;
-    ensure!(
-        copied <= left.1,
-        "{} is too large to be copied",
-        name.display()
-    );
+    let mut source = directory::open_file(from, name).with_context(context)?.into_std();
+    let mut target = directory::create_file(to, as_name).with_context(context)?.into_std();
+    let copied = io::copy(&mut source.by_ref().take(left.1 + 1), &mut target).with_context(context)?;
+    ensure!(copied <= left.1, "{} is too large to be copied", name.display());
     left.1 -= copied;
     copy_attributes(&source, &target).with_context(context)?;
     own(to, as_name, &meta).with_context(context)?;
@@ -119,11 +99,5 @@ fn own(directory: &Dir, name: &OsStr, meta: &Metadata) -> io::Result<()> {
     let accessed = TimeSpec::new(meta.atime(), meta.atime_nsec());
     let written = TimeSpec::new(meta.mtime(), meta.mtime_nsec());
     let nofollow = UtimensatFlags::NoFollowSymlink;
-    Ok(utimensat(
-        directory.as_fd(),
-        name,
-        &accessed,
-        &written,
-        nofollow,
-    )?)
+    Ok(utimensat(directory.as_fd(), name, &accessed, &written, nofollow)?)
 }

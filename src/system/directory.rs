@@ -21,10 +21,7 @@ pub fn open(top: &Dir, path: &Path) -> io::Result<Dir> {
             Component::RootDir | Component::CurDir => {}
             Component::Normal(name) => directory = directory.open_dir_nofollow(name)?,
             Component::ParentDir | Component::Prefix(_) => {
-                return Err(io::Error::new(
-                    ErrorKind::InvalidInput,
-                    "the path leads upwards",
-                ));
+                return Err(io::Error::new(ErrorKind::InvalidInput, "the path leads upwards"));
             }
         }
     }
@@ -34,8 +31,7 @@ pub fn open(top: &Dir, path: &Path) -> io::Result<Dir> {
 /// Opens the parent directory of `path`, and returns it with the last component.
 pub fn open_parent<'a>(top: &Dir, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
     let name = path.file_name();
-    let name =
-        name.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no name"))?;
+    let name = name.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no name"))?;
     let parent = path.parent().unwrap_or(Path::new(""));
     Ok((open(top, parent)?, name))
 }

@@ -9,25 +9,29 @@ mod command;
 mod copy;
 mod directory;
 pub mod http;
+mod limited;
 mod process;
 mod root;
 mod secret;
 mod state;
 pub mod systemd;
+mod temporary;
 #[cfg(test)]
 pub mod testing;
+
+use std::sync::Arc;
 
 use anyhow::Result;
 
 pub use backup::{Backups, Original, describe};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
+pub use limited::Limited;
 pub use process::{Process, own_program};
-pub use root::{
-    Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256,
-};
+pub use root::{Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
+pub use temporary::TemporaryFile;
 
 /// Numeric ids of a user account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +56,10 @@ pub trait Host: Send + Sync {
 }
 
 /// The machine: the file system from `root` down, and the programs of `host`.
+#[derive(Clone)]
 pub struct System {
     pub root: Root,
-    host: Box<dyn Host>,
+    host: Arc<dyn Host>,
 }
 
 impl System {
@@ -67,10 +72,7 @@ impl System {
     }
 
     pub fn new(root: Root, host: impl Host + 'static) -> Self {
-        Self {
-            root,
-            host: Box::new(host),
-        }
+        Self { root, host: Arc::new(host) }
     }
 
     /// Runs a program; how it ended is the caller's to check.

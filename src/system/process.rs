@@ -39,15 +39,11 @@ impl Process {
     /// If `/proc` shows it in a way that cannot be understood.
     pub fn inspect(root: &Root, pid: i32) -> Result<Option<Self>> {
         let proc = Path::new("/proc").join(pid.to_string());
-        let (Ok(stat), Ok(cmdline)) = (
-            root.read(&proc.join("stat")),
-            root.read(&proc.join("cmdline")),
-        ) else {
+        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), root.read(&proc.join("cmdline"))) else {
             return Ok(None);
         };
         let stat = String::from_utf8_lossy(&stat);
-        let start_ticks = start_ticks(&stat)
-            .with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
+        let start_ticks = start_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
         Ok(Some(Self {
             pid,
             start_ticks,
@@ -80,13 +76,7 @@ impl Process {
         let wanted: Vec<&str> = command_line.split_whitespace().collect();
         !wanted.is_empty()
             && self.cmdline.len() <= wanted.len() + 2
-            && self
-                .cmdline
-                .iter()
-                .rev()
-                .map(String::as_str)
-                .take(wanted.len())
-                .eq(wanted.iter().rev().copied())
+            && self.cmdline.iter().rev().map(String::as_str).take(wanted.len()).eq(wanted.iter().rev().copied())
     }
 }
 
@@ -125,12 +115,7 @@ mod tests {
     #[test]
     fn a_script_is_recognised_behind_its_interpreter() {
         let wanted = "/usr/bin/magnum-api --config-file=/a --config-dir=/b";
-        let real = [
-            "/usr/bin/python3",
-            "/usr/bin/magnum-api",
-            "--config-file=/a",
-            "--config-dir=/b",
-        ];
+        let real = ["/usr/bin/python3", "/usr/bin/magnum-api", "--config-file=/a", "--config-dir=/b"];
         assert!(with_cmdline(&real).runs(wanted));
         assert!(with_cmdline(&real[1..]).runs(wanted));
         assert!(!with_cmdline(&real[..3]).runs(wanted));

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -39,11 +39,7 @@ impl Access {
     pub const PUBLIC: Self = Self::of_root(0o644);
 
     pub const fn of_root(mode: u32) -> Self {
-        Self {
-            uid: 0,
-            gid: 0,
-            mode,
-        }
+        Self { uid: 0, gid: 0, mode }
     }
 }
 
@@ -71,12 +67,7 @@ pub struct RegularFile {
 /// Without the content, which may be secret.
 impl std::fmt::Debug for RegularFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "RegularFile({} bytes, {:?})",
-            self.bytes.len(),
-            self.access
-        )
+        write!(f, "RegularFile({} bytes, {:?})", self.bytes.len(), self.access)
     }
 }
 
@@ -107,11 +98,7 @@ impl std::fmt::Debug for ManagedFile {
 impl ManagedFile {
     /// A file that everybody may read: root:root 0644.
     pub fn public(path: impl Into<PathBuf>, content: impl Into<Vec<u8>>) -> Self {
-        Self {
-            path: path.into(),
-            bytes: content.into(),
-            access: Access::PUBLIC,
-        }
+        Self { path: path.into(), bytes: content.into(), access: Access::PUBLIC }
     }
 
     /// Returns how the entry at its path differs, in a few words.
@@ -148,13 +135,9 @@ impl Root {
     /// If the directory cannot be opened.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let opened = Dir::open_ambient_dir(path, ambient_authority())
-            .and_then(|top| Ok((top.dir_metadata()?, top)));
+        let opened = Dir::open_ambient_dir(path, ambient_authority()).and_then(|top| Ok((top.dir_metadata()?, top)));
         let (meta, top) = opened.with_context(|| format!("opening {}", path.display()))?;
-        Ok(Self {
-            root_ids: (meta.uid(), meta.gid()),
-            top: Arc::new(top),
-        })
+        Ok(Self { root_ids: (meta.uid(), meta.gid()), top: Arc::new(top) })
     }
 
     /// Opens the directory at `path` as a root of its own; `None` if it is not there, or is a link or behind one.
@@ -163,10 +146,7 @@ impl Root {
     /// If it is there but cannot be opened.
     pub fn below(&self, path: &Path) -> Result<Option<Self>> {
         match directory::open(&self.top, path) {
-            Ok(top) => Ok(Some(Self {
-                top: Arc::new(top),
-                root_ids: self.root_ids,
-            })),
+            Ok(top) => Ok(Some(Self { top: Arc::new(top), root_ids: self.root_ids })),
             Err(error) if is_absent(&error) || is_link(&error) => Ok(None),
             Err(error) => Err(error).with_context(|| format!("opening {}", path.display())),
         }
@@ -276,7 +256,7 @@ impl Root {
     /// Follows the links at the end of `path` as a program does that opens it, for programs in directories of root.
     ///
     /// # Errors
-    /// If there are more than eight, or one leads out of the root.
+    /// If there are more than eight, or one cannot be read.
     pub fn resolve(&self, path: &Path) -> Result<PathBuf> {
         let mut path = path.to_owned();
         for _ in 0..8 {
@@ -287,13 +267,15 @@ impl Root {
             let (parent, name) = self.parent(&path)?;
             let target = parent.read_link_contents(name)?;
             path.pop();
-            path.push(target);
-            anyhow::ensure!(
-                path.components()
-                    .all(|part| part != std::path::Component::ParentDir),
-                "{} leads upwards",
-                path.display()
-            );
+            // No directory on the way is a link, so that `..` is the one above by name too.
+            for component in target.components() {
+                match component {
+                    Component::RootDir => path = PathBuf::from("/"),
+                    Component::ParentDir => drop(path.pop()),
+                    Component::Normal(name) => path.push(name),
+                    Component::CurDir | Component::Prefix(_) => {}
+                }
+            }
         }
         bail!("too many links lead from {}", path.display())
     }
@@ -303,18 +285,14 @@ impl Root {
     /// # Errors
     /// If it is not there, is not a regular file, is a link or behind one.
     pub fn open_file(&self, path: &Path) -> Result<fs::File> {
-        self.open_regular(path)
-            .with_context(|| format!("opening {}", path.display()))
+        self.open_regular(path).with_context(|| format!("opening {}", path.display()))
     }
 
     fn open_regular(&self, path: &Path) -> io::Result<fs::File> {
         let (parent, name) = self.parent(path)?;
         let file = directory::open_file(&parent, name)?;
         if !file.metadata()?.is_file() {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                "not a regular file",
-            ));
+            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
         }
         Ok(file.into_std())
     }
@@ -324,9 +302,7 @@ impl Root {
     /// # Errors
     /// If it cannot be read, or has more than 8 MiB.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        self.open_regular(path)
-            .and_then(read_bounded)
-            .with_context(|| format!("reading {}", path.display()))
+        self.open_regular(path).and_then(read_bounded).with_context(|| format!("reading {}", path.display()))
     }
 
     /// Returns the last `most` bytes of a file.
@@ -363,8 +339,7 @@ impl Root {
     /// # Errors
     /// If any part of that fails; then what stood at `path` still stands there, untouched.
     pub fn write(&self, path: &Path, bytes: &[u8], access: Access) -> Result<()> {
-        self.replace(path, bytes, access)
-            .with_context(|| format!("writing {}", path.display()))
+        self.replace(path, bytes, access).with_context(|| format!("writing {}", path.display()))
     }
 
     fn replace(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
@@ -388,16 +363,8 @@ impl Root {
     /// Sets owner and mode of an open file.
     pub(super) fn set_access(&self, file: &fs::File, access: Access) -> io::Result<()> {
         let (root_uid, root_gid) = self.root_ids;
-        let uid = if access.uid == 0 {
-            root_uid
-        } else {
-            access.uid
-        };
-        let gid = if access.gid == 0 {
-            root_gid
-        } else {
-            access.gid
-        };
+        let uid = if access.uid == 0 { root_uid } else { access.uid };
+        let gid = if access.gid == 0 { root_gid } else { access.gid };
         fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         // Last: a change of owner drops the setuid bits.
         file.set_permissions(fs::Permissions::from_mode(access.mode))
@@ -413,21 +380,20 @@ impl Root {
             let mut builder = DirBuilder::new();
             builder.mode(mode);
             match parent.create_dir_with(name, &builder) {
-                Err(error)
-                    if error.kind() == ErrorKind::AlreadyExists && self.is_real(&parent, name) =>
-                {
-                    Ok(())
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && self.is_real(&parent, name) => Ok(()),
+                Err(error) => Err(error),
+                // Whatever the umask, and without a setgid bit from above.
+                Ok(()) => {
+                    let made = directory::open(&parent, Path::new(name))?.open(".")?.into_std();
+                    made.set_permissions(fs::Permissions::from_mode(mode))
                 }
-                made => made,
             }
         };
         make().with_context(|| format!("making the directory {}", path.display()))
     }
 
     fn is_real(&self, parent: &Dir, name: &std::ffi::OsStr) -> bool {
-        parent
-            .symlink_metadata(name)
-            .is_ok_and(|meta| meta.is_dir())
+        parent.symlink_metadata(name).is_ok_and(|meta| meta.is_dir())
     }
 
     /// Makes a directory and those above it, each of root with mode 0755.
@@ -435,14 +401,9 @@ impl Root {
     /// # Errors
     /// If one cannot be made, or something else stands there.
     pub fn make_directories(&self, path: &Path) -> Result<()> {
-        let mut above: Vec<&Path> = path
-            .ancestors()
-            .filter(|path| path.file_name().is_some())
-            .collect();
+        let mut above: Vec<&Path> = path.ancestors().filter(|path| path.file_name().is_some()).collect();
         above.reverse();
-        above
-            .into_iter()
-            .try_for_each(|path| self.make_directory(path, 0o755))
+        above.into_iter().try_for_each(|path| self.make_directory(path, 0o755))
     }
 
     /// Removes whatever stands at `path`, with all that is in it. Nothing there is no error.
@@ -466,13 +427,9 @@ impl Root {
     /// # Errors
     /// If it cannot be removed for another reason.
     pub fn remove_if_empty(&self, path: &Path) -> Result<()> {
-        let removed = self
-            .parent(path)
-            .and_then(|(parent, name)| parent.remove_dir(name));
+        let removed = self.parent(path).and_then(|(parent, name)| parent.remove_dir(name));
         match removed {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty || is_absent(&error) => {
-                Ok(())
-            }
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty || is_absent(&error) => Ok(()),
             removed => removed.with_context(|| format!("removing {}", path.display())),
         }
     }
@@ -528,10 +485,7 @@ impl Root {
     /// If the directory is there but cannot be read.
     pub fn temporaries(&self, path: &Path) -> Result<Vec<PathBuf>> {
         let names = self.names(path)?.into_iter();
-        Ok(names
-            .filter(|name| name.starts_with(TEMPORARY_PREFIX))
-            .map(|name| path.join(name))
-            .collect())
+        Ok(names.filter(|name| name.starts_with(TEMPORARY_PREFIX)).map(|name| path.join(name)).collect())
     }
 
     /// Makes a temporary directory in `parent`, root:root 0755; it goes when the result is dropped.
@@ -541,10 +495,7 @@ impl Root {
     pub fn temporary_directory(&self, parent: &Path) -> Result<TemporaryDirectory> {
         let path = parent.join(directory::temporary_name()?);
         self.make_directory(&path, 0o755)?;
-        Ok(TemporaryDirectory {
-            root: self.clone(),
-            path,
-        })
+        Ok(TemporaryDirectory { root: self.clone(), path })
     }
 }
 
@@ -615,17 +566,9 @@ mod tests {
         for content in [b"one", b"two"] {
             root.write(path, content, Access::of_root(0o640)).unwrap();
         }
-        let Entry::File(file) = root.inspect(path).unwrap() else {
-            panic!("no file")
-        };
-        assert_eq!(
-            (file.bytes.as_slice(), file.access),
-            (&b"two"[..], Access::of_root(0o640))
-        );
-        assert_eq!(
-            root.names(Path::new("/etc/magnum")).unwrap(),
-            ["kubeconfig"]
-        );
+        let Entry::File(file) = root.inspect(path).unwrap() else { panic!("no file") };
+        assert_eq!((file.bytes.as_slice(), file.access), (&b"two"[..], Access::of_root(0o640)));
+        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), ["kubeconfig"]);
         assert!(!format!("{file:?}").contains("two"));
     }
 
@@ -633,20 +576,20 @@ mod tests {
     fn a_write_that_cannot_be_finished_leaves_what_stood_there() {
         let scratch = scratch();
         scratch.put("/etc/magnum/x/inside", "theirs");
-        assert!(
-            scratch
-                .root
-                .write(Path::new("/etc/magnum/x"), b"ours", Access::PUBLIC)
-                .is_err()
-        );
-        assert_eq!(
-            scratch.text("/etc/magnum/x/inside").as_deref(),
-            Some("theirs")
-        );
-        assert_eq!(
-            scratch.root.temporaries(Path::new("/etc/magnum")).unwrap(),
-            [Path::new(""); 0]
-        );
+        assert!(scratch.root.write(Path::new("/etc/magnum/x"), b"ours", Access::PUBLIC).is_err());
+        assert_eq!(scratch.text("/etc/magnum/x/inside").as_deref(), Some("theirs"));
+        assert_eq!(scratch.root.temporaries(Path::new("/etc/magnum")).unwrap(), [Path::new(""); 0]);
+    }
+
+    #[test]
+    fn a_directory_is_made_with_exactly_its_mode() {
+        let scratch = scratch();
+        let above = fs::Permissions::from_mode(0o2777);
+        fs::set_permissions(scratch.path("/etc/magnum"), above).unwrap();
+        let path = Path::new("/etc/magnum/made");
+        scratch.root.make_directory(path, 0o777).unwrap();
+        let meta = scratch.root.metadata(path).unwrap().unwrap();
+        assert_eq!(scratch.root.access_of(&meta).mode, 0o777);
     }
 
     #[test]
@@ -655,10 +598,7 @@ mod tests {
         let root = &scratch.root;
         scratch.link("/etc/magnum/link", scratch.path(PATH));
         scratch.link("/etc/way", scratch.path("/etc/magnum"));
-        let (end, way) = (
-            Path::new("/etc/magnum/link"),
-            Path::new("/etc/way/kubeconfig"),
-        );
+        let (end, way) = (Path::new("/etc/magnum/link"), Path::new("/etc/way/kubeconfig"));
         assert_eq!(root.inspect(end).unwrap(), Entry::Other("a symbolic link"));
         assert_eq!(root.inspect(way).unwrap(), Entry::Absent);
         assert!(root.read(end).is_err() && root.read(way).is_err());
@@ -675,21 +615,12 @@ mod tests {
     fn a_fifo_and_a_file_over_the_limit_are_named_and_never_waited_for() {
         let scratch = scratch();
         let root = &scratch.root;
-        let (fifo, large) = (
-            Path::new("/etc/magnum/fifo"),
-            Path::new("/etc/magnum/large"),
-        );
+        let (fifo, large) = (Path::new("/etc/magnum/fifo"), Path::new("/etc/magnum/large"));
         nix::unistd::mkfifo(&scratch.path(fifo), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        fs::File::create(scratch.path(large))
-            .unwrap()
-            .set_len(SIZE_LIMIT + 1)
-            .unwrap();
+        fs::File::create(scratch.path(large)).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
         assert_eq!(root.inspect(fifo).unwrap(), Entry::Other("a special file"));
         assert!(root.read(fifo).is_err());
-        assert_eq!(
-            root.inspect(large).unwrap(),
-            Entry::Other("a file of more than 8 MiB")
-        );
+        assert_eq!(root.inspect(large).unwrap(), Entry::Other("a file of more than 8 MiB"));
         assert!(format!("{:#}", root.read(large).unwrap_err()).contains("more than 8 MiB"));
         assert_eq!(root.read_end(large, 3).unwrap(), [0; 3]);
     }
@@ -711,13 +642,10 @@ mod tests {
         let scratch = scratch();
         scratch.put("/usr/bin/python3.11", "");
         scratch.link("/usr/bin/python3", "python3.11");
-        scratch.link("/usr/local/bin/python", "/usr/bin/python3");
+        scratch.link("/usr/local/bin/python", "../../bin/python3");
         scratch.link("/usr/bin/loop", "loop");
         let resolve = |path: &str| scratch.root.resolve(Path::new(path));
-        assert_eq!(
-            resolve("/usr/local/bin/python").unwrap(),
-            Path::new("/usr/bin/python3.11")
-        );
+        assert_eq!(resolve("/usr/local/bin/python").unwrap(), Path::new("/usr/bin/python3.11"));
         assert!(resolve("/usr/bin/loop").is_err());
     }
 

@@ -65,8 +65,7 @@ impl Root {
     /// # Errors
     /// If it cannot be written.
     pub fn save<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
-        let mut bytes =
-            serde_json::to_vec_pretty(value).with_context(|| format!("encoding {name}"))?;
+        let mut bytes = serde_json::to_vec_pretty(value).with_context(|| format!("encoding {name}"))?;
         bytes.push(b'\n');
         self.write(&state_path(name), &bytes, Access::PRIVATE)
     }
@@ -93,8 +92,7 @@ impl Root {
     /// If the directory cannot be made, or the lock is not free within [`LOCK_LIMIT`].
     pub fn lock(&self) -> Result<Lock> {
         self.make_state_directory()?;
-        self.lock_if_present()?
-            .context("the charm has left this unit meanwhile")
+        self.lock_if_present()?.context("the charm has left this unit meanwhile")
     }
 
     /// Takes the lock without making anything; `None` if there is no state directory, also when it is removed
@@ -112,10 +110,7 @@ impl Root {
             }
             if began.elapsed() > LOCK_LIMIT {
                 let (path, seconds) = (state_path("lock"), LOCK_LIMIT.as_secs());
-                bail!(
-                    "another run of the charm has held {} for {seconds} s",
-                    path.display()
-                );
+                bail!("another run of the charm has held {} for {seconds} s", path.display());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -149,9 +144,7 @@ impl Root {
     fn open_or_create(&self, path: &Path) -> std::io::Result<fs::File> {
         let (parent, name) = self.parent(path)?;
         match directory::create_file(&parent, name) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                directory::open_file(&parent, name)
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => directory::open_file(&parent, name),
             created => created,
         }
         .map(cap_std::fs::File::into_std)
@@ -199,13 +192,9 @@ mod tests {
         root.save("x.json", &vec![1, 2]).unwrap();
         assert_eq!(root.load::<Vec<i32>>("x.json").unwrap(), Some(vec![1, 2]));
         assert_eq!(root.load::<Vec<i32>>("absent.json").unwrap(), None);
-        root.write(&state_path("x.json"), b"{\"hunter2\"", Access::PRIVATE)
-            .unwrap();
+        root.write(&state_path("x.json"), b"{\"hunter2\"", Access::PRIVATE).unwrap();
         let error = format!("{:#}", root.load::<Vec<i32>>("x.json").unwrap_err());
-        assert!(
-            error.contains("x.json is damaged (line 1, column"),
-            "{error}"
-        );
+        assert!(error.contains("x.json is damaged (line 1, column"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
 

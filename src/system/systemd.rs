@@ -81,9 +81,8 @@ impl Unit {
 /// # Errors
 /// If `systemctl` fails or answers about another number of units.
 pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
-    let command = Command::new("systemctl", SHOW_LIMIT)
-        .args(["show", "--no-pager", "--property", PROPERTIES, "--"])
-        .args(units);
+    let command =
+        Command::new("systemctl", SHOW_LIMIT).args(["show", "--no-pager", "--property", PROPERTIES, "--"]).args(units);
     let shown = parse(&String::from_utf8_lossy(&system.stdout(&command)?));
     anyhow::ensure!(
         shown.len() == units.len(),
@@ -100,10 +99,7 @@ pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
 /// If `systemctl` fails.
 pub fn daemon_reload(system: &System) -> Result<()> {
     let command = Command::new("systemctl", JOB_LIMIT).arg("daemon-reload");
-    system
-        .stdout(&command)
-        .map(drop)
-        .context("reloading systemd")
+    system.stdout(&command).map(drop).context("reloading systemd")
 }
 
 /// Whether to wait for a restart.
@@ -121,9 +117,7 @@ pub enum Wait {
 /// If `systemctl` fails, as it does for a unit that systemd could not load.
 pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
     // Fails for a unit that systemd has not loaded, which then has no count.
-    let reset = Command::new("systemctl", SHOW_LIMIT)
-        .args(["reset-failed", "--"])
-        .args(units);
+    let reset = Command::new("systemctl", SHOW_LIMIT).args(["reset-failed", "--"]).args(units);
     system.run(&reset)?;
     let command = Command::new("systemctl", JOB_LIMIT)
         .arg("restart")
@@ -138,13 +132,7 @@ pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
 ///
 /// # Errors
 /// If `systemd-run` fails.
-pub fn run_after(
-    system: &System,
-    units: &[&str],
-    name: &str,
-    program: &Path,
-    argument: &str,
-) -> Result<()> {
+pub fn run_after(system: &System, units: &[&str], name: &str, program: &Path, argument: &str) -> Result<()> {
     let command = Command::new("systemd-run", SHOW_LIMIT)
         .args(["--quiet", "--collect", "--no-block"])
         .arg(format!("--unit={name}"))
@@ -240,12 +228,7 @@ mod tests {
               --config-dir=/etc/magnum/magnum.conf.d"]
         );
         assert!(api.main_pid.is_some() && !api.is_masked() && !api.is_failing());
-        assert_eq!(
-            api.drop_ins,
-            [PathBuf::from(
-                "/etc/systemd/system/magnum-api.service.d/override.conf"
-            )]
-        );
+        assert_eq!(api.drop_ins, [PathBuf::from("/etc/systemd/system/magnum-api.service.d/override.conf")]);
         let conductor = &units[1];
         assert!(conductor.is_masked());
         assert_eq!(conductor.main_pid, None);

@@ -29,18 +29,13 @@ impl Scratch {
         ] {
             std::fs::create_dir_all(directory.path().join(path)).unwrap();
         }
-        Self {
-            root: Root::open(directory.path()).unwrap(),
-            directory,
-        }
+        Self { root: Root::open(directory.path()).unwrap(), directory }
     }
 
     /// Returns the path outside of what is at `path` in the root.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
-        self.directory
-            .path()
-            .join(path.strip_prefix("/").unwrap_or(path))
+        self.directory.path().join(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// Writes a file with mode 0644, and makes the directories above it.
@@ -61,10 +56,7 @@ impl Scratch {
     }
 
     /// This root with `programs` for its programs.
-    pub fn system(
-        &self,
-        programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static,
-    ) -> System {
+    pub fn system(&self, programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> System {
         System::new(self.root.clone(), Programs::new(programs))
     }
 }
@@ -78,10 +70,7 @@ pub struct Programs {
 
 impl Programs {
     pub fn new(play: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self {
-            play: Box::new(play),
-            ran: Arc::default(),
-        }
+        Self { play: Box::new(play), ran: Arc::default() }
     }
 }
 
@@ -98,18 +87,10 @@ impl Host for Programs {
         self.ran.lock().unwrap().push(line.clone());
         let name = command.name();
         Ok(match (self.play)(command) {
-            Some(printed) => Output {
-                code: Some(0),
-                stdout: printed.into_bytes(),
-                name,
-                ..Output::default()
-            },
-            None => Output {
-                code: Some(1),
-                stderr: format!("no such program here: {line}"),
-                name,
-                ..Output::default()
-            },
+            Some(printed) => Output { code: Some(0), stdout: printed.into_bytes(), name, ..Output::default() },
+            None => {
+                Output { code: Some(1), stderr: format!("no such program here: {line}"), name, ..Output::default() }
+            }
         })
     }
 

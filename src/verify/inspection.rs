@@ -4,23 +4,22 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::chart::checks::ChartSubject;
+use crate::chart::ChartSubject;
 use crate::check::Finding;
 use crate::conf::checks::ConfSubject;
-use crate::driver::checks::DriverSubject;
+use crate::driver::DriverSubject;
+use crate::guard;
 use crate::guard::checks::GuardSubject;
-use crate::guard::{self};
-use crate::helm::checks::HelmSubject;
+use crate::helm::HelmSubject;
 use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
 use crate::juju::{Ask, Context, request};
-use crate::kubeconfig::checks::KubeconfigSubject;
-use crate::kubeconfig::{self, KubeconfigReport};
+use crate::kubeconfig::programs;
+use crate::kubeconfig::{self, Kubeconfig, KubeconfigReport, KubeconfigSubject, Reach, read_as_magnum};
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, Installation, PythonAnswers, Service,
-    StartDefaults,
+    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, Installation, PythonAnswers, Service, StartDefaults,
 };
 use crate::problem::Problem;
-use crate::reconcile::{Desired, Expected, Observed, expect, plan, stack, wanted_mode};
+use crate::reconcile::{self, Desired, Expected, Observed, expect, plan, wanted_mode};
 use crate::rolling::Rolling;
 use crate::services::checks::ServicesSubject;
 use crate::services::{
@@ -69,12 +68,12 @@ impl<'a> Inspection<'a> {
         };
         // Both take their time, and neither needs the other.
         let (python, kubeconfig_report) = std::thread::scope(|scope| {
-            let report = scope.spawn(|| kubeconfig_report(system, &expected, &observed));
+            let report = scope.spawn(|| kubeconfig_report(system, &installation, &expected, &observed));
             let python = ask_python(system, &installation, &observed.services.services);
             (python, report.join())
         });
         let kubeconfig_report =
-            kubeconfig_report.map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))?;
+            kubeconfig_report.map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))??;
         // A process that crashes at its start is given the time to do so before the second look.
         let young = observed.services.services.iter().filter_map(|observed| observed.process.as_ref());
         let youngest = young.map(Process::age).min().unwrap_or(STABLE_AFTER);
@@ -98,10 +97,7 @@ impl<'a> Inspection<'a> {
 
     fn desired(&self) -> Result<&Desired, Finding> {
         self.expected.desired.as_ref().ok_or_else(|| {
-            Finding::fail(
-                "the wanted graft is not known yet",
-                "fix what the check settings says, then run any hook",
-            )
+            Finding::fail("the wanted graft is not known yet", "fix what the check settings says, then run any hook")
         })
     }
 
@@ -117,10 +113,7 @@ impl<'a> Inspection<'a> {
     }
 
     pub fn helm(&self) -> HelmSubject<'_> {
-        HelmSubject {
-            system: self.system,
-            found: self.observed.helm.as_ref(),
-        }
+        HelmSubject { system: self.system, found: self.observed.helm.as_ref() }
     }
 
     pub fn chart(&self) -> ChartSubject<'_> {
@@ -136,7 +129,7 @@ impl<'a> Inspection<'a> {
 
     pub fn kubeconfig(&self) -> KubeconfigSubject<'_> {
         KubeconfigSubject {
-            wanted: self.desired().map(|desired| desired.kubeconfig.as_ref()),
+            wanted: self.expected.desired.as_ref().and_then(|desired| desired.kubeconfig.as_ref()),
             found: &self.observed.kubeconfig,
             python: &self.python,
         }
@@ -187,25 +180,32 @@ impl<'a> Inspection<'a> {
 }
 
 /// Checks the kubeconfig that stands on the unit.
-fn kubeconfig_report(system: &System, expected: &Expected, observed: &Observed) -> KubeconfigReport {
+fn kubeconfig_report(
+    system: &System,
+    installation: &Installation,
+    expected: &Expected,
+    observed: &Observed,
+) -> Result<KubeconfigReport> {
     let settings = expected.settings.as_ref();
     let days = settings.map_or(EXPIRY_WARNING_DAYS, |settings| settings.expiry_warning_days);
-    match (&observed.kubeconfig, settings) {
-        (Entry::File(file), Some(settings)) => {
-            let stack = stack(settings, expected.facts.as_ref());
-            let content = String::from_utf8_lossy(&file.bytes);
-            KubeconfigReport::of_unit(system, &content, &settings.driver.pin, &stack, days)
-        }
-        _ => KubeconfigReport::none(days),
-    }
+    let (Entry::File(file), Some(settings)) = (&observed.kubeconfig, settings) else {
+        return Ok(KubeconfigReport::absent(days));
+    };
+    let pin = &settings.driver.pin;
+    let programs = reconcile::programs(&system.root, installation, observed)?;
+    KubeconfigReport::inspect(
+        String::from_utf8_lossy(&file.bytes).parse::<Kubeconfig>(),
+        pin,
+        &reconcile::stack(settings, expected.facts.as_ref()),
+        &|path| read_as_magnum(system, path),
+        |kubeconfig| programs::ask(system, kubeconfig.content(), pin, &programs),
+        Reach::Online,
+        days,
+    )
 }
 
 /// Asks Python with each service's own arguments; once if they are the same.
-fn ask_python(
-    system: &System,
-    installation: &Installation,
-    services: &[ObservedService],
-) -> Result<Answers> {
+fn ask_python(system: &System, installation: &Installation, services: &[ObservedService]) -> Result<Answers> {
     let [api, conductor] = Service::ALL.map(|service| arguments(services, service));
     let [api_list, conductor_list] = [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
     let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT, &conductor_list];

@@ -7,8 +7,9 @@ mod inspection;
 
 use anyhow::Result;
 
-use crate::check::{CheckResult, Finding, Outcome, Report};
+use crate::check::{self, CheckResult, Finding, Outcome, Report};
 use crate::juju::Context;
+use crate::kubeconfig::KubeconfigSubject;
 use crate::magnum;
 use crate::problem::Problem;
 use crate::system::System;
@@ -28,17 +29,16 @@ pub fn verify(system: &System, context: &Context) -> Result<Report> {
 pub fn report(inspection: &Inspection<'_>) -> Report {
     let question = "Are the options and the kubeconfig's source valid?";
     let mut results = vec![CheckResult::new("settings", question, settings(inspection))];
-    results.extend(driver::checks::check(&inspection.driver()));
-    results.extend(helm::checks::check(&inspection.helm()));
-    results.extend(chart::checks::check(&inspection.chart()));
-    results.extend(kubeconfig::checks::check(&inspection.kubeconfig()));
-    results.extend(kubeconfig::checks::check_report(&inspection.kubeconfig_report));
+    results.extend(driver::checks(&inspection.driver()));
+    results.extend(helm::run_checks(&inspection.helm()));
+    results.extend(chart::run_checks(&inspection.chart()));
+    results.extend(check::run(&KubeconfigSubject::CHECKS, &inspection.kubeconfig()));
+    results.extend(check::run(&kubeconfig::report::CHECKS, &inspection.kubeconfig_report));
     results.extend(conf::checks::check(&inspection.conf()));
     results.extend(services::checks::check(&inspection.services()));
     results.extend(guard::checks::check(&inspection.guard()));
     results.extend(services::checks::check_logs(&inspection.services()));
-    results.extend(magnum::checks::check(&inspection.configuration));
-    results.extend(chart::checks::check_repository(&inspection.chart()));
+    results.extend(check::run(magnum::checks::CHECKS, &inspection.configuration));
     for result in &mut results {
         result.remedy = inspection.context.with_names(&result.remedy);
     }

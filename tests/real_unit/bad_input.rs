@@ -31,73 +31,26 @@ const PINS: [(&str, &str); 12] = [
     ("magnum-capi-helm", "\"magnum-capi-helm\""),
     ("magnum-capi-helm>=1.1.0", "\"magnum-capi-helm>=1.1.0\""),
     ("magnum-capi-helm==1.*", "\"magnum-capi-helm==1.*\""),
-    (
-        "magnum-capi-helm==1.1.0,<2",
-        "\"magnum-capi-helm==1.1.0,<2\"",
-    ),
-    (
-        "magnum-capi-helm==1.1.0; touch /root/ran",
-        "; touch /root/ran\"",
-    ),
-    (
-        "magnum-capi-helm==$(touch /root/ran)",
-        "$(touch /root/ran)\"",
-    ),
-    (
-        "magnum-capi-helm==1.1.0 --index-url=http://x",
-        "--index-url=http://x\"",
-    ),
+    ("magnum-capi-helm==1.1.0,<2", "\"magnum-capi-helm==1.1.0,<2\""),
+    ("magnum-capi-helm==1.1.0; touch /root/ran", "; touch /root/ran\""),
+    ("magnum-capi-helm==$(touch /root/ran)", "$(touch /root/ran)\""),
+    ("magnum-capi-helm==1.1.0 --index-url=http://x", "--index-url=http://x\""),
     ("magnum-capi-helm==1.1.0\nrequests", "1.1.0\\nrequests\""),
     ("requests==2.0.0", "\"requests==2.0.0\""),
-    (
-        "https://example.org/magnum_capi_helm-1.1.0-py3-none-any.whl",
-        "\"https://example.org/",
-    ),
-    (
-        "git+https://example.org/magnum-capi-helm",
-        "\"git+https://example.org/",
-    ),
+    ("https://example.org/magnum_capi_helm-1.1.0-py3-none-any.whl", "\"https://example.org/"),
+    ("git+https://example.org/magnum-capi-helm", "\"git+https://example.org/"),
 ];
 
 /// Options for [capi_helm], and what is said of them.
 const OPTIONS: [(&str, &[&str]); 8] = [
-    (
-        "namespace_prefix",
-        &["line 1", "\"namespace_prefix\"", "write one a line"],
-    ),
-    (
-        "[capi_helm]\nnamespace_prefix = x",
-        &["line 1", "\"[capi_helm]\""],
-    ),
-    (
-        "name-space = x",
-        &["\"name-space\"", "use letters, digits and _"],
-    ),
-    (
-        "namespace_prefix = a\nnamespace_prefix = b",
-        &["line 2", "namespace_prefix = \"b\"", "keep one"],
-    ),
-    (
-        "namespace_prefix = \u{201c}magnum\u{201d}",
-        &["line 1, column 20", "\u{201c}", "plain ASCII"],
-    ),
-    (
-        "namespace_prefix = a\u{7}b",
-        &["namespace_prefix", "control character", "remove it"],
-    ),
-    (
-        "kubeconfig_file = /tmp/mine",
-        &["kubeconfig_file = \"/tmp/mine\"", "remove it"],
-    ),
-    (
-        "namspace_prefix = x",
-        &[
-            "\"namspace_prefix\"",
-            "magnum-capi-helm==1.1.0",
-            "set one of",
-            "namespace_prefix",
-        ],
-    ),
+    ("namespace_prefix", &["line 1", "\"namespace_prefix\"", "write one a line"]),
+    ("[capi_helm]\nnamespace_prefix = x", &["line 1", "\"[capi_helm]\""]),
+    ("name-space = x", &["\"name-space\"", "use letters, digits and _"]),
+    ("namespace_prefix = a\nnamespace_prefix = b", &["line 2", "namespace_prefix = \"b\"", "keep one"]),
+    ("namespace_prefix = \u{201c}magnum\u{201d}", &["line 1, column 20", "\u{201c}", "plain ASCII"]),
+    ("namespace_prefix = a\u{7}b", &["namespace_prefix", "control character", "remove it"]),
+    ("kubeconfig_file = /tmp/mine", &["kubeconfig_file = \"/tmp/mine\"", "remove it"]),
+    ("namspace_prefix = x", &["\"namspace_prefix\"", "magnum-capi-helm==1.1.0", "set one of", "namespace_prefix"]),
 ];
 
 fn cases(it: &Deployment) -> Vec<Case> {
@@ -108,11 +61,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
     };
     for (value, shown) in PINS {
         let wrong = Wrong::Option("driver-pin", value.into());
-        add(
-            format!("driver-pin {value:?}"),
-            wrong,
-            &["driver-pin", shown, SET_PIN],
-        );
+        add(format!("driver-pin {value:?}"), wrong, &["driver-pin", shown, SET_PIN]);
     }
     for (value, words) in OPTIONS {
         let wrong = Wrong::Option("capi-helm-options", value.into());
@@ -120,91 +69,33 @@ fn cases(it: &Deployment) -> Vec<Case> {
         add(format!("capi-helm-options {value:?}"), wrong, &words);
     }
     let wrong = Wrong::Option("driver-sha256", "12ab".into());
-    add(
-        "a short sha256".into(),
-        wrong,
-        &["driver-sha256", "\"12ab\"", "sha256sum"],
-    );
-    for url in [
-        format!("ftp://user:{PASSWORD}@host/simple"),
-        format!("user:{PASSWORD}@host"),
-    ] {
+    add("a short sha256".into(), wrong, &["driver-sha256", "\"12ab\"", "sha256sum"]);
+    for url in [format!("ftp://user:{PASSWORD}@host/simple"), format!("user:{PASSWORD}@host")] {
         let wrong = Wrong::Option("index-url", url.clone());
-        add(
-            format!("index-url {url}"),
-            wrong,
-            &["index-url", "https://HOST/"],
-        );
+        add(format!("index-url {url}"), wrong, &["index-url", "https://HOST/"]);
     }
     let nobodys = "secret:9m4e2mr0ui3e8a215n4g";
     let wrong = Wrong::Option("kubeconfig", nobodys.into());
-    add(
-        "a secret that nobody made".into(),
-        wrong,
-        &["kubeconfig", nobodys, "does not exist", "juju config"],
-    );
-    add(
-        "a secret that is not granted".into(),
-        Wrong::NotGranted,
-        &["kubeconfig", "secret:", "juju grant-secret"],
-    );
-    add(
-        "a removed secret".into(),
-        Wrong::Removed,
-        &["kubeconfig", "secret:", "does not exist", "juju config"],
-    );
+    add("a secret that nobody made".into(), wrong, &["kubeconfig", nobodys, "does not exist", "juju config"]);
+    add("a secret that is not granted".into(), Wrong::NotGranted, &["kubeconfig", "secret:", "juju grant-secret"]);
+    add("a removed secret".into(), Wrong::Removed, &["kubeconfig", "secret:", "does not exist", "juju config"]);
 
     let good = it.management.kubeconfig();
     let exec = it.management.with_user("exec: {command: aws}");
     let contents: [(&str, &str, String, &[&str]); 9] = [
-        (
-            "the wrong key",
-            "config",
-            good.clone(),
-            &["has no key `kubeconfig`", "juju update-secret"],
-        ),
-        (
-            "no YAML",
-            "kubeconfig",
-            format!("{good}\n- {{"),
-            &["is not a kubeconfig"],
-        ),
-        (
-            "other YAML",
-            "kubeconfig",
-            "- a list".into(),
-            &["is not a kubeconfig"],
-        ),
-        (
-            "a key alone",
-            "kubeconfig",
-            it.key(),
-            &["is not a kubeconfig"],
-        ),
-        (
-            "no context",
-            "kubeconfig",
-            good.replace("current-context: ", "context-of-yesterday: "),
-            &["current-context"],
-        ),
-        (
-            "http",
-            "kubeconfig",
-            good.replace("https:", "http:"),
-            &["https"],
-        ),
+        ("the wrong key", "config", good.clone(), &["has no key `kubeconfig`", "juju update-secret"]),
+        ("no YAML", "kubeconfig", format!("{good}\n- {{"), &["is not a kubeconfig"]),
+        ("other YAML", "kubeconfig", "- a list".into(), &["is not a kubeconfig"]),
+        ("a key alone", "kubeconfig", it.key(), &["is not a kubeconfig"]),
+        ("no context", "kubeconfig", good.replace("current-context: ", "context-of-yesterday: "), &["current-context"]),
+        ("http", "kubeconfig", good.replace("https:", "http:"), &["https"]),
         (
             "a token for an old driver",
             "kubeconfig",
             it.kubeconfig_with_token(),
             &["token", "magnum-capi-helm==1.1.0", "1.3.0"],
         ),
-        (
-            "an exec plugin",
-            "kubeconfig",
-            exec,
-            &["exec plugin", "use a kubeconfig that has them"],
-        ),
+        ("an exec plugin", "kubeconfig", exec, &["exec plugin", "use a kubeconfig that has them"]),
         (
             "a certificate without its key",
             "kubeconfig",
@@ -214,17 +105,9 @@ fn cases(it: &Deployment) -> Vec<Case> {
     ];
     for (name, key, content, words) in contents {
         let words: Vec<&str> = ["kubeconfig"].iter().chain(words).copied().collect();
-        add(
-            format!("a secret with {name}"),
-            Wrong::Content(key, content),
-            &words,
-        );
+        add(format!("a secret with {name}"), Wrong::Content(key, content), &words);
     }
-    add(
-        "a binary resource".into(),
-        Wrong::Resource(vec![0xff, 0xfe, 0]),
-        &["kubeconfig", "not text", "attach"],
-    );
+    add("a binary resource".into(), Wrong::Resource(vec![0xff, 0xfe, 0]), &["kubeconfig", "not text", "attach"]);
     add(
         "a resource that is no kubeconfig".into(),
         Wrong::Resource(b"hello".to_vec()),
@@ -257,9 +140,7 @@ impl Wrong {
             }
             Self::Resource(content) => {
                 it.application.reset_config("kubeconfig").unwrap();
-                it.application
-                    .attach_resource("kubeconfig", Some(content.clone()))
-                    .unwrap();
+                it.application.attach_resource("kubeconfig", Some(content.clone())).unwrap();
             }
         }
     }
@@ -323,10 +204,7 @@ fn bad_input_is_refused_on_a_grafted_unit_which_keeps_the_last_good_and_upholds_
 fn a_hook_tool_that_is_missing_or_fails_fails_the_hook_with_a_clear_error() {
     let it = Deployment::active();
     let (graft, services) = (it.graft(), it.services());
-    let broken = || Fault::Exit {
-        code: 1,
-        stderr: "ERROR cannot reach the controller\n".into(),
-    };
+    let broken = || Fault::Exit { code: 1, stderr: "ERROR cannot reach the controller\n".into() };
     for (tool, hook) in [
         ("config-get", "update-status"),
         ("secret-get", "update-status"),
@@ -371,12 +249,7 @@ fn a_unit_without_magnum_waits_and_is_grafted_when_magnum_comes() {
     let it = Deployment::bare();
     it.grant();
     let files = it.files();
-    let cases = [
-        "/usr/bin/magnum-api",
-        "/usr/bin/magnum-conductor",
-        "/etc/magnum/magnum.conf",
-        "/etc/magnum",
-    ];
+    let cases = ["/usr/bin/magnum-api", "/usr/bin/magnum-conductor", "/etc/magnum/magnum.conf", "/etc/magnum"];
     for path in cases {
         it.shell(&format!("mv {path} {path}.away"));
         for hook in ["install", "update-status"] {

@@ -32,17 +32,11 @@ fn the_state_is_captured_whole_without_secrets_and_five_times_at_most() {
     let files = it.files();
     let action = it.action("capture-state");
     assert_eq!(action.status, ActionStatus::Completed, "{}", action.message);
-    assert_same(
-        &files.diff_exact(&it.files()),
-        "outside of the charm's own directory",
-    );
+    assert_same(&files.diff_exact(&it.files()), "outside of the charm's own directory");
     let path = &action.results["path"];
     let bytes = it.machine().read(path).unwrap();
     assert_eq!(action.results["size"], bytes.len().to_string());
-    assert_eq!(
-        action.results["sha256"],
-        hex::encode(Sha256::digest(&bytes))
-    );
+    assert_eq!(action.results["sha256"], hex::encode(Sha256::digest(&bytes)));
 
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
     let mut pieces = BTreeMap::new();
@@ -59,10 +53,7 @@ fn the_state_is_captured_whole_without_secrets_and_five_times_at_most() {
         pieces.insert(name, text);
     }
     for name in PIECES {
-        assert!(
-            !pieces[name].is_empty() || name == "plan.txt",
-            "{name} is empty"
-        );
+        assert!(!pieces[name].is_empty() || name == "plan.txt", "{name} is empty");
     }
     assert_eq!(pieces["plan.txt"], "", "converged");
     for (name, words) in [
@@ -70,32 +61,20 @@ fn the_state_is_captured_whole_without_secrets_and_five_times_at_most() {
         ("units.txt", "ExecStart=/usr/bin/magnum-api --config-file="),
         ("services.txt", "ActiveState=active"),
         ("configuration.txt", "capi_helm.kubeconfig_file"),
-        (
-            "drivers.txt",
-            "k8s_capi_helm_v1 = magnum_capi_helm.driver:Driver",
-        ),
-        (
-            "python-packages.txt",
-            "magnum-capi-helm==1.1.0 /usr/local/lib",
-        ),
+        ("drivers.txt", "k8s_capi_helm_v1 = magnum_capi_helm.driver:Driver"),
+        ("python-packages.txt", "magnum-capi-helm==1.1.0 /usr/local/lib"),
         ("packages.txt", "magnum-conductor"),
         ("conf.d.txt", "99-capi.conf"),
         ("magnum.conf.d/99-capi.conf", "disabled_drivers"),
         ("verify.txt", "driver-loads"),
     ] {
-        assert!(
-            pieces[name].contains(words),
-            "no {words} in {name}:\n{}",
-            pieces[name]
-        );
+        assert!(pieces[name].contains(words), "no {words} in {name}:\n{}", pieces[name]);
     }
 
     for _ in 0..5 {
         it.action("capture-state");
     }
-    let kept = it.shell(&format!(
-        "ls {STATE}/captures; stat -c '%U %a' {STATE}/captures/*"
-    ));
+    let kept = it.shell(&format!("ls {STATE}/captures; stat -c '%U %a' {STATE}/captures/*"));
     let modes = kept.lines().filter(|line| *line == "root 600").count();
     assert_eq!((kept.lines().count(), modes), (10, 5), "{kept}");
 }

@@ -12,11 +12,7 @@ const CHART: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";
 fn a_chart_that_is_given_is_what_the_services_use_and_helm_can_read_it() {
     let it = Deployment::active();
     let untouched = it.graft();
-    let attach = |content| {
-        it.application
-            .attach_resource("helm-chart", content)
-            .unwrap()
-    };
+    let attach = |content| it.application.attach_resource("helm-chart", content).unwrap();
     for (case, content) in [
         ("garbage", b"this is no chart".to_vec()),
         ("a tarball of something else", {
@@ -31,33 +27,23 @@ fn a_chart_that_is_given_is_what_the_services_use_and_helm_can_read_it() {
     }
 
     it.shell("cd /root; helm create openstack-cluster >/dev/null; helm package --version 0.25.1 openstack-cluster >/dev/null");
-    let chart = it
-        .machine()
-        .read("/root/openstack-cluster-0.25.1.tgz")
-        .unwrap();
+    let chart = it.machine().read("/root/openstack-cluster-0.25.1.tgz").unwrap();
     attach(Some(chart.clone()));
     it.upgrade();
     it.assert_status("active", &["driver 1.1.0 grafted"], "a chart");
     assert_eq!(it.machine().read(CHART).unwrap(), chart);
-    let lines = format!(
-        "helm_chart_repo =\nhelm_chart_name = {CHART}\ndefault_helm_chart_version = 0.25.1\n"
-    );
+    let lines = format!("helm_chart_repo =\nhelm_chart_name = {CHART}\ndefault_helm_chart_version = 0.25.1\n");
     assert_eq!(it.machine().read_text(CONF).unwrap(), conf(&lines));
     let effective = &it.ask_magnum()["capi_helm"];
     assert_eq!(effective["helm_chart_repo"], "");
     assert_eq!(effective["helm_chart_name"], CHART);
     assert_eq!(effective["default_helm_chart_version"], "0.25.1");
     // As the driver calls it, with the version it asks for.
-    let shown = it.shell(&format!(
-        "sudo -u magnum helm show chart {CHART} --version 0.25.1"
-    ));
+    let shown = it.shell(&format!("sudo -u magnum helm show chart {CHART} --version 0.25.1"));
     assert!(shown.contains("name: openstack-cluster"), "{shown}");
-    let rendered = it.shell(&format!(
-        "sudo -u magnum env HOME=/tmp helm template my-cluster {CHART} --version 0.25.1"
-    ));
+    let rendered = it.shell(&format!("sudo -u magnum env HOME=/tmp helm template my-cluster {CHART} --version 0.25.1"));
     assert!(rendered.contains("kind: Deployment"), "{rendered}");
-    let record: serde_json::Value =
-        serde_json::from_str(&it.action("verify").results["record"]).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&it.action("verify").results["record"]).unwrap();
     assert_eq!(record["chart"]["version"], "0.25.1");
     assert_eq!(record["chart"]["sha256"], sha256(&chart));
     assert_eq!(record["chart"]["source"], "resource helm-chart");
@@ -69,27 +55,17 @@ fn a_chart_that_is_given_is_what_the_services_use_and_helm_can_read_it() {
         it.assert_status("active", &["driver 1.1.0 grafted"], harm);
         assert_eq!(it.machine().read(CHART).unwrap(), chart, "{harm}");
         it.shell(&format!("sudo -u magnum helm show chart {CHART}"));
-        assert_eq!(
-            it.services(),
-            services,
-            "{harm}: helm reads it anew each time"
-        );
+        assert_eq!(it.services(), services, "{harm}: helm reads it anew each time");
     }
 
     // A controller that does not serve a resource for once has not withdrawn it.
     let (given, services) = (it.graft(), it.services());
     let stderr = "ERROR could not download resource: HTTP request failed: connection refused\n";
-    let fault = Fault::Exit {
-        code: 1,
-        stderr: stderr.into(),
-    };
+    let fault = Fault::Exit { code: 1, stderr: stderr.into() };
     it.unit.break_tool("resource-get", fault).unwrap();
     let run = it.hook("config-changed");
     let log = run.log_text();
-    assert!(
-        log.contains("the resource helm-chart is taken to be as it was"),
-        "{log}"
-    );
+    assert!(log.contains("the resource helm-chart is taken to be as it was"), "{log}");
     it.assert_status("active", &["driver 1.1.0 grafted"], "no resources for now");
     assert_same(&given.diff(&it.graft()), "no resources for now");
     it.hook("update-status");
@@ -106,8 +82,5 @@ fn a_chart_that_is_given_is_what_the_services_use_and_helm_can_read_it() {
     assert!(!it.machine().exists(CHART).unwrap(), "it is of no use now");
     let effective = &it.ask_magnum()["capi_helm"];
     assert_eq!(effective["default_helm_chart_version"], "0.10.1");
-    assert_eq!(
-        effective["helm_chart_repo"],
-        "https://charts.example.org/mirror"
-    );
+    assert_eq!(effective["helm_chart_repo"], "https://charts.example.org/mirror");
 }

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::{
-    API, CONDUCTOR, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin, soak,
-};
+use crate::support::{API, CONDUCTOR, CONF, DROP_INS, Deployment, HOOKS, KUBECONFIG, Moment, moments, pin, soak};
 
 /// The time within which a hook changes things; after that it only watches the services.
 const AT_WORK: Duration = Duration::from_millis(1500);
@@ -22,9 +20,7 @@ fn deaths_in_a_grant() -> Vec<Vec<Moment>> {
         ],
         // All is written, and nobody has been told.
         vec![Moment::Exists(DROP_INS[1])],
-        vec![Moment::When(
-            "pgrep -f '^/usr/bin/python3 /usr/bin/magnum-conductor --config-file'",
-        )],
+        vec![Moment::When("pgrep -f '^/usr/bin/python3 /usr/bin/magnum-conductor --config-file'")],
     ];
     let random: Vec<Moment> = moments(soak(3, 9), AT_WORK).collect();
     all.extend(random.chunks(3).map(<[Moment]>::to_vec));
@@ -45,10 +41,7 @@ fn a_first_grant_killed_at_any_moment_is_finished_by_the_next_hook_whatever_its_
             it.kill_hook("config-changed", moment);
         }
         it.hook(hook);
-        it.assert_whole(
-            "1.1.0",
-            &format!("killed at {deaths:?}, finished by {hook}"),
-        );
+        it.assert_whole("1.1.0", &format!("killed at {deaths:?}, finished by {hook}"));
         it.hook("stop");
     }
 }
@@ -58,12 +51,8 @@ fn a_first_grant_killed_at_any_moment_is_finished_by_the_next_hook_whatever_its_
 fn what_is_written_and_not_yet_restarted_is_finished_by_a_hook_of_any_name() {
     let it = Deployment::active();
     // Of all that is written the last, and systemd still has to read it.
-    let to_file = Moment::When(
-        "grep -l log-file /etc/systemd/system/magnum-conductor.service.d/override.conf",
-    );
-    let to_journal = Moment::When(
-        "grep -L log-file /etc/systemd/system/magnum-conductor.service.d/override.conf",
-    );
+    let to_file = Moment::When("grep -l log-file /etc/systemd/system/magnum-conductor.service.d/override.conf");
+    let to_journal = Moment::When("grep -L log-file /etc/systemd/system/magnum-conductor.service.d/override.conf");
     let changes = [("file", &to_file), ("journal", &to_journal)];
     for (hook, (log_to, written)) in HOOKS.iter().step_by(soak(4, 1)).zip(changes.iter().cycle()) {
         let case = format!("log-to={log_to}, finished by {hook}");
@@ -109,12 +98,8 @@ fn a_change_of_the_pin_killed_at_any_moment_is_finished_by_the_next_hook() {
     let it = Deployment::active();
     let mut all = vec![
         Moment::When("ls -d /usr/local/lib/python3.11/.magnum-capi-helm-*/magnum_capi_helm"),
-        Moment::When(
-            "grep -l 1.2.1 /usr/local/lib/python3.11/dist-packages/magnum_capi_helm-*/METADATA",
-        ),
-        Moment::When(
-            "test $(systemctl show -p SubState --value magnum-api) != running && echo restarting",
-        ),
+        Moment::When("grep -l 1.2.1 /usr/local/lib/python3.11/dist-packages/magnum_capi_helm-*/METADATA"),
+        Moment::When("test $(systemctl show -p SubState --value magnum-api) != running && echo restarting"),
     ];
     all.extend(moments(soak(3, 9), Duration::from_millis(2500)));
     let mut versions = ["1.2.1", "1.1.0"].iter().cycle();
@@ -136,10 +121,7 @@ fn a_change_of_the_pin_killed_at_any_moment_is_finished_by_the_next_hook() {
             it.assert_whole(version, &case);
             assert_eq!(it.pip_version(), *version, "{case}");
             let after = it.services();
-            assert_ne!(
-                after.api.0, before.api.0,
-                "{case}: {API} has the old driver"
-            );
+            assert_ne!(after.api.0, before.api.0, "{case}: {API} has the old driver");
             assert_ne!(after.conductor.0, before.conductor.0, "{case}");
         }
     }

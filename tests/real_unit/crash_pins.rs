@@ -35,11 +35,7 @@ impl Random {
 fn state(it: &Deployment, old: &str, new: &str) -> &'static str {
     let (versions, wrong) = installed(it.machine(), SITE);
     let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-    match (
-        versions.as_slice(),
-        wrong.is_empty(),
-        it.litter().is_empty(),
-    ) {
+    match (versions.as_slice(), wrong.is_empty(), it.litter().is_empty()) {
         ([one], true, true) if *one == old => "old, nothing lying about",
         ([one], true, false) if *one == old => "old, the new one staged",
         ([one], true, true) if *one == new => "new, nothing lying about",
@@ -62,19 +58,13 @@ impl Killing<'_> {
         if self.from_wheel {
             let content = wheel(self.it, version);
             let application = &self.it.application;
-            application
-                .attach_resource("driver-wheel", Some(content))
-                .unwrap();
+            application.attach_resource("driver-wheel", Some(content)).unwrap();
         }
         self.it.set(&[("driver-pin", &pin(version))]);
     }
 
     fn other(&self) -> &'static str {
-        if self.old == "1.1.0" {
-            "1.2.1"
-        } else {
-            "1.1.0"
-        }
+        if self.old == "1.1.0" { "1.2.1" } else { "1.1.0" }
     }
 
     /// How long a change takes, once what Python says of both versions is known.
@@ -92,12 +82,7 @@ impl Killing<'_> {
     }
 
     /// Kills so many changes, each finished by the next of these hooks.
-    fn kill(
-        &mut self,
-        count: usize,
-        random: &mut Random,
-        hooks: impl Iterator<Item = &'static str>,
-    ) {
+    fn kill(&mut self, count: usize, random: &mut Random, hooks: impl Iterator<Item = &'static str>) {
         let mut full = self.undisturbed();
         let mut killed = 0;
         for hook in hooks {
@@ -107,11 +92,7 @@ impl Killing<'_> {
             let (old, new) = (self.old, self.other());
             self.wanted(new);
             let after = full.mul_f64(random.next());
-            let run = self
-                .it
-                .unit
-                .kill_hook_after("config-changed", after)
-                .unwrap();
+            let run = self.it.unit.kill_hook_after("config-changed", after).unwrap();
             if run.signal == Some(9) {
                 killed += 1;
                 *self.states.entry(state(self.it, old, new)).or_default() += 1;
@@ -125,10 +106,7 @@ impl Killing<'_> {
             assert_driver(self.it, new, &case);
             self.old = new;
         }
-        eprintln!(
-            "{killed} killed, all mended; as they were found: {:?}",
-            self.states
-        );
+        eprintln!("{killed} killed, all mended; as they were found: {:?}", self.states);
     }
 }
 
@@ -139,17 +117,12 @@ fn of_many_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_
     mirror::pause(&it);
     it.grant();
     it.deploy();
-    let mut killing = Killing {
-        it: &it,
-        from_wheel: false,
-        old: "1.1.0",
-        states: BTreeMap::new(),
-    };
+    let mut killing = Killing { it: &it, from_wheel: false, old: "1.1.0", states: BTreeMap::new() };
     let mut random = Random::new();
     // Juju is asked for resources in every hook but these; a new one never comes with them.
-    let (asked, others): (Vec<&str>, Vec<&str>) = HOOKS.into_iter().partition(|hook| {
-        !["update-status", "leader-elected"].contains(hook) && !hook.starts_with("cluster-")
-    });
+    let (asked, others): (Vec<&str>, Vec<&str>) = HOOKS
+        .into_iter()
+        .partition(|hook| !["update-status", "leader-elected"].contains(hook) && !hook.starts_with("cluster-"));
     // So that each hook has its turn, those first.
     let all = others.iter().chain(&asked).copied().cycle();
     killing.kill(soak(6, 50), &mut random, all);

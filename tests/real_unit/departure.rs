@@ -5,16 +5,13 @@ use std::time::Duration;
 use lab::ActionRun;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, HOOKS, KUBECONFIG, Moment, SITE, STATE,
-    assert_same, dist_info, moments, soak,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, Deployment, HOOKS, KUBECONFIG, Moment, SITE, STATE, assert_same, dist_info,
+    moments, soak,
 };
 
 /// What the running services themselves write below Magnum's home: their database, and stevedore's cache
 /// of entry points.
-const WRITTEN_BY_MAGNUM: [&str; 2] = [
-    "/var/lib/magnum/magnum.sqlite*",
-    "/var/lib/magnum/.cache/python-entrypoints",
-];
+const WRITTEN_BY_MAGNUM: [&str; 2] = ["/var/lib/magnum/magnum.sqlite*", "/var/lib/magnum/.cache/python-entrypoints"];
 
 /// All that a removal must bring back. The files are those of /etc, /usr/local and /var/lib, but
 /// for what the running services write and the agent's.
@@ -30,10 +27,7 @@ impl Unit {
     fn look(it: &Deployment) -> Self {
         Self {
             files: it.files(),
-            magnum_home: it
-                .machine()
-                .snapshot(&["/var/lib/magnum"], &WRITTEN_BY_MAGNUM)
-                .unwrap(),
+            magnum_home: it.machine().snapshot(&["/var/lib/magnum"], &WRITTEN_BY_MAGNUM).unwrap(),
             packages: it.packages(),
             command_lines: [API, CONDUCTOR].map(|name| it.command_line(name)).into(),
             enabled: it.shell(&format!(
@@ -97,10 +91,7 @@ fn what_an_operator_had_there_is_put_back() {
     it.deploy();
     it.grant();
     let mut named = vec![
-        format!(
-            "{}: a directory of root:root, mode 0755; is kept",
-            dist_info("1.2.1")
-        ),
+        format!("{}: a directory of root:root, mode 0755; is kept", dist_info("1.2.1")),
         format!("{SITE}/magnum_capi_helm: a directory of root:root, mode 0755; is kept"),
         format!("{KUBECONFIG}: a file of magnum:nogroup, mode 0600; will be kept"),
         format!("{CONF}: a file of root:magnum, mode 0640; will be kept"),
@@ -109,11 +100,7 @@ fn what_an_operator_had_there_is_put_back() {
     let plan = it.action("plan");
     assert_eq!(kept(&plan), sorted(&named), "before they are written");
     it.hook("config-changed");
-    it.assert_status(
-        "active",
-        &["driver 1.1.0 grafted"],
-        "over the operator's own",
-    );
+    it.assert_status("active", &["driver 1.1.0 grafted"], "over the operator's own");
     for line in &mut named {
         *line = line.replace("will be kept", "is kept");
     }
@@ -143,9 +130,7 @@ fn sorted(lines: &[String]) -> Vec<String> {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn clusters_that_lose_their_driver_are_named_before() {
     let it = Deployment::grafted();
-    it.machine()
-        .push("/root/clusters.py", include_bytes!("clusters.py"), 0o644)
-        .unwrap();
+    it.machine().push("/root/clusters.py", include_bytes!("clusters.py"), 0o644).unwrap();
     // SQLite takes one writer at a time.
     let printed = it.shell(&format!(
         "systemctl stop {API} {CONDUCTOR}; cp /root/clusters.py /tmp/
@@ -156,10 +141,7 @@ fn clusters_that_lose_their_driver_are_named_before() {
     let uuids: Vec<&str> = printed.split_whitespace().collect();
     let log = it.hook("stop").log_text();
     let named = format!(": one ({}), two ({})", uuids[0], uuids[1]);
-    assert!(
-        log.contains("2 clusters made through Cluster API lose their driver"),
-        "{log}"
-    );
+    assert!(log.contains("2 clusters made through Cluster API lose their driver"), "{log}");
     assert!(log.contains(&named), "{log}");
     assert!(!log.contains("heat"), "{log}");
     let log = it.hook("remove").log_text();
@@ -171,9 +153,7 @@ fn chance(seed: u64) -> impl FnMut(usize) -> usize {
     let mut state = seed;
     move |below| {
         // Knuth's linear congruential generator; its upper bits.
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     }
 }
@@ -185,10 +165,7 @@ fn after_many_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
     it.set(&[("guard", "true")]);
     let before = Unit::look(&it);
     it.deploy();
-    let hooks: Vec<&str> = HOOKS
-        .into_iter()
-        .filter(|hook| *hook != "secret-changed")
-        .collect();
+    let hooks: Vec<&str> = HOOKS.into_iter().filter(|hook| *hook != "secret-changed").collect();
     let options = [
         ("capi-helm-options", "namespace_prefix = other"),
         ("capi-helm-options", ""),
@@ -237,17 +214,10 @@ fn departure_hooks_work_in_any_order_and_are_finished_when_one_is_killed() {
     let mut cases = vec![
         vec![("remove", None), ("stop", None), ("stop", None)],
         vec![
-            died(Moment::When(
-                "test ! -e /etc/systemd/system/magnum-conductor.service.d/override.conf && echo gone",
-            )),
+            died(Moment::When("test ! -e /etc/systemd/system/magnum-conductor.service.d/override.conf && echo gone")),
             ("remove", None),
         ],
-        vec![
-            died(Moment::When(
-                "test ! -e /etc/magnum/magnum.conf.d/99-capi.conf && echo gone",
-            )),
-            ("stop", None),
-        ],
+        vec![died(Moment::When("test ! -e /etc/magnum/magnum.conf.d/99-capi.conf && echo gone")), ("stop", None)],
     ];
     let random = moments(3, Duration::from_millis(700)).map(died);
     cases.push(random.chain([("remove", None)]).collect());
@@ -266,9 +236,7 @@ fn departure_hooks_work_in_any_order_and_are_finished_when_one_is_killed() {
     }
     // An operator moved the directory elsewhere: the link is theirs, what is in it was ours.
     it.hook("install");
-    it.shell(&format!(
-        "mv {CONF_DIRECTORY} /root/moved; ln -s /root/moved {CONF_DIRECTORY}"
-    ));
+    it.shell(&format!("mv {CONF_DIRECTORY} /root/moved; ln -s /root/moved {CONF_DIRECTORY}"));
     it.hook("stop");
     let left = it.shell("ls -A /root/moved");
     assert_eq!(left, "", "behind the link");
@@ -277,9 +245,5 @@ fn departure_hooks_work_in_any_order_and_are_finished_when_one_is_killed() {
     // And with nothing left to do.
     let services = it.services();
     it.hook("stop");
-    assert_eq!(
-        it.services(),
-        services,
-        "a second departure restarts nothing"
-    );
+    assert_eq!(it.services(), services, "a second departure restarts nothing");
 }

@@ -3,8 +3,7 @@
 use lab::ManagementCluster;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, assert_differs,
-    assert_same, timed,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, assert_differs, assert_same, timed,
 };
 
 #[test]
@@ -26,11 +25,8 @@ fn a_unit_waits_for_its_kubeconfig_and_is_active_once_it_has_it() {
     assert_eq!(it.pip_version(), "1.1.0", "the driver is there already");
     let staged = it.files();
     let diff = files.diff(&staged);
-    let outside: Vec<&str> = diff
-        .paths()
-        .into_iter()
-        .filter(|path| !path.starts_with(&format!("{SITE}/magnum_capi_helm")))
-        .collect();
+    let outside: Vec<&str> =
+        diff.paths().into_iter().filter(|path| !path.starts_with(&format!("{SITE}/magnum_capi_helm"))).collect();
     assert!(outside.is_empty(), "more than the driver: {outside:?}");
     assert_eq!(it.services(), services, "nothing was restarted");
     for service in [API, CONDUCTOR] {
@@ -42,10 +38,7 @@ fn a_unit_waits_for_its_kubeconfig_and_is_active_once_it_has_it() {
     it.hook("config-changed");
     let command = format!("juju grant-secret {} magnum-capi-helm", it.secret);
     it.assert_status("blocked", &[&command], "with a secret that is not granted");
-    assert_same(
-        &staged.diff_exact(&it.files()),
-        "a secret that is not granted",
-    );
+    assert_same(&staged.diff_exact(&it.files()), "a secret that is not granted");
 
     it.application.grant(&it.secret).unwrap();
     timed("grant", || it.hook("update-status"));
@@ -75,9 +68,7 @@ fn a_unit_waits_for_its_kubeconfig_and_is_active_once_it_has_it() {
 fn a_kubeconfig_comes_from_the_resource_or_better_from_the_secret_and_rotates_without_a_restart() {
     let mut it = Deployment::bare();
     let attach = |it: &Deployment, content: Vec<u8>| {
-        it.application
-            .attach_resource("kubeconfig", Some(content))
-            .unwrap();
+        it.application.attach_resource("kubeconfig", Some(content)).unwrap();
     };
     attach(&it, Vec::new());
     it.deploy();
@@ -89,13 +80,7 @@ fn a_kubeconfig_comes_from_the_resource_or_better_from_the_secret_and_rotates_wi
     it.assert_whole("1.1.0", "a kubeconfig as a resource");
     let services = it.services();
 
-    attach(
-        &it,
-        it.management
-            .kubeconfig()
-            .replace("admin", "resource")
-            .into_bytes(),
-    );
+    attach(&it, it.management.kubeconfig().replace("admin", "resource").into_bytes());
     it.grant();
     it.upgrade();
     it.assert_whole("1.1.0", "a secret beside the resource");

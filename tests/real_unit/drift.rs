@@ -1,8 +1,8 @@
 //! Whatever is changed on the unit is put back by the next hook, and only what must restart does.
 
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, Services,
-    assert_same, dist_info, soak,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, KUBECONFIG, SITE, Services, assert_same, dist_info,
+    soak,
 };
 
 /// The hooks in which Juju comes by, sooner or later.
@@ -16,10 +16,7 @@ const HARM: [(&str, &str); 9] = [
     ("emptied", ": >$f"),
     ("mode changed", "chmod 0666 $f"),
     ("owner changed", "chown nobody:nogroup $f"),
-    (
-        "a link to a copy",
-        "cp -a $f /root/copy; ln -sf /root/copy $f",
-    ),
+    ("a link to a copy", "cp -a $f /root/copy; ln -sf /root/copy $f"),
     ("a link to nowhere", "ln -sf /nowhere $f"),
     ("a directory", "rm $f; mkdir $f; touch $f/inside"),
 ];
@@ -27,18 +24,9 @@ const HARM: [(&str, &str); 9] = [
 /// Things that happen to more than one file, and restart nothing.
 const MORE_HARM: [(&str, &str); 6] = [
     ("conf.d gone", "rm -r /etc/magnum/magnum.conf.d"),
-    (
-        "conf.d a file",
-        "rm -r /etc/magnum/magnum.conf.d; echo mine >/etc/magnum/magnum.conf.d",
-    ),
-    (
-        "conf.d a link to nowhere",
-        "rm -r /etc/magnum/magnum.conf.d; ln -s /nowhere /etc/magnum/magnum.conf.d",
-    ),
-    (
-        "drop-in directories gone",
-        "rm -r /etc/systemd/system/magnum-*.service.d",
-    ),
+    ("conf.d a file", "rm -r /etc/magnum/magnum.conf.d; echo mine >/etc/magnum/magnum.conf.d"),
+    ("conf.d a link to nowhere", "rm -r /etc/magnum/magnum.conf.d; ln -s /nowhere /etc/magnum/magnum.conf.d"),
+    ("drop-in directories gone", "rm -r /etc/systemd/system/magnum-*.service.d"),
     (
         "drop-ins gone, and systemd knows",
         "rm /etc/systemd/system/magnum-*.service.d/override.conf; systemctl daemon-reload",
@@ -115,13 +103,7 @@ fn a_harmed_driver_is_put_back_and_both_services_load_it_anew() {
     // That each of them is put back shows where Magnum is paused as well (`integrity`).
     let cases = cases.iter().step_by(soak(3, 1));
     for ((what, harm), hook) in cases.zip(HOOKS.iter().cycle()) {
-        mended(
-            &it,
-            what,
-            &format!("cd {SITE}; {harm}"),
-            hook,
-            &[API, CONDUCTOR],
-        );
+        mended(&it, what, &format!("cd {SITE}; {harm}"), hook, &[API, CONDUCTOR]);
     }
 }
 
@@ -131,24 +113,15 @@ fn a_service_that_read_something_else_is_restarted_and_no_other() {
     let it = Deployment::active();
     let reload = "systemctl daemon-reload";
     let mut cases = vec![
-        (
-            "the API restarted without the conf",
-            format!("rm {CONF}; systemctl restart {API}"),
-            vec![API],
-        ),
+        ("the API restarted without the conf", format!("rm {CONF}; systemctl restart {API}"), vec![API]),
         (
             "the conductor restarted with an edited conf",
-            format!(
-                "sed -i 's/^kubeconfig_file.*/kubeconfig_file = x/' {CONF}; systemctl restart {CONDUCTOR}"
-            ),
+            format!("sed -i 's/^kubeconfig_file.*/kubeconfig_file = x/' {CONF}; systemctl restart {CONDUCTOR}"),
             vec![CONDUCTOR],
         ),
         (
             "the conductor restarted with its packaged command line",
-            format!(
-                "rm {}; {reload}; systemctl restart {CONDUCTOR}",
-                DROP_INS[1]
-            ),
+            format!("rm {}; {reload}; systemctl restart {CONDUCTOR}", DROP_INS[1]),
             vec![CONDUCTOR],
         ),
         (
@@ -199,9 +172,7 @@ fn with_the_restart_a_crash_loop_is_over_also_when_systemd_waits_or_has_given_up
     ];
     for (case, operators, reached) in cases {
         let drop_in = format!("/etc/systemd/system/{API}.service.d/operators.conf");
-        it.machine()
-            .push(&drop_in, operators.as_bytes(), 0o644)
-            .unwrap();
+        it.machine().push(&drop_in, operators.as_bytes(), 0o644).unwrap();
         it.shell(&format!(
             "systemctl daemon-reload; printf '\\351' >>{CONF}; systemctl restart {API}
              until {reached}; do sleep 0.1; done"

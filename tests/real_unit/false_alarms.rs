@@ -15,9 +15,7 @@ fn nothing_is_found_on(release: Release) {
     chart_of_its_own(&it);
     for way in ["journal", "log file"] {
         if way == "log file" {
-            it.shell(&format!(
-                "printf '[DEFAULT]\\nlog_dir = /var/log/magnum\\n' >{CONF_DIRECTORY}/10-log.conf"
-            ));
+            it.shell(&format!("printf '[DEFAULT]\\nlog_dir = /var/log/magnum\\n' >{CONF_DIRECTORY}/10-log.conf"));
         }
         for moment in ["as it is", "after a restart of everything"] {
             if way == "log file" || moment != "as it is" {
@@ -27,10 +25,7 @@ fn nothing_is_found_on(release: Release) {
             }
             for run in 1..=soak(1, 10) {
                 let found = findings(&it);
-                assert!(
-                    found.is_empty(),
-                    "{release:?}, {way}, {moment}, run {run}: {found:#?}"
-                );
+                assert!(found.is_empty(), "{release:?}, {way}, {moment}, run {run}: {found:#?}");
             }
         }
     }

@@ -123,21 +123,13 @@ fn what_is_served_must_fit_driver_and_chart() {
 
     it.application.reset_config("helm-chart-version").unwrap();
     serve(OPENSTACK, &["v1beta1"]);
-    let words = [
-        "chart 0.4.0 creates infrastructure.cluster.x-k8s.io/v1alpha7",
-        "serves v1beta1",
-        "set helm-chart-version",
-    ];
+    let words =
+        ["chart 0.4.0 creates infrastructure.cluster.x-k8s.io/v1alpha7", "serves v1beta1", "set helm-chart-version"];
     it.assert_status("blocked", &words, "the default chart");
     capi("fail", &words[..2], "the default chart");
     it.set(&[("helm-chart-version", "0.25.1")]);
     it.hook("config-changed");
-    let words = [
-        "driver 1.1.0 grafted; ",
-        "v1alpha6",
-        "UNHEALTHY",
-        "driver-pin",
-    ];
+    let words = ["driver 1.1.0 grafted; ", "v1alpha6", "UNHEALTHY", "driver-pin"];
     it.assert_status("active", &words, "a chart that fits");
     capi("warn", &["reads ", "UNHEALTHY"], "a chart that fits");
     it.set(&[("driver-pin", &pin("1.4.0"))]);
@@ -159,33 +151,22 @@ fn a_converged_hook_puts_one_question_and_a_change_all_of_them() {
         it.assert_status("active", &["grafted"], hook);
         let requests = it.management.requests(it.machine()).unwrap();
         let shown = requests.iter();
-        shown
-            .map(|request| format!("{} {}", request.method, request.path))
-            .collect()
+        shown.map(|request| format!("{} {}", request.method, request.path)).collect()
     };
     let assert_all = |asked: &[String], case: &str| {
         for question in [WHO, MAY, "GET /apis"] {
-            assert!(
-                asked.iter().any(|asked| asked == question),
-                "{case}: {asked:?}"
-            );
+            assert!(asked.iter().any(|asked| asked == question), "{case}: {asked:?}");
         }
     };
     for hook in ["update-status", "update-status", "config-changed", "start"] {
         assert_eq!(asked(hook), [WHO], "{hook}");
     }
-    for (option, value) in [
-        ("driver-pin", pin("1.2.1")),
-        ("helm-chart-version", "0.10.1".into()),
-    ] {
+    for (option, value) in [("driver-pin", pin("1.2.1")), ("helm-chart-version", "0.10.1".into())] {
         it.set(&[(option, &value)]);
         assert_all(&asked("config-changed"), option);
         assert_eq!(asked("update-status"), [WHO], "after {option}");
     }
-    it.update_secret(&[(
-        "kubeconfig",
-        &it.kubeconfig_of(&ClientCertificate::default()),
-    )]);
+    it.update_secret(&[("kubeconfig", &it.kubeconfig_of(&ClientCertificate::default()))]);
     assert_all(&asked("secret-changed"), "another kubeconfig");
     assert_eq!(asked("update-status"), [WHO], "after another kubeconfig");
     // What only looks unhealthy is looked after in every hook.
@@ -205,11 +186,7 @@ fn what_is_asked_for_is_enough_for_helm() {
     let chart = b"apiVersion: v2\nname: empty\nversion: 0.1.0\n";
     machine.push("/run/chart/Chart.yaml", chart, 0o644).unwrap();
     it.behave(Behaviour::default().allowing(DEEDS.iter().map(rule).collect()));
-    for command in [
-        "install a /run/chart",
-        "upgrade a /run/chart",
-        "uninstall a",
-    ] {
+    for command in ["install a /run/chart", "upgrade a /run/chart", "uninstall a"] {
         let command = format!("helm {command} --kubeconfig /etc/magnum/kubeconfig");
         let run = machine.run(&["sh", "-c", &command]).unwrap();
         assert!(run.ok(), "{command}: {}", run.stderr);

@@ -28,18 +28,11 @@ fn without_helm() -> (Deployment, Helm) {
          echo notes >linux-amd64/README.md; tar --sort=name -cf - linux-amd64 | gzip -1 >tar.bin
          cp linux-amd64/helm helm.bin; echo 'Not Found, but with a smile' >page.bin"
     ));
-    let [program, tarball] = ["helm", "tar"].map(|name| {
-        it.machine()
-            .read(&format!("/srv/made/helm/{name}.bin"))
-            .unwrap()
-    });
+    let [program, tarball] =
+        ["helm", "tar"].map(|name| it.machine().read(&format!("/srv/made/helm/{name}.bin")).unwrap());
     let sum = it.shell("sha256sum </srv/made/helm/helm.bin");
     let sha256 = sum.split_whitespace().next().unwrap().to_owned();
-    let helm = Helm {
-        program,
-        sha256,
-        tarball,
-    };
+    let helm = Helm { program, sha256, tarball };
     (it, helm)
 }
 
@@ -63,40 +56,22 @@ fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on
     let (it, helm) = without_helm();
     it.grant();
     it.deploy();
-    let three_ways: &[&str] = &[
-        "run: juju attach-resource magnum-capi-helm helm=",
-        "helm-url and helm-sha256",
-        HELM,
-    ];
+    let three_ways: &[&str] = &["run: juju attach-resource magnum-capi-helm helm=", "helm-url and helm-sha256", HELM];
     it.assert_status("blocked", three_ways, "none");
-    assert!(
-        !it.machine().exists(CONF).unwrap(),
-        "nothing is switched on"
-    );
+    assert!(!it.machine().exists(CONF).unwrap(), "nothing is switched on");
 
     for (case, script, words) in [
         ("too old", "echo v3.2.0+ge11b7ce", &["3.2.0, too old"][..]),
         ("no helm", "echo hello", &["prints no version: hello"][..]),
-        (
-            "broken",
-            "echo 'no such library' >&2; exit 127",
-            &["does not run", "no such library"][..],
-        ),
-        (
-            "hangs",
-            "sleep 600",
-            &["does not run", "did not end within"][..],
-        ),
+        ("broken", "echo 'no such library' >&2; exit 127", &["does not run", "no such library"][..]),
+        ("hangs", "sleep 600", &["does not run", "did not end within"][..]),
     ] {
         let script = format!("#!/bin/sh\n{script}\n");
         it.machine().push(HELM, script.as_bytes(), 0o755).unwrap();
         let run = it.hook("update-status");
         eprintln!("{case}: {:.1} s", run.wall.as_secs_f64());
         it.assert_status("blocked", words, case);
-        assert!(
-            !it.machine().exists(CONF).unwrap(),
-            "{case}: nothing is switched on"
-        );
+        assert!(!it.machine().exists(CONF).unwrap(), "{case}: nothing is switched on");
         it.machine().remove(HELM).unwrap();
     }
 
@@ -104,55 +79,13 @@ fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on
     let page = sha256(&it.machine().read("/srv/made/helm/page.bin").unwrap());
     let good = format!("{URL}/helm.bin");
     let cases: [(&str, Option<&str>, Option<&str>, &str, &[&str]); 9] = [
-        (
-            "no checksum",
-            Some(&good),
-            None,
-            "blocked",
-            &["helm-url is set without helm-sha256"],
-        ),
-        (
-            "no address",
-            None,
-            Some(&right),
-            "blocked",
-            &["helm-sha256 is set without helm-url"],
-        ),
-        (
-            "mismatch",
-            Some(&good),
-            Some(&wrong),
-            "blocked",
-            &["helm-sha256", &right],
-        ),
-        (
-            "404",
-            Some("http://127.0.0.1:8091/404/helm"),
-            Some(&right),
-            "blocked",
-            &["helm-url", "404"],
-        ),
-        (
-            "503",
-            Some("http://127.0.0.1:8091/503/helm"),
-            Some(&right),
-            "waiting",
-            &["helm-url", "503"],
-        ),
-        (
-            "unreachable",
-            Some("http://127.0.0.1:9/helm"),
-            Some(&right),
-            "waiting",
-            &["helm-url", "refused"],
-        ),
-        (
-            "never",
-            Some("http://127.0.0.1:8091/never"),
-            Some(&right),
-            "waiting",
-            &["helm-url", "no answer in time"],
-        ),
+        ("no checksum", Some(&good), None, "blocked", &["helm-url is set without helm-sha256"]),
+        ("no address", None, Some(&right), "blocked", &["helm-sha256 is set without helm-url"]),
+        ("mismatch", Some(&good), Some(&wrong), "blocked", &["helm-sha256", &right]),
+        ("404", Some("http://127.0.0.1:8091/404/helm"), Some(&right), "blocked", &["helm-url", "404"]),
+        ("503", Some("http://127.0.0.1:8091/503/helm"), Some(&right), "waiting", &["helm-url", "503"]),
+        ("unreachable", Some("http://127.0.0.1:9/helm"), Some(&right), "waiting", &["helm-url", "refused"]),
+        ("never", Some("http://127.0.0.1:8091/never"), Some(&right), "waiting", &["helm-url", "no answer in time"]),
         (
             "cut off",
             Some("http://127.0.0.1:8091/half-made/helm/helm.bin"),
@@ -178,19 +111,9 @@ fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on
         let run = it.hook("config-changed");
         eprintln!("{case}: {:.1} s", run.wall.as_secs_f64());
         it.assert_status(status, words, case);
-        assert!(
-            run.wall < Duration::from_secs(180),
-            "{case}: {:?}",
-            run.wall
-        );
-        assert!(
-            !it.machine().exists(HELM).unwrap(),
-            "{case}: nothing is installed"
-        );
-        assert!(
-            !it.machine().exists(CONF).unwrap(),
-            "{case}: nothing is switched on"
-        );
+        assert!(run.wall < Duration::from_secs(180), "{case}: {:?}", run.wall);
+        assert!(!it.machine().exists(HELM).unwrap(), "{case}: nothing is installed");
+        assert!(!it.machine().exists(CONF).unwrap(), "{case}: nothing is switched on");
         assert_eq!(it.litter(), "", "{case}: litter");
     }
 }
@@ -201,15 +124,10 @@ fn helm_comes_from_an_address_or_a_resource_is_kept_right_and_goes_with_the_char
     let (it, helm) = without_helm();
     let tarball = &helm.tarball;
     // An old helm of the operator's stands there; it comes back in the end.
-    it.shell(&format!(
-        "printf '#!/bin/sh\\necho v3.1.0\\n' >{HELM}; chown 12:34 {HELM}; chmod 0751 {HELM}"
-    ));
+    it.shell(&format!("printf '#!/bin/sh\\necho v3.1.0\\n' >{HELM}; chown 12:34 {HELM}; chmod 0751 {HELM}"));
     let before = it.files();
     it.grant();
-    it.set(&[
-        ("helm-url", &format!("{URL}/helm.bin")),
-        ("helm-sha256", &helm.sha256),
-    ]);
+    it.set(&[("helm-url", &format!("{URL}/helm.bin")), ("helm-sha256", &helm.sha256)]);
     it.deploy();
     assert_helm(&it, &helm, "from an address");
     let record = |key: &str| {
@@ -237,12 +155,7 @@ fn helm_comes_from_an_address_or_a_resource_is_kept_right_and_goes_with_the_char
         ("not executable", format!("chmod 0644 {HELM}")),
         ("private", format!("chmod 0700 {HELM}")),
         ("somebody's", format!("chown magnum {HELM}")),
-        (
-            "another one",
-            format!(
-                "printf '#!/bin/sh\\necho v3.9.0\\n' >/root/h; chmod 0755 /root/h; mv /root/h {HELM}"
-            ),
-        ),
+        ("another one", format!("printf '#!/bin/sh\\necho v3.9.0\\n' >/root/h; chmod 0755 /root/h; mv /root/h {HELM}")),
         ("a directory", format!("rm {HELM}; mkdir {HELM}")),
     ] {
         it.shell(&harm);
@@ -250,17 +163,10 @@ fn helm_comes_from_an_address_or_a_resource_is_kept_right_and_goes_with_the_char
         assert_helm(&it, &helm, case);
         let (run, execs) = it.hook_traced("update-status");
         assert_eq!(run.log, [], "{case}: the next hook has nothing to do");
-        assert!(
-            !execs.iter().any(|exec| exec.path.ends_with("/helm")),
-            "{case}: helm is not run again"
-        );
+        assert!(!execs.iter().any(|exec| exec.path.ends_with("/helm")), "{case}: helm is not run again");
     }
     for (case, content, words) in [
-        (
-            "cut off",
-            &tarball[..tarball.len() / 2],
-            &["resource helm", "damaged"][..],
-        ),
+        ("cut off", &tarball[..tarball.len() / 2], &["resource helm", "damaged"][..]),
         ("text", b"#!/bin/sh\n", &["resource helm is neither"]),
     ] {
         attach(Some(content.to_vec()));

@@ -6,10 +6,7 @@ use crate::support::{Deployment, HOOKS, STATE, assert_same};
 
 /// Programs by their file names, interpreters of scripts too.
 fn programs(execs: &[Exec]) -> Vec<&str> {
-    execs
-        .iter()
-        .map(|exec| exec.path.rsplit('/').next().unwrap_or_default())
-        .collect()
+    execs.iter().map(|exec| exec.path.rsplit('/').next().unwrap_or_default()).collect()
 }
 
 #[test]
@@ -33,9 +30,9 @@ fn every_hook_run_twice_changes_nothing_the_second_time() {
             let heavy = program.starts_with("python") || program.starts_with("pip");
             assert!(!heavy, "{case} started {program}");
         }
-        let restarts = execs.iter().any(|exec| {
-            exec.path.ends_with("/systemctl") && exec.argv.get(1).is_none_or(|verb| verb != "show")
-        });
+        let restarts = execs
+            .iter()
+            .any(|exec| exec.path.ends_with("/systemctl") && exec.argv.get(1).is_none_or(|verb| verb != "show"));
         assert!(!restarts, "{case}: {execs:?}");
         assert_eq!(run.log, [], "{case}: it has nothing to say");
         it.assert_whole("1.1.0", &case);
@@ -58,9 +55,6 @@ fn a_converged_update_status_is_cheap() {
     assert!(run.tools.len() <= 4, "{}", run.describe());
     let tools: Vec<&str> = run.tools.iter().map(|call| call.argv[0].as_str()).collect();
     let own = ["dispatch", "systemctl"];
-    let others: Vec<&&str> = programs
-        .iter()
-        .filter(|name| !own.contains(name) && !tools.contains(name))
-        .collect();
+    let others: Vec<&&str> = programs.iter().filter(|name| !own.contains(name) && !tools.contains(name)).collect();
     assert!(others.is_empty(), "it also started {others:?}");
 }

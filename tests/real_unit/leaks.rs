@@ -50,15 +50,10 @@ impl Heard {
     fn preflight(&self, kubeconfig: &str, format: &str) {
         let it = &self.it;
         let path = "/root/given.kubeconfig";
-        it.machine()
-            .push(path, kubeconfig.as_bytes(), 0o600)
-            .unwrap();
+        it.machine().push(path, kubeconfig.as_bytes(), 0o600).unwrap();
         let program = format!("{}/dispatch", it.unit.charm_directory());
         let options = ["--kubeconfig", path, "--conf", path, "--format", format];
-        let command: Vec<&str> = [program.as_str(), "preflight"]
-            .into_iter()
-            .chain(options)
-            .collect();
+        let command: Vec<&str> = [program.as_str(), "preflight"].into_iter().chain(options).collect();
         let run = it.machine().run(&command).unwrap();
         assert!(matches!(run.code, Some(0 | 1)), "{}", run.stderr);
         self.note(&run.stdout);
@@ -108,10 +103,7 @@ fn live(heard: &Heard, second: &Credential) {
     it.assert_status("active", &["grafted"], "a good one at last");
 
     for tool in ["config-get", "secret-get", "status-set"] {
-        let complaint = Fault::Exit {
-            code: 1,
-            stderr: "ERROR cannot reach the controller\n".into(),
-        };
+        let complaint = Fault::Exit { code: 1, stderr: "ERROR cannot reach the controller\n".into() };
         for fault in [Fault::Missing, complaint] {
             it.unit.break_tool(tool, fault).unwrap();
             let run = heard.hook("secret-changed");
@@ -123,10 +115,7 @@ fn live(heard: &Heard, second: &Credential) {
     // What the charm remembers is damaged, and the kubeconfig on the unit is.
     for name in ["settings.json", "management.json"] {
         let path = format!("{STATE}/{name}");
-        for harm in [
-            "truncate -s -20",
-            "sed -i 's/\"apiVersion/7, \"apiVersion/'",
-        ] {
+        for harm in ["truncate -s -20", "sed -i 's/\"apiVersion/7, \"apiVersion/'"] {
             it.shell(&format!("cp -a {path} {STATE}/kept; {harm} {path}"));
             let run = heard.hook("update-status");
             assert_eq!(run.exit, Some(1), "{harm} {path}: {}", run.describe());
@@ -163,10 +152,7 @@ fn live(heard: &Heard, second: &Credential) {
 fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
     let it = Deployment::bare();
     let machine = it.machine();
-    let rsa = ClientCertificate {
-        key: KeyKind::RsaPkcs1,
-        ..ClientCertificate::default()
-    };
+    let rsa = ClientCertificate { key: KeyKind::RsaPkcs1, ..ClientCertificate::default() };
     let make = |wanted: &ClientCertificate| it.management.credential(machine, wanted).unwrap();
     let (second, like_second) = (make(&rsa), make(&rsa));
     let like_first = make(&ClientCertificate::default());
@@ -175,10 +161,7 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
     let scanner = Scanner::new(machine, &[&first, &second], &alike, &[TOKEN]);
     eprintln!("{} pieces", scanner.pieces().len());
     assert!(scanner.pieces().len() > 900);
-    let heard = Heard {
-        it,
-        said: RefCell::default(),
-    };
+    let heard = Heard { it, said: RefCell::default() };
     let machine = heard.it.machine();
 
     let sampled = std::thread::scope(|scope| {
@@ -186,9 +169,7 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
             let program = include_str!("sample_processes.py");
             let pieces = json!(scanner.pieces()).to_string();
             let command = ["/usr/bin/python3", "-c", program];
-            machine
-                .run_with_input(&command, Some(pieces.as_bytes()))
-                .unwrap()
+            machine.run_with_input(&command, Some(pieces.as_bytes())).unwrap()
         });
         let enough = Enough(machine);
         let looked = "until test -e /run/looked; do sleep 0.1; done";
@@ -227,10 +208,7 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
     let planted = [
         ("/tmp/odd", key[777..800].to_owned()),
         ("/root/pem", lines[5][3..26].to_owned()),
-        (
-            "/var/log/go",
-            format!("[]byte{{{}}}", numbers[101..116].join(" ")),
-        ),
+        ("/var/log/go", format!("[]byte{{{}}}", numbers[101..116].join(" "))),
         ("/srv/token", TOKEN[40..63].to_owned()),
     ];
     for (path, content) in &planted {
@@ -242,14 +220,10 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
         assert!(found.contains(path), "{path}: {found:?}");
         machine.remove(path).unwrap();
     }
-    machine
-        .run_with_input(&["logger"], Some(&key.as_bytes()[900..923]))
-        .unwrap();
+    machine.run_with_input(&["logger"], Some(&key.as_bytes()[900..923])).unwrap();
     heard.it.shell("journalctl --sync");
     assert_eq!(scanner.journal(machine).len(), 1);
-    heard
-        .it
-        .shell("journalctl --rotate --vacuum-size=1; rm -rf /var/log/journal /run/log/journal");
+    heard.it.shell("journalctl --rotate --vacuum-size=1; rm -rf /var/log/journal /run/log/journal");
 
     // When the charm goes, so does every piece.
     heard.it.remove();
@@ -261,9 +235,7 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
 fn assert_private(it: &Deployment) {
     let directory = it.shell(&format!("stat -c '%U:%G %a' {STATE}"));
     assert_eq!(directory, "root:root 700\n");
-    let open = it.shell(&format!(
-        "find {STATE} -type f \\( -perm /077 -o -not -user root \\)"
-    ));
+    let open = it.shell(&format!("find {STATE} -type f \\( -perm /077 -o -not -user root \\)"));
     assert_eq!(open, "", "files of the state that others may read");
 }
 

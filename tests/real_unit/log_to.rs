@@ -7,8 +7,7 @@ const DEFAULTS: &str = "/etc/default/magnum-conductor";
 
 /// What verify says of a check: its status and its evidence.
 fn check(it: &Deployment, id: &str) -> (String, String) {
-    let checks: serde_json::Value =
-        serde_json::from_str(&it.action("verify").results["checks"]).unwrap();
+    let checks: serde_json::Value = serde_json::from_str(&it.action("verify").results["checks"]).unwrap();
     let all = checks.as_array().unwrap();
     let check = all.iter().find(|check| check["id"] == id).unwrap();
     let text = |key: &str| check[key].as_str().unwrap().to_owned();
@@ -25,18 +24,13 @@ fn the_services_log_to_their_files_when_that_is_wanted_and_back_to_the_journal()
     it.assert_status("active", &["driver 1.1.0 grafted"], "log-to=file");
     for service in [API, CONDUCTOR] {
         let words = it.command_line(service);
-        assert_eq!(
-            words.last().unwrap(),
-            &format!("--log-file=/var/log/magnum/{service}.log")
-        );
+        assert_eq!(words.last().unwrap(), &format!("--log-file=/var/log/magnum/{service}.log"));
     }
     assert!(it.shell(&format!("cat {LOG}")).contains("Starting server"));
     // A known failure in that file is found there.
     assert_eq!(check(&it, "logs").0, "pass");
     let pid = it.machine().pid_of(CONDUCTOR).unwrap();
-    it.shell(&format!(
-        "echo \"$(date '+%F %T.%3N') {pid} ERROR magnum No module named 'magnum_capi_helm'\" >>{LOG}"
-    ));
+    it.shell(&format!("echo \"$(date '+%F %T.%3N') {pid} ERROR magnum No module named 'magnum_capi_helm'\" >>{LOG}"));
     let (status, evidence) = check(&it, "logs");
     assert_eq!(status, "fail", "{evidence}");
     assert!(evidence.contains(LOG), "{evidence}");
@@ -48,20 +42,14 @@ fn the_services_log_to_their_files_when_that_is_wanted_and_back_to_the_journal()
     assert_ne!(it.services(), services);
     it.set(&[("log-to", "syslog")]);
     it.hook("config-changed");
-    it.assert_status(
-        "blocked",
-        &["log-to \"syslog\"", "journal nor file"],
-        "syslog",
-    );
+    it.assert_status("blocked", &["log-to \"syslog\"", "journal nor file"], "syslog");
 }
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn what_etc_default_gives_a_service_is_carried_over_or_named() {
     let it = Deployment::active();
-    it.shell(&format!(
-        "printf '%s\\n' 'DAEMON_ARGS=\"$DAEMON_ARGS --debug\"' 'umask 027' >{DEFAULTS}"
-    ));
+    it.shell(&format!("printf '%s\\n' 'DAEMON_ARGS=\"$DAEMON_ARGS --debug\"' 'umask 027' >{DEFAULTS}"));
     let api = it.services().api;
     it.hook("update-status");
     it.assert_status("active", &["driver 1.1.0 grafted"], "carried over");
@@ -72,9 +60,7 @@ fn what_etc_default_gives_a_service_is_carried_over_or_named() {
     assert_eq!(umask.split_whitespace().last(), Some("0027"));
     assert_eq!(check(&it, "drop-in-defaults").0, "pass");
 
-    it.shell(&format!(
-        "echo 'export http_proxy=http://10.0.0.1' >>{DEFAULTS}"
-    ));
+    it.shell(&format!("echo 'export http_proxy=http://10.0.0.1' >>{DEFAULTS}"));
     it.hook("update-status");
     it.assert_status("active", &["grafted", DEFAULTS, "in line 3"], "an export");
     let (status, evidence) = check(&it, "drop-in-defaults");

@@ -3,15 +3,8 @@
 //!
 //! One module a theme. `support` sets units up and asks them; a test says what it means.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on has failed"
-)]
-#![allow(
-    clippy::type_complexity,
-    reason = "a table of cases says what its columns are"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::type_complexity, reason = "a table of cases says what its columns are")]
 
 mod bad_input;
 mod capture;

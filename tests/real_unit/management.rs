@@ -7,16 +7,13 @@ use crate::support::{Deployment, KUBECONFIG};
 /// A password that the tests put into addresses.
 pub const PASSWORD: &str = "hunter2-Xq7";
 /// A bearer token, as long as a service account's. The cluster of the tests knows it.
-pub const TOKEN: &str =
-    "eyJhbGciOiJSUzI1NiIsImtpZCI6Ilg3In0.dGhpcy1pcy1hLXRlc3QtdG9rZW4.c2lnbmF0dXJl";
+pub const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6Ilg3In0.dGhpcy1pcy1hLXRlc3QtdG9rZW4.c2lnbmF0dXJl";
 
 /// A cluster that answers its administrator and the bearer of [`TOKEN`].
 pub fn start(machine: &Machine) -> ManagementCluster {
     let cluster = ManagementCluster::start(machine).unwrap();
     let account = "system:serviceaccount:magnum:capi";
-    cluster
-        .accept_token(machine, TOKEN, account, &["system:serviceaccounts"])
-        .unwrap();
+    cluster.accept_token(machine, TOKEN, account, &["system:serviceaccounts"]).unwrap();
     cluster
 }
 
@@ -68,13 +65,10 @@ pub fn leak(management: &ManagementCluster, text: &str) -> Option<String> {
     if token.any(|part| text.contains(part)) {
         return Some("the token".into());
     }
-    text.contains(PASSWORD)
-        .then(|| "the password of an address".into())
+    text.contains(PASSWORD).then(|| "the password of an address".into())
 }
 
 /// Whole pieces of 24 characters.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    (24..=text.len())
-        .step_by(24)
-        .filter_map(|end| text.get(end - 24..end))
+    (24..=text.len()).step_by(24).filter_map(|end| text.get(end - 24..end))
 }

@@ -12,8 +12,7 @@ use crate::management::PASSWORD;
 use crate::support::{API, CONDUCTOR, Deployment, SITE};
 
 /// Starts the lab's package index, and waits until it listens.
-pub const START_INDEX: &str =
-    "systemctl start lab-index; until ss -ltn | grep -q 127.0.0.1:8090; do sleep 0.05; done";
+pub const START_INDEX: &str = "systemctl start lab-index; until ss -ltn | grep -q 127.0.0.1:8090; do sleep 0.05; done";
 
 /// The user whom the mirror knows, with the password of the tests.
 pub const USER: &str = "reader";
@@ -21,9 +20,7 @@ pub const USER: &str = "reader";
 /// Serves on the unit's loopback, below the name of what goes wrong.
 pub fn serve(it: &Deployment) {
     let program = "/opt/lab/mirror.py";
-    it.machine()
-        .push(program, include_bytes!("mirror.py"), 0o644)
-        .unwrap();
+    it.machine().push(program, include_bytes!("mirror.py"), 0o644).unwrap();
     let known = sha256(format!("{USER}:{PASSWORD}").as_bytes());
     it.shell(&format!(
         "systemd-run --quiet --unit=mirror python3 {program} {known}
@@ -40,15 +37,11 @@ pub fn index(way: &str) -> String {
 /// and gives the index that serves it.
 pub fn remade(it: &Deployment, name: &str, version: &str, edit: (&str, &str, &str)) -> String {
     let program = "/opt/lab/remake_wheel.py";
-    it.machine()
-        .push(program, include_bytes!("remake_wheel.py"), 0o644)
-        .unwrap();
+    it.machine().push(program, include_bytes!("remake_wheel.py"), 0o644).unwrap();
     let (source, file) = (wheel_path(version), wheel_name(version));
     let target = format!("/srv/made/{name}/{file}");
     let (member, old, new) = edit;
-    let made = it
-        .machine()
-        .run(&["python3", program, &source, &target, member, old, new]);
+    let made = it.machine().run(&["python3", program, &source, &target, member, old, new]);
     let made = made.unwrap();
     assert!(made.ok(), "{name}: {}", made.stderr);
     index(&format!("made/{name}"))
@@ -79,8 +72,7 @@ pub fn installed(machine: &Machine, site: &str) -> (Vec<String>, Vec<String>) {
              find magnum_capi_helm -type f ! -path '*/__pycache__/*' 2>/dev/null || :"
         ))
         .unwrap();
-    let (infos, files): (Vec<&str>, Vec<&str>) =
-        found.lines().partition(|line| line.ends_with(".dist-info"));
+    let (infos, files): (Vec<&str>, Vec<&str>) = found.lines().partition(|line| line.ends_with(".dist-info"));
     let mut wrong = Vec::new();
     let mut recorded = Vec::new();
     for info in &infos {
@@ -102,9 +94,7 @@ pub fn installed(machine: &Machine, site: &str) -> (Vec<String>, Vec<String>) {
             }
         }
     }
-    let unknown = files
-        .into_iter()
-        .filter(|file| !recorded.iter().any(|path| path == file));
+    let unknown = files.into_iter().filter(|file| !recorded.iter().any(|path| path == file));
     wrong.extend(unknown.map(|file| format!("{file} is in no RECORD")));
     let versions = infos.iter().filter_map(|info| {
         let rest = info.strip_prefix("magnum_capi_helm-")?;
@@ -119,9 +109,7 @@ pub fn loaded(machine: &Machine) -> Result<String, String> {
         d = m.distribution('magnum-capi-helm'); \
         [e] = [e for e in d.entry_points if e.group == 'magnum.drivers']; \
         e.load()().provides; print(d.version)";
-    let asked = machine
-        .run(&["sudo", "-u", "magnum", "/usr/bin/python3", "-c", program])
-        .unwrap();
+    let asked = machine.run(&["sudo", "-u", "magnum", "/usr/bin/python3", "-c", program]).unwrap();
     match asked.ok() {
         true => Ok(asked.stdout.trim().to_owned()),
         false => Err(asked.stderr),
@@ -140,17 +128,13 @@ pub fn assert_driver(it: &Deployment, version: &str, case: &str) {
 
 /// The principal pauses Magnum: nothing restarts, and hooks take only their own time.
 pub fn pause(it: &Deployment) {
-    it.shell(&format!(
-        "systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"
-    ));
+    it.shell(&format!("systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"));
 }
 
 /// A file that is kept between runs of the tests: made by `make` when it is not there.
 pub fn cached(name: &str, make: impl FnOnce(&Path)) -> std::path::PathBuf {
-    let cache = std::env::var_os("LAB_CACHE").map_or_else(
-        || "/var/cache/magnum-capi-helm-lab".into(),
-        std::path::PathBuf::from,
-    );
+    let cache = std::env::var_os("LAB_CACHE")
+        .map_or_else(|| "/var/cache/magnum-capi-helm-lab".into(), std::path::PathBuf::from);
     let path = cache.join(name);
     if !path.exists() {
         let partial = cache.join(format!("building.{name}.{}", std::process::id()));

@@ -20,12 +20,7 @@ pub type Verdicts = BTreeMap<String, (String, String)>;
 
 fn verdicts<'a>(checks: impl IntoIterator<Item = &'a Value>) -> Verdicts {
     let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
-    let verdict = |check| {
-        (
-            text(check, "id"),
-            (text(check, "status"), text(check, "evidence")),
-        )
-    };
+    let verdict = |check| (text(check, "id"), (text(check, "status"), text(check, "evidence")));
     checks.into_iter().map(verdict).collect()
 }
 
@@ -36,9 +31,7 @@ pub fn verify(it: &Deployment) -> Verdicts {
 /// `preflight` on the unit, and how long it took.
 pub fn preflight(it: &Deployment, kubeconfig: &str, options: &[&str]) -> (Verdicts, Duration) {
     let path = "/root/given.kubeconfig";
-    it.machine()
-        .push(path, kubeconfig.as_bytes(), 0o600)
-        .unwrap();
+    it.machine().push(path, kubeconfig.as_bytes(), 0o600).unwrap();
     let program = format!("{}/dispatch", it.unit.charm_directory());
     let mut command = vec![program.as_str(), "preflight", "--kubeconfig", path];
     command.extend(["--format", "json"].iter().chain(options));
@@ -56,10 +49,7 @@ pub fn preflight(it: &Deployment, kubeconfig: &str, options: &[&str]) -> (Verdic
 pub fn assert_verdict(found: &Verdicts, id: &str, status: &str, words: &[&str], case: &str) {
     let (verdict, evidence) = &found[id];
     let named = words.iter().all(|word| evidence.contains(word));
-    assert!(
-        verdict == status && named,
-        "{case}: {id} is {verdict}: {evidence}; wanted {status} {words:?}"
-    );
+    assert!(verdict == status && named, "{case}: {id} is {verdict}: {evidence}; wanted {status} {words:?}");
 }
 
 #[test]
@@ -91,12 +81,8 @@ fn every_kind_of_key_logs_in_and_the_identity_is_named() {
         ("ed25519", KeyKind::Ed25519, Issuer::Cluster),
         ("intermediate", KeyKind::EcP256Sec1, Issuer::Intermediate),
     ] {
-        let kubeconfig = it.kubeconfig_of(&ClientCertificate {
-            user: name.into(),
-            key,
-            issuer,
-            ..ClientCertificate::default()
-        });
+        let kubeconfig =
+            it.kubeconfig_of(&ClientCertificate { user: name.into(), key, issuer, ..ClientCertificate::default() });
         it.management.forget_requests(it.machine()).unwrap();
         it.rotate(&kubeconfig);
         it.assert_status("active", &["driver 1.1.0 grafted"], name);
@@ -132,12 +118,7 @@ const fn trouble(
     words: &'static [&'static str],
     checks: [&'static str; 2],
 ) -> Trouble {
-    Trouble {
-        mode,
-        status,
-        words,
-        checks,
-    }
+    Trouble { mode, status, words, checks }
 }
 
 const UNREACHABLE: [&str; 2] = ["warn", "skip"];
@@ -145,42 +126,12 @@ const TROUBLES: [Trouble; 9] = [
     trouble(Mode::Silent, "waiting", &["timed out"], UNREACHABLE),
     trouble(Mode::Stalls, "waiting", &["timed out"], UNREACHABLE),
     trouble(Mode::Closes, "waiting", &["does not answer"], UNREACHABLE),
-    trouble(
-        Mode::AnswersWith(401),
-        "blocked",
-        &["HTTP 401", "update-secret"],
-        ["pass", "fail"],
-    ),
-    trouble(
-        Mode::AnswersWith(403),
-        "blocked",
-        &["HTTP 403", "update-secret"],
-        ["pass", "fail"],
-    ),
-    trouble(
-        Mode::AnswersWith(500),
-        "waiting",
-        &["HTTP 500"],
-        UNREACHABLE,
-    ),
-    trouble(
-        Mode::AnswersWith(503),
-        "waiting",
-        &["HTTP 503"],
-        UNREACHABLE,
-    ),
-    trouble(
-        Mode::PresentsStrangersCertificate,
-        "waiting",
-        &["TLS", "certificate"],
-        UNREACHABLE,
-    ),
-    trouble(
-        Mode::PresentsExpiredCertificate,
-        "waiting",
-        &["TLS", "expired"],
-        UNREACHABLE,
-    ),
+    trouble(Mode::AnswersWith(401), "blocked", &["HTTP 401", "update-secret"], ["pass", "fail"]),
+    trouble(Mode::AnswersWith(403), "blocked", &["HTTP 403", "update-secret"], ["pass", "fail"]),
+    trouble(Mode::AnswersWith(500), "waiting", &["HTTP 500"], UNREACHABLE),
+    trouble(Mode::AnswersWith(503), "waiting", &["HTTP 503"], UNREACHABLE),
+    trouble(Mode::PresentsStrangersCertificate, "waiting", &["TLS", "certificate"], UNREACHABLE),
+    trouble(Mode::PresentsExpiredCertificate, "waiting", &["TLS", "expired"], UNREACHABLE),
 ];
 
 /// The status after a hook, what verify and preflight find, and that none of it takes long.
@@ -205,10 +156,7 @@ fn assert_told(it: &Deployment, kubeconfig: &str, trouble: &Trouble, case: &str)
             assert_verdict(found, id, "skip", &[], case);
         }
     }
-    eprintln!(
-        "{case}: hook {:?}, verify {verify_took:?}, preflight {took:?}",
-        hook.wall
-    );
+    eprintln!("{case}: hook {:?}, verify {verify_took:?}, preflight {took:?}", hook.wall);
     assert!(hook.wall < LIMIT, "{case}: {:?}", hook.wall);
     assert!(took < LIMIT && verify_took < LIMIT, "{case}: {took:?}");
 }
@@ -238,12 +186,7 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
     let nowhere = kubeconfig.replace("127.0.0.1", "management.invalid");
     it.rotate(&nowhere);
     it.assert_in_place(&nowhere, "a name that nobody knows");
-    let dns = trouble(
-        Mode::Closes,
-        "waiting",
-        &["DNS", "management.invalid"],
-        UNREACHABLE,
-    );
+    let dns = trouble(Mode::Closes, "waiting", &["DNS", "management.invalid"], UNREACHABLE);
     assert_told(&it, &nowhere, &dns, "a name that nobody knows");
     it.management.serve(it.machine()).unwrap();
     it.rotate(&kubeconfig);
@@ -279,9 +222,7 @@ fn a_token_logs_in_with_a_driver_that_can_use_it() {
     }
     let soon = lab::service_account_token(account, 5 * 24 * 60 * 60 + 60);
     let machine = it.machine();
-    it.management
-        .accept_token(machine, &soon, account, &[])
-        .unwrap();
+    it.management.accept_token(machine, &soon, account, &[]).unwrap();
     it.rotate(&with(&soon));
     let words = ["driver 1.3.0 grafted; ", "expires in 5 days: token"];
     it.assert_status("active", &words, "one that ends soon");

@@ -29,17 +29,11 @@ fn options_are_written_and_are_what_magnum_reads() {
     let now = it.services();
     assert!(now.api.0 != services.api.0 && now.conductor.0 != services.conductor.0);
 
-    it.set(&[
-        ("capi-helm-options", ""),
-        ("disable-other-drivers", "false"),
-    ]);
+    it.set(&[("capi-helm-options", ""), ("disable-other-drivers", "false")]);
     it.hook("config-changed");
     it.assert_status("active", &[], "with other drivers");
     let magnum = it.ask_magnum();
-    assert_eq!(
-        magnum["enabled"],
-        json!(["k8s_capi_helm_v1", "k8s_fedora_coreos_v1"])
-    );
+    assert_eq!(magnum["enabled"], json!(["k8s_capi_helm_v1", "k8s_fedora_coreos_v1"]));
     assert_eq!(magnum["capi_helm"]["helm_chart_name"], "openstack-cluster");
     let enabled = || checks(&it.action("verify"))["driver-enabled"].clone();
     let map = "k8s_capi_helm_v1 for (vm, ubuntu, kubernetes), (vm, flatcar, kubernetes); \
@@ -60,9 +54,7 @@ fn options_are_written_and_are_what_magnum_reads() {
         assert!(evidence.contains(words), "no {words:?} in {evidence}");
     }
     // As its remedy says.
-    it.application
-        .reset_config("disable-other-drivers")
-        .unwrap();
+    it.application.reset_config("disable-other-drivers").unwrap();
     it.hook("update-status");
     let seen = enabled();
     assert_eq!(seen["status"], "pass", "{seen}");

@@ -19,9 +19,7 @@ fn graft(it: &Deployment) {
 
 /// Has apt install Magnum's packages anew, with their own configuration files in place of any.
 fn install(it: &Deployment) {
-    it.machine()
-        .push("/root/preseed", PRESEED.as_bytes(), 0o600)
-        .unwrap();
+    it.machine().push("/root/preseed", PRESEED.as_bytes(), 0o600).unwrap();
     it.shell(
         "debconf-set-selections /root/preseed
          DEBIAN_FRONTEND=noninteractive apt-get install -qq --reinstall --no-download --ignore-missing \
@@ -37,17 +35,9 @@ fn assert_grafted(it: &Deployment, graft: &Snapshot, case: &str) {
     assert_same(&graft.diff(&it.graft()), case);
     assert_eq!(it.litter(), "", "{case}: litter");
     let magnum = it.ask_magnum();
-    assert_eq!(
-        magnum["enabled"],
-        serde_json::json!(["k8s_capi_helm_v1"]),
-        "{case}"
-    );
+    assert_eq!(magnum["enabled"], serde_json::json!(["k8s_capi_helm_v1"]), "{case}");
     let verify = it.action("verify");
-    assert_eq!(
-        verify.results["failed"], "0",
-        "{case}: {}",
-        verify.results["report"]
-    );
+    assert_eq!(verify.results["failed"], "0", "{case}: {}", verify.results["report"]);
     let services = it.services();
     assert_eq!(it.hook("update-status").log_text(), "", "{case}");
     assert_eq!(it.services(), services, "{case}");
@@ -97,11 +87,7 @@ fn the_charm_goes_after_the_principal_and_leaves_what_the_principal_left() {
     it.remove();
     assert_eq!(before.diff(&it.files()).paths(), purged.paths());
     assert_eq!(it.packages(), packages);
-    for path in [
-        STATE,
-        KUBECONFIG,
-        "/etc/systemd/system/magnum-api.service.d",
-    ] {
+    for path in [STATE, KUBECONFIG, "/etc/systemd/system/magnum-api.service.d"] {
         assert!(!it.machine().exists(path).unwrap(), "{path}");
     }
 }

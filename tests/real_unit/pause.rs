@@ -7,9 +7,7 @@ use crate::support::{API, CONDUCTOR, CONF, Deployment, HOOKS, conf};
 /// What a hook had systemctl do, but for looking and for reading unit files anew.
 fn changes(it: &Deployment, hook: &str) -> Vec<String> {
     let (_, execs) = it.hook_traced(hook);
-    let systemctl = execs
-        .iter()
-        .filter(|exec| exec.path.ends_with("/systemctl"));
+    let systemctl = execs.iter().filter(|exec| exec.path.ends_with("/systemctl"));
     let verb = |exec: &Exec| exec.argv.get(1).cloned().unwrap_or_default();
     systemctl
         .filter(|exec| !["show", "daemon-reload"].contains(&verb(exec).as_str()))
@@ -21,14 +19,9 @@ fn changes(it: &Deployment, hook: &str) -> Vec<String> {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
     let it = Deployment::grafted();
-    let state = || {
-        it.shell(&format!(
-            "systemctl show --property=UnitFileState,ActiveState --value {API} {CONDUCTOR} | xargs"
-        ))
-    };
-    it.shell(&format!(
-        "systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"
-    ));
+    let state =
+        || it.shell(&format!("systemctl show --property=UnitFileState,ActiveState --value {API} {CONDUCTOR} | xargs"));
+    it.shell(&format!("systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"));
     let paused = state();
     it.set(&[("capi-helm-options", "namespace_prefix = other")]);
     it.set(&[("guard", "true"), ("log-to", "file")]);
@@ -37,13 +30,10 @@ fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
         let case = format!("{hook} while paused");
         assert_eq!(state(), paused, "{case}");
         it.assert_status("maintenance", &["magnum is paused"], &case);
-        let verbs =
-            it.shell("journalctl --quiet -o cat -u magnum-api -u magnum-conductor --since=-2s");
+        let verbs = it.shell("journalctl --quiet -o cat -u magnum-api -u magnum-conductor --since=-2s");
         assert!(!verbs.contains("Started"), "{case}: {verbs}");
     }
-    it.shell(&format!(
-        "systemctl unmask --quiet {API} {CONDUCTOR}; systemctl enable --quiet --now {API} {CONDUCTOR}"
-    ));
+    it.shell(&format!("systemctl unmask --quiet {API} {CONDUCTOR}; systemctl enable --quiet --now {API} {CONDUCTOR}"));
     it.set(&[("log-to", "journal")]);
     it.hook("update-status");
     it.assert_status("active", &["driver 1.1.0 grafted"], "resumed");
@@ -53,9 +43,7 @@ fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
     assert_eq!(read, "other");
 
     // Paused in one go with the departure: what the principal paused stays paused.
-    it.shell(&format!(
-        "systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"
-    ));
+    it.shell(&format!("systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"));
     for hook in ["magnum-relation-broken", "stop", "remove"] {
         let of_magnum: Vec<String> = changes(&it, hook)
             .into_iter()

@@ -7,17 +7,12 @@ use crate::mirror::START_INDEX;
 use crate::support::{Deployment, assert_same, pin};
 
 fn pip_check(it: &Deployment) -> String {
-    it.machine()
-        .run(&["python3", "-m", "pip", "check"])
-        .unwrap()
-        .stdout
+    it.machine().run(&["python3", "-m", "pip", "check"]).unwrap().stdout
 }
 
 /// The sha256 of a wheel in the lab's index.
 fn sha256(it: &Deployment, version: &str) -> String {
-    let sum = it.shell(&format!(
-        "find /srv/index -name 'magnum_capi_helm-{version}-*.whl' -exec sha256sum {{}} +"
-    ));
+    let sum = it.shell(&format!("find /srv/index -name 'magnum_capi_helm-{version}-*.whl' -exec sha256sum {{}} +"));
     sum.split_whitespace().next().unwrap().to_owned()
 }
 
@@ -31,10 +26,7 @@ fn a_changed_pin_changes_the_driver_and_nothing_else() {
     it.hook("config-changed");
     for version in ["1.2.1", "1.4.0", "1.1.0"] {
         let before = it.services();
-        it.set(&[
-            ("driver-pin", &pin(version)),
-            ("driver-sha256", &sha256(&it, version)),
-        ]);
+        it.set(&[("driver-pin", &pin(version)), ("driver-sha256", &sha256(&it, version))]);
         it.hook("config-changed");
         it.assert_whole(version, version);
         assert_eq!(it.pip_version(), version);
@@ -67,17 +59,11 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
             "a version that is not in the index",
             &[("driver-pin", "magnum-capi-helm==9.9.9")],
             "blocked",
-            &[
-                "driver-pin magnum-capi-helm==9.9.9",
-                "not in the package index",
-            ],
+            &["driver-pin magnum-capi-helm==9.9.9", "not in the package index"],
         ),
         (
             "the wrong checksum of another version",
-            &[
-                ("driver-pin", "magnum-capi-helm==1.2.1"),
-                ("driver-sha256", &wrong),
-            ],
+            &[("driver-pin", "magnum-capi-helm==1.2.1"), ("driver-sha256", &wrong)],
             "blocked",
             &["driver-sha256", "magnum-capi-helm==1.2.1", "another sha256"],
         ),
@@ -89,10 +75,7 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
         ),
         (
             "an index that does not answer",
-            &[
-                ("driver-pin", "magnum-capi-helm==1.2.1"),
-                ("index-url", &no_index),
-            ],
+            &[("driver-pin", "magnum-capi-helm==1.2.1"), ("index-url", &no_index)],
             "waiting",
             &["cannot fetch magnum-capi-helm==1.2.1"],
         ),
@@ -124,10 +107,6 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
     let url = format!("http://user:{PASSWORD}@127.0.0.1:8090/simple/");
     it.set(&[("index-url", &url)]);
     let (_, execs) = it.hook_traced("update-status");
-    assert!(
-        execs
-            .iter()
-            .any(|exec| exec.argv.contains(&"pip".to_owned()))
-    );
+    assert!(execs.iter().any(|exec| exec.argv.contains(&"pip".to_owned())));
     it.assert_whole("1.2.1", "the index is back");
 }

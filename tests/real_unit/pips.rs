@@ -41,9 +41,7 @@ fn every_pip_from_22_on_serves_and_a_missing_one_is_installed_and_goes_again() {
     for version in PIPS {
         let name = format!("pip-{version}-py3-none-any.whl");
         let wheel = std::fs::read(directory.join(&name)).unwrap();
-        it.machine()
-            .push(&format!("/opt/lab/{name}"), &wheel, 0o644)
-            .unwrap();
+        it.machine().push(&format!("/opt/lab/{name}"), &wheel, 0o644).unwrap();
         // Each runs from its wheel to install itself, over whatever pip is there.
         it.shell(&format!(
             "cd /; rm -rf /usr/local/lib/python3.11/dist-packages/pip /usr/local/lib/python3.11/dist-packages/pip-*
@@ -71,9 +69,7 @@ fn every_pip_from_22_on_serves_and_a_missing_one_is_installed_and_goes_again() {
     }
 
     // No pip; a package archive of the one that the unit came with; and dpkg is busy.
-    it.machine()
-        .push("/opt/lab/hold.py", HOLD.as_bytes(), 0o644)
-        .unwrap();
+    it.machine().push("/opt/lab/hold.py", HOLD.as_bytes(), 0o644).unwrap();
     it.shell(
         "rm -rf /usr/local/lib/python3.11/dist-packages/pip* /usr/local/bin/pip*
          dpkg --purge python3-pip >/dev/null 2>&1
@@ -95,11 +91,7 @@ fn every_pip_from_22_on_serves_and_a_missing_one_is_installed_and_goes_again() {
     let run = it.heard(run.unwrap());
     assert!(waits, "it waited for the lock: {}", run.describe());
     it.assert_status("maintenance", &["paused"], "without pip");
-    assert!(
-        run.log_text().contains("install the package python3-pip"),
-        "{}",
-        run.log_text()
-    );
+    assert!(run.log_text().contains("install the package python3-pip"), "{}", run.log_text());
     assert_driver(&it, "1.1.0", "without pip");
     assert!(it.shell("dpkg-query --show").contains("python3-pip"));
     it.remove();

@@ -21,10 +21,7 @@ fn planned(it: &Deployment) -> Vec<(String, String)> {
     let steps: Vec<Value> = serde_json::from_str(&action.results["steps"]).unwrap();
     assert_eq!(action.results["changes"], steps.len().to_string());
     let text = |step: &Value, key: &str| step[key].as_str().unwrap().to_owned();
-    steps
-        .iter()
-        .map(|step| (text(step, "step"), text(step, "diff")))
-        .collect()
+    steps.iter().map(|step| (text(step, "step"), text(step, "diff"))).collect()
 }
 
 /// What a hook said that it did.
@@ -33,10 +30,7 @@ fn done(it: &Deployment, hook: &str) -> Vec<String> {
     log.lines()
         .filter_map(|line| line.strip_prefix("INFO "))
         .map(|line| {
-            line.split_once(": ")
-                .filter(|(unit, _)| unit.contains("magnum:"))
-                .map_or(line, |(_, rest)| rest)
-                .to_owned()
+            line.split_once(": ").filter(|(unit, _)| unit.contains("magnum:")).map_or(line, |(_, rest)| rest).to_owned()
         })
         .collect()
 }
@@ -65,10 +59,7 @@ fn what_is_planned_is_what_the_next_hook_does() {
     it.grant();
     let steps = planned(&it);
     assert_eq!(diff(&steps, KUBECONFIG), "", "a secret is never shown");
-    assert_shows(
-        diff(&steps, CONF),
-        "+kubeconfig_file = /etc/magnum/kubeconfig",
-    );
+    assert_shows(diff(&steps, CONF), "+kubeconfig_file = /etc/magnum/kubeconfig");
     let last = words(&steps).last().copied().unwrap();
     assert!(last.starts_with("restart magnum-api"), "{last}");
     assert_eq!(done(&it, "config-changed"), words(&steps));
@@ -78,30 +69,17 @@ fn what_is_planned_is_what_the_next_hook_does() {
         "sed -i s/disabled_drivers/enabled_driverz/ {CONF}; chmod 0666 {KUBECONFIG}; echo >>{KUBECONFIG}"
     ));
     let steps = planned(&it);
-    assert_shows(
-        diff(&steps, CONF),
-        "-enabled_driverz = k8s_fedora_coreos_v1",
-    );
-    assert_shows(
-        diff(&steps, CONF),
-        "+disabled_drivers = k8s_fedora_coreos_v1",
-    );
+    assert_shows(diff(&steps, CONF), "-enabled_driverz = k8s_fedora_coreos_v1");
+    assert_shows(diff(&steps, CONF), "+disabled_drivers = k8s_fedora_coreos_v1");
     assert_eq!(diff(&steps, KUBECONFIG), "", "a secret is never shown");
     assert_eq!(done(&it, "update-status"), words(&steps));
 
     // A driver that has never been here: what is to be expected of it.
     it.set(&[("driver-pin", &pin("1.2.1"))]);
     let steps = planned(&it);
-    assert_eq!(
-        steps[0].0,
-        "install magnum-capi-helm==1.2.1: 1.1.0 is installed"
-    );
+    assert_eq!(steps[0].0, "install magnum-capi-helm==1.2.1: 1.1.0 is installed");
     it.set(&[("driver-pin", "latest")]);
     let action = it.action("plan");
     assert_eq!(action.results["changes"], "0");
-    assert!(
-        action.results["problems"].starts_with("driver-pin"),
-        "{:?}",
-        action.results
-    );
+    assert!(action.results["problems"].starts_with("driver-pin"), "{:?}", action.results);
 }

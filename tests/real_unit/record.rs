@@ -43,9 +43,7 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
         if let Some(index) = index {
             it.set(&[("index-url", index)]);
         } else {
-            it.application
-                .attach_resource("driver-wheel", Some(wheel(&it, version)))
-                .unwrap();
+            it.application.attach_resource("driver-wheel", Some(wheel(&it, version))).unwrap();
         }
         it.set(&[("driver-pin", &pin(version))]);
         let before = read(&it, "history.jsonl");
@@ -53,21 +51,11 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
         it.assert_status("maintenance", &["paused"], version);
         wanted.push((version, source.to_owned()));
         let history = read(&it, "history.jsonl");
-        assert!(
-            history.starts_with(&before),
-            "{version}: the history was rewritten"
-        );
+        assert!(history.starts_with(&before), "{version}: the history was rewritten");
         it.hook("update-status");
-        assert_eq!(
-            read(&it, "history.jsonl"),
-            history,
-            "{version}: nothing was installed"
-        );
+        assert_eq!(read(&it, "history.jsonl"), history, "{version}: nothing was installed");
         let record: Value = serde_json::from_str(&read(&it, "record.json")).unwrap();
-        let lines: Vec<Value> = history
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<Value> = history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         // helm was there before the charm, and is named as well.
         assert_eq!(record["helm"]["source"], "found on this unit", "{version}");
         let of_driver = |line: &&Value| line["part"] == "driver";
@@ -84,17 +72,12 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
                 let charm = concat!(env!("CARGO_PKG_VERSION"), " (local:magnum-capi-helm-0)");
                 assert_eq!(text("charm"), charm, "{line}");
                 let at = text("installed_at");
-                assert!(
-                    at.starts_with("20") && at.ends_with('Z') && at.len() == 20,
-                    "{at}"
-                );
+                assert!(at.starts_with("20") && at.ends_with('Z') && at.len() == 20, "{at}");
                 (text("version"), text("source"))
             })
             .collect();
-        let wanted: Vec<(String, String)> = wanted
-            .iter()
-            .map(|(version, source)| ((*version).to_owned(), source.clone()))
-            .collect();
+        let wanted: Vec<(String, String)> =
+            wanted.iter().map(|(version, source)| ((*version).to_owned(), source.clone())).collect();
         assert_eq!(found, wanted);
     }
 }
@@ -120,11 +103,7 @@ fn no_other_distribution_is_touched_by_any_version_of_the_driver() {
     // `pip check` ends with 1 when something is amiss; what it says is compared.
     let check = || it.shell("python3 -m pip check 2>&1 || :");
     let (files, distributions, amiss) = (others(), list(), check());
-    eprintln!(
-        "{} files of others; pip check: {}",
-        files.entries.len(),
-        amiss.trim()
-    );
+    eprintln!("{} files of others; pip check: {}", files.entries.len(), amiss.trim());
     assert!(files.entries.len() > 10_000, "{}", files.entries.len());
     let unchanged = |case: &str| {
         assert_same(&files.diff(&others()), case);

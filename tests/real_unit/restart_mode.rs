@@ -9,10 +9,7 @@ use crate::support::{API, CONDUCTOR, Deployment};
 fn a_restart_by_hand_is_done_when_the_action_says_so_and_everybody_says_so_until_then() {
     let it = Deployment::grafted();
     let before = it.services();
-    it.set(&[
-        ("restart-mode", "manual"),
-        ("capi-helm-options", "namespace_prefix = other"),
-    ]);
+    it.set(&[("restart-mode", "manual"), ("capi-helm-options", "namespace_prefix = other")]);
     let asked = "run: juju run magnum-capi-helm/0 restart";
     for hook in ["config-changed", "update-status"] {
         it.hook(hook);
@@ -42,16 +39,10 @@ fn a_restart_by_hand_is_done_when_the_action_says_so_and_everybody_says_so_until
     assert_eq!(again.results["restarted"], "nothing was due");
     assert_eq!(it.services(), after);
 
-    it.shell(&format!(
-        "systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"
-    ));
+    it.shell(&format!("systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"));
     let refused = it.action("restart");
     assert_eq!(refused.status, ActionStatus::Failed);
-    assert!(
-        refused.message.contains("magnum is paused"),
-        "{}",
-        refused.message
-    );
+    assert!(refused.message.contains("magnum is paused"), "{}", refused.message);
 }
 
 #[test]
@@ -63,10 +54,7 @@ fn a_mode_that_is_none_is_refused_and_immediate_asks_nobody() {
     let words = ["restart-mode \"sometimes\"", "rolling, immediate, manual"];
     it.assert_status("blocked", &words, "no mode");
     let before = it.services();
-    it.set(&[
-        ("restart-mode", "immediate"),
-        ("capi-helm-options", "namespace_prefix = other"),
-    ]);
+    it.set(&[("restart-mode", "immediate"), ("capi-helm-options", "namespace_prefix = other")]);
     let run = it.hook("config-changed");
     it.assert_status("active", &["driver 1.1.0 grafted"], "immediate");
     assert!(it.services().api != before.api);

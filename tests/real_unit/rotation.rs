@@ -29,14 +29,10 @@ fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_many_rotations() {
             let command = ["sudo", "-u", "magnum", "/usr/bin/python3", "-c", program];
             let input = json!(kubeconfigs).to_string();
             let machine = it.machine();
-            machine
-                .run_with_input(&command, Some(input.as_bytes()))
-                .unwrap()
+            machine.run_with_input(&command, Some(input.as_bytes())).unwrap()
         });
         let enough = Enough(it.machine());
-        eventually("somebody reads", || {
-            it.machine().exists("/tmp/reading").unwrap()
-        });
+        eventually("somebody reads", || it.machine().exists("/tmp/reading").unwrap());
         timed("rotations", || {
             for (number, kubeconfig) in (1..=soak(20, 100)).zip(kubeconfigs.iter().rev().cycle()) {
                 let case = format!("rotation {number}");
@@ -77,25 +73,15 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
     let good = it.management.kubeconfig();
     let of = |wanted| it.kubeconfig_of(&wanted);
     let wanted = ClientCertificate::default;
-    let stranger = of(ClientCertificate {
-        issuer: Issuer::Stranger,
-        ..wanted()
-    });
+    let stranger = of(ClientCertificate { issuer: Issuer::Stranger, ..wanted() });
     let other_cluster = ManagementCluster::fresh(it.machine()).unwrap().kubeconfig();
-    let over = of(ClientCertificate {
-        not_after: -60,
-        ..wanted()
-    });
-    let tomorrows = of(ClientCertificate {
-        not_before: DAY,
-        ..wanted()
-    });
+    let over = of(ClientCertificate { not_after: -60, ..wanted() });
+    let tomorrows = of(ClientCertificate { not_before: DAY, ..wanted() });
     let own = it.management.admin();
     let other = it.management.credential(it.machine(), &wanted()).unwrap();
-    let mixed = it.management.kubeconfig_for(&lab::Credential {
-        certificate_pem: own.certificate_pem.clone(),
-        key_pem: other.key_pem,
-    });
+    let mixed = it
+        .management
+        .kubeconfig_for(&lab::Credential { certificate_pem: own.certificate_pem.clone(), key_pem: other.key_pem });
     let refusal = |case, kubeconfig: String, words: &[&'static str]| Refusal {
         case,
         kubeconfig,
@@ -105,11 +91,7 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
     vec![
         refusal("unknown to the cluster", stranger, &["HTTP 401", STAYS]),
         refusal("of another cluster", other_cluster, &["TLS", STAYS]),
-        refusal(
-            "where nobody listens",
-            good.replace(":6443", ":6444"),
-            &["https://127.0.0.1:6444", "refused", STAYS],
-        ),
+        refusal("where nobody listens", good.replace(":6443", ":6444"), &["https://127.0.0.1:6444", "refused", STAYS]),
         refusal("already over", over, &["no good any more", "certificate"]),
         refusal("not good yet", tomorrows, &["not good yet", "certificate"]),
         refusal("with another's key", mixed, &["does not belong"]),
@@ -117,11 +99,7 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
         refusal("no YAML", good.replace("users:", "users: {"), &["no YAML"]),
         refusal("empty", "\n".into(), &["no mapping"]),
         refusal("http", good.replace("https:", "http:"), &["no https"]),
-        refusal(
-            "with a token for an old driver",
-            it.kubeconfig_with_token(),
-            &["token", "1.3.0"],
-        ),
+        refusal("with a token for an old driver", it.kubeconfig_with_token(), &["token", "1.3.0"]),
     ]
 }
 
@@ -130,10 +108,7 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
 fn one_that_does_not_work_never_takes_the_place_of_one_that_does() {
     let it = Deployment::active();
     let services = it.services();
-    let good = [
-        it.management.kubeconfig(),
-        it.kubeconfig_of(&ClientCertificate::default()),
-    ];
+    let good = [it.management.kubeconfig(), it.kubeconfig_of(&ClientCertificate::default())];
     let untouched = |it: &Deployment| it.shell(&format!("stat -c '%i %z' {KUBECONFIG}"));
     for (number, refusal) in refusals(&it).into_iter().enumerate() {
         let case = refusal.case;
@@ -159,10 +134,7 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     let it = Deployment::active();
     let services = it.services();
     let old = it.management.kubeconfig();
-    let new = it.kubeconfig_of(&ClientCertificate {
-        issuer: Issuer::Stranger,
-        ..ClientCertificate::default()
-    });
+    let new = it.kubeconfig_of(&ClientCertificate { issuer: Issuer::Stranger, ..ClientCertificate::default() });
     it.management.stop(it.machine()).unwrap();
     it.rotate(&new);
     let case = "neither is answered";
@@ -185,19 +157,11 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     // It is right that it stays, and no hook would do anything about it.
     let found = checks(&it.action("verify"));
     let file = &found["kubeconfig-file"];
-    assert!(
-        !file["remedy"].as_str().unwrap().contains("any hook"),
-        "{file}"
-    );
+    assert!(!file["remedy"].as_str().unwrap().contains("any hook"), "{file}");
     // One that is no good hides nothing of what stands.
     it.rotate("nonsense");
     let found = checks(&it.action("verify"));
-    for id in [
-        "kubeconfig-usable",
-        "management-identity",
-        "conf-file",
-        "driver-version",
-    ] {
+    for id in ["kubeconfig-usable", "management-identity", "conf-file", "driver-version"] {
         assert_eq!(found[id]["status"], "pass", "{}", found[id]);
     }
     assert_eq!(it.services(), services, "nothing was restarted");
@@ -207,10 +171,7 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn the_last_one_that_worked_comes_back_also_when_nothing_is_granted_any_more() {
     let it = Deployment::active();
-    let new = it.kubeconfig_of(&ClientCertificate {
-        issuer: Issuer::Stranger,
-        ..ClientCertificate::default()
-    });
+    let new = it.kubeconfig_of(&ClientCertificate { issuer: Issuer::Stranger, ..ClientCertificate::default() });
     it.management.stop(it.machine()).unwrap();
     it.rotate(&new);
     it.assert_in_place(&new, "neither is answered");
@@ -259,9 +220,7 @@ fn what_fires_no_hook_is_found_and_a_revoked_grant_changes_nothing() {
 
     let attach = |content: Option<&str>| {
         let content = content.map(|content| content.as_bytes().to_vec());
-        it.application
-            .attach_resource("kubeconfig", content)
-            .unwrap();
+        it.application.attach_resource("kubeconfig", content).unwrap();
         it.upgrade();
     };
     attach(Some(&third));
@@ -292,16 +251,9 @@ fn expiry(it: &Deployment) -> (String, String) {
 fn an_end_that_comes_near_is_told_in_time_and_one_that_has_come_blocks() {
     let it = Deployment::active();
     let services = it.services();
-    let of = |not_after| ClientCertificate {
-        not_after,
-        ..ClientCertificate::default()
-    };
+    let of = |not_after| ClientCertificate { not_after, ..ClientCertificate::default() };
     it.rotate(&it.kubeconfig_of(&of(12 * DAY + 3600)));
-    let words = [
-        "driver 1.1.0 grafted; ",
-        "expires in 12 days",
-        "update-secret",
-    ];
+    let words = ["driver 1.1.0 grafted; ", "expires in 12 days", "update-secret"];
     it.assert_status("active", &words, "twelve days left");
     let (status, evidence) = expiry(&it);
     assert_eq!(status, "warn", "{evidence}");

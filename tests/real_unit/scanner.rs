@@ -30,12 +30,7 @@ pub struct Scanner {
 impl Scanner {
     /// To be made before any of these is on the unit. `alike` are keys of the same kinds, which
     /// begin with the same words.
-    pub fn new(
-        machine: &Machine,
-        credentials: &[&Credential],
-        alike: &[&Credential],
-        tokens: &[&str],
-    ) -> Self {
+    pub fn new(machine: &Machine, credentials: &[&Credential], alike: &[&Credential], tokens: &[&str]) -> Self {
         machine.push(BEGAN, b"", 0o600).unwrap();
         let common = pieces(alike);
         let mut pieces = pieces(credentials);
@@ -66,9 +61,7 @@ impl Scanner {
     /// The lines that `script` prints: none is no failure, a complaint is one.
     fn look(&self, machine: &Machine, script: &str) -> BTreeSet<String> {
         let lines: Vec<&str> = self.pieces.iter().map(String::as_str).collect();
-        machine
-            .push(PATTERNS, lines.join("\n").as_bytes(), 0o600)
-            .unwrap();
+        machine.push(PATTERNS, lines.join("\n").as_bytes(), 0o600).unwrap();
         let found = machine.run(&["sh", "-c", script]).unwrap();
         assert_eq!(found.stderr, "", "{script}");
         found.stdout.lines().map(str::to_owned).collect()

@@ -19,20 +19,8 @@ struct Fault {
     limit: Duration,
 }
 
-fn fault(
-    case: &'static str,
-    index: String,
-    status: &'static str,
-    words: &'static [&'static str],
-) -> Fault {
-    Fault {
-        case,
-        index,
-        sha256: None,
-        status,
-        words,
-        limit: Duration::from_secs(60),
-    }
+fn fault(case: &'static str, index: String, status: &'static str, words: &'static [&'static str]) -> Fault {
+    Fault { case, index, sha256: None, status, words, limit: Duration::from_secs(60) }
 }
 
 /// What an index can do wrong.
@@ -41,49 +29,20 @@ fn faults() -> Vec<Fault> {
     vec![
         of("404", "blocked", &["index-url", "404"]),
         of("403", "blocked", &["index-url", "403"]),
-        of(
-            "500",
-            "waiting",
-            &[
-                "cannot fetch magnum-capi-helm==1.2.1 from http://127.0.0.1:8091/500/simple/",
-                "500",
-            ],
-        ),
+        of("500", "waiting", &["cannot fetch magnum-capi-helm==1.2.1 from http://127.0.0.1:8091/500/simple/", "500"]),
         of("503", "waiting", &["503"]),
         of("garbage", "blocked", &["index-url", "no package index"]),
         of("noise", "waiting", &["UnicodeDecodeError"]),
-        of(
-            "lies",
-            "blocked",
-            &["index-url", "another sha256 than the index announces"],
-        ),
+        of("lies", "blocked", &["index-url", "another sha256 than the index announces"]),
         of("half", "blocked", &["index-url", "cut off"]),
         of("cut", "waiting", &["cut off"]),
         of("auth", "blocked", &["401", "index-credentials"]),
-        fault(
-            "nobody listens",
-            "http://127.0.0.1:9/simple/".into(),
-            "waiting",
-            &["Connection refused"],
-        ),
-        fault(
-            "no such host",
-            "https://mirror.invalid/simple/".into(),
-            "waiting",
-            &["name resolution"],
-        ),
-        Fault {
-            limit: Duration::from_secs(180),
-            ..of("never", "waiting", &["timed out"])
-        },
+        fault("nobody listens", "http://127.0.0.1:9/simple/".into(), "waiting", &["Connection refused"]),
+        fault("no such host", "https://mirror.invalid/simple/".into(), "waiting", &["name resolution"]),
+        Fault { limit: Duration::from_secs(180), ..of("never", "waiting", &["timed out"]) },
         Fault {
             sha256: Some("0".repeat(64)),
-            ..fault(
-                "another checksum",
-                index("plain"),
-                "blocked",
-                &["driver-sha256"],
-            )
+            ..fault("another checksum", index("plain"), "blocked", &["driver-sha256"])
         },
     ]
 }
@@ -94,38 +53,22 @@ fn unfit(it: &Deployment) -> Vec<Fault> {
     vec![
         made(
             "needs-more",
-            (
-                "METADATA",
-                "Requires-Dist: magnum\n",
-                "Requires-Dist: magnum\nRequires-Dist: not-there>=3\n",
-            ),
+            ("METADATA", "Requires-Dist: magnum\n", "Requires-Dist: magnum\nRequires-Dist: not-there>=3\n"),
             &["driver-pin magnum-capi-helm==1.2.1 needs not-there>=3 (not installed)"],
         ),
         made(
             "needs-newer",
-            (
-                "METADATA",
-                "Requires-Dist: magnum\n",
-                "Requires-Dist: magnum>=99\n",
-            ),
+            ("METADATA", "Requires-Dist: magnum\n", "Requires-Dist: magnum>=99\n"),
             &["needs magnum>=99 (found 18.0.0)"],
         ),
         made(
             "newer-python",
-            (
-                "METADATA",
-                "Requires-Python: >=3.",
-                "Requires-Python: >=3.99,>=3.",
-            ),
+            ("METADATA", "Requires-Python: >=3.", "Requires-Python: >=3.99,>=3."),
             &["this unit's Python", ">=3.99"],
         ),
         made(
             "raises",
-            (
-                "magnum_capi_helm/driver.py",
-                "import ",
-                "raise RuntimeError('no luck today')\nimport ",
-            ),
+            ("magnum_capi_helm/driver.py", "import ", "raise RuntimeError('no luck today')\nimport "),
             &["does not load next to this unit's Magnum", "no luck today"],
         ),
         made(
@@ -133,11 +76,7 @@ fn unfit(it: &Deployment) -> Vec<Fault> {
             ("entry_points.txt", "k8s_capi_helm_v1", "k8s_capi_helm_v9"),
             &["does not load", "k8s_capi_helm_v1"],
         ),
-        made(
-            "other-version",
-            ("METADATA", "\nVersion: 1.2.1", "\nVersion: 1.2.2"),
-            &["1.2.1"],
-        ),
+        made("other-version", ("METADATA", "\nVersion: 1.2.1", "\nVersion: 1.2.2"), &["1.2.1"]),
     ]
 }
 
@@ -212,37 +151,25 @@ fn the_credentials_of_an_index_work_and_show_nowhere() {
     let it = Deployment::bare();
     mirror::pause(&it);
     mirror::serve(&it);
-    let secret = it
-        .application
-        .add_secret("mirror", &[("username", USER), ("password", PASSWORD)])
-        .unwrap();
+    let secret = it.application.add_secret("mirror", &[("username", USER), ("password", PASSWORD)]).unwrap();
     it.application.grant(&secret).unwrap();
     it.grant();
-    it.set(&[
-        ("index-url", &index("auth")),
-        ("index-credentials", secret.as_ref()),
-    ]);
+    it.set(&[("index-url", &index("auth")), ("index-credentials", secret.as_ref())]);
     let seen = std::thread::scope(|scope| {
         let watch = scope.spawn(|| {
             let input = format!("{PASSWORD}\n");
             let watching = ["python3", "-c", WATCH];
-            it.machine()
-                .run_with_input(&watching, Some(input.as_bytes()))
-                .unwrap()
+            it.machine().run_with_input(&watching, Some(input.as_bytes())).unwrap()
         });
         let enough = Enough(it.machine());
-        eventually("somebody looks", || {
-            it.machine().exists("/run/looked").unwrap()
-        });
+        eventually("somebody looks", || it.machine().exists("/run/looked").unwrap());
         // Every hook and action also holds what it says against the password.
         it.deploy();
         it.set(&[("driver-pin", &pin("1.2.1"))]);
         let run = it.hook("config-changed");
         eprintln!("with credentials: {:.1} s", run.wall.as_secs_f64());
         it.action("verify");
-        it.application
-            .update_secret(&secret, &[("username", "nobody"), ("password", PASSWORD)])
-            .unwrap();
+        it.application.update_secret(&secret, &[("username", "nobody"), ("password", PASSWORD)]).unwrap();
         it.set(&[("driver-pin", &pin("1.4.0"))]);
         it.unit.secret_changed(&secret).unwrap();
         it.assert_status("blocked", &["401"], "a user whom the mirror does not know");
@@ -250,10 +177,7 @@ fn the_credentials_of_an_index_work_and_show_nowhere() {
         watch.join().unwrap()
     });
     eprintln!("{}", seen.stdout.trim());
-    assert!(
-        seen.ok() && seen.stdout.ends_with(" looks []\n"),
-        "{seen:?}"
-    );
+    assert!(seen.ok() && seen.stdout.ends_with(" looks []\n"), "{seen:?}");
     assert_driver(&it, "1.2.1", "with credentials");
     let found = it
         .machine()
@@ -272,9 +196,7 @@ fn the_credentials_of_an_index_work_and_show_nowhere() {
     let state = it.machine().metadata("/var/lib/magnum-capi-helm").unwrap();
     let state = state.unwrap();
     assert_eq!((state.st_uid, state.st_mode & 0o7777), (0, 0o700));
-    let record = it
-        .machine()
-        .read_text("/var/lib/magnum-capi-helm/record.json");
+    let record = it.machine().read_text("/var/lib/magnum-capi-helm/record.json");
     assert!(!record.unwrap().contains(PASSWORD));
 }
 
@@ -285,9 +207,7 @@ fn a_wheel_that_is_given_needs_no_index_and_must_be_the_pinned_one() {
     mirror::pause(&it);
     it.shell("systemctl stop lab-index");
     let attach = |content: Option<Vec<u8>>| {
-        it.application
-            .attach_resource("driver-wheel", content)
-            .unwrap();
+        it.application.attach_resource("driver-wheel", content).unwrap();
     };
     let [old, new] = ["1.1.0", "1.2.1"].map(|version| wheel(&it, version));
     attach(Some(old.clone()));
@@ -297,36 +217,11 @@ fn a_wheel_that_is_given_needs_no_index_and_must_be_the_pinned_one() {
     assert_driver(&it, "1.1.0", "from the wheel alone");
     let (wrong, of_new) = ("0".repeat(64), sha256(&new));
     let cases: [(&str, Vec<u8>, Option<&str>, &[&str]); 5] = [
-        (
-            "another version",
-            new.clone(),
-            None,
-            &["resource driver-wheel", "1.2.1", "1.1.0"],
-        ),
-        (
-            "no zip",
-            b"this is no wheel".to_vec(),
-            None,
-            &["resource driver-wheel", "no wheel"],
-        ),
-        (
-            "cut off",
-            old[..old.len() / 2].to_vec(),
-            None,
-            &["resource driver-wheel", "no wheel"],
-        ),
-        (
-            "another checksum",
-            old.clone(),
-            Some(&wrong),
-            &["driver-sha256", "resource driver-wheel"],
-        ),
-        (
-            "another wheel's checksum",
-            old.clone(),
-            Some(&of_new),
-            &["driver-sha256"],
-        ),
+        ("another version", new.clone(), None, &["resource driver-wheel", "1.2.1", "1.1.0"]),
+        ("no zip", b"this is no wheel".to_vec(), None, &["resource driver-wheel", "no wheel"]),
+        ("cut off", old[..old.len() / 2].to_vec(), None, &["resource driver-wheel", "no wheel"]),
+        ("another checksum", old.clone(), Some(&wrong), &["driver-sha256", "resource driver-wheel"]),
+        ("another wheel's checksum", old.clone(), Some(&of_new), &["driver-sha256"]),
     ];
     let graft = it.graft();
     for (case, content, sum, words) in cases {
@@ -345,8 +240,7 @@ fn a_wheel_that_is_given_needs_no_index_and_must_be_the_pinned_one() {
     it.upgrade();
     it.assert_status("maintenance", &["paused"], "the right wheel");
     assert_driver(&it, "1.2.1", "the right wheel");
-    let record: serde_json::Value =
-        serde_json::from_str(&it.action("verify").results["record"]).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&it.action("verify").results["record"]).unwrap();
     assert_eq!(record["driver"]["source"], json!("resource driver-wheel"));
     // Nothing in it is nothing given: the index is asked, and it does not answer.
     attach(Some(Vec::new()));
@@ -355,11 +249,7 @@ fn a_wheel_that_is_given_needs_no_index_and_must_be_the_pinned_one() {
     let began = Instant::now();
     it.upgrade();
     eprintln!("no wheel, no index: {:.1} s", began.elapsed().as_secs_f64());
-    it.assert_status(
-        "waiting",
-        &["cannot fetch magnum-capi-helm==1.1.0"],
-        "0 bytes",
-    );
+    it.assert_status("waiting", &["cannot fetch magnum-capi-helm==1.1.0"], "0 bytes");
     it.shell(START_INDEX);
     it.hook("update-status");
     assert_driver(&it, "1.1.0", "0 bytes, and an index");

@@ -18,18 +18,11 @@ pub fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
     let all: Vec<Value> = serde_json::from_str(result("checks")).unwrap();
     let mut checks = BTreeMap::new();
     for check in all {
-        let text = |key: &str| {
-            check[key]
-                .as_str()
-                .unwrap_or_else(|| panic!("{key}: {check}"))
-        };
+        let text = |key: &str| check[key].as_str().unwrap_or_else(|| panic!("{key}: {check}"));
         for key in ["id", "status", "summary", "evidence", "remedy"] {
             text(key);
         }
-        assert!(
-            !text("summary").is_empty() && !text("evidence").is_empty(),
-            "{check}"
-        );
+        assert!(!text("summary").is_empty() && !text("evidence").is_empty(), "{check}");
         if matches!(text("status"), "fail" | "warn") {
             assert!(!text("remedy").is_empty(), "what to do about {check}");
         }
@@ -38,24 +31,12 @@ pub fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
     }
     let with = |status: &str| -> Vec<&str> {
         let is = |check: &&Value| check["status"] == status;
-        checks
-            .values()
-            .filter(is)
-            .map(|check| check["id"].as_str().unwrap())
-            .collect()
+        checks.values().filter(is).map(|check| check["id"].as_str().unwrap()).collect()
     };
-    for (key, status) in [
-        ("passed", "pass"),
-        ("failed", "fail"),
-        ("warned", "warn"),
-        ("skipped", "skip"),
-    ] {
+    for (key, status) in [("passed", "pass"), ("failed", "fail"), ("warned", "warn"), ("skipped", "skip")] {
         assert_eq!(*result(key), with(status).len().to_string(), "{key}");
     }
-    let mut failures: Vec<&str> = result("failures")
-        .split(',')
-        .filter(|id| !id.is_empty())
-        .collect();
+    let mut failures: Vec<&str> = result("failures").split(',').filter(|id| !id.is_empty()).collect();
     failures.sort_unstable();
     assert_eq!(failures, with("fail"));
     let failed = action.status == ActionStatus::Failed;
@@ -69,10 +50,7 @@ pub fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
 #[track_caller]
 fn assert_healthy(it: &Deployment, case: &str) {
     let checks = checks(&it.action("verify"));
-    let bad: Vec<&Value> = checks
-        .values()
-        .filter(|check| check["status"] != "pass")
-        .collect();
+    let bad: Vec<&Value> = checks.values().filter(|check| check["status"] != "pass").collect();
     assert!(bad.is_empty(), "{case}: {bad:#?}");
 }
 
@@ -107,10 +85,7 @@ fn all_that_verify_asks_python_is_asked_of_one_process() {
     let it = Deployment::active();
     let (action, execs) = it.unit.action_traced("verify", &json!({})).unwrap();
     it.heard(action.run);
-    let pythons: Vec<&Exec> = execs
-        .iter()
-        .filter(|exec| exec.path.contains("/python3"))
-        .collect();
+    let pythons: Vec<&Exec> = execs.iter().filter(|exec| exec.path.contains("/python3")).collect();
     assert_eq!(pythons.len(), 1, "{pythons:?}");
 }
 

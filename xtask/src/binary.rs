@@ -22,10 +22,7 @@ pub struct Program {
 }
 
 /// The charm itself.
-pub const CHARM: Program = Program {
-    package: "magnum-capi-helm",
-    bin: "magnum-capi-helm",
-};
+pub const CHARM: Program = Program { package: "magnum-capi-helm", bin: "magnum-capi-helm" };
 
 /// The glibc that a program is linked against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +69,7 @@ pub fn build(workspace: &Workspace, program: Program, link: Link) -> Result<Buil
     };
     let path = zig.compile(workspace, program)?;
     let needs = Needs::of(&path)?;
-    needs
-        .check(glibc::OLDEST)
-        .with_context(|| format!("{} cannot be shipped", path.display()))?;
+    needs.check(glibc::OLDEST).with_context(|| format!("{} cannot be shipped", path.display()))?;
     Ok(built(path, &needs))
 }
 
@@ -145,9 +140,7 @@ impl Compiler {
     fn remap_flags(&self, workspace: &Workspace) -> Result<OsString> {
         let cargo_home = match std::env::var_os("CARGO_HOME") {
             Some(home) => PathBuf::from(home),
-            None => std::env::home_dir()
-                .context("neither CARGO_HOME nor HOME is set")?
-                .join(".cargo"),
+            None => std::env::home_dir().context("neither CARGO_HOME nor HOME is set")?.join(".cargo"),
         };
         let mut maps = vec![
             (workspace.root.clone(), "/charm".to_owned()),
@@ -163,10 +156,7 @@ impl Compiler {
         // With the component rust-src the standard library's own paths become those of this machine.
         let sysroot = cmd!(workspace.sh, "rustc --print sysroot").read()?;
         let commit = rustc_field(workspace, "commit-hash: ")?;
-        maps.push((
-            Path::new(&sysroot).join("lib/rustlib/src/rust"),
-            format!("/rustc/{commit}"),
-        ));
+        maps.push((Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
 
         // rustc takes the last map that fits, so the inner directories come later.
         let mut flags = Vec::new();

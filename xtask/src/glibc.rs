@@ -14,20 +14,10 @@ use object::read::elf::ElfFile;
 use object::{Object as _, ObjectSymbol as _};
 
 /// The glibc of Ubuntu 22.04, the oldest base of the charm.
-pub const OLDEST: Release = Release {
-    major: 2,
-    minor: 35,
-};
+pub const OLDEST: Release = Release { major: 2, minor: 35 };
 
 /// The libraries that every unit has: glibc's own and libgcc's unwinder, both essential on Ubuntu.
-const ESSENTIAL: [&str; 6] = [
-    "libc.so.6",
-    "libm.so.6",
-    "libdl.so.2",
-    "libpthread.so.0",
-    "librt.so.1",
-    "libgcc_s.so.1",
-];
+const ESSENTIAL: [&str; 6] = ["libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1"];
 
 /// A release of glibc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,10 +65,7 @@ impl Needs {
     }
 
     fn add(&mut self, version: &str, symbol: &str) {
-        self.versions
-            .entry(version.to_owned())
-            .or_default()
-            .insert(symbol.to_owned());
+        self.versions.entry(version.to_owned()).or_default().insert(symbol.to_owned());
     }
 
     /// Returns the newest glibc release that is needed.
@@ -108,10 +95,7 @@ impl Needs {
             }
         }
         if !missing.is_empty() {
-            bail!(
-                "a unit with glibc {oldest} cannot run it: it needs {}",
-                missing.join("; ")
-            );
+            bail!("a unit with glibc {oldest} cannot run it: it needs {}", missing.join("; "));
         }
         Ok(())
     }
@@ -185,10 +169,7 @@ mod tests {
         assert!(needs.check(OLDEST).is_ok());
         needs.libraries.insert("libssl.so.3".to_owned());
         let message = needs.check(OLDEST).unwrap_err().to_string();
-        assert!(
-            message.ends_with("it needs the library libssl.so.3"),
-            "{message}"
-        );
+        assert!(message.ends_with("it needs the library libssl.so.3"), "{message}");
     }
 
     #[test]

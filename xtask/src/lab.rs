@@ -11,10 +11,7 @@ use crate::package;
 use crate::workspace::Workspace;
 
 /// The stand-in for Juju's hook tools. It runs inside the unit, so it is built as portably as the charm.
-pub const JUJU_TOOL: Program = Program {
-    package: "lab",
-    bin: "juju-tool",
-};
+pub const JUJU_TOOL: Program = Program { package: "lab", bin: "juju-tool" };
 
 /// The application's name, as in the README's commands.
 pub const APPLICATION: &str = "magnum-capi-helm";
@@ -67,6 +64,5 @@ pub fn require_root(task: &str) -> Result<()> {
 
 /// Builds the root filesystem of the units when it is absent.
 pub fn ensure_root() -> Result<Root> {
-    lab::ensure_root(Release::Caracal, &mut |line| println!("lab: {line}"))
-        .context("preparing the lab")
+    lab::ensure_root(Release::Caracal, &mut |line| println!("lab: {line}")).context("preparing the lab")
 }

@@ -37,11 +37,7 @@ pub struct Package {
 
 pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let out = options.out.clone().unwrap_or_else(|| workspace.charm_dir());
-    let link = if options.zig {
-        Link::OldGlibc
-    } else {
-        Link::HostFirst
-    };
+    let link = if options.zig { Link::OldGlibc } else { Link::HostFirst };
     let package = write(workspace, &out, link)?;
     if options.analyse {
         tools::charmcraft_check_project(workspace)?;
@@ -56,18 +52,14 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// Builds the charm and writes it to the directory `out`.
 pub fn write(workspace: &Workspace, out: &Path, link: Link) -> Result<Package> {
     let built = binary::build(workspace, binary::CHARM, link)?;
-    let dispatch =
-        fs::read(&built.path).with_context(|| format!("reading {}", built.path.display()))?;
+    let dispatch = fs::read(&built.path).with_context(|| format!("reading {}", built.path.display()))?;
     let charm = charm::assemble(&workspace.root, dispatch, binary::architecture(workspace)?)?;
     let bytes = charm::archive::write(charm.entries)?;
 
     fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
     let path = std::path::absolute(out.join(charm.file_name)).context("the charm's path")?;
     fs::write(&path, &bytes).with_context(|| format!("writing {}", path.display()))?;
-    let sha256: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{}", path.display());
     println!("  {} bytes, sha256 {sha256}", bytes.len());
     if let Some(glibc) = built.glibc {

@@ -19,8 +19,7 @@ pub fn check(workspace: &Workspace, package: &Package, link: Link) -> Result<()>
     copy_sources(workspace, elsewhere.path())?;
     let mut copy = Workspace::at(elsewhere.path())?;
     copy.tools.clone_from(&workspace.tools);
-    let again = package::write(&copy, &copy.charm_dir(), link)
-        .context("building the charm again at another path")?;
+    let again = package::write(&copy, &copy.charm_dir(), link).context("building the charm again at another path")?;
     if again.sha256 != package.sha256 {
         // The directory goes with this function; the file stays for a comparison by hand.
         let second = package.path.with_extension("charm.again");
@@ -42,9 +41,7 @@ fn copy_sources(workspace: &Workspace, to: &Path) -> Result<()> {
     let names = listed.split('\0').filter(|name| !name.is_empty());
     // git goes on listing a file that was deleted without `git rm`.
     let names = names.filter(|name| workspace.root.join(name).symlink_metadata().is_ok());
-    cmd!(sh, "cp --parents --no-dereference {names...} {to}")
-        .quiet()
-        .run()?;
+    cmd!(sh, "cp --parents --no-dereference {names...} {to}").quiet().run()?;
     Ok(())
 }
 
@@ -70,10 +67,7 @@ mod tests {
 
         let copied = |name: &str| to.path().join(name);
         assert_eq!(fs::read(copied("Cargo.toml")).unwrap(), b"[package]\n");
-        assert_eq!(
-            copied("hooks/start").read_link().unwrap(),
-            Path::new("../dispatch")
-        );
+        assert_eq!(copied("hooks/start").read_link().unwrap(), Path::new("../dispatch"));
         assert!(!copied("target").exists());
     }
 }

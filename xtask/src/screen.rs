@@ -26,15 +26,7 @@ pub fn chapter(title: &str) {
 
 /// Prints running text.
 pub fn say(text: &str) {
-    println!(
-        "{}\n",
-        fill(
-            text,
-            Options::new(WIDTH)
-                .initial_indent("  ")
-                .subsequent_indent("  ")
-        )
-    );
+    println!("{}\n", fill(text, Options::new(WIDTH).initial_indent("  ").subsequent_indent("  ")));
 }
 
 /// Prints a command as an operator types it.
@@ -70,17 +62,8 @@ pub fn follow() -> impl Fn(&Event) + Send + 'static {
     let shown = Mutex::new((String::new(), String::new()));
     move |event| match event {
         Event::Started { name, .. } => event_line(DIM, "running", name),
-        Event::Ended {
-            name,
-            exit: Some(0),
-            wall,
-            ..
-        } if *wall >= Duration::from_secs(1) => {
-            event_line(
-                DIM,
-                "",
-                &format!("{name} ended after {:.1} s", wall.as_secs_f64()),
-            );
+        Event::Ended { name, exit: Some(0), wall, .. } if *wall >= Duration::from_secs(1) => {
+            event_line(DIM, "", &format!("{name} ended after {:.1} s", wall.as_secs_f64()));
         }
         Event::Ended { exit: Some(0), .. } => {}
         Event::Ended { name, exit, .. } => {
@@ -88,9 +71,7 @@ pub fn follow() -> impl Fn(&Event) + Send + 'static {
         }
         Event::Status { kind, message, .. } => {
             let status = (kind.clone(), message.clone());
-            let mut last = shown
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut last = shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if *last != status {
                 let style = match kind.as_str() {
                     "active" => GREEN,
@@ -101,21 +82,14 @@ pub fn follow() -> impl Fn(&Event) + Send + 'static {
                 *last = status;
             }
         }
-        Event::Log { message, .. } | Event::ActionLog { message, .. } => {
-            event_line(DIM, "log", message)
-        }
+        Event::Log { message, .. } | Event::ActionLog { message, .. } => event_line(DIM, "log", message),
         _ => {}
     }
 }
 
 fn event_line(style: Style, kind: &str, message: &str) {
     let indent = " ".repeat(15);
-    let text = fill(
-        message,
-        Options::new(WIDTH)
-            .initial_indent(&indent)
-            .subsequent_indent(&indent),
-    );
+    let text = fill(message, Options::new(WIDTH).initial_indent(&indent).subsequent_indent(&indent));
     println!("  {style}{kind:<11}{style:#}  {}", text.trim_start());
 }
 
@@ -126,12 +100,7 @@ mod tests {
     #[test]
     fn a_claim_that_does_not_hold_is_an_error_with_what_was_found() {
         assert!(claim("the disk is unchanged", true, "").is_ok());
-        let error = claim("the disk is unchanged", false, "/etc/x")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "this does not hold: the disk is unchanged\nfound instead: /etc/x"
-        );
+        let error = claim("the disk is unchanged", false, "/etc/x").unwrap_err().to_string();
+        assert_eq!(error, "this does not hold: the disk is unchanged\nfound instead: /etc/x");
     }
 }

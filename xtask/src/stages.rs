@@ -41,9 +41,7 @@ mod tests {
     fn the_error_names_the_stage_and_the_table_shows_how_each_went() {
         let mut stages = Stages::default();
         stages.run("first", || Ok(())).unwrap();
-        let error = stages
-            .run::<()>("second", || bail!("no space"))
-            .unwrap_err();
+        let error = stages.run::<()>("second", || bail!("no space")).unwrap_err();
         assert_eq!(format!("{error:#}"), "stage `second`: no space");
         let table = stages.to_string();
         let words: Vec<&str> = table.split_whitespace().collect();

@@ -40,9 +40,7 @@ pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
         if options.no_lab {
             return Ok(());
         }
-        stages.run("tests on real units", || {
-            units::test(workspace, &package.path, &Selection::Ignored)
-        })
+        stages.run("tests on real units", || units::test(workspace, &package.path, &Selection::Ignored))
     })
 }
 
@@ -62,9 +60,7 @@ fn report(task: impl FnOnce(&mut Stages) -> Result<()>) -> Result<()> {
 
 fn on_units(stages: &mut Stages, workspace: &Workspace, selection: &Selection) -> Result<()> {
     let package = stages.run("package", || pack(workspace))?;
-    stages.run("tests on real units", || {
-        units::test(workspace, &package.path, selection)
-    })
+    stages.run("tests on real units", || units::test(workspace, &package.path, selection))
 }
 
 fn without_units(stages: &mut Stages, workspace: &Workspace) -> Result<Package> {
@@ -75,29 +71,17 @@ fn without_units(stages: &mut Stages, workspace: &Workspace) -> Result<Package> 
     })?;
     stages.run("lint", || {
         tools::rust_component(workspace, "clippy", "clippy")?;
-        Ok(cmd!(
-            sh,
-            "cargo clippy --workspace --all-targets --locked -- --deny warnings"
-        )
-        .run()?)
+        Ok(cmd!(sh, "cargo clippy --workspace --all-targets --locked -- --deny warnings").run()?)
     })?;
     stages.run("documentation", || {
         let doc = cmd!(sh, "cargo doc --workspace --no-deps --locked");
         Ok(doc.env("RUSTDOCFLAGS", "--deny warnings").run()?)
     })?;
-    stages.run("unit tests", || {
-        Ok(cmd!(sh, "cargo test --workspace --locked").run()?)
-    })?;
+    stages.run("unit tests", || Ok(cmd!(sh, "cargo test --workspace --locked").run()?))?;
     let package = stages.run("package", || pack(workspace))?;
-    stages.run("charmcraft project", || {
-        tools::charmcraft_check_project(workspace)
-    })?;
-    stages.run("charmcraft analyse", || {
-        tools::charmcraft_analyse(workspace, &package.path)
-    })?;
-    stages.run("package elsewhere", || {
-        reproduce::check(workspace, &package, Link::HostFirst)
-    })?;
+    stages.run("charmcraft project", || tools::charmcraft_check_project(workspace))?;
+    stages.run("charmcraft analyse", || tools::charmcraft_analyse(workspace, &package.path))?;
+    stages.run("package elsewhere", || reproduce::check(workspace, &package, Link::HostFirst))?;
     Ok(package)
 }
 
@@ -106,9 +90,6 @@ fn pack(workspace: &Workspace) -> Result<Package> {
     let out = workspace.charm_dir();
     let package = package::write(workspace, &out, Link::HostFirst)?;
     let again = package::write(workspace, &out, Link::HostFirst)?;
-    ensure!(
-        package == again,
-        "packing the same program twice gives different files"
-    );
+    ensure!(package == again, "packing the same program twice gives different files");
     Ok(package)
 }

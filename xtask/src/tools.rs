@@ -17,16 +17,11 @@ const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 
 /// Asks a Python whether it runs charmcraft 4 (3.10 or later) and makes virtual environments. Debian's python3 has
 /// `venv` without `ensurepip` until python3-venv is installed, so it asks `ensurepip` for its version.
-const USABLE: &str =
-    "import sys, venv, ensurepip; ensurepip.version(); sys.exit(sys.version_info < (3, 10))";
+const USABLE: &str = "import sys, venv, ensurepip; ensurepip.version(); sys.exit(sys.version_info < (3, 10))";
 
 /// Runs charmcraft's linters on a packed charm. Warnings count as failures.
 pub fn charmcraft_analyse(workspace: &Workspace, charm: &Path) -> Result<()> {
-    charmcraft(workspace)?
-        .arg("analyse")
-        .arg(charm)
-        .run()
-        .context("charmcraft reports problems in the packed charm")
+    charmcraft(workspace)?.arg("analyse").arg(charm).run().context("charmcraft reports problems in the packed charm")
 }
 
 /// Checks charmcraft.yaml with charmcraft's own models: expanding extensions loads the complete project, the files
@@ -50,9 +45,7 @@ fn charmcraft(workspace: &Workspace) -> Result<Cmd<'_>> {
         .mode(0o700)
         .create(&state)
         .with_context(|| format!("creating {}", state.display()))?;
-    Ok(cmd!(workspace.sh, "{program}")
-        .env("XDG_STATE_HOME", &state)
-        .env("XDG_RUNTIME_DIR", &state))
+    Ok(cmd!(workspace.sh, "{program}").env("XDG_STATE_HOME", &state).env("XDG_RUNTIME_DIR", &state))
 }
 
 /// Returns a PATH on which `cargo zigbuild` and zig are found.
@@ -66,11 +59,7 @@ pub fn path_with_zig(workspace: &Workspace) -> Result<OsString> {
 /// Adds rustup's `component` when `cargo <verb>` does not work.
 pub fn rust_component(workspace: &Workspace, component: &str, verb: &str) -> Result<()> {
     let sh = &workspace.sh;
-    if cmd!(sh, "cargo {verb} --version")
-        .ignore_stderr()
-        .read()
-        .is_ok()
-    {
+    if cmd!(sh, "cargo {verb} --version").ignore_stderr().read().is_ok() {
         return Ok(());
     }
     cmd!(sh, "rustup component add {component}")
@@ -91,11 +80,7 @@ fn python_environment(workspace: &Workspace, packages: &[&str]) -> Result<PathBu
         let interpreter = interpreter(workspace)?;
         let python = bin.join("python");
         cmd!(sh, "{interpreter} -m venv {dir}").run()?;
-        cmd!(
-            sh,
-            "{python} -m pip install --quiet --disable-pip-version-check {packages...}"
-        )
-        .run()?;
+        cmd!(sh, "{python} -m pip install --quiet --disable-pip-version-check {packages...}").run()?;
         fs::write(&stamp, "").with_context(|| format!("writing {}", stamp.display()))?;
     }
     Ok(bin)
@@ -105,12 +90,7 @@ fn python_environment(workspace: &Workspace, packages: &[&str]) -> Result<PathBu
 fn interpreter(workspace: &Workspace) -> Result<&'static str> {
     let sh = &workspace.sh;
     let find = || {
-        let usable = |python: &&str| {
-            cmd!(sh, "{python} -c {USABLE}")
-                .ignore_stderr()
-                .read()
-                .is_ok()
-        };
+        let usable = |python: &&str| cmd!(sh, "{python} -c {USABLE}").ignore_stderr().read().is_ok();
         ["python3", "/usr/bin/python3"].into_iter().find(usable)
     };
     if let Some(python) = find() {
@@ -118,11 +98,6 @@ fn interpreter(workspace: &Workspace) -> Result<&'static str> {
     }
     let wanted = "Python 3.10 or later with the module venv is needed";
     cmd!(sh, "apt-get update").run().context(wanted)?;
-    cmd!(
-        sh,
-        "apt-get install --yes --no-install-recommends python3 python3-venv"
-    )
-    .run()
-    .context(wanted)?;
+    cmd!(sh, "apt-get install --yes --no-install-recommends python3 python3-venv").run().context(wanted)?;
     find().context(wanted)
 }

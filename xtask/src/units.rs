@@ -54,9 +54,7 @@ impl TestBinary<'_> {
     /// Returns the command as cargo would run it.
     fn command(&self) -> Result<Command> {
         let manifest = &self.artifact.manifest_path;
-        let package = manifest
-            .parent()
-            .context("a Cargo.toml without a directory")?;
+        let package = manifest.parent().context("a Cargo.toml without a directory")?;
         let mut command = Command::new(&self.artifact.executable);
         command
             .current_dir(package)
@@ -68,16 +66,8 @@ impl TestBinary<'_> {
 
     /// Lists the names of the selected tests.
     fn list(&self) -> Result<Vec<String>> {
-        let output = self
-            .command()?
-            .arg("--list")
-            .output()
-            .context("listing tests")?;
-        ensure!(
-            output.status.success(),
-            "`{} --list` failed",
-            self.artifact.target.name
-        );
+        let output = self.command()?.arg("--list").output().context("listing tests")?;
+        ensure!(output.status.success(), "`{} --list` failed", self.artifact.target.name);
         let names = String::from_utf8(output.stdout).context("the list of tests")?;
         let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
         Ok(names.map(str::to_owned).collect())
@@ -98,9 +88,7 @@ impl TestBinary<'_> {
         if matches!(self.selection, Selection::Soak(_)) {
             command.env("LAB_SOAK", "1");
         }
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("starting {}", self.artifact.executable.display()))?;
+        let mut child = command.spawn().with_context(|| format!("starting {}", self.artifact.executable.display()))?;
         let stdout = child.stdout.take().context("the tests' output")?;
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.context("reading the tests' output")?;
@@ -122,18 +110,12 @@ struct Lab {
 /// Runs the selected tests of all packages against `charm`, and all binaries even if one fails.
 pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Result<()> {
     let sh = &workspace.sh;
-    let messages = cmd!(
-        sh,
-        "cargo test --workspace --locked --no-run --message-format=json-render-diagnostics"
-    )
-    .read()?;
+    let messages =
+        cmd!(sh, "cargo test --workspace --locked --no-run --message-format=json-render-diagnostics").read()?;
     let mut binaries = Vec::new();
     let mut tests = Vec::new();
     for artifact in binary::artifacts(&messages).filter(|artifact| artifact.profile.test) {
-        let binary = TestBinary {
-            artifact,
-            selection,
-        };
+        let binary = TestBinary { artifact, selection };
         let listed = binary.list()?;
         if !listed.is_empty() {
             binaries.push(binary);
@@ -141,10 +123,7 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
         }
     }
     for name in selection.names() {
-        ensure!(
-            tests.iter().any(|test| test.contains(name)),
-            "no test has `{name}` in its name"
-        );
+        ensure!(tests.iter().any(|test| test.contains(name)), "no test has `{name}` in its name");
     }
 
     let _root = lab::ensure_root()?;
@@ -187,10 +166,7 @@ fn time(line: &str) -> Option<(f64, String)> {
 
 fn slowest(mut times: Vec<(f64, String)>) -> String {
     times.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    let rows = times
-        .iter()
-        .take(SLOWEST)
-        .map(|(seconds, name)| format!("{seconds:>9.1}  {name}\n"));
+    let rows = times.iter().take(SLOWEST).map(|(seconds, name)| format!("{seconds:>9.1}  {name}\n"));
     format!("\nslowest tests, seconds\n{}", rows.collect::<String>())
 }
 
@@ -205,20 +181,14 @@ mod tests {
         let selection = Selection::Named(vec!["stages::tests".to_owned()]);
         let binary = TestBinary {
             artifact: Artifact {
-                target: Target {
-                    name: "xtask".to_owned(),
-                },
+                target: Target { name: "xtask".to_owned() },
                 manifest_path: Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"),
                 profile: Profile { test: true },
                 executable: std::env::current_exe().unwrap(),
             },
             selection: &selection,
         };
-        let lab = Lab {
-            charm: PathBuf::new(),
-            juju_tool: PathBuf::new(),
-            threads: 1,
-        };
+        let lab = Lab { charm: PathBuf::new(), juju_tool: PathBuf::new(), threads: 1 };
         let mut times = Vec::new();
         assert!(binary.run(&lab, &mut times).unwrap());
         let names: Vec<String> = times.into_iter().map(|(_, name)| name).collect();
@@ -229,26 +199,13 @@ mod tests {
     #[test]
     fn the_ten_slowest_are_read_from_libtests_lines() {
         let lines = (1..=12).map(|number| format!("test module::t{number} ... ok <{number}.500s>"));
-        let others = [
-            "running 12 tests",
-            "test result: ok. 12 passed; finished in 3s",
-            "test x ... ignored",
-        ];
-        let table = slowest(
-            others
-                .map(str::to_owned)
-                .into_iter()
-                .chain(lines)
-                .filter_map(|line| time(&line))
-                .collect(),
-        );
+        let others = ["running 12 tests", "test result: ok. 12 passed; finished in 3s", "test x ... ignored"];
+        let table =
+            slowest(others.map(str::to_owned).into_iter().chain(lines).filter_map(|line| time(&line)).collect());
         let rows: Vec<&str> = table.trim().lines().collect();
         assert_eq!(rows.len(), 11, "{table}");
         assert_eq!(rows[1].trim(), "12.5  module::t12");
         assert_eq!(rows[10].trim(), "3.5  module::t3");
-        assert_eq!(
-            time("test x ... FAILED <0.002s>"),
-            Some((0.002, "x".to_owned()))
-        );
+        assert_eq!(time("test x ... FAILED <0.002s>"), Some((0.002, "x".to_owned())));
     }
 }

@@ -39,12 +39,7 @@ impl Workspace {
     pub fn at(root: &Path) -> Result<Self> {
         let sh = Shell::new()?;
         sh.change_dir(root);
-        Ok(Self {
-            root: root.to_owned(),
-            target: root.join("target"),
-            tools: root.join("target/tools"),
-            sh,
-        })
+        Ok(Self { root: root.to_owned(), target: root.join("target"), tools: root.join("target/tools"), sh })
     }
 
     /// Where charms are written.

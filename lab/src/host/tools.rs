@@ -35,9 +35,6 @@ pub(crate) fn missing_tools() -> Vec<&'static str> {
 }
 
 /// Install what is missing, with apt.
-///
-/// # Errors
-/// When there is no apt, or it cannot install a package.
 pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()> {
     let missing = missing_tools();
     if missing.is_empty() {
@@ -47,24 +44,12 @@ pub(crate) fn install_missing_tools(progress: &mut dyn FnMut(&str)) -> Result<()
 }
 
 /// Install packages, with apt.
-///
-/// # Errors
-/// When there is no apt, or it cannot install them.
 pub(crate) fn install(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Result<()> {
-    ensure!(
-        is_there("apt-get"),
-        "the lab needs {} and can install them with apt only",
-        packages.join(", ")
-    );
+    ensure!(is_there("apt-get"), "the lab needs {} and can install them with apt only", packages.join(", "));
     progress(&format!("installing with apt-get: {}", packages.join(" ")));
     let apt = |arguments: &[&str], limit| {
         let mut command = Command::new("apt-get");
-        run(
-            command
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-            limit,
-        )
+        run(command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), limit)
     };
     apt(&["update", "--quiet=2"], Duration::from_secs(300))?;
     let mut install = vec!["install", "--quiet=2", "--yes", "--no-install-recommends"];
@@ -73,13 +58,8 @@ pub(crate) fn install(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Resu
     Ok(())
 }
 
-/// # Errors
-/// When the effective user is not root.
 pub(crate) fn ensure_root_user() -> Result<()> {
-    ensure!(
-        nix::unistd::geteuid().is_root(),
-        "the lab makes mounts, namespaces and cgroups: run it as root"
-    );
+    ensure!(nix::unistd::geteuid().is_root(), "the lab makes mounts, namespaces and cgroups: run it as root");
     Ok(())
 }
 
@@ -87,7 +67,5 @@ pub(crate) fn ensure_root_user() -> Result<()> {
 pub(crate) fn is_there(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(system)
-        .any(|dir| dir.join(program).is_file())
+    std::env::split_paths(&path).chain(system).any(|dir| dir.join(program).is_file())
 }

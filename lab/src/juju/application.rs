@@ -9,11 +9,11 @@ use anyhow::{Context, Result, ensure};
 
 use super::charm::Charm;
 use super::event::Event;
-use super::model::{Model, Proxy, Relation, Status, UnitState};
+use super::model::{Model, Relation, Status, UnitState};
 use super::peers::{Peer, Peers};
+use super::random_id;
 use super::secrets::{SecretUri, Secrets};
 use super::unit::Unit;
-use super::{random_id, random_uuid};
 use crate::host::lock;
 use crate::machine::Machine;
 
@@ -43,14 +43,11 @@ pub struct Application {
 impl Application {
     /// `juju deploy ./charm_file name`, without a unit yet. `juju_tool` is the built `juju-tool` program
     /// of this crate, which must run on the machines that will be added.
-    ///
-    /// # Errors
-    /// When the charm is none, or the tool cannot be read.
     pub fn new(charm_file: &Path, juju_tool: &Path, name: &str) -> Result<Self> {
         let charm = Charm::open(charm_file)?;
         let model = Model {
             name: "lab".into(),
-            uuid: random_uuid(),
+            uuid: uuid::Uuid::new_v4().to_string(),
             application: name.into(),
             peers: charm.peers.clone().map(Peers::new),
             charm,
@@ -61,26 +58,13 @@ impl Application {
             application_status: ("unknown".into(), String::new()),
             units: BTreeMap::new(),
             application_settings: BTreeMap::new(),
-            leader_settings: BTreeMap::new(),
-            proxy: Proxy::default(),
         };
-        let tool = fs::read(juju_tool)
-            .with_context(|| format!("reading the tool {}", juju_tool.display()))?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                model: Mutex::new(model),
-                tool,
-                callback: Mutex::new(None),
-            }),
-            added: 0,
-        })
+        let tool = fs::read(juju_tool).with_context(|| format!("reading the tool {}", juju_tool.display()))?;
+        Ok(Self { shared: Arc::new(Shared { model: Mutex::new(model), tool, callback: Mutex::new(None) }), added: 0 })
     }
 
     /// Put a unit on `machine`, beside its principal, and unpack the charm there. The first unit leads.
     /// No hook runs yet: [`Unit::deploy`].
-    ///
-    /// # Errors
-    /// When the machine cannot be written to.
     pub fn add_unit(&mut self, machine: Machine, principal: &str) -> Result<Unit> {
         let number = self.added;
         self.added += 1;
@@ -88,30 +72,22 @@ impl Application {
             let mut model = lock(&self.shared.model);
             let unit = format!("{}/{number}", model.application);
             let address = format!("10.0.0.{}", 10 + number);
-            let status = (
-                "maintenance".to_owned(),
-                "installing charm software".to_owned(),
-            );
+            let status = ("maintenance".to_owned(), "installing charm software".to_owned());
             let remote = ["egress-subnets", "ingress-address", "private-address"].map(|key| {
                 let suffix = if key == "egress-subnets" { "/32" } else { "" };
                 (key.to_owned(), format!("{address}{suffix}"))
             });
-            let relation = model
-                .charm
-                .principal_endpoint
-                .clone()
-                .map(|endpoint| Relation {
-                    id: 3 + number,
-                    endpoint,
-                    entered: false,
-                    units: BTreeSet::new(),
-                    settings: BTreeMap::from(remote.clone()),
-                    remote: BTreeMap::from(remote.clone()),
-                });
+            let relation = model.charm.principal_endpoint.clone().map(|endpoint| Relation {
+                id: 3 + number,
+                endpoint,
+                entered: false,
+                units: BTreeSet::new(),
+                settings: BTreeMap::from(remote.clone()),
+                remote: BTreeMap::from(remote.clone()),
+            });
             let state = UnitState {
                 status: status.clone(),
                 history: vec![status],
-                address,
                 principal: principal.into(),
                 relation,
                 peer: Peer::new(BTreeMap::from(remote)),
@@ -126,14 +102,9 @@ impl Application {
 
     /// `juju config app name=value …`: all or nothing. Says whether anything changed, which is when Juju
     /// runs `config-changed`.
-    ///
-    /// # Errors
-    /// In Juju's words, when an option is not there or a value not of its type.
     pub fn set_config(&self, values: &[(&str, &str)]) -> Result<bool> {
         let mut model = lock(&self.shared.model);
-        let typed = values
-            .iter()
-            .map(|(name, text)| Ok(((*name).to_owned(), model.charm.options.value(name, text)?)));
+        let typed = values.iter().map(|(name, text)| Ok(((*name).to_owned(), model.charm.options.value(name, text)?)));
         let typed = typed.collect::<Result<BTreeMap<_, _>>>()?;
         let before = model.charm.options.effective(&model.config);
         model.config.extend(typed);
@@ -141,9 +112,6 @@ impl Application {
     }
 
     /// `juju config app --reset name`.
-    ///
-    /// # Errors
-    /// When there is no such option.
     pub fn reset_config(&self, name: &str) -> Result<()> {
         let mut model = lock(&self.shared.model);
         ensure!(model.charm.options.has(name), "unknown option {name:?}");
@@ -152,63 +120,36 @@ impl Application {
     }
 
     /// `juju add-secret name key=value …`. Nobody may read it before [`Application::grant`].
-    ///
-    /// # Errors
-    /// When the name is taken or there is no content.
     pub fn add_secret(&self, name: &str, content: &[(&str, &str)]) -> Result<SecretUri> {
         lock(&self.shared.model).secrets.add(name, owned(content))
     }
 
     /// `juju update-secret`: the units that get `secret-changed`, which are those that have read it.
     /// The same content is no new revision.
-    ///
-    /// # Errors
-    /// When there is no such secret.
-    pub fn update_secret(
-        &self,
-        secret: &SecretUri,
-        content: &[(&str, &str)],
-    ) -> Result<BTreeSet<String>> {
-        lock(&self.shared.model)
-            .secrets
-            .update(secret, owned(content))
+    pub fn update_secret(&self, secret: &SecretUri, content: &[(&str, &str)]) -> Result<BTreeSet<String>> {
+        lock(&self.shared.model).secrets.update(secret, owned(content))
     }
 
     /// `juju grant-secret`: the application may read it. Fires no hook.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn grant(&self, secret: &SecretUri) -> Result<()> {
         lock(&self.shared.model).secrets.set_granted(secret, true)
     }
 
     /// `juju revoke-secret`. Fires no hook.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn revoke(&self, secret: &SecretUri) -> Result<()> {
         lock(&self.shared.model).secrets.set_granted(secret, false)
     }
 
     /// `juju remove-secret`.
-    ///
-    /// # Errors
-    /// When there is no such secret.
     pub fn remove_secret(&self, secret: &SecretUri) -> Result<()> {
         lock(&self.shared.model).secrets.remove(secret)
     }
 
     /// `juju attach-resource app name=…`, after which Juju runs `upgrade-charm`; nothing takes it away
     /// again, as if it had never been attached.
-    ///
-    /// # Errors
-    /// When the charm declares no such resource.
     pub fn attach_resource(&self, name: &str, content: Option<Vec<u8>>) -> Result<()> {
         let mut model = lock(&self.shared.model);
-        ensure!(
-            model.charm.resources.contains_key(name),
-            "unrecognized resource {name:?}"
-        );
+        ensure!(model.charm.resources.contains_key(name), "unrecognized resource {name:?}");
         match content {
             Some(content) => model.resources.insert(name.into(), content),
             None => model.resources.remove(name),
@@ -217,9 +158,6 @@ impl Application {
     }
 
     /// `juju refresh app --path charm_file`. Each unit gets it by [`Unit::upgrade`].
-    ///
-    /// # Errors
-    /// When the charm is none.
     pub fn refresh(&self, charm_file: &Path) -> Result<()> {
         let charm = Charm::open(charm_file)?;
         let mut model = lock(&self.shared.model);
@@ -236,9 +174,7 @@ impl Application {
     pub fn peer_settings(&self) -> BTreeMap<String, String> {
         let model = lock(&self.shared.model);
         let peers = model.peers.as_ref();
-        peers
-            .map(|peers| peers.settings.clone())
-            .unwrap_or_default()
+        peers.map(|peers| peers.settings.clone()).unwrap_or_default()
     }
 
     /// The machine of a unit is gone for good (`juju remove-unit --force`): no hook runs on it any
@@ -248,19 +184,11 @@ impl Application {
     }
 
     /// Make another unit the leader. Its `leader-elected` is the caller's to run.
-    ///
-    /// # Errors
-    /// When there is no such unit.
     pub fn set_leader(&self, unit: &str) -> Result<()> {
         let mut model = lock(&self.shared.model);
         ensure!(model.units.contains_key(unit), "unit {unit:?} not found");
         model.leader = Some(unit.into());
         Ok(())
-    }
-
-    /// `juju model-config juju-http-proxy=…` and its kin: what charms are told, and nobody else.
-    pub fn set_proxy(&self, proxy: Proxy) {
-        lock(&self.shared.model).proxy = proxy;
     }
 
     /// The application's own status, as its leader set it.
@@ -275,14 +203,6 @@ impl Application {
         lock(&self.shared.model).application_settings.clone()
     }
 
-    /// How many revisions a secret has.
-    ///
-    /// # Errors
-    /// When there is no such secret.
-    pub fn secret_revision(&self, secret: &SecretUri) -> Result<usize> {
-        lock(&self.shared.model).secrets.revision(secret)
-    }
-
     /// Call this on everything that happens from now on, from the thread in which it happens. It must
     /// not call back into the application.
     pub fn on_event(&self, callback: impl Fn(&Event) + Send + 'static) {
@@ -292,17 +212,12 @@ impl Application {
 
 impl std::fmt::Debug for Application {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Application")
-            .field("units", &self.added)
-            .finish_non_exhaustive()
+        f.debug_struct("Application").field("units", &self.added).finish_non_exhaustive()
     }
 }
 
 fn owned(content: &[(&str, &str)]) -> BTreeMap<String, String> {
-    content
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect()
+    content.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 /// An id for one run of a hook: the unit, the hook and a number nobody guesses.

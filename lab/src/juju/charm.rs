@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 use zip::ZipArchive;
@@ -23,9 +23,7 @@ pub(crate) struct Charm {
     pub(crate) options: Options,
     /// Resource name → its file name.
     pub(crate) resources: BTreeMap<String, String>,
-    /// Action name → its schema.
     pub(crate) actions: BTreeMap<String, Value>,
-    /// Names of endpoints.
     pub(crate) endpoints: Vec<String>,
     /// The endpoint between the units.
     pub(crate) peers: Option<String>,
@@ -59,7 +57,6 @@ const LINK: u32 = 0o120_000;
 const KIND: u32 = 0o170_000;
 
 impl Charm {
-    /// Read a packed charm.
     pub(crate) fn open(file: &Path) -> Result<Self> {
         Self::read(file).with_context(|| format!("charm {}", file.display()))
     }
@@ -69,10 +66,7 @@ impl Charm {
         let mut archive = ZipArchive::new(Cursor::new(Arc::clone(&bytes)))?;
         let metadata = text(&mut archive, "metadata.yaml")?.context("no metadata.yaml")?;
         let metadata: Metadata = serde_yaml::from_str(&metadata).context("metadata.yaml")?;
-        ensure!(
-            text(&mut archive, "manifest.yaml")?.is_some(),
-            "no manifest.yaml"
-        );
+        ensure!(text(&mut archive, "manifest.yaml")?.is_some(), "no manifest.yaml");
         let options = match text(&mut archive, "config.yaml")? {
             Some(config) => Options::parse(&config)?,
             None => Options::default(),
@@ -82,13 +76,8 @@ impl Charm {
             None => BTreeMap::new(),
         };
         let in_container = |value: &Value| value.get("scope") == Some(&Value::from("container"));
-        let principal = metadata
-            .requires
-            .iter()
-            .find(|(_, endpoint)| in_container(endpoint));
-        let principal_endpoint = principal
-            .filter(|_| metadata.subordinate)
-            .map(|(name, _)| name.clone());
+        let principal = metadata.requires.iter().find(|(_, endpoint)| in_container(endpoint));
+        let principal_endpoint = principal.filter(|_| metadata.subordinate).map(|(name, _)| name.clone());
         ensure!(
             !metadata.subordinate || principal_endpoint.is_some(),
             "subordinate {} has no requires endpoint of scope container",
@@ -99,18 +88,10 @@ impl Charm {
             archive: bytes,
             name: metadata.name,
             options,
-            resources: metadata
-                .resources
-                .into_iter()
-                .map(|(name, resource)| (name, resource.filename))
-                .collect(),
+            resources: metadata.resources.into_iter().map(|(name, resource)| (name, resource.filename)).collect(),
             actions,
             peers: metadata.peers.keys().next().cloned(),
-            endpoints: endpoints
-                .into_iter()
-                .flat_map(BTreeMap::keys)
-                .cloned()
-                .collect(),
+            endpoints: endpoints.into_iter().flat_map(BTreeMap::keys).cloned().collect(),
             principal_endpoint,
         })
     }
@@ -118,52 +99,54 @@ impl Charm {
     /// Unpack into `directory` on a machine as Juju does, and return the names of the files: modes and
     /// links as the zip has them, hooks made executable; files of the `previous` charm that this one
     /// has not are removed, what the charm itself made stays.
-    pub(crate) fn unpack(
-        &self,
-        machine: &Machine,
-        directory: &str,
-        previous: &[String],
-    ) -> Result<Vec<String>> {
-        let mut archive = ZipArchive::new(Cursor::new(Arc::clone(&self.archive)))?;
-        machine.make_directory(directory)?;
-        for name in previous {
-            machine.remove(&format!("{directory}/{name}"))?;
-        }
+    pub(crate) fn unpack(&self, machine: &Machine, directory: &str, previous: &[String]) -> Result<Vec<String>> {
+        let (names, archive) = self.as_tar()?;
+        let mut remove = vec!["rm", "-f", "--"];
+        let gone: Vec<String> = previous.iter().map(|name| format!("{directory}/{name}")).collect();
+        remove.extend(gone.iter().map(String::as_str));
+        let removed = machine.run(&remove)?;
+        ensure!(removed.ok(), "{}", removed.stderr);
+        machine.shell(&format!("mkdir -p {directory}"))?;
+        let extract = ["tar", "--extract", "--preserve-permissions", "--directory", directory];
+        let extracted = machine.run_with_input(&extract, Some(&archive))?;
+        ensure!(extracted.ok(), "unpacking the charm: {}", extracted.stderr);
+        self.leave_url(machine, &format!("{directory}/.juju-charm"))?;
+        Ok(names)
+    }
+
+    /// The names of the charm's files, and all of it as a tar archive of root's: a unit has no `unzip`.
+    fn as_tar(&self) -> Result<(Vec<String>, Vec<u8>)> {
+        let mut zip = ZipArchive::new(Cursor::new(Arc::clone(&self.archive)))?;
+        let mut tar = tar::Builder::new(Vec::new());
         let mut names = Vec::new();
-        for index in 0..archive.len() {
-            let mut entry = archive.by_index(index)?;
+        for index in 0..zip.len() {
+            let mut entry = zip.by_index(index)?;
             let name = entry.name().trim_end_matches('/').to_owned();
-            ensure!(
-                entry.enclosed_name().is_some(),
-                "{name:?} leads out of the charm"
-            );
-            let path = format!("{directory}/{name}");
+            ensure!(entry.enclosed_name().is_some(), "{name:?} leads out of the charm");
             let mode = entry.unix_mode().unwrap_or(0o644);
+            let mut header = tar::Header::new_gnu();
             if entry.is_dir() {
-                machine.make_directory(&path)?;
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_mode(0o755);
+                tar.append_data(&mut header, &name, [].as_slice())?;
                 continue;
             }
             let mut content = Vec::new();
             entry.read_to_end(&mut content)?;
-            // A running program cannot be overwritten, only replaced.
-            machine.remove(&path)?;
             if mode & KIND == LINK {
                 let target = String::from_utf8(content)?;
-                if target.starts_with('/') {
-                    bail!("{name} is an absolute link: {target}");
-                }
-                machine.link(&target, &path)?;
+                ensure!(!target.starts_with('/'), "{name} is an absolute link: {target}");
+                header.set_entry_type(tar::EntryType::Symlink);
+                tar.append_link(&mut header, &name, target)?;
             } else {
-                let hook = name
-                    .strip_prefix("hooks/")
-                    .is_some_and(|hook| !hook.contains('/'));
-                let mode = if hook { mode | 0o100 } else { mode };
-                machine.push(&path, &content, mode & 0o777)?;
+                let is_hook = name.strip_prefix("hooks/").is_some_and(|hook| !hook.contains('/'));
+                header.set_mode(mode & 0o777 | if is_hook { 0o100 } else { 0 });
+                header.set_size(content.len() as u64);
+                tar.append_data(&mut header, &name, content.as_slice())?;
             }
             names.push(name);
         }
-        self.leave_url(machine, &format!("{directory}/.juju-charm"))?;
-        Ok(names)
+        Ok((names, tar.into_inner()?))
     }
 
     /// The charm's address with its revision, as Juju's deployer leaves it beside what it unpacks. Of a
@@ -187,9 +170,7 @@ fn text(archive: &mut ZipArchive<Cursor<Arc<[u8]>>>, name: &str) -> Result<Optio
         Err(error) => return Err(error).with_context(|| name.to_owned()),
     };
     let mut content = String::new();
-    entry
-        .read_to_string(&mut content)
-        .with_context(|| name.to_owned())?;
+    entry.read_to_string(&mut content).with_context(|| name.to_owned())?;
     Ok(Some(content))
 }
 
@@ -197,9 +178,7 @@ fn text(archive: &mut ZipArchive<Cursor<Arc<[u8]>>>, name: &str) -> Result<Optio
 impl Charm {
     /// A charm of no file, for tests of what only needs its declarations.
     pub(crate) fn for_tests(options: Options, resources: &[(&str, &str)]) -> Self {
-        let named = resources
-            .iter()
-            .map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
+        let named = resources.iter().map(|(name, file)| ((*name).to_owned(), (*file).to_owned()));
         Self {
             name: "example".to_owned(),
             archive: Arc::new([]),

@@ -13,7 +13,6 @@ use super::peers::Due;
 /// The context that hook tools work in. It is gone when the hook has ended.
 #[derive(Debug, Default)]
 pub(crate) struct HookContext {
-    /// `JUJU_CONTEXT_ID`.
     pub(crate) id: String,
     pub(crate) unit: String,
     /// The hook's name; empty for an action.
@@ -24,9 +23,7 @@ pub(crate) struct HookContext {
     pub(crate) action: Option<ActionContext>,
     /// The secret that a secret hook is about.
     pub(crate) secret: Option<String>,
-    /// The charm state as the hook sees it, from its first look on.
-    pub(crate) state: Option<Settings>,
-    /// The unit's own databag in each relation, by its id, likewise.
+    /// The unit's own databag in each relation, by its id, from the hook's first look on.
     pub(crate) unit_settings: BTreeMap<u32, Settings>,
     /// The application's databags, likewise.
     pub(crate) application_settings: BTreeMap<u32, Settings>,
@@ -64,9 +61,7 @@ pub(crate) struct ActionContext {
 /// One call of a hook tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall {
-    /// The tool's name and its arguments.
     pub argv: Vec<String>,
-    /// Its exit code.
     pub exit: i32,
     /// How long the agent took for it.
     pub elapsed: Duration,
@@ -74,9 +69,6 @@ pub struct ToolCall {
 
 impl HookContext {
     /// Write what was buffered: only when the hook exited with 0.
-    ///
-    /// # Errors
-    /// When it wrote as the leader, and the unit is none any more: then nothing is written.
     pub(crate) fn flush(self, model: &mut Model) -> Result<()> {
         ensure!(
             !self.wrote_as_leader || model.leader.as_ref() == Some(&self.unit),
@@ -94,9 +86,6 @@ impl HookContext {
         let Some(unit) = model.units.get_mut(&self.unit) else {
             return Ok(());
         };
-        if let Some(state) = self.state {
-            unit.state = state;
-        }
         for (id, settings) in self.unit_settings {
             match &mut unit.relation {
                 _ if Some(id) == peers => unit.peer.write(settings),

@@ -49,24 +49,16 @@ pub(crate) fn variables(context: &HookContext, model: &Model) -> Vec<(String, St
         ("JUJU_AVAILABILITY_ZONE", "nova".into()),
         ("JUJU_CHARM_DIR", charm),
         ("JUJU_CHARM_FTP_PROXY", String::new()),
-        ("JUJU_CHARM_HTTP_PROXY", model.proxy.http.clone()),
-        ("JUJU_CHARM_HTTPS_PROXY", model.proxy.https.clone()),
-        ("JUJU_CHARM_NO_PROXY", model.proxy.no.clone()),
+        ("JUJU_CHARM_HTTP_PROXY", String::new()),
+        ("JUJU_CHARM_HTTPS_PROXY", String::new()),
+        ("JUJU_CHARM_NO_PROXY", String::new()),
         ("JUJU_CONTEXT_ID", context.id.clone()),
         ("JUJU_DISPATCH_PATH", dispatch),
         ("JUJU_HOOK_NAME", context.hook.clone()),
-        (
-            "JUJU_MACHINE_ID",
-            unit.rsplit('/').next().unwrap_or_default().to_owned(),
-        ),
+        ("JUJU_MACHINE_ID", unit.rsplit('/').next().unwrap_or_default().to_owned()),
         ("JUJU_MODEL_NAME", model.name.clone()),
         ("JUJU_MODEL_UUID", model.uuid.clone()),
-        (
-            "JUJU_PRINCIPAL_UNIT",
-            state
-                .map(|state| state.principal.clone())
-                .unwrap_or_default(),
-        ),
+        ("JUJU_PRINCIPAL_UNIT", state.map(|state| state.principal.clone()).unwrap_or_default()),
         ("JUJU_UNIT_NAME", unit.to_owned()),
         ("JUJU_VERSION", VERSION.into()),
         ("LANG", "C.UTF-8".into()),
@@ -76,15 +68,9 @@ pub(crate) fn variables(context: &HookContext, model: &Model) -> Vec<(String, St
     if let Some(relation) = &context.relation {
         all.extend([
             ("JUJU_RELATION", relation.endpoint.clone()),
-            (
-                "JUJU_RELATION_ID",
-                format!("{}:{}", relation.endpoint, relation.id),
-            ),
+            ("JUJU_RELATION_ID", format!("{}:{}", relation.endpoint, relation.id)),
             ("JUJU_REMOTE_APP", relation.remote_application.clone()),
-            (
-                "JUJU_REMOTE_UNIT",
-                relation.remote_unit.clone().unwrap_or_default(),
-            ),
+            ("JUJU_REMOTE_UNIT", relation.remote_unit.clone().unwrap_or_default()),
         ]);
         if let Some(departing) = &relation.departing_unit {
             all.push(("JUJU_DEPARTING_UNIT", departing.clone()));
@@ -99,12 +85,7 @@ pub(crate) fn variables(context: &HookContext, model: &Model) -> Vec<(String, St
     }
     if let Some(secret) = &context.secret {
         let id = secret.trim_start_matches("secret:");
-        all.extend([
-            ("JUJU_SECRET_ID", format!("secret:{id}")),
-            ("JUJU_SECRET_LABEL", model.secrets.label(unit, id)),
-        ]);
+        all.extend([("JUJU_SECRET_ID", format!("secret:{id}")), ("JUJU_SECRET_LABEL", String::new())]);
     }
-    all.into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use lexopt::Arg;
+
 /// One option of a tool, by all its names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flag {
@@ -18,31 +20,35 @@ pub(crate) struct Flag {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line {
     flags: BTreeMap<&'static str, String>,
-    /// What is not an option.
+    /// Everything that is not an option.
     pub(crate) words: Vec<String>,
-    /// Whether help was asked for.
-    pub(crate) help: bool,
 }
 
 impl Line {
     /// Take `arguments` apart; the error is what follows `ERROR`.
     pub(crate) fn parse(arguments: &[String], flags: &[Flag]) -> Result<Self, String> {
         let mut line = Self::default();
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            if argument == "--" {
-                line.words.extend(rest.by_ref().cloned());
-            } else if let Some(long) = argument.strip_prefix("--") {
-                let (name, value) = match long.split_once('=') {
-                    Some((name, value)) => (name, Some(value.to_owned())),
-                    None => (long, None),
-                };
-                line.take(flags, name, &format!("--{name}"), value, &mut rest)?;
-            } else if argument.len() > 1 && argument.starts_with('-') {
-                line.take_letters(flags, &argument[1..], &mut rest)?;
-            } else {
-                line.words.push(argument.clone());
-            }
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+            let shown = match argument {
+                Arg::Value(word) => {
+                    line.words.push(word.to_string_lossy().into_owned());
+                    continue;
+                }
+                Arg::Short(letter) => format!("-{letter}"),
+                Arg::Long(name) => format!("--{name}"),
+            };
+            let name = shown.trim_start_matches('-');
+            let flag = flags.iter().find(|flag| flag.names.contains(&name));
+            let flag = flag.ok_or_else(|| format!("option provided but not defined: {shown}"))?;
+            // After a letter that takes no value, what is attached are more letters.
+            let value = match flag.takes_value {
+                true => Some(parser.value().map_err(|_| format!("option needs an argument: {shown}"))?),
+                false if shown.starts_with("--") => parser.optional_value(),
+                false => None,
+            };
+            let value = value.map_or("true".into(), |value| value.to_string_lossy().into_owned());
+            line.flags.insert(flag.names[0], value);
         }
         Ok(line)
     }
@@ -52,87 +58,20 @@ impl Line {
         self.flags.get(name).is_some_and(|value| value != "false")
     }
 
-    /// The option's value.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.flags.get(name).map(String::as_str)
     }
-
-    fn take_letters<'a>(
-        &mut self,
-        flags: &[Flag],
-        letters: &str,
-        rest: &mut impl Iterator<Item = &'a String>,
-    ) -> Result<(), String> {
-        for (start, letter) in letters.char_indices() {
-            let name = &letters[start..start + letter.len_utf8()];
-            let after = &letters[start + letter.len_utf8()..];
-            let takes_value = find(flags, name).is_some_and(|flag| flag.takes_value);
-            let attached = (takes_value && !after.is_empty()).then(|| after.to_owned());
-            self.take(flags, name, &format!("-{name}"), attached, rest)?;
-            if takes_value {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn take<'a>(
-        &mut self,
-        flags: &[Flag],
-        name: &str,
-        shown: &str,
-        value: Option<String>,
-        rest: &mut impl Iterator<Item = &'a String>,
-    ) -> Result<(), String> {
-        let Some(flag) = find(flags, name) else {
-            if name == "help" || name == "h" {
-                self.help = true;
-                return Ok(());
-            }
-            return Err(format!("option provided but not defined: {shown}"));
-        };
-        let value = match (value, flag.takes_value) {
-            (Some(value), _) => value,
-            (None, false) => "true".to_owned(),
-            (None, true) => rest
-                .next()
-                .ok_or_else(|| format!("option needs an argument: {shown}"))?
-                .clone(),
-        };
-        self.flags.insert(flag.names[0], value);
-        Ok(())
-    }
-}
-
-fn find(flags: &[Flag], name: &str) -> Option<Flag> {
-    flags
-        .iter()
-        .find(|flag| flag.names.contains(&name))
-        .copied()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FLAGS: [Flag; 3] = [
-        Flag {
-            names: &["a", "all"],
-            takes_value: false,
-        },
-        Flag {
-            names: &["r", "relation"],
-            takes_value: true,
-        },
-        Flag {
-            names: &["format"],
-            takes_value: true,
-        },
-    ];
-
     fn parse(line: &str) -> Result<Line, String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Line::parse(&words, &FLAGS)
+        let flag = |names, takes_value| Flag { names, takes_value };
+        let flags = [flag(&["a", "all"], false), flag(&["r", "relation"], true), flag(&["format"], true)];
+        Line::parse(&words, &flags)
     }
 
     #[test]
@@ -149,10 +88,6 @@ mod tests {
             assert_eq!(line.value("format"), Some("json"), "{text}");
             assert_eq!(line.words, ["key"], "{text}");
         }
-    }
-
-    #[test]
-    fn two_dashes_end_the_options_and_one_dash_is_a_word() {
         assert_eq!(parse("- -- --all -x").unwrap().words, ["-", "--all", "-x"]);
     }
 

@@ -49,20 +49,13 @@ impl Format {
             (Self::Smart, Shown::Value(Value::String(text))) => line(text),
             (Self::Smart, Shown::Value(Value::Bool(true))) => "True\n".into(),
             (Self::Smart, Shown::Value(Value::Bool(false))) => "False\n".into(),
-            (Self::Smart | Self::Yaml, _) => format!(
-                "{}\n",
-                serde_yaml::to_string(&value)?.trim_end_matches('\n')
-            ),
+            (Self::Smart | Self::Yaml, _) => format!("{}\n", serde_yaml::to_string(&value)?.trim_end_matches('\n')),
         })
     }
 }
 
 fn line(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!("{text}\n")
-    }
+    if text.is_empty() { String::new() } else { format!("{text}\n") }
 }
 
 #[cfg(test)]
@@ -79,26 +72,12 @@ mod tests {
             (json!(true).into(), "True\n", "true\n", "true\n"),
             (json!(7).into(), "7\n", "7\n", "7\n"),
             (json!(null).into(), "", "", "null\n"),
-            (
-                json!({"a": 1, "b": "x"}).into(),
-                "a: 1\nb: x\n",
-                "a: 1\nb: x\n",
-                "{\"a\":1,\"b\":\"x\"}\n",
-            ),
+            (json!({"a": 1, "b": "x"}).into(), "a: 1\nb: x\n", "a: 1\nb: x\n", "{\"a\":1,\"b\":\"x\"}\n"),
             (json!({}).into(), "{}\n", "{}\n", "{}\n"),
-            (
-                names,
-                "magnum:3\nmagnum:4\n",
-                "- magnum:3\n- magnum:4\n",
-                "[\"magnum:3\",\"magnum:4\"]\n",
-            ),
+            (names, "magnum:3\nmagnum:4\n", "- magnum:3\n- magnum:4\n", "[\"magnum:3\",\"magnum:4\"]\n"),
             (Shown::Names(vec![]), "", "[]\n", "[]\n"),
         ] {
-            assert_eq!(
-                Format::Smart.show(&shown).unwrap(),
-                smart,
-                "smart {shown:?}"
-            );
+            assert_eq!(Format::Smart.show(&shown).unwrap(), smart, "smart {shown:?}");
             assert_eq!(Format::Yaml.show(&shown).unwrap(), yaml, "yaml {shown:?}");
             assert_eq!(Format::Json.show(&shown).unwrap(), json, "json {shown:?}");
         }

@@ -8,38 +8,28 @@ use anyhow::{Result, bail};
 
 use super::context::ToolCall;
 
-/// One run of a hook.
 #[derive(Debug, Clone)]
 pub struct HookRun {
-    /// The hook's name.
     pub name: String,
     /// The exit code; `None` when a signal ended it.
     pub exit: Option<i32>,
-    /// The signal that ended it.
     pub signal: Option<i32>,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
     /// The hook tools it called, in order.
     pub tools: Vec<ToolCall>,
     /// What it wrote with `juju-log`: level and message.
     pub log: Vec<(String, String)>,
-    /// How long it took.
     pub wall: Duration,
 }
 
 impl HookRun {
-    /// Whether it ended well.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.exit == Some(0)
     }
 
     /// The run itself when it ended well.
-    ///
-    /// # Errors
-    /// When it did not, with all it said.
     pub fn expect_ok(self) -> Result<Self> {
         if !self.ok() {
             bail!("{}", self.describe());
@@ -50,18 +40,13 @@ impl HookRun {
     /// The messages of the log, a line each.
     #[must_use]
     pub fn log_text(&self) -> String {
-        self.log
-            .iter()
-            .map(|(level, message)| format!("{level} {message}\n"))
-            .collect()
+        self.log.iter().map(|(level, message)| format!("{level} {message}\n")).collect()
     }
 
     /// Whether a tool was called whose words, joined by spaces, contain `words`.
     #[must_use]
     pub fn called(&self, words: &str) -> bool {
-        self.tools
-            .iter()
-            .any(|call| call.argv.join(" ").contains(words))
+        self.tools.iter().any(|call| call.argv.join(" ").contains(words))
     }
 
     /// The run in words, for the message of a failed test.
@@ -90,17 +75,13 @@ pub enum ActionStatus {
     Failed,
 }
 
-/// One run of an action.
 #[derive(Debug, Clone)]
 pub struct ActionRun {
-    /// How it ended.
     pub status: ActionStatus,
     /// What Juju shows when it failed: `action-fail`'s words, or `exit status N`.
     pub message: String,
     /// The results by their dotted keys, and what Juju adds: `return-code`, `stdout`, `stderr`.
     pub results: BTreeMap<String, String>,
-    /// Its progress messages.
     pub log: Vec<String>,
-    /// The process behind it.
     pub run: HookRun,
 }

@@ -34,21 +34,8 @@ pub(crate) struct Model {
     pub(crate) units: BTreeMap<String, UnitState>,
     /// The application's side of the relation.
     pub(crate) application_settings: Settings,
-    pub(crate) leader_settings: Settings,
     /// The relation between the units, when the charm has one.
     pub(crate) peers: Option<Peers>,
-    pub(crate) proxy: Proxy,
-}
-
-/// The model's proxy settings, as hooks are told them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proxy {
-    /// `JUJU_CHARM_HTTP_PROXY`.
-    pub http: String,
-    /// `JUJU_CHARM_HTTPS_PROXY`.
-    pub https: String,
-    /// `JUJU_CHARM_NO_PROXY`.
-    pub no: String,
 }
 
 /// One unit, as the controller knows it.
@@ -57,9 +44,6 @@ pub(crate) struct UnitState {
     pub(crate) status: Status,
     pub(crate) history: Vec<Status>,
     pub(crate) version: String,
-    /// What `state-set` has flushed.
-    pub(crate) state: Settings,
-    pub(crate) address: String,
     pub(crate) principal: String,
     pub(crate) relation: Option<Relation>,
     /// Its side of the relation to the other units.
@@ -87,8 +71,7 @@ pub(crate) struct Relation {
 
 /// The application part of a unit's name.
 pub(crate) fn application_of(unit: &str) -> &str {
-    unit.split_once('/')
-        .map_or(unit, |(application, _)| application)
+    unit.split_once('/').map_or(unit, |(application, _)| application)
 }
 
 /// The unit's name as its directories have it: `a/0` → `unit-a-0`.

@@ -34,16 +34,11 @@ enum Kind {
 }
 
 impl Options {
-    /// Read `config.yaml`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let options: Self = serde_yaml::from_str(text).context("config.yaml")?;
         for (name, option) in &options.options {
             if !option.default.is_null() && !option.kind.accepts(&option.default) {
-                bail!(
-                    "config.yaml: default of {name} is not of type {:?}: {}",
-                    option.kind,
-                    option.default
-                );
+                bail!("config.yaml: default of {name} is not of type {:?}: {}", option.kind, option.default);
             }
         }
         Ok(options)
@@ -51,9 +46,7 @@ impl Options {
 
     /// The value that `text` is for option `name`, as `juju config name=text` would make it.
     pub(crate) fn value(&self, name: &str, text: &str) -> Result<Value> {
-        let Some(option) = self.options.get(name) else {
-            bail!("unknown option {name:?}")
-        };
+        let Some(option) = self.options.get(name) else { bail!("unknown option {name:?}") };
         let value = match option.kind {
             Kind::String => Some(Value::from(text)),
             Kind::Int => text.parse::<i64>().ok().map(Value::from),
@@ -64,15 +57,10 @@ impl Options {
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false.into()),
                 _ => None,
             },
-            Kind::Secret => {
-                (text.is_empty() || secrets::parse_uri(text).is_some()).then(|| Value::from(text))
-            }
+            Kind::Secret => (text.is_empty() || secrets::parse_uri(text).is_some()).then(|| Value::from(text)),
         };
         value.with_context(|| {
-            format!(
-                "option {name:?} expected {}, got {text:?}",
-                format!("{:?}", option.kind).to_lowercase()
-            )
+            format!("option {name:?} expected {}, got {text:?}", format!("{:?}", option.kind).to_lowercase())
         })
     }
 
@@ -83,12 +71,8 @@ impl Options {
 
     /// Every option's value: what was set, or else the default, or null.
     pub(crate) fn effective(&self, set: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
-        let value =
-            |name: &String, option: &ConfigOption| set.get(name).unwrap_or(&option.default).clone();
-        self.options
-            .iter()
-            .map(|(name, option)| (name.clone(), value(name, option)))
-            .collect()
+        let value = |name: &String, option: &ConfigOption| set.get(name).unwrap_or(&option.default).clone();
+        self.options.iter().map(|(name, option)| (name.clone(), value(name, option))).collect()
     }
 }
 
@@ -139,16 +123,8 @@ mod tests {
         for (name, text, error) in [
             ("nope", "1", r#"unknown option "nope""#),
             ("wait", "soon", r#"option "wait" expected int, got "soon""#),
-            (
-                "drivers",
-                "yes",
-                r#"option "drivers" expected boolean, got "yes""#,
-            ),
-            (
-                "kubeconfig",
-                "capi-mgmt",
-                r#"option "kubeconfig" expected secret, got "capi-mgmt""#,
-            ),
+            ("drivers", "yes", r#"option "drivers" expected boolean, got "yes""#),
+            ("kubeconfig", "capi-mgmt", r#"option "kubeconfig" expected secret, got "capi-mgmt""#),
         ] {
             assert_eq!(options.value(name, text).unwrap_err().to_string(), error);
         }

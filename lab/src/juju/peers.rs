@@ -16,7 +16,6 @@ use super::model::{Model, Settings, application_of};
 pub(crate) struct Peers {
     pub(crate) id: u32,
     pub(crate) endpoint: String,
-    /// The application's databag.
     pub(crate) settings: Settings,
     /// Counts the changes of that databag.
     version: u64,
@@ -27,7 +26,6 @@ pub(crate) struct Peers {
 pub(crate) struct Peer {
     /// Whether it is in the relation: its first hook has started, its last has not ended.
     pub(crate) entered: bool,
-    /// Its own databag.
     pub(crate) settings: Settings,
     /// Counts the changes of that databag.
     version: u64,
@@ -45,11 +43,9 @@ pub(crate) struct Peer {
 /// be told of again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// A unit has left.
     Departed(String),
     /// The application's databag has changed.
     Application(u64),
-    /// A unit has come.
     Joined(String),
     /// A unit's databag has changed, or the unit has just joined.
     Changed(String, u64),
@@ -57,11 +53,7 @@ pub(crate) enum Due {
 
 impl Peers {
     pub(crate) fn new(endpoint: String) -> Self {
-        Self {
-            id: 1,
-            endpoint,
-            ..Self::default()
-        }
+        Self { id: 1, endpoint, ..Self::default() }
     }
 
     pub(crate) fn write(&mut self, settings: Settings) {
@@ -72,10 +64,7 @@ impl Peers {
 
 impl Peer {
     pub(crate) fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            ..Self::default()
-        }
+        Self { settings, ..Self::default() }
     }
 
     pub(crate) fn write(&mut self, settings: Settings) {
@@ -140,12 +129,7 @@ impl Model {
     }
 
     /// A peer hook starts: what it is about, and what the unit forgets of what it has read.
-    pub(crate) fn enter_peers(
-        &mut self,
-        unit: &str,
-        hook: &str,
-        due: Option<&Due>,
-    ) -> Result<Option<HookRelation>> {
+    pub(crate) fn enter_peers(&mut self, unit: &str, hook: &str, due: Option<&Due>) -> Result<Option<HookRelation>> {
         let application = application_of(unit).to_owned();
         let Some(peers) = &self.peers else {
             return Ok(None);

@@ -12,7 +12,6 @@ type Content = BTreeMap<String, String>;
 pub struct SecretUri(String);
 
 impl SecretUri {
-    /// The id alone.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.trim_start_matches("secret:")
@@ -42,17 +41,6 @@ pub(crate) fn parse_uri(text: &str) -> Option<String> {
     (id.len() == 20 && id.chars().all(legal)).then(|| id.to_owned())
 }
 
-/// How a unit asks for a revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Which {
-    /// The one it tracks: the latest at its first reading.
-    Tracked,
-    /// The latest, tracked from now on.
-    Refresh,
-    /// The latest, this once.
-    Peek,
-}
-
 /// All secrets of a model, as one application sees them.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets {
@@ -66,25 +54,15 @@ struct Secret {
     granted: bool,
     /// By unit, the revision it tracks, counted from 1.
     tracked: BTreeMap<String, usize>,
-    labels: BTreeMap<String, String>,
 }
 
 impl Secrets {
     /// `juju add-secret`: not granted to anybody yet.
     pub(crate) fn add(&mut self, name: &str, content: Content) -> Result<SecretUri> {
-        ensure!(
-            !self.secrets.values().any(|secret| secret.name == name),
-            "secret with name {name:?} already exists"
-        );
+        ensure!(!self.secrets.values().any(|secret| secret.name == name), "secret with name {name:?} already exists");
         ensure!(!content.is_empty(), "missing secret value or filename");
         let id = super::random_id(20);
-        let secret = Secret {
-            name: name.into(),
-            revisions: vec![content],
-            granted: false,
-            tracked: BTreeMap::new(),
-            labels: BTreeMap::new(),
-        };
+        let secret = Secret { name: name.into(), revisions: vec![content], granted: false, tracked: BTreeMap::new() };
         self.secrets.insert(id.clone(), secret);
         Ok(SecretUri(format!("secret:{id}")))
     }
@@ -96,11 +74,7 @@ impl Secrets {
             return Ok(BTreeSet::new());
         }
         secret.revisions.push(content);
-        Ok(if secret.granted {
-            secret.tracked.keys().cloned().collect()
-        } else {
-            BTreeSet::new()
-        })
+        Ok(if secret.granted { secret.tracked.keys().cloned().collect() } else { BTreeSet::new() })
     }
 
     /// `juju grant-secret` and `juju revoke-secret`. Neither fires a hook.
@@ -111,68 +85,21 @@ impl Secrets {
 
     /// `juju remove-secret`.
     pub(crate) fn remove(&mut self, uri: &SecretUri) -> Result<()> {
-        self.secrets
-            .remove(uri.id())
-            .map(drop)
-            .with_context(|| not_found(uri.id()))
+        self.secrets.remove(uri.id()).map(drop).with_context(|| not_found(uri.id()))
     }
 
-    /// What `unit` gets for `id`, in Juju's words when it gets nothing.
-    pub(crate) fn read(&mut self, unit: &str, id: &str, which: Which) -> Result<Content> {
+    /// The revision that `unit` gets for `id`: the one it tracks, which is the latest at its first reading and from
+    /// each `refresh` on. In Juju's words when it gets nothing.
+    pub(crate) fn read(&mut self, unit: &str, id: &str, refresh: bool) -> Result<Content> {
         let secret = self.get_mut(id)?;
         ensure!(secret.granted, "permission denied");
         let latest = secret.revisions.len();
-        let tracked = secret.tracked.get(unit).copied();
-        let revision = match (which, tracked) {
-            (Which::Tracked, Some(revision)) => revision,
-            (Which::Peek, Some(_)) => latest,
-            // A first reading tracks what it reads, also when it only peeks.
-            (_, None) | (Which::Refresh, _) => {
-                secret.tracked.insert(unit.to_owned(), latest);
-                latest
-            }
-        };
-        secret
-            .revisions
-            .get(revision - 1)
-            .cloned()
-            .with_context(|| not_found(id))
-    }
-
-    /// Remember the name that `unit` gave to a secret it reads.
-    pub(crate) fn set_label(&mut self, unit: &str, id: &str, label: &str) -> Result<()> {
-        self.get_mut(id)?
-            .labels
-            .insert(unit.to_owned(), label.to_owned());
-        Ok(())
-    }
-
-    /// The label that `unit` gave to secret `id`, or nothing.
-    pub(crate) fn label(&self, unit: &str, id: &str) -> String {
-        self.secrets
-            .get(id)
-            .and_then(|secret| secret.labels.get(unit))
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// The secret that `unit` calls `label`.
-    pub(crate) fn labelled(&self, unit: &str, label: &str) -> Option<String> {
-        let is_it = |secret: &Secret| secret.labels.get(unit).is_some_and(|given| given == label);
-        self.secrets
-            .iter()
-            .find(|(_, secret)| is_it(secret))
-            .map(|(id, _)| id.clone())
-    }
-
-    /// How many revisions there are.
-    pub(crate) fn revision(&self, uri: &SecretUri) -> Result<usize> {
-        Ok(self
-            .secrets
-            .get(uri.id())
-            .with_context(|| not_found(uri.id()))?
-            .revisions
-            .len())
+        let tracked = secret.tracked.entry(unit.to_owned()).or_insert(latest);
+        if refresh {
+            *tracked = latest;
+        }
+        let content = secret.revisions.get(*tracked - 1);
+        content.cloned().with_context(|| not_found(id))
     }
 
     fn get_mut(&mut self, id: &str) -> Result<&mut Secret> {
@@ -196,23 +123,15 @@ mod tests {
     fn a_secret_must_be_granted_and_there() {
         let mut secrets = Secrets::default();
         let uri = secrets.add("capi", content("a")).unwrap();
-        assert_eq!(uri.to_string().len(), "secret:".len() + 20);
         assert_eq!(parse_uri(uri.as_ref()).as_deref(), Some(uri.id()));
-        let read = |secrets: &mut Secrets| {
-            secrets
-                .read("u/0", uri.id(), Which::Tracked)
-                .map_err(|e| e.to_string())
-        };
+        let read = |secrets: &mut Secrets| secrets.read("u/0", uri.id(), false).map_err(|e| e.to_string());
         assert_eq!(read(&mut secrets), Err("permission denied".into()));
         secrets.set_granted(&uri, true).unwrap();
         assert_eq!(read(&mut secrets), Ok(content("a")));
         secrets.set_granted(&uri, false).unwrap();
         assert_eq!(read(&mut secrets), Err("permission denied".into()));
         secrets.remove(&uri).unwrap();
-        assert_eq!(
-            read(&mut secrets),
-            Err(format!("secret \"{}\" not found", uri.id()))
-        );
+        assert_eq!(read(&mut secrets), Err(format!("secret \"{}\" not found", uri.id())));
     }
 
     #[test]
@@ -220,55 +139,23 @@ mod tests {
         let mut secrets = Secrets::default();
         let uri = secrets.add("capi", content("a")).unwrap();
         secrets.set_granted(&uri, true).unwrap();
-        assert!(
-            secrets.update(&uri, content("b")).unwrap().is_empty(),
-            "nobody has read it"
-        );
-        let mut read = |which| secrets.read("u/0", uri.id(), which).unwrap();
-        assert_eq!(
-            read(Which::Tracked),
-            content("b"),
-            "the latest at the first reading"
-        );
-        assert_eq!(
-            secrets.update(&uri, content("c")).unwrap(),
-            BTreeSet::from(["u/0".to_owned()])
-        );
-        let mut read = |which| secrets.read("u/0", uri.id(), which).unwrap();
-        assert_eq!(read(Which::Tracked), content("b"));
-        assert_eq!(read(Which::Peek), content("c"));
-        assert_eq!(read(Which::Tracked), content("b"));
-        assert_eq!(read(Which::Refresh), content("c"));
-        assert_eq!(read(Which::Tracked), content("c"));
-    }
-
-    #[test]
-    fn the_same_content_is_no_new_revision() {
-        let mut secrets = Secrets::default();
-        let uri = secrets.add("capi", content("a")).unwrap();
-        secrets.set_granted(&uri, true).unwrap();
-        secrets.read("u/0", uri.id(), Which::Tracked).unwrap();
-        assert!(secrets.update(&uri, content("a")).unwrap().is_empty());
-        assert_eq!(secrets.revision(&uri).unwrap(), 1);
+        assert!(secrets.update(&uri, content("b")).unwrap().is_empty(), "nobody has read it");
+        let mut read = |refresh| secrets.read("u/0", uri.id(), refresh).unwrap();
+        assert_eq!(read(false), content("b"), "the latest at the first reading");
+        let told = BTreeSet::from(["u/0".to_owned()]);
+        assert_eq!(secrets.update(&uri, content("c")).unwrap(), told);
+        assert!(secrets.update(&uri, content("c")).unwrap().is_empty(), "no new revision");
+        let mut read = |refresh| secrets.read("u/0", uri.id(), refresh).unwrap();
+        assert_eq!([false, true, false].map(&mut read), ["b", "c", "c"].map(content));
     }
 
     #[test]
     fn uris_come_in_three_shapes() {
         let id = "9m4e2mr0ui3e8a215n4g";
-        for text in [
-            id.to_owned(),
-            format!("secret:{id}"),
-            format!("secret://4f0e/{id}"),
-        ] {
+        for text in [id.to_owned(), format!("secret:{id}"), format!("secret://4f0e/{id}")] {
             assert_eq!(parse_uri(&text).as_deref(), Some(id), "{text}");
         }
-        for text in [
-            "",
-            "secret:",
-            "secret:capi-mgmt",
-            "secret:9m4e2mr0ui3e8a215n4z",
-            "9m4e",
-        ] {
+        for text in ["", "secret:", "secret:capi-mgmt", "secret:9m4e2mr0ui3e8a215n4z", "9m4e"] {
             assert_eq!(parse_uri(text), None, "{text}");
         }
     }

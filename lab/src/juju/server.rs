@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::os::unix::fs::lchown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -16,7 +17,8 @@ use super::event::Event;
 use super::tools::{self, UnitFiles};
 use crate::host::lock;
 use crate::machine::Machine;
-use crate::wire::{Reply, Request};
+use crate::root::HOST_ID_OF_ROOT;
+use crate::wire::{self, Reply, Request};
 
 /// How a hook tool misbehaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +27,7 @@ pub enum Fault {
     Missing,
     /// It ends with this exit code and these words, and does nothing.
     Exit {
-        /// The exit code.
-        code: i32,
+        code: u8,
         /// What it writes to standard error.
         stderr: String,
     },
@@ -65,39 +66,16 @@ impl Board {
             }
         }
         let mut current = lock(&self.context);
-        let Some(context) = current
-            .as_mut()
-            .filter(|context| context.id == request.context)
-        else {
-            let complaint = format!(
-                "error: bad request: no running hook has the context id {:?}\n",
-                request.context
-            );
-            return Reply {
-                code: 1,
-                stdout: Vec::new(),
-                stderr: complaint.into_bytes(),
-            };
+        let Some(context) = current.as_mut().filter(|context| context.id == request.context) else {
+            let complaint = format!("error: bad request: no running hook has the context id {:?}\n", request.context);
+            return Reply { code: 1, stderr: complaint, ..Reply::default() };
         };
         let logged = context.log.len();
         let reply = match fault {
-            Some(Fault::Exit { code, stderr }) => Reply {
-                code,
-                stdout: Vec::new(),
-                stderr: stderr.into_bytes(),
-            },
-            _ => tools::serve(
-                request,
-                context,
-                &mut lock(&self.shared.model),
-                &mut Files(&self.machine),
-            ),
+            Some(Fault::Exit { code, stderr }) => Reply { code, stderr, ..Reply::default() },
+            _ => tools::serve(request, context, &mut lock(&self.shared.model), &mut Files(&self.machine)),
         };
-        context.calls.push(ToolCall {
-            argv: request.argv.clone(),
-            exit: reply.code,
-            elapsed: start.elapsed(),
-        });
+        context.calls.push(ToolCall { argv: request.argv.clone(), exit: reply.code.into(), elapsed: start.elapsed() });
         let mut events: Vec<Event> = context.log[logged..]
             .iter()
             .map(|(level, message)| Event::Log {
@@ -111,10 +89,7 @@ impl Board {
             events.extend(self.status_event());
         }
         if reply.code == 0 && tool == "action-log" {
-            events.push(Event::ActionLog {
-                unit: self.unit.clone(),
-                message: request.argv[1..].join(" "),
-            });
+            events.push(Event::ActionLog { unit: self.unit.clone(), message: request.argv[1..].join(" ") });
         }
         for event in events {
             self.shared.tell(&event);
@@ -125,17 +100,11 @@ impl Board {
     fn status_event(&self) -> Option<Event> {
         let model = lock(&self.shared.model);
         let (kind, message) = model.units.get(&self.unit)?.status.clone();
-        Some(Event::Status {
-            unit: self.unit.clone(),
-            kind,
-            message,
-        })
+        Some(Event::Status { unit: self.unit.clone(), kind, message })
     }
 
     fn is_current(&self, request: &Request) -> bool {
-        lock(&self.context)
-            .as_ref()
-            .is_some_and(|context| context.id == request.context)
+        lock(&self.context).as_ref().is_some_and(|context| context.id == request.context)
     }
 }
 
@@ -151,14 +120,13 @@ impl Server {
     pub(crate) fn start(board: Arc<Board>, path: &str) -> Result<Self> {
         board.machine.remove(path)?;
         let seen_from_here = format!("/proc/{}/root{path}", board.machine.leader());
-        let listener =
-            UnixListener::bind(&seen_from_here).with_context(|| format!("listening on {path}"))?;
+        let listener = UnixListener::bind(&seen_from_here).with_context(|| format!("listening on {path}"))?;
+        // Made from outside, it would belong to nobody inside, who lets nobody in.
+        let owner = Some(HOST_ID_OF_ROOT);
+        lchown(&seen_from_here, owner, owner).with_context(|| format!("giving {path} to root"))?;
         let (stop, stopped) = UnixStream::pair()?;
         let thread = std::thread::spawn(move || serve(&listener, &stopped, &board));
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -174,24 +142,22 @@ impl Drop for Server {
 
 fn serve(listener: &UnixListener, stopped: &UnixStream, board: &Arc<Board>) {
     loop {
-        let mut waiting = [
-            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
-            PollFd::new(stopped.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut waiting =
+            [PollFd::new(listener.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
         if poll(&mut waiting, PollTimeout::NONE).is_err() {
             continue;
         }
         if waiting[1].any().unwrap_or(true) {
             return;
         }
-        let Ok((mut caller, _)) = listener.accept() else {
+        let Ok((caller, _)) = listener.accept() else {
             continue;
         };
         let board = Arc::clone(board);
         // A caller may hang or be killed: its trouble is its own.
         std::thread::spawn(move || {
-            if let Ok(request) = Request::read(&mut caller) {
-                board.answer(&request).write(&mut caller).ok();
+            if let Ok(request) = wire::read(&caller) {
+                wire::write(&caller, &board.answer(&request)).ok();
             }
         });
     }

@@ -18,34 +18,6 @@ use super::format::{Format, Shown};
 use super::model::Model;
 use crate::wire::{Reply, Request};
 
-/// Every tool the agent knows, and so every link in the unit's tools directory.
-pub(crate) const NAMES: [&str; 24] = [
-    "action-fail",
-    "action-get",
-    "action-log",
-    "action-set",
-    "application-version-set",
-    "config-get",
-    "goal-state",
-    "is-leader",
-    "juju-log",
-    "leader-get",
-    "leader-set",
-    "relation-get",
-    "relation-ids",
-    "relation-list",
-    "relation-set",
-    "resource-get",
-    "secret-get",
-    "secret-info-get",
-    "state-delete",
-    "state-get",
-    "state-set",
-    "status-get",
-    "status-set",
-    "unit-get",
-];
-
 /// Files of the unit, as far as tools write them.
 pub(crate) trait UnitFiles {
     /// Write a file of root's, 0600, with its directories.
@@ -57,7 +29,6 @@ struct Session<'a> {
     pub(crate) context: &'a mut HookContext,
     pub(crate) model: &'a mut Model,
     pub(crate) files: &'a mut dyn UnitFiles,
-    stdin: Option<&'a [u8]>,
     format: Format,
 }
 
@@ -86,83 +57,55 @@ impl From<anyhow::Error> for Failure {
 
 type Outcome = Result<Answer, Failure>;
 
-/// How a tool is called, and what it does.
-struct Tool {
-    flags: &'static [Flag],
-    /// The formats it knows, its default first; none when it takes no `--format`.
-    formats: &'static [Format],
-    run: Run,
-}
-
 type Run = fn(&Line, &mut Session<'_>) -> Outcome;
 
 const ALL: &[Format] = &[Format::Smart, Format::Yaml, Format::Json];
 const NO_SMART: &[Format] = &[Format::Yaml, Format::Json];
 const NONE: &[Format] = &[];
-const OUTPUT: [Flag; 2] = [value_flag(&["format"]), value_flag(&["o", "output"])];
+const OUTPUT: Flag = value_flag(&["format"]);
 
 const fn value_flag(names: &'static [&'static str]) -> Flag {
-    Flag {
-        names,
-        takes_value: true,
-    }
+    Flag { names, takes_value: true }
 }
 
 const fn switch(names: &'static [&'static str]) -> Flag {
-    Flag {
-        names,
-        takes_value: false,
-    }
+    Flag { names, takes_value: false }
 }
 
 const RELATION: Flag = value_flag(&["r", "relation"]);
 const APP: Flag = switch(&["app"]);
-const LABEL: Flag = value_flag(&["label"]);
-const FILE: Flag = value_flag(&["file"]);
 const ALL_KEYS: Flag = switch(&["a", "all"]);
 const DEBUG: Flag = switch(&["debug"]);
 const LEVEL: Flag = value_flag(&["l", "log-level"]);
-const PEEK: Flag = switch(&["peek"]);
 const REFRESH: Flag = switch(&["refresh"]);
-const STRICT: Flag = switch(&["strict"]);
 const INCLUDE_DATA: Flag = switch(&["include-data"]);
 const APPLICATION: Flag = switch(&["application"]);
-/// Accepted and deprecated: complained of, not obeyed.
-const OLD_FORMAT: Flag = value_flag(&["format"]);
 
-fn find(name: &str) -> Option<Tool> {
-    let (flags, formats, run): (&[Flag], &[Format], Run) = match name {
-        "action-fail" => (&[], NONE, actions::fail),
-        "action-get" => (&[], ALL, actions::get),
-        "action-log" => (&[], NONE, actions::log),
-        "action-set" => (&[], NONE, actions::set),
-        "application-version-set" => (&[], NONE, status::version_set),
-        "config-get" => (&[ALL_KEYS], ALL, values::config_get),
-        "goal-state" => (&[], NO_SMART, values::goal_state),
-        "is-leader" => (&[], ALL, values::is_leader),
-        "juju-log" => (&[DEBUG, LEVEL, OLD_FORMAT], NONE, status::log),
-        "leader-get" => (&[], ALL, values::leader_get),
-        "leader-set" => (&[FILE], NONE, values::leader_set),
-        "relation-get" => (&[RELATION, APP], ALL, relations::get),
-        "relation-ids" => (&[], ALL, relations::ids),
-        "relation-list" => (&[RELATION, APP], ALL, relations::list),
-        "relation-set" => (&[RELATION, APP, FILE, OLD_FORMAT], NONE, relations::set),
-        "resource-get" => (&[], NONE, values::resource_get),
-        "secret-get" => (&[LABEL, PEEK, REFRESH], NO_SMART, secrets::get),
-        "secret-info-get" => (&[LABEL], NO_SMART, secrets::info_get),
-        "state-delete" => (&[], NONE, values::state_delete),
-        "state-get" => (&[STRICT], ALL, values::state_get),
-        "state-set" => (&[FILE], NONE, values::state_set),
-        "status-get" => (&[INCLUDE_DATA, APPLICATION], ALL, status::get),
-        "status-set" => (&[APPLICATION], NONE, status::set),
-        "unit-get" => (&[], ALL, values::unit_get),
-        _ => return None,
-    };
-    Some(Tool {
-        flags,
-        formats,
-        run,
-    })
+/// Every tool the agent knows: its name, its options, the formats it knows with its default first (none when it takes
+/// no `--format`), and its doing.
+const TOOLS: [(&str, &[Flag], &[Format], Run); 17] = [
+    ("action-fail", &[], NONE, actions::fail),
+    ("action-get", &[], ALL, actions::get),
+    ("action-log", &[], NONE, actions::log),
+    ("action-set", &[], NONE, actions::set),
+    ("application-version-set", &[], NONE, status::version_set),
+    ("config-get", &[ALL_KEYS], ALL, values::config_get),
+    ("goal-state", &[], NO_SMART, values::goal_state),
+    ("is-leader", &[], ALL, values::is_leader),
+    ("juju-log", &[DEBUG, LEVEL], NONE, status::log),
+    ("relation-get", &[RELATION, APP], ALL, relations::get),
+    ("relation-ids", &[], ALL, relations::ids),
+    ("relation-list", &[RELATION, APP], ALL, relations::list),
+    ("relation-set", &[RELATION, APP], NONE, relations::set),
+    ("resource-get", &[], NONE, values::resource_get),
+    ("secret-get", &[REFRESH], NO_SMART, secrets::get),
+    ("status-get", &[INCLUDE_DATA, APPLICATION], ALL, status::get),
+    ("status-set", &[APPLICATION], NONE, status::set),
+];
+
+/// The names of the tools, and so of the links in the unit's tools directory.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(name, ..)| *name)
 }
 
 /// Do what one call of a hook tool asks for.
@@ -175,86 +118,36 @@ pub(crate) fn serve(
     let Some((name, arguments)) = request.argv.split_first() else {
         return failed(&Failure::Error("bad request: command not specified".into()));
     };
-    let Some(tool) = find(name) else {
-        return failed(&Failure::Error(format!(
-            "bad request: unknown command: {name}"
-        )));
+    let Some((_, flags, formats, run)) = TOOLS.iter().find(|(known, ..)| known == name) else {
+        return failed(&Failure::Error(format!("bad request: unknown command: {name}")));
     };
-    run(
-        &tool,
-        name,
-        arguments,
-        request,
-        Session {
-            context,
-            model,
-            files,
-            stdin: request.stdin.as_deref(),
-            format: Format::Smart,
-        },
-    )
-    .unwrap_or_else(|failure| failed(&failure))
+    let mut answer = || {
+        let output = formats.first().map(|_| OUTPUT);
+        let flags: Vec<Flag> = flags.iter().copied().chain(output).collect();
+        let line = Line::parse(arguments, &flags).map_err(Failure::Usage)?;
+        let format = format(&line, formats)?;
+        let mut session = Session { context, model, files, format };
+        Ok(match run(&line, &mut session)? {
+            Answer::Nothing => String::new(),
+            Answer::Raw(text) => text,
+            Answer::Shown(shown) => format.show(&shown)?,
+        })
+    };
+    match answer() {
+        Ok(stdout) => Reply { stdout, ..Reply::default() },
+        Err(failure) => failed(&failure),
+    }
 }
 
-fn run(
-    tool: &Tool,
-    name: &str,
-    arguments: &[String],
-    request: &Request,
-    mut session: Session<'_>,
-) -> Result<Reply, Failure> {
-    let output: &[Flag] = if tool.formats.is_empty() {
-        &[]
-    } else {
-        &OUTPUT
+/// The format that a tool was asked for, or its default.
+fn format(line: &Line, known: &[Format]) -> Result<Format, Failure> {
+    let (Some(default), given) = (known.first(), line.value("format")) else {
+        return Ok(Format::Smart);
     };
-    let flags: Vec<Flag> = tool.flags.iter().chain(output).copied().collect();
-    let line = Line::parse(arguments, &flags).map_err(Failure::Usage)?;
-    if line.help {
-        return Ok(Reply {
-            stdout: format!("Usage: {name}\n").into(),
-            ..Reply::default()
-        });
-    }
-    if let Some(default) = tool.formats.first() {
-        session.format = match line.value("format") {
-            None => *default,
-            Some(given) => Format::parse(given)
-                .filter(|format| tool.formats.contains(format))
-                .ok_or_else(|| {
-                    Failure::Usage(format!(
-                        "invalid value {given:?} for option --format: unknown format {given:?}"
-                    ))
-                })?,
-        };
-    }
-    let stdout = match (tool.run)(&line, &mut session)? {
-        Answer::Nothing => String::new(),
-        Answer::Raw(text) => text,
-        Answer::Shown(shown) => session.format.show(&shown)?,
-    };
-    let mut reply = Reply {
-        stdout: stdout.into_bytes(),
-        ..Reply::default()
-    };
-    if tool.formats.is_empty()
-        && line
-            .value("format")
-            .is_some_and(|format| !format.is_empty())
-    {
-        reply.stderr = format!("--format flag deprecated for command {name:?}").into_bytes();
-    }
-    if let Some(path) = line.value("o") {
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("{}/{path}", request.directory)
-        };
-        session
-            .files
-            .write(&path, &std::mem::take(&mut reply.stdout))?;
-    }
-    Ok(reply)
+    let Some(given) = given else { return Ok(*default) };
+    let found = Format::parse(given).filter(|format| known.contains(format));
+    let unknown = || format!("invalid value {given:?} for option --format: unknown format {given:?}");
+    found.ok_or_else(|| Failure::Usage(unknown()))
 }
 
 fn failed(failure: &Failure) -> Reply {
@@ -262,11 +155,7 @@ fn failed(failure: &Failure) -> Reply {
         Failure::Usage(text) => (2, text),
         Failure::Error(text) => (1, text),
     };
-    Reply {
-        code,
-        stdout: Vec::new(),
-        stderr: format!("ERROR {text}\n").into_bytes(),
-    }
+    Reply { code, stdout: String::new(), stderr: format!("ERROR {text}\n") }
 }
 
 fn usage<T>(text: impl Into<String>) -> Result<T, Failure> {
@@ -286,8 +175,8 @@ fn no_more(words: &[String]) -> Result<(), Failure> {
     usage(format!("unrecognized args: [{}]", quoted.join(" ")))
 }
 
-/// `key=value` words, and the map in `--file -` below them.
-fn settings(line: &Line, session: &Session<'_>) -> Result<super::model::Settings, Failure> {
+/// `key=value` words.
+fn settings(line: &Line) -> Result<super::model::Settings, Failure> {
     let mut given = super::model::Settings::new();
     for word in &line.words {
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -297,17 +186,7 @@ fn settings(line: &Line, session: &Session<'_>) -> Result<super::model::Settings
             return usage(format!("key {key:?} specified more than once"));
         }
     }
-    match line.value("file") {
-        None => Ok(given),
-        Some("-") => {
-            let text = String::from_utf8_lossy(session.stdin.unwrap_or_default()).into_owned();
-            let mut all: super::model::Settings =
-                serde_yaml::from_str(&text).map_err(|cause| Failure::Error(cause.to_string()))?;
-            all.extend(given);
-            Ok(all)
-        }
-        Some(_) => error("the lab reads settings from standard input only: --file -"),
-    }
+    Ok(given)
 }
 
 #[cfg(test)]

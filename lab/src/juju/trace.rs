@@ -11,7 +11,6 @@ pub struct Exec {
     pub pid: u32,
     /// The program's path as it was called.
     pub path: String,
-    /// Its arguments, its name first.
     pub argv: Vec<String>,
 }
 
@@ -23,6 +22,7 @@ pub(crate) fn command(directory: &str) -> Vec<String> {
         "-ff",
         "-ttt",
         "-qqq",
+        "-xx",
         "-s",
         "65536",
         "-e",
@@ -32,25 +32,14 @@ pub(crate) fn command(directory: &str) -> Vec<String> {
         "-o",
     ];
     let output = format!("{directory}/trace");
-    words
-        .into_iter()
-        .map(str::to_owned)
-        .chain([output])
-        .collect()
+    words.into_iter().map(str::to_owned).chain([output]).collect()
 }
 
 /// All programs started, in order of time.
 pub(crate) fn read(machine: &Machine, directory: &str) -> Result<Vec<Exec>> {
-    let Output {
-        code,
-        stdout,
-        stderr,
-    } = machine.run(&["grep", "-r", "exec", directory])?;
+    let Output { code, stdout, stderr } = machine.run(&["grep", "-r", "exec", directory])?;
     ensure!(matches!(code, Some(0 | 1)), "reading the trace: {stderr}");
-    let mut execs = stdout
-        .lines()
-        .filter_map(|line| parse(line).transpose())
-        .collect::<Result<Vec<_>>>()?;
+    let mut execs = stdout.lines().filter_map(|line| parse(line).transpose()).collect::<Result<Vec<_>>>()?;
     execs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     Ok(execs.into_iter().map(|(_, exec)| exec).collect())
 }
@@ -59,75 +48,22 @@ pub(crate) fn read(machine: &Machine, directory: &str) -> Result<Vec<Exec>> {
 fn parse(line: &str) -> Result<Option<(f64, Exec)>> {
     let what = || format!("strace line {line:?}");
     let (file, rest) = line.split_once(':').with_context(what)?;
-    let pid = file
-        .rsplit('.')
-        .next()
-        .and_then(|pid| pid.parse().ok())
-        .with_context(what)?;
+    let pid = file.rsplit('.').next().unwrap_or_default();
     let (time, call) = rest.split_once(' ').with_context(what)?;
     if !call.trim_end().ends_with("= 0") {
         return Ok(None);
     }
-    let path_start = call.find('"').with_context(what)?;
-    let (path, after) = string(&call[path_start..]).with_context(what)?;
-    let mut rest = after
-        .trim_start_matches(", ")
-        .strip_prefix('[')
-        .with_context(what)?;
-    let mut argv = Vec::new();
-    while rest.starts_with('"') {
-        let (word, after) = string(rest).with_context(what)?;
-        argv.push(word);
-        rest = after.trim_start_matches(", ");
-    }
-    Ok(Some((
-        time.parse().with_context(what)?,
-        Exec { pid, path, argv },
-    )))
+    let strings = call.split('"').skip(1).step_by(2).map(string);
+    let mut argv = strings.collect::<Result<Vec<_>>>().with_context(what)?;
+    ensure!(!argv.is_empty(), what());
+    let exec = Exec { pid: pid.parse().with_context(what)?, path: argv.remove(0), argv };
+    Ok(Some((time.parse().with_context(what)?, exec)))
 }
 
-/// A string in C's notation at the start of `text`, and what follows it.
-fn string(text: &str) -> Option<(String, &str)> {
-    let mut bytes = Vec::new();
-    let raw = text.as_bytes();
-    let mut at = 1;
-    loop {
-        match raw.get(at)? {
-            b'"' => {
-                return Some((
-                    String::from_utf8_lossy(&bytes).into_owned(),
-                    text.get(at + 1..)?,
-                ));
-            }
-            b'\\' => {
-                at += 1;
-                let digits = raw[at..]
-                    .iter()
-                    .take(3)
-                    .take_while(|byte| (b'0'..=b'7').contains(byte))
-                    .count();
-                if digits > 0 {
-                    let octal = text.get(at..at + digits)?;
-                    bytes.push(u8::try_from(u32::from_str_radix(octal, 8).ok()?).ok()?);
-                    at += digits;
-                    continue;
-                }
-                bytes.push(match raw.get(at)? {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    b'r' => b'\r',
-                    b'v' => 11,
-                    b'f' => 12,
-                    other => *other,
-                });
-                at += 1;
-            }
-            other => {
-                bytes.push(*other);
-                at += 1;
-            }
-        }
-    }
+/// A string in strace's hexadecimal notation, such as `\x6c\x73`.
+fn string(text: &str) -> Result<String> {
+    let bytes = hex::decode(text.replace("\\x", ""))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -136,16 +72,16 @@ mod tests {
 
     #[test]
     fn a_started_program_is_read() {
-        let line = r#"/run/t/trace.77:1700000000.5 execve("/usr/bin/sh", ["sh", "-c", "echo \"a\\b\"\n\303\244, [x]"], 0x7 /* 3 vars */) = 0"#;
+        let line = r#"/run/t/trace.77:1700000000.5 execve("\x2f\x73\x68", ["\x73\x68", "\x2d\x63", "\x22\xc3\xa4\x0a"], 0x7 /* 3 vars */) = 0"#;
         let (time, exec) = parse(line).unwrap().unwrap();
         assert!((time - 1_700_000_000.5).abs() < 1e-3);
-        assert_eq!((exec.pid, exec.path.as_str()), (77, "/usr/bin/sh"));
-        assert_eq!(exec.argv, ["sh", "-c", "echo \"a\\b\"\nä, [x]"]);
+        assert_eq!((exec.pid, exec.path.as_str()), (77, "/sh"));
+        assert_eq!(exec.argv, ["sh", "-c", "\"ä\n"]);
     }
 
     #[test]
     fn a_program_that_was_not_found_is_not_counted() {
-        let line = r#"t.7:1.5 execve("/bin/x", ["x"], 0x7 /* 3 vars */) = -1 ENOENT (No such file or directory)"#;
+        let line = r#"t.7:1.5 execve("\x78", ["\x78"], 0x7 /* 3 vars */) = -1 ENOENT (No such file or directory)"#;
         assert_eq!(parse(line).unwrap().map(|(_, exec)| exec), None);
     }
 }

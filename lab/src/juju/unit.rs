@@ -40,15 +40,12 @@ impl Unit {
         let tools = tools_directory(&name);
         let tool = format!("/var/lib/juju/tools/{VERSION}-ubuntu-amd64/jujuc");
         machine.push(&tool, &shared.tool, 0o755)?;
-        for link in tools::NAMES {
-            machine.link(&tool, &format!("{tools}/{link}"))?;
-        }
-        machine.make_directory(&agent_directory(&name))?;
-        let unpacked =
-            lock(&shared.model)
-                .charm
-                .clone()
-                .unpack(&machine, &charm_directory(&name), &[])?;
+        machine.shell(&format!(
+            "mkdir -p {tools} {}; cd {tools}; for name in {}; do ln -s {tool} $name; done",
+            agent_directory(&name),
+            tools::names().collect::<Vec<_>>().join(" ")
+        ))?;
+        let unpacked = lock(&shared.model).charm.clone().unpack(&machine, &charm_directory(&name), &[])?;
         let path = socket(&name);
         let board = Arc::new(Board {
             unit: name,
@@ -72,69 +69,35 @@ impl Unit {
         &self.board.unit
     }
 
-    /// The machine it is on.
     #[must_use]
     pub fn machine(&self) -> &Machine {
         &self.board.machine
     }
 
-    /// Where the charm is unpacked.
     #[must_use]
     pub fn charm_directory(&self) -> String {
         charm_directory(self.name())
     }
 
-    /// Run one hook now, whatever Juju would do next.
-    ///
-    /// # Errors
-    /// When it cannot be started or takes more than ten minutes. A failing hook is no error.
+    /// Run one hook now, whatever Juju would do next: at most ten minutes. A failing hook is no error.
     pub fn hook(&self, name: &str) -> Result<HookRun> {
-        self.run(Job {
-            hook: name.into(),
-            ..Job::default()
-        })
-    }
-
-    /// Run one hook with variables added to its environment, or overriding it.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
-    pub fn hook_with_env(&self, name: &str, environment: &[(&str, &str)]) -> Result<HookRun> {
-        self.run(Job {
-            hook: name.into(),
-            environment,
-            ..Job::default()
-        })
+        self.run(Job { hook: name.into(), ..Job::default() })
     }
 
     /// Run one hook and see which programs it starts, itself and its hook tools included.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn hook_traced(&self, name: &str) -> Result<(HookRun, Vec<Exec>)> {
-        self.traced(|job| {
-            self.run(Job {
-                hook: name.into(),
-                ..job
-            })
-        })
+        self.traced(|job| self.run(Job { hook: name.into(), ..job }))
     }
 
     /// Run an action and see which programs it starts, itself and its hook tools included.
-    ///
-    /// # Errors
-    /// As [`Unit::action`].
     pub fn action_traced(&self, name: &str, given: &Value) -> Result<(ActionRun, Vec<Exec>)> {
         self.traced(|job| self.run_action(name, given, job))
     }
 
     fn traced<T>(&self, run: impl FnOnce(Job<'_>) -> Result<T>) -> Result<(T, Vec<Exec>)> {
         let directory = format!("/run/lab-trace-{}", super::random_id(8));
-        self.machine().make_directory(&directory)?;
-        let ran = run(Job {
-            trace_to: Some(&directory),
-            ..Job::default()
-        })?;
+        self.machine().shell(&format!("mkdir {directory}"))?;
+        let ran = run(Job { trace_to: Some(&directory), ..Job::default() })?;
         let execs = trace::read(self.machine(), &directory)?;
         self.machine().shell(&format!("rm -r {directory}"))?;
         Ok((ran, execs))
@@ -142,60 +105,29 @@ impl Unit {
 
     /// Run one hook and kill it, as the out-of-memory killer would, once `condition` holds: its own
     /// process only, whatever it has started goes on. A hook that ends before that has an exit code.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
-    pub fn kill_hook_when(
-        &self,
-        name: &str,
-        mut condition: impl FnMut(&Self) -> bool,
-    ) -> Result<HookRun> {
+    pub fn kill_hook_when(&self, name: &str, mut condition: impl FnMut(&Self) -> bool) -> Result<HookRun> {
         let mut when = |_| condition(self);
-        self.run(Job {
-            hook: name.into(),
-            kill_when: Some(&mut when),
-            ..Job::default()
-        })
+        self.run(Job { hook: name.into(), kill_when: Some(&mut when), ..Job::default() })
     }
 
     /// Run one hook and kill it like [`Unit::kill_hook_when`], this long after its start.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn kill_hook_after(&self, name: &str, delay: Duration) -> Result<HookRun> {
         let mut when = |elapsed| elapsed >= delay;
-        self.run(Job {
-            hook: name.into(),
-            kill_when: Some(&mut when),
-            ..Job::default()
-        })
+        self.run(Job { hook: name.into(), kill_when: Some(&mut when), ..Job::default() })
     }
 
     /// Run `secret-changed` for this secret.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn secret_changed(&self, secret: &SecretUri) -> Result<HookRun> {
-        self.run(Job {
-            hook: "secret-changed".into(),
-            secret: Some(secret.id().into()),
-            ..Job::default()
-        })
+        self.run(Job { hook: "secret-changed".into(), secret: Some(secret.id().into()), ..Job::default() })
     }
 
     /// `juju run`: check the parameters against `actions.yaml`, fill in its defaults, run the action.
-    ///
-    /// # Errors
-    /// When the charm has no such action, the parameters do not fit, or it cannot be run to its end.
     pub fn action(&self, name: &str, given: &Value) -> Result<ActionRun> {
         self.run_action(name, given, Job::default())
     }
 
     /// Like [`Unit::action`], and send its process these signals, one each time that `condition` holds.
     /// SIGKILL is what `juju cancel-task` does; SIGTERM comes when Juju's agent is stopped.
-    ///
-    /// # Errors
-    /// As [`Unit::action`].
     pub fn action_signalled(
         &self,
         name: &str,
@@ -204,41 +136,22 @@ impl Unit {
         mut condition: impl FnMut(&Self) -> bool,
     ) -> Result<ActionRun> {
         let mut when = |_| condition(self);
-        let job = Job {
-            kill_when: Some(&mut when),
-            kill_by: signals,
-            ..Job::default()
-        };
+        let job = Job { kill_when: Some(&mut when), kill_by: signals, ..Job::default() };
         self.run_action(name, given, job)
     }
 
     fn run_action(&self, name: &str, given: &Value, job: Job<'_>) -> Result<ActionRun> {
-        let schema = lock(&self.board.shared.model)
-            .charm
-            .actions
-            .get(name)
-            .cloned();
-        let schema = schema
-            .with_context(|| format!("action {name:?} not defined on unit {:?}", self.name()))?;
+        let schema = lock(&self.board.shared.model).charm.actions.get(name).cloned();
+        let schema = schema.with_context(|| format!("action {name:?} not defined on unit {:?}", self.name()))?;
         let action = ActionContext {
             name: name.into(),
-            uuid: super::random_uuid(),
+            uuid: uuid::Uuid::new_v4().to_string(),
             parameters: parameters(&schema, given)?,
             ..ActionContext::default()
         };
-        let (mut run, context) = self.execute(Job {
-            action: Some(action),
-            ..job
-        })?;
-        let mut action = context
-            .action
-            .clone()
-            .context("the action's context is gone")?;
-        let mut status = if action.failed {
-            ActionStatus::Failed
-        } else {
-            ActionStatus::Completed
-        };
+        let (mut run, context) = self.execute(Job { action: Some(action), ..job })?;
+        let mut action = context.action.clone().context("the action's context is gone")?;
+        let mut status = if action.failed { ActionStatus::Failed } else { ActionStatus::Completed };
         if !run.ok() {
             status = ActionStatus::Failed;
             action.message = match (run.exit, run.signal) {
@@ -248,33 +161,22 @@ impl Unit {
             };
         }
         // Go has -1 for a process that a signal ended.
-        action
-            .results
-            .insert("return-code".into(), run.exit.unwrap_or(-1).to_string());
+        action.results.insert("return-code".into(), run.exit.unwrap_or(-1).to_string());
         for (key, text) in [("stdout", &run.stdout), ("stderr", &run.stderr)] {
             if !text.is_empty() {
                 action.results.insert(key.into(), text.clone());
             }
         }
         self.end(&mut run, context);
-        Ok(ActionRun {
-            status,
-            message: action.message,
-            results: action.results,
-            log: action.log,
-            run,
-        })
+        Ok(ActionRun { status, message: action.message, results: action.results, log: action.log, run })
     }
 
     /// What Juju shows as the status of a unit whose hook failed, until it ends well.
     #[must_use]
     pub fn agent_error(&self) -> Option<String> {
-        lock(&self.failed)
-            .as_ref()
-            .map(|hook| format!("hook failed: {hook:?}"))
+        lock(&self.failed).as_ref().map(|hook| format!("hook failed: {hook:?}"))
     }
 
-    /// The workload status the charm has set.
     #[must_use]
     pub fn status(&self) -> Status {
         self.state(|unit| unit.status.clone())
@@ -286,70 +188,45 @@ impl Unit {
         self.state(|unit| unit.history.clone())
     }
 
-    /// The workload version the charm has set.
     #[must_use]
     pub fn app_version(&self) -> String {
         self.state(|unit| unit.version.clone())
     }
 
-    /// What `state-set` has written and a successful hook has flushed.
-    #[must_use]
-    pub fn charm_state(&self) -> BTreeMap<String, String> {
-        self.state(|unit| unit.state.clone())
-    }
-
     /// The unit's own databag in the relation to its principal.
     #[must_use]
     pub fn relation_settings(&self) -> BTreeMap<String, String> {
-        self.state(|unit| {
-            unit.relation
-                .as_ref()
-                .map(|relation| relation.settings.clone())
-                .unwrap_or_default()
-        })
+        self.state(|unit| unit.relation.as_ref().map(|relation| relation.settings.clone()).unwrap_or_default())
     }
 
     /// Make a hook tool fail from now on.
-    ///
-    /// # Errors
-    /// When there is no such tool or the machine cannot be written to.
     pub fn break_tool(&self, tool: &str, fault: Fault) -> Result<()> {
         self.mend_tool(tool)?;
         if fault == Fault::Missing {
-            self.machine()
-                .remove(&format!("{}/{tool}", tools_directory(self.name())))?;
+            self.machine().remove(&format!("{}/{tool}", tools_directory(self.name())))?;
         }
         lock(&self.board.faults).insert(tool.into(), fault);
         Ok(())
     }
 
     /// Make a hook tool work again.
-    ///
-    /// # Errors
-    /// As [`Unit::break_tool`].
     pub fn mend_tool(&self, tool: &str) -> Result<()> {
-        ensure!(tools::NAMES.contains(&tool), "no hook tool {tool:?}");
+        ensure!(tools::names().any(|name| name == tool), "no hook tool {tool:?}");
         if lock(&self.board.faults).remove(tool) == Some(Fault::Missing) {
             let target = format!("/var/lib/juju/tools/{VERSION}-ubuntu-amd64/jujuc");
-            self.machine()
-                .link(&target, &format!("{}/{tool}", tools_directory(self.name())))?;
+            let link = format!("{}/{tool}", tools_directory(self.name()));
+            self.machine().shell(&format!("ln -s {target} {link}"))?;
         }
         Ok(())
     }
 
     fn state<T: Default>(&self, look: impl FnOnce(&super::model::UnitState) -> T) -> T {
-        lock(&self.board.shared.model)
-            .units
-            .get(self.name())
-            .map(look)
-            .unwrap_or_default()
+        lock(&self.board.shared.model).units.get(self.name()).map(look).unwrap_or_default()
     }
 }
 
 impl std::fmt::Debug for Unit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unit")
-            .field("name", &self.name())
-            .finish_non_exhaustive()
+        f.debug_struct("Unit").field("name", &self.name()).finish_non_exhaustive()
     }
 }

@@ -16,9 +16,6 @@ impl Machine {
     }
 
     /// Do something on a thread that is in the machine's network, where 127.0.0.1 is the machine.
-    ///
-    /// # Errors
-    /// When the network cannot be entered.
     pub fn in_network<T: Send>(&self, what: impl FnOnce() -> T + Send) -> Result<T> {
         let path = self.network();
         let network = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
@@ -27,9 +24,7 @@ impl Machine {
                 setns(network, CloneFlags::CLONE_NEWNET).context("entering a network")?;
                 Ok(what())
             });
-            inside
-                .join()
-                .map_err(|_| anyhow!("a thread in a network panicked"))?
+            inside.join().map_err(|_| anyhow!("a thread in a network panicked"))?
         })
     }
 }

@@ -133,12 +133,10 @@ def allows(request, attributes):
     resource = attributes.get("resource", "")
     wanted = f"{resource}/{subresource}" if subresource else resource
     for rule in rules_of(request):
-        names = rule["resource_names"]
         if (
             matches(rule["verbs"], attributes.get("verb", ""))
             and matches(rule["api_groups"], attributes.get("group", ""))
             and (matches(rule["resources"], wanted) or f"*/{subresource}" in rule["resources"])
-            and (not names or attributes.get("name", "") in names)
             and (not rule["namespace"] or rule["namespace"] == attributes.get("namespace", ""))
         ):
             return f'RBAC: allowed by a binding to "{rule["subject"]}"'

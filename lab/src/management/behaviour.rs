@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// It is answered.
     Answers,
     /// Connections are accepted; not even the TLS handshake is answered.
     Silent,
@@ -24,8 +23,7 @@ pub enum Mode {
     PresentsExpiredCertificate,
 }
 
-/// A rule of RBAC, and whom it is bound to. `*` is everything; empty lists are nothing, except for
-/// `resource_names`.
+/// A rule of RBAC, and whom it is bound to. `*` is everything; empty lists are nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// A user's or a group's name.
@@ -34,10 +32,7 @@ pub struct Rule {
     pub api_groups: Vec<String>,
     /// Resources, or `resource/subresource`.
     pub resources: Vec<String>,
-    /// `get`, `list`, …
     pub verbs: Vec<String>,
-    /// Only objects of these names, if there are any.
-    pub resource_names: Vec<String>,
     /// Only in this namespace, as of a RoleBinding.
     pub namespace: Option<String>,
     /// Paths that are no resources; a trailing `*` is everything below.
@@ -48,10 +43,7 @@ impl Rule {
     /// Everything, for everybody who is known.
     #[must_use]
     pub fn cluster_admin() -> Self {
-        Self {
-            non_resource_urls: vec!["*".into()],
-            ..Self::new(&["*"], &["*"], &["*"])
-        }
+        Self { non_resource_urls: vec!["*".into()], ..Self::new(&["*"], &["*"], &["*"]) }
     }
 
     /// These verbs on these resources everywhere, for everybody who is known.
@@ -63,7 +55,6 @@ impl Rule {
             api_groups: owned(api_groups),
             resources: owned(resources),
             verbs: owned(verbs),
-            resource_names: Vec::new(),
             namespace: None,
             non_resource_urls: Vec::new(),
         }
@@ -86,25 +77,19 @@ pub enum Controllers {
 /// How the cluster behaves. The default is one that suits every driver and every chart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Behaviour {
-    /// What becomes of a question.
     pub mode: Mode,
     /// The served API groups and their versions, but for the core group.
     pub groups: BTreeMap<String, Vec<String>>,
     /// Who may do what, beside `system:masters`, who may do everything. Nobody needs a rule for discovery and
     /// questions about oneself.
     pub rules: Vec<Rule>,
-    /// What becomes of the clusters.
     pub controllers: Controllers,
 }
 
 impl Behaviour {
-    /// The default in this mode.
     #[must_use]
     pub fn of(mode: Mode) -> Self {
-        Self {
-            mode,
-            ..Self::default()
-        }
+        Self { mode, ..Self::default() }
     }
 
     /// The same, serving these versions of a group; none, and the group is not there.
@@ -115,14 +100,12 @@ impl Behaviour {
         self
     }
 
-    /// The same, with these controllers.
     #[must_use]
     pub fn with(mut self, controllers: Controllers) -> Self {
         self.controllers = controllers;
         self
     }
 
-    /// The same, allowing only this.
     #[must_use]
     pub fn allowing(mut self, rules: Vec<Rule>) -> Self {
         self.rules = rules;
@@ -155,18 +138,11 @@ impl Default for Behaviour {
             ("cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
             ("controlplane.cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
             ("bootstrap.cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
-            (
-                "infrastructure.cluster.x-k8s.io",
-                &["v1beta1", "v1alpha7", "v1alpha6"],
-            ),
+            ("infrastructure.cluster.x-k8s.io", &["v1beta1", "v1alpha7", "v1alpha6"]),
             ("addons.cluster.x-k8s.io", &["v1beta2", "v1beta1"]),
             ("addons.stackhpc.com", &["v1alpha1"]),
         ];
-        groups
-            .into_iter()
-            .fold(behaviour, |so_far, (group, versions)| {
-                so_far.serving(group, versions)
-            })
+        groups.into_iter().fold(behaviour, |so_far, (group, versions)| so_far.serving(group, versions))
     }
 }
 
@@ -181,9 +157,7 @@ pub(super) struct Token {
 /// A request that reached the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Request {
-    /// `GET`, …
     pub method: String,
-    /// The path with its query.
     pub path: String,
     /// Who asked; `None` when the credentials were no good.
     pub user: Option<String>,

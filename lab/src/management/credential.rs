@@ -17,39 +17,26 @@ pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// The kind of a private key, and how it is written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum KeyKind {
     /// RSA of 2048 bits, `BEGIN PRIVATE KEY`. RSA keys take a third of a second to make.
     RsaPkcs8,
     /// RSA of 2048 bits, `BEGIN RSA PRIVATE KEY`: what kubeadm writes.
     RsaPkcs1,
-    /// P-256, `BEGIN PRIVATE KEY`.
-    #[serde(rename = "ec-p256-pkcs8")]
     EcP256Pkcs8,
     /// P-256, `BEGIN EC PRIVATE KEY`: what kubeadm writes with `encryptionAlgorithm: ECDSA-P256`.
-    #[serde(rename = "ec-p256-sec1")]
     EcP256Sec1,
-    /// P-384, `BEGIN PRIVATE KEY`.
-    #[serde(rename = "ec-p384")]
     EcP384,
-    /// P-521, `BEGIN PRIVATE KEY`.
-    #[serde(rename = "ec-p521")]
     EcP521,
-    /// Ed25519, `BEGIN PRIVATE KEY`.
-    #[serde(rename = "ed25519")]
     Ed25519,
     /// RSA of 1024 bits, which OpenSSL no longer takes.
-    #[serde(rename = "rsa-1024")]
     Rsa1024,
     /// secp256k1, which TLS does not know.
-    #[serde(rename = "secp256k1")]
     Secp256k1,
 }
 
 /// What a client certificate says it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Clients.
     Clients,
     /// Servers: no API server takes it from a client.
     Servers,
@@ -61,7 +48,6 @@ pub enum Purpose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Digest {
-    /// SHA-256.
     Sha256,
     /// SHA-1, which OpenSSL no longer takes.
     Sha1,
@@ -70,13 +56,11 @@ pub enum Digest {
 /// Who signs a client certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer {
-    /// The cluster's CA.
     Cluster,
     /// An intermediate of the cluster's CA, which goes along behind the certificate.
     Intermediate,
     /// The same, whose own certificate is over.
     FormerIntermediate,
-    /// A CA of another cluster.
     Stranger,
 }
 
@@ -87,19 +71,14 @@ pub struct ClientCertificate {
     pub user: String,
     /// The user's groups (O).
     pub groups: Vec<String>,
-    /// The private key.
     pub key: KeyKind,
-    /// Encrypts the key.
     pub password: Option<String>,
     /// Seconds from now; negative is in the past.
     pub not_before: i64,
     /// Seconds from now; negative is in the past.
     pub not_after: i64,
-    /// Who signs it.
     pub issuer: Issuer,
-    /// What it says it is for.
     pub purpose: Purpose,
-    /// What it is signed with.
     pub digest: Digest,
 }
 
@@ -125,18 +104,15 @@ impl Default for ClientCertificate {
 pub struct Credential {
     /// The certificate, and behind it those that lead to the CA.
     pub certificate_pem: String,
-    /// The private key.
     pub key_pem: String,
 }
 
 impl Credential {
-    /// The certificate as `client-certificate-data`.
     #[must_use]
     pub fn certificate_data(&self) -> String {
         STANDARD.encode(&self.certificate_pem)
     }
 
-    /// The key as `client-key-data`.
     #[must_use]
     pub fn key_data(&self) -> String {
         STANDARD.encode(&self.key_pem)
@@ -238,9 +214,8 @@ pub(super) fn make(
     command.push(&program);
     let made = machine.run_with_input(&command, Some(request.as_bytes()))?;
     ensure!(made.ok(), "making certificates: {}", made.stderr);
-    let made: Vec<Credential> = serde_json::from_str(&made.stdout)
-        .ok()
-        .context("credentials.py printed something else")?;
+    let made: Vec<Credential> =
+        serde_json::from_str(&made.stdout).ok().context("credentials.py printed something else")?;
     ensure!(made.len() == orders.len(), "not one for each order");
     Ok(made)
 }
@@ -263,10 +238,7 @@ mod tests {
 
     #[test]
     fn a_credential_never_shows() {
-        let secret = Credential {
-            certificate_pem: "C".into(),
-            key_pem: "HIDDEN".into(),
-        };
+        let secret = Credential { certificate_pem: "C".into(), key_pem: "HIDDEN".into() };
         assert!(!format!("{secret:?}").contains("HIDDEN"));
     }
 }

@@ -21,15 +21,15 @@ def make_rsa(bits=2048):
 
 
 KEYS = {
-    "rsa-pkcs8": (make_rsa, PKCS8),
-    "rsa-pkcs1": (make_rsa, TRADITIONAL),
-    "ec-p256-pkcs8": (lambda: ec.generate_private_key(ec.SECP256R1()), PKCS8),
-    "ec-p256-sec1": (lambda: ec.generate_private_key(ec.SECP256R1()), TRADITIONAL),
-    "ec-p384": (lambda: ec.generate_private_key(ec.SECP384R1()), PKCS8),
-    "ec-p521": (lambda: ec.generate_private_key(ec.SECP521R1()), PKCS8),
-    "rsa-1024": (lambda: make_rsa(1024), TRADITIONAL),
-    "secp256k1": (lambda: ec.generate_private_key(ec.SECP256K1()), PKCS8),
-    "ed25519": (ed25519.Ed25519PrivateKey.generate, PKCS8),
+    "RsaPkcs8": (make_rsa, PKCS8),
+    "RsaPkcs1": (make_rsa, TRADITIONAL),
+    "EcP256Pkcs8": (lambda: ec.generate_private_key(ec.SECP256R1()), PKCS8),
+    "EcP256Sec1": (lambda: ec.generate_private_key(ec.SECP256R1()), TRADITIONAL),
+    "EcP384": (lambda: ec.generate_private_key(ec.SECP384R1()), PKCS8),
+    "EcP521": (lambda: ec.generate_private_key(ec.SECP521R1()), PKCS8),
+    "Rsa1024": (lambda: make_rsa(1024), TRADITIONAL),
+    "Secp256k1": (lambda: ec.generate_private_key(ec.SECP256K1()), PKCS8),
+    "Ed25519": (ed25519.Ed25519PrivateKey.generate, PKCS8),
 }
 USAGES = {
     "server": ExtendedKeyUsageOID.SERVER_AUTH,

@@ -42,16 +42,9 @@ impl Address {
         let has_none = self.0.username().is_empty() && self.0.password().is_none();
         let added = has_none
             && self.0.set_username(&credentials.username).is_ok()
-            && self
-                .0
-                .set_password(Some(credentials.password.expose()))
-                .is_ok();
+            && self.0.set_password(Some(credentials.password.expose())).is_ok();
         added.then_some(self).ok_or_else(|| {
-            Problem::option(
-                option,
-                "holds credentials, and index-credentials is set too",
-                "keep one of them",
-            )
+            Problem::option(option, "holds credentials, and index-credentials is set too", "keep one of them")
         })
     }
 
@@ -98,27 +91,15 @@ mod tests {
 
     #[test]
     fn credentials_are_joined_escaped_and_never_shown() {
-        let credentials = Credentials {
-            username: "me".into(),
-            password: Secret::new("hunter2/@:".into()),
-        };
+        let credentials = Credentials { username: "me".into(), password: Secret::new("hunter2/@:".into()) };
         let index = Address::new("index-url", "https://mirror.example/simple/").unwrap();
         let index = index.with("index-url", &credentials).unwrap();
-        assert_eq!(
-            index.expose(),
-            "https://me:hunter2%2F%40%3A@mirror.example/simple/"
-        );
+        assert_eq!(index.expose(), "https://me:hunter2%2F%40%3A@mirror.example/simple/");
         assert_eq!(index.to_string(), "https://mirror.example/simple/");
         let signed = without_credentials("https://token@mirror.example/helm?signature=hunter2#x");
         assert_eq!(signed, "https://mirror.example/helm");
         assert!(!format!("{index:?} {credentials:?}").contains("hunter2"));
-        let message = index
-            .with("index-url", &credentials)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("keep one") && !message.contains("hunter2"),
-            "{message}"
-        );
+        let message = index.with("index-url", &credentials).unwrap_err().to_string();
+        assert!(message.contains("keep one") && !message.contains("hunter2"), "{message}");
     }
 }

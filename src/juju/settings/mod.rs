@@ -41,9 +41,7 @@ pub struct Settings {
 }
 
 /// Where the services log.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum LogTo {
@@ -55,9 +53,7 @@ pub enum LogTo {
 }
 
 /// When services that are serving may be restarted.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString, VariantNames)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum RestartMode {
@@ -129,11 +125,7 @@ pub struct RawConfig(BTreeMap<String, Value>);
 impl RawConfig {
     /// Returns a string option; `None` if it is unset or empty.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .and_then(Value::as_str)
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
+        self.0.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     }
 
     /// Checks every option and joins it with what is `given` besides.
@@ -167,34 +159,21 @@ impl RawConfig {
             (None, None) => None,
             (None, Some(_)) => {
                 let remedy = "set index-url too, or reset index-credentials";
-                return Err(Problem::option(
-                    "index-credentials",
-                    "is set without index-url",
-                    remedy,
-                ));
+                return Err(Problem::option("index-credentials", "is set without index-url", remedy));
             }
             (Some(url), None) => Some(Address::new("index-url", url)?),
-            (Some(url), Some(credentials)) => {
-                Some(Address::new("index-url", url)?.with("index-url", credentials)?)
-            }
+            (Some(url), Some(credentials)) => Some(Address::new("index-url", url)?.with("index-url", credentials)?),
         };
         let (wheel, sha256) = match &given.driver_wheel {
             None => (None, wanted),
             Some((_, found)) if wanted.as_ref().is_some_and(|wanted| wanted != found) => {
                 let wrong = format!("is not that of the resource driver-wheel, which is {found}");
-                let remedy = format!(
-                    "attach the right wheel, or set driver-sha256={found} if you trust this one"
-                );
+                let remedy = format!("attach the right wheel, or set driver-sha256={found} if you trust this one");
                 return Err(Problem::option("driver-sha256", wrong, remedy));
             }
             Some((path, found)) => (Some(path.clone()), Some(found.clone())),
         };
-        Ok(DriverSource {
-            pin,
-            sha256,
-            index,
-            wheel,
-        })
+        Ok(DriverSource { pin, sha256, index, wheel })
     }
 
     fn helm(&self, resource: Option<PathBuf>) -> Result<HelmSource, Problem> {
@@ -208,19 +187,11 @@ impl RawConfig {
             },
             (Some(_), None) => {
                 let remedy = "set helm-sha256 to what `sha256sum` prints for the file at helm-url";
-                return Err(Problem::option(
-                    "helm-url",
-                    "is set without helm-sha256",
-                    remedy,
-                ));
+                return Err(Problem::option("helm-url", "is set without helm-sha256", remedy));
             }
             (None, Some(_)) => {
                 let remedy = "set helm-url too, or reset helm-sha256";
-                return Err(Problem::option(
-                    "helm-sha256",
-                    "is set without helm-url",
-                    remedy,
-                ));
+                return Err(Problem::option("helm-sha256", "is set without helm-url", remedy));
             }
         };
         Ok(resource.map_or(given, HelmSource::Resource))
@@ -242,12 +213,10 @@ impl RawConfig {
             return Ok(EXPIRY_WARNING_DAYS);
         };
         let days = given.as_u64().and_then(|days| u16::try_from(days).ok());
-        days.filter(|days| *days <= MOST_WARNING_DAYS)
-            .ok_or_else(|| {
-                let wrong =
-                    format!("{given} is not a number of days from 0 to {MOST_WARNING_DAYS}");
-                Problem::option("expiry-warning-days", wrong, "set one of them")
-            })
+        days.filter(|days| *days <= MOST_WARNING_DAYS).ok_or_else(|| {
+            let wrong = format!("{given} is not a number of days from 0 to {MOST_WARNING_DAYS}");
+            Problem::option("expiry-warning-days", wrong, "set one of them")
+        })
     }
 
     fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
@@ -258,11 +227,7 @@ impl RawConfig {
             }
             text => Ok(text.map(str::to_owned)),
         };
-        Ok(ChartSource {
-            resource,
-            repo: plain("helm-chart-repo")?,
-            version: plain("helm-chart-version")?,
-        })
+        Ok(ChartSource { resource, repo: plain("helm-chart-repo")?, version: plain("helm-chart-version")? })
     }
 }
 
@@ -277,11 +242,7 @@ pub(crate) fn shown(value: &str) -> String {
 /// Returns the first character that is not ASCII: its line and column (both from 1) and itself.
 pub fn first_non_ascii(text: &str) -> Option<(usize, usize, char)> {
     text.lines().enumerate().find_map(|(line, content)| {
-        content
-            .chars()
-            .enumerate()
-            .find(|(_, c)| !c.is_ascii())
-            .map(|(column, c)| (line + 1, column + 1, c))
+        content.chars().enumerate().find(|(_, c)| !c.is_ascii()).map(|(column, c)| (line + 1, column + 1, c))
     })
 }
 
@@ -290,10 +251,7 @@ mod tests {
     use super::*;
 
     fn raw(options: &[(&str, Value)]) -> RawConfig {
-        let mut all = BTreeMap::from([(
-            "driver-pin".to_owned(),
-            Value::from("magnum-capi-helm==1.1.0"),
-        )]);
+        let mut all = BTreeMap::from([("driver-pin".to_owned(), Value::from("magnum-capi-helm==1.1.0"))]);
         all.extend(options.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
         RawConfig(all)
     }
@@ -324,14 +282,9 @@ mod tests {
             ("restart-mode", "Rolling"),
         ] {
             let value = value.parse::<i64>().map_or(Value::from(value), Value::from);
-            let problem = raw(&[(option, value)])
-                .validated(Given::default())
-                .unwrap_err();
+            let problem = raw(&[(option, value)]).validated(Given::default()).unwrap_err();
             let message = problem.to_string();
-            assert!(
-                message.starts_with(&format!("Invalid option {option}: {option}")),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("Invalid option {option}: {option}")), "{message}");
             assert!(!message.contains("hunter2"), "{message}");
         }
     }
@@ -339,18 +292,12 @@ mod tests {
     #[test]
     fn a_wheel_that_is_given_is_held_against_the_checksum() {
         let found: Sha256 = "ab".repeat(32).parse().unwrap();
-        let given = Given {
-            driver_wheel: Some(("/wheel".into(), found.clone())),
-            ..Given::default()
-        };
+        let given = Given { driver_wheel: Some(("/wheel".into(), found.clone())), ..Given::default() };
         let settings = raw(&[]).validated(given.clone()).unwrap();
         assert_eq!(settings.driver.sha256, Some(found));
         let other = raw(&[("driver-sha256", Value::from("cd".repeat(32)))]);
         let message = other.validated(given).unwrap_err().to_string();
-        assert!(
-            message.contains("driver-sha256 is not that of the resource driver-wheel"),
-            "{message}"
-        );
+        assert!(message.contains("driver-sha256 is not that of the resource driver-wheel"), "{message}");
     }
 
     #[test]

@@ -18,16 +18,12 @@ pub struct CapiHelmOptions(Vec<(String, String)>);
 impl CapiHelmOptions {
     /// Returns each key with its literal value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Returns the literal value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter()
-            .find(|(set, _)| *set == key)
-            .map(|(_, value)| value)
+        self.iter().find(|(set, _)| *set == key).map(|(_, value)| value)
     }
 
     /// Checks every key against those that the driver registers.
@@ -35,10 +31,7 @@ impl CapiHelmOptions {
     /// # Errors
     /// The first key that the driver does not know.
     pub fn check_known(&self, driver: impl fmt::Display, known: &[String]) -> Result<(), Problem> {
-        match self
-            .iter()
-            .find(|(key, _)| !known.iter().any(|name| name == key))
-        {
+        match self.iter().find(|(key, _)| !known.iter().any(|name| name == key)) {
             None => Ok(()),
             Some((key, _)) => Err(refused(format!(
                 "{} is not a [capi_helm] option of {driver}; remove it, or set one of {}",
@@ -67,35 +60,20 @@ impl FromStr for CapiHelmOptions {
             }
             let at = |problem: String| refused(format!("line {}: {problem}", index + 1));
             let Some((key, value)) = line.split_once('=') else {
-                return Err(at(format!(
-                    "{} is not `key = value`; write one a line",
-                    shown(line)
-                )));
+                return Err(at(format!("{} is not `key = value`; write one a line", shown(line))));
             };
             let (key, value) = (key.trim(), value.trim());
             if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return Err(at(format!(
-                    "{} is not an option name; use letters, digits and _",
-                    shown(key)
-                )));
+                return Err(at(format!("{} is not an option name; use letters, digits and _", shown(key))));
             }
             if value.contains(|c: char| c.is_ascii_control()) {
-                return Err(at(format!(
-                    "{key} = {} holds a control character; remove it",
-                    shown(value)
-                )));
+                return Err(at(format!("{key} = {} holds a control character; remove it", shown(value))));
             }
             if RESERVED.contains(&key) {
-                return Err(at(format!(
-                    "{key} = {} is set by the charm; remove it",
-                    shown(value)
-                )));
+                return Err(at(format!("{key} = {} is set by the charm; remove it", shown(value))));
             }
             if options.iter().any(|(earlier, _)| earlier == key) {
-                return Err(at(format!(
-                    "{key} = {} is set twice; keep one",
-                    shown(value)
-                )));
+                return Err(at(format!("{key} = {} is set twice; keep one", shown(value))));
             }
             options.push((key.to_owned(), value.to_owned()));
         }
@@ -104,10 +82,7 @@ impl FromStr for CapiHelmOptions {
 }
 
 fn refused(problem: impl fmt::Display) -> Problem {
-    Problem::blocked(
-        "Invalid option capi-helm-options",
-        format!("capi-helm-options: {problem}"),
-    )
+    Problem::blocked("Invalid option capi-helm-options", format!("capi-helm-options: {problem}"))
 }
 
 #[cfg(test)]
@@ -117,44 +92,24 @@ mod tests {
     #[test]
     fn options_keep_their_order_and_literal_values() {
         let options: CapiHelmOptions =
-            "# chart\n\nhelm_chart_name = a=b $x\n  namespace_prefix=magnum  \n"
-                .parse()
-                .unwrap();
-        assert_eq!(
-            options.iter().collect::<Vec<_>>(),
-            [
-                ("helm_chart_name", "a=b $x"),
-                ("namespace_prefix", "magnum")
-            ]
-        );
+            "# chart\n\nhelm_chart_name = a=b $x\n  namespace_prefix=magnum  \n".parse().unwrap();
+        assert_eq!(options.iter().collect::<Vec<_>>(), [("helm_chart_name", "a=b $x"), ("namespace_prefix", "magnum")]);
     }
 
     #[test]
     fn bad_lines_are_refused_with_their_place_and_a_remedy() {
         for (text, expected) in [
             ("a = 1\nb", "line 2: \"b\" is not `key = value`"),
-            (
-                "[capi_helm]\na = 1",
-                "line 1: \"[capi_helm]\" is not `key = value`",
-            ),
+            ("[capi_helm]\na = 1", "line 1: \"[capi_helm]\" is not `key = value`"),
             ("a-b = 1", "line 1: \"a-b\" is not an option name"),
             ("= 1", "line 1: \"\" is not an option name"),
             ("a = 1\na = 2", "line 2: a = \"2\" is set twice"),
-            (
-                "kubeconfig_file = /x",
-                "kubeconfig_file = \"/x\" is set by the charm",
-            ),
-            (
-                "a = 1\nb = x\u{201c}",
-                "line 2, column 6: '\u{201c}' is not ASCII",
-            ),
+            ("kubeconfig_file = /x", "kubeconfig_file = \"/x\" is set by the charm"),
+            ("a = 1\nb = x\u{201c}", "line 2, column 6: '\u{201c}' is not ASCII"),
             ("a = x\u{0}y", "holds a control character"),
         ] {
             let message = text.parse::<CapiHelmOptions>().unwrap_err().to_string();
-            assert!(
-                message.starts_with("Invalid option capi-helm-options: "),
-                "{message}"
-            );
+            assert!(message.starts_with("Invalid option capi-helm-options: "), "{message}");
             assert!(message.contains(expected), "{message}");
         }
     }
@@ -163,14 +118,8 @@ mod tests {
     fn a_key_the_driver_does_not_know_is_refused_with_those_it_knows() {
         let options: CapiHelmOptions = "namspace_prefix = x".parse().unwrap();
         let known = ["namespace_prefix".to_owned()];
-        let message = options
-            .check_known("magnum-capi-helm==1.1.0", &known)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("\"namspace_prefix\" is not a [capi_helm] option"),
-            "{message}"
-        );
+        let message = options.check_known("magnum-capi-helm==1.1.0", &known).unwrap_err().to_string();
+        assert!(message.contains("\"namspace_prefix\" is not a [capi_helm] option"), "{message}");
         assert!(message.contains("namespace_prefix"), "{message}");
     }
 }

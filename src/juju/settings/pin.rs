@@ -35,11 +35,7 @@ impl FromStr for Pin {
             .map(Self)
             .ok_or_else(|| {
                 let wrong = format!("{} is not an exact pin of {DISTRIBUTION}", shown(text));
-                Problem::option(
-                    "driver-pin",
-                    wrong,
-                    format!("set it like driver-pin={DISTRIBUTION}==1.1.0"),
-                )
+                Problem::option("driver-pin", wrong, format!("set it like driver-pin={DISTRIBUTION}==1.1.0"))
             })
     }
 }
@@ -78,11 +74,7 @@ impl Sha256 {
             return Ok(Self(text.to_ascii_lowercase()));
         }
         let wrong = format!("{} is not a sha256 of 64 hexadecimal digits", shown(text));
-        Err(Problem::option(
-            option,
-            wrong,
-            "set it to what `sha256sum` prints for the file, or reset it",
-        ))
+        Err(Problem::option(option, wrong, "set it to what `sha256sum` prints for the file, or reset it"))
     }
 }
 
@@ -106,11 +98,7 @@ mod tests {
 
     #[test]
     fn exact_pins_are_accepted() {
-        for text in [
-            "magnum-capi-helm==1.1.0",
-            "magnum-capi-helm==1.4.0.dev3",
-            "magnum-capi-helm==1.2",
-        ] {
+        for text in ["magnum-capi-helm==1.1.0", "magnum-capi-helm==1.4.0.dev3", "magnum-capi-helm==1.2"] {
             assert_eq!(text.parse::<Pin>().unwrap().to_string(), text);
         }
     }
@@ -144,10 +132,7 @@ mod tests {
     #[test]
     fn a_sha256_is_64_hexadecimal_digits_in_either_case() {
         let digits = "AB".repeat(32);
-        assert_eq!(
-            digits.parse::<Sha256>().unwrap().to_string(),
-            digits.to_lowercase()
-        );
+        assert_eq!(digits.parse::<Sha256>().unwrap().to_string(), digits.to_lowercase());
         assert!("ab".parse::<Sha256>().is_err());
         assert!("zz".repeat(32).parse::<Sha256>().is_err());
     }

@@ -33,13 +33,7 @@ fn the_next_hook_goes_on_after_a_crash_at_any_step() {
         assert_eq!(plan(&desired, &model.observed), [], "after {crash_after} steps");
         for service in &model.observed.services.services {
             assert!(service.is_current(&model.observed.service_inputs(&desired)));
-            assert!(
-                service
-                    .process
-                    .as_ref()
-                    .unwrap()
-                    .runs(&own(service.service))
-            );
+            assert!(service.process.as_ref().unwrap().runs(&own(service.service)));
         }
     }
 }
@@ -82,11 +76,7 @@ fn every_combination_of_drifts_is_repaired_also_after_a_crash_at_any_step() {
                 model.apply(step);
             }
             model.reconcile(&wanted);
-            assert_eq!(
-                plan(&wanted, &model.observed),
-                [],
-                "{combination:b}, {crash_after} steps"
-            );
+            assert_eq!(plan(&wanted, &model.observed), [], "{combination:b}, {crash_after} steps");
             crashes += 1;
         }
     }
@@ -98,20 +88,13 @@ fn nothing_is_switched_on_without_a_kubeconfig_or_without_helm() {
     let mut unset = settings("");
     unset.kubeconfig = None;
     let steps = plan(&desired(&unset), &Model::fresh().observed);
-    assert!(
-        matches!(steps.as_slice(), [Step::Install { .. }]),
-        "{steps:?}"
-    );
+    assert!(matches!(steps.as_slice(), [Step::Install { .. }]), "{steps:?}");
 
     let mut model = Model::fresh();
     model.observed.helm = None;
     let steps = plan(&desired(&settings("")), &model.observed);
     assert!(restarts(&steps).is_empty());
-    assert!(
-        !steps
-            .iter()
-            .any(|step| step.to_string().contains("99-capi"))
-    );
+    assert!(!steps.iter().any(|step| step.to_string().contains("99-capi")));
 }
 
 #[test]
@@ -121,11 +104,7 @@ fn an_attached_helm_is_installed_first_and_the_graft_switched_on_with_it() {
     let mut model = Model::fresh();
     model.observed.helm = None;
     let steps = model.reconcile(&wanted);
-    let place = |needle: &str| {
-        steps
-            .iter()
-            .position(|step| step.to_string().contains(needle))
-    };
+    let place = |needle: &str| steps.iter().position(|step| step.to_string().contains(needle));
     assert!(place("install /usr/local/bin/helm: missing") < place("99-capi.conf"));
     assert_eq!(restarts(&steps), Service::ALL);
     assert_eq!(plan(&wanted, &model.observed), []);
@@ -149,10 +128,7 @@ fn what_lies_in_the_site_of_a_python_that_was_replaced_is_removed() {
     let mut model = Model::grafted(&wanted);
     let old = PathBuf::from("/usr/local/lib/python3.10/dist-packages/magnum_capi_helm");
     model.observed.written.push((old.clone(), Original::Absent));
-    assert_eq!(
-        model.reconcile(&wanted),
-        [Step::Restore(old, Original::Absent)]
-    );
+    assert_eq!(model.reconcile(&wanted), [Step::Restore(old, Original::Absent)]);
     assert_eq!(plan(&wanted, &model.observed), []);
 }
 
@@ -163,11 +139,7 @@ fn a_graft_that_is_on_is_upheld_when_helm_goes_away() {
     model.observed.helm = None;
     model.observed.conf = Entry::Absent;
     let steps = model.reconcile(&desired);
-    assert!(
-        steps
-            .iter()
-            .any(|step| step.to_string().contains("99-capi"))
-    );
+    assert!(steps.iter().any(|step| step.to_string().contains("99-capi")));
 }
 
 #[test]
@@ -216,9 +188,7 @@ fn a_process_started_while_a_file_was_wrong_is_restarted() {
 fn a_changed_kubeconfig_restarts_nothing_and_a_changed_option_restarts_both() {
     let mut model = Model::grafted(&desired(&settings("")));
     let mut rotated = settings("");
-    rotated.kubeconfig = Some(
-        Secret::new("another kubeconfig".to_owned()),
-    );
+    rotated.kubeconfig = Some(Secret::new("another kubeconfig".to_owned()));
     let steps = model.reconcile(&desired(&rotated));
     assert_eq!((steps.len(), restarts(&steps)), (1, vec![]));
 
@@ -271,10 +241,7 @@ fn a_later_drop_in_that_overrides_ours_is_not_fought_with_restarts() {
     model.observed.services.services[1].unit.exec_start = vec!["/usr/bin/other".into()];
     model.observed.services.services[1].process = Some(process("/usr/bin/other", 300));
     assert_eq!(plan(&wanted, &model.observed), []);
-    let problem = model.observed.services.services[1]
-        .problem(&own(Service::Conductor))
-        .unwrap()
-        .to_string();
+    let problem = model.observed.services.services[1].problem(&own(Service::Conductor)).unwrap().to_string();
     assert!(problem.contains("overrides magnum-conductor's ExecStart"), "{problem}");
 }
 
@@ -284,9 +251,7 @@ fn removal_takes_everything_away_and_restarts_what_ran_with_it() {
     let grafted = Model::grafted(&wanted);
     let complete = plan_removal(&grafted.remains());
     let place = |needle: &str| {
-        let found = complete
-            .iter()
-            .position(|step| step.to_string().contains(needle));
+        let found = complete.iter().position(|step| step.to_string().contains(needle));
         found.unwrap_or_else(|| panic!("no step {needle}: {complete:?}"))
     };
     assert!(place("magnum-conductor.service.d") < place("reload"));
@@ -303,10 +268,7 @@ fn removal_takes_everything_away_and_restarts_what_ran_with_it() {
         assert_eq!(model.observed.written, []);
         for service in &model.observed.services.services {
             let process = service.process.as_ref().unwrap();
-            assert!(
-                !process.runs(&own(service.service)),
-                "after {crash_after} steps"
-            );
+            assert!(!process.runs(&own(service.service)), "after {crash_after} steps");
         }
         assert_eq!(plan_removal(&model.remains()), []);
     }

@@ -22,10 +22,7 @@ use crate::system::{Access, Entry, Original, Process, RegularFile, Secret};
 pub fn settings(options: &str) -> Settings {
     let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.1.0", "capi-helm-options": options});
     let config: RawConfig = serde_json::from_value(config).unwrap();
-    Settings {
-        kubeconfig: Some(Secret::new("a kubeconfig".to_owned())),
-        ..config.validated(Given::default()).unwrap()
-    }
+    Settings { kubeconfig: Some(Secret::new("a kubeconfig".to_owned())), ..config.validated(Given::default()).unwrap() }
 }
 
 pub fn installation() -> Installation {
@@ -46,11 +43,7 @@ pub fn installation() -> Installation {
 
 pub fn facts() -> Facts {
     let options = ["kubeconfig_file", "helm_chart_name", "namespace_prefix"];
-    Facts {
-        driver: DriverFacts::example("magnum-capi-helm==1.1.0", "build", &options),
-        helm: None,
-        chart: None,
-    }
+    Facts { driver: DriverFacts::example("magnum-capi-helm==1.1.0", "build", &options), helm: None, chart: None }
 }
 
 pub fn desired(settings: &Settings) -> Desired {
@@ -89,10 +82,7 @@ impl Model {
                     shadows: vec![],
                     site_is_missing: false,
                 },
-                helm: Some(FoundHelm {
-                    path: "/usr/bin/helm".into(),
-                    known: None,
-                }),
+                helm: Some(FoundHelm { path: "/usr/bin/helm".into(), known: None }),
                 chart: Entry::Absent,
                 kubeconfig: Entry::Absent,
                 conf: Entry::Absent,
@@ -101,10 +91,7 @@ impl Model {
                     drop_ins: vec![Entry::Absent; 2],
                     missing_directories: drop_in_directories().collect(),
                 },
-                guard: ObservedGuard {
-                    files: vec![Entry::Absent; 3],
-                    units: vec![Unit::default(); 3],
-                },
+                guard: ObservedGuard { files: vec![Entry::Absent; 3], units: vec![Unit::default(); 3] },
                 missing_directories: conf_and_chart(),
                 temporaries: vec![],
                 written: vec![],
@@ -170,9 +157,9 @@ impl Model {
                     let ours = command_line.is_some();
                     let known = ours.then(|| drop_in_path(service.service).into());
                     service.unit.drop_ins = known.into_iter().collect();
-                    service.unit.exec_start = vec![command_line.unwrap_or_else(|| {
-                        format!("/etc/init.d/{} systemd-start", service.service.name())
-                    })];
+                    service.unit.exec_start = vec![
+                        command_line.unwrap_or_else(|| format!("/etc/init.d/{} systemd-start", service.service.name())),
+                    ];
                 }
                 let guard = &mut self.observed.guard;
                 for (unit, file) in guard.units.iter_mut().zip(&guard.files) {
@@ -185,10 +172,7 @@ impl Model {
             }
             Step::Enable(_) => {
                 let watch = &mut self.observed.guard.units[0];
-                assert!(
-                    watch.exists(),
-                    "the guard is started before systemd knows it"
-                );
+                assert!(watch.exists(), "the guard is started before systemd knows it");
                 watch.active_state = "active".into();
                 watch.unit_file_state = "enabled".into();
             }
@@ -295,12 +279,7 @@ fn installed(pin: &Pin, changed: SystemTime) -> InstalledDrivers {
 }
 
 pub fn entry(bytes: &[u8], access: Access, changed: SystemTime) -> Entry {
-    Entry::File(RegularFile {
-        bytes: bytes.into(),
-        access,
-        changed,
-        written: changed,
-    })
+    Entry::File(RegularFile { bytes: bytes.into(), access, changed, written: changed })
 }
 
 pub fn restarts(steps: &[Step]) -> Vec<Service> {
@@ -320,8 +299,5 @@ pub fn conf_and_chart() -> Vec<PathBuf> {
 }
 
 pub fn restart_of(service: Service) -> Step {
-    Step::Restart(vec![DueRestart {
-        service,
-        why: String::new(),
-    }])
+    Step::Restart(vec![DueRestart { service, why: String::new() }])
 }

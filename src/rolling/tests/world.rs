@@ -4,20 +4,11 @@
 
 use super::*;
 
-const TURN: Situation = Situation {
-    pending: true,
-    unhealthy: None,
-};
-const WELL: Situation = Situation {
-    pending: false,
-    unhealthy: None,
-};
+const TURN: Situation = Situation { pending: true, unhealthy: None };
+const WELL: Situation = Situation { pending: false, unhealthy: None };
 
 fn unhealthy() -> Situation {
-    Situation {
-        pending: false,
-        unhealthy: Some("magnum-api does not answer".into()),
-    }
+    Situation { pending: false, unhealthy: Some("magnum-api does not answer".into()) }
 }
 
 /// Random numbers that are the same in each run (xorshift64).
@@ -95,10 +86,7 @@ impl World {
             service: Service::Old,
             breaks: false,
             restarts: 0,
-            state: UnitState {
-                principal: format!("m/{}", self.made),
-                ..UnitState::default()
-            },
+            state: UnitState { principal: format!("m/{}", self.made), ..UnitState::default() },
             others: BTreeMap::new(),
             decision: LeaderDecision::default(),
             hook: None,
@@ -180,11 +168,7 @@ impl World {
     /// The end of a hook: it has waited until the services have settled, and speaks.
     fn end(&mut self, name: &str) {
         self.settle(name);
-        let principals: Vec<String> = self
-            .units
-            .values()
-            .map(|unit| unit.state.principal.clone())
-            .collect();
+        let principals: Vec<String> = self.units.values().map(|unit| unit.state.principal.clone()).collect();
         let still_leads = self.leader.as_deref() == Some(name);
         let unit = self.unit(name);
         let Some(read) = unit.hook.take() else { return };
@@ -230,10 +214,7 @@ impl World {
         match self.dice.below(12) {
             0 | 1 => {
                 let of = self.any();
-                self.bring(
-                    &name,
-                    Some(&of).filter(|of| **of != name).map(String::as_str),
-                );
+                self.bring(&name, Some(&of).filter(|of| **of != name).map(String::as_str));
             }
             2..=4 if self.unit(&name).hook.is_none() => self.begin(&name),
             5 | 6 => self.act(&name),

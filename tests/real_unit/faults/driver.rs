@@ -62,12 +62,7 @@ pub fn of_the_driver() -> Vec<Fault> {
             &["driver-record", "driver-loads"],
             &["entry_points.txt"],
         ),
-        fault(
-            "RECORD itself edited",
-            format!("sed -i /helm.py/d {info}/RECORD"),
-            &["driver-record"],
-            &["RECORD"],
-        ),
+        fault("RECORD itself edited", format!("sed -i /helm.py/d {info}/RECORD"), &["driver-record"], &["RECORD"]),
         fault(
             "another version installed by hand",
             "PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-deps --no-compile \
@@ -95,10 +90,7 @@ pub fn of_the_driver() -> Vec<Fault> {
             &["driver-requirements"],
             &["pbr"],
         )
-        .by(
-            "install those packages",
-            "mv /root/gone/* /usr/lib/python3/dist-packages/; rmdir /root/gone",
-        ),
+        .by("install those packages", "mv /root/gone/* /usr/lib/python3/dist-packages/; rmdir /root/gone"),
     ]
 }
 

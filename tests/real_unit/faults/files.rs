@@ -7,22 +7,11 @@ pub fn of_the_configuration() -> Vec<Fault> {
     let later = format!("{CONF_DIRECTORY}/99-z.conf");
     let other = format!("{CONF_DIRECTORY}/50-op.conf");
     vec![
-        fault(
-            "the conf edited",
-            format!("echo '# mine' >>{CONF}"),
-            &["conf-file"],
-            &[CONF, "other content"],
-        ),
+        fault("the conf edited", format!("echo '# mine' >>{CONF}"), &["conf-file"], &[CONF, "other content"]),
         fault(
             "the conf gone: Heat serves again",
             format!("rm {CONF}"),
-            &[
-                "conf-file",
-                "conf-effective",
-                "driver-enabled",
-                "kubeconfig-readable",
-                "chain-chart-repository",
-            ],
+            &["conf-file", "conf-effective", "driver-enabled", "kubeconfig-readable", "chain-chart-repository"],
             &[CONF, "missing"],
         ),
         fault(
@@ -31,18 +20,8 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["conf-effective", "conf-file"],
             &["99-capi.conf"],
         ),
-        fault(
-            "the conf writable for all",
-            format!("chmod 0666 {CONF}"),
-            &["conf-file"],
-            &["mode 0666"],
-        ),
-        fault(
-            "the conf of user magnum",
-            format!("chown magnum {CONF}"),
-            &["conf-file"],
-            &["owner"],
-        ),
+        fault("the conf writable for all", format!("chmod 0666 {CONF}"), &["conf-file"], &["mode 0666"]),
+        fault("the conf of user magnum", format!("chown magnum {CONF}"), &["conf-file"], &["owner"]),
         fault(
             "the conf replaced by a link",
             format!("mv {CONF} /etc/magnum/elsewhere; ln -s /etc/magnum/elsewhere {CONF}"),
@@ -69,15 +48,8 @@ pub fn of_the_configuration() -> Vec<Fault> {
         ),
         fault(
             "smart quotes round the kubeconfig's path: silent, and part of the value",
-            format!(
-                "sed -i 's|= {KUBECONFIG}|= \\xe2\\x80\\x9c{KUBECONFIG}\\xe2\\x80\\x9d|' {CONF}"
-            ),
-            &[
-                "conf-ascii",
-                "conf-effective",
-                "conf-file",
-                "kubeconfig-readable",
-            ],
+            format!("sed -i 's|= {KUBECONFIG}|= \\xe2\\x80\\x9c{KUBECONFIG}\\xe2\\x80\\x9d|' {CONF}"),
+            &["conf-ascii", "conf-effective", "conf-file", "kubeconfig-readable"],
             &["99-capi.conf:"],
         ),
         fault(
@@ -86,30 +58,21 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["conf-ascii", "conf-effective"],
             &["50-op.conf:2:6", "0xE9"],
         )
-        .by(
-            "in plain ASCII",
-            format!("LC_ALL=C sed -i 's/caf.*/cafe/' {other}"),
-        ),
+        .by("in plain ASCII", format!("LC_ALL=C sed -i 's/caf.*/cafe/' {other}")),
         fault(
             "a byte order mark in another file",
             format!("printf '\\357\\273\\277[DEFAULT]\\n' >{other}"),
             &["conf-ascii", "conf-effective"],
             &["50-op.conf:1:1"],
         )
-        .by(
-            "in plain ASCII",
-            format!("LC_ALL=C sed -i 's/^[^[]*//' {other}"),
-        ),
+        .by("in plain ASCII", format!("LC_ALL=C sed -i 's/^[^[]*//' {other}")),
         fault(
             "another file that the services cannot read",
             format!("printf '[DEFAULT]\\n' >{other}; chmod 0600 {other}"),
             &["conf-effective"],
             &["50-op.conf"],
         )
-        .by(
-            "mend the file that the evidence names",
-            format!("chmod 0644 {other}"),
-        ),
+        .by("mend the file that the evidence names", format!("chmod 0644 {other}")),
         fault(
             "a file that does not parse",
             format!("echo 'no section' >{other}"),

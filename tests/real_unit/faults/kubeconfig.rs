@@ -27,42 +27,22 @@ pub fn of_the_file() -> Vec<Fault> {
             &["kubeconfig-file"],
             &["mode 0644"],
         ),
-        fault(
-            "the kubeconfig of user magnum",
-            format!("chown magnum {KUBECONFIG}"),
-            &["kubeconfig-file"],
-            &["owner"],
-        ),
-        fault(
-            "a token for a driver that knows none",
-            with_key("token: x"),
-            unusable,
-            &["without its key"],
-        ),
+        fault("the kubeconfig of user magnum", format!("chown magnum {KUBECONFIG}"), &["kubeconfig-file"], &["owner"]),
+        fault("a token for a driver that knows none", with_key("token: x"), unusable, &["without its key"]),
         fault(
             "a key that is no base64",
             with_key("client-key-data: ????"),
             unusable,
             &["client-key-data that is no base64"],
         ),
-        fault(
-            "a kubeconfig that is none",
-            format!("echo 'a: [' >{KUBECONFIG}"),
-            unusable,
-            &["is not a kubeconfig"],
-        ),
+        fault("a kubeconfig that is none", format!("echo 'a: [' >{KUBECONFIG}"), unusable, &["is not a kubeconfig"]),
         fault(
             "no current context",
             format!("sed -i /^current-context/d {KUBECONFIG}"),
             unusable,
             &["no current-context"],
         ),
-        fault(
-            "a tab, which kubectl reads",
-            format!("sed -i '1s/$/\\t/' {KUBECONFIG}"),
-            unusable,
-            &["a tab in line 1"],
-        ),
+        fault("a tab, which kubectl reads", format!("sed -i '1s/$/\\t/' {KUBECONFIG}"), unusable, &["a tab in line 1"]),
     ]
 }
 
@@ -74,13 +54,8 @@ fn behaving(
     remedy: &'static str,
     behaviour: Behaviour,
 ) -> Fault {
-    let behave = |behaviour: Behaviour| {
-        move |it: &Deployment| {
-            it.management
-                .behave(it.machine(), behaviour.clone())
-                .unwrap()
-        }
-    };
+    let behave =
+        |behaviour: Behaviour| move |it: &Deployment| it.management.behave(it.machine(), behaviour.clone()).unwrap();
     Fault {
         name,
         seed: Seed::Done(Box::new(behave(behaviour))),
@@ -103,10 +78,7 @@ const CORE: &str = "cluster.x-k8s.io";
 const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
 
 pub fn of_the_cluster() -> Vec<Fault> {
-    let expiring = ClientCertificate {
-        not_after: 12 * 24 * 60 * 60 + 60,
-        ..ClientCertificate::default()
-    };
+    let expiring = ClientCertificate { not_after: 12 * 24 * 60 * 60 + 60, ..ClientCertificate::default() };
     let bystander = Behaviour::default().allowing(vec![Rule::new(&[""], &["*"], &["*"])]);
     let mut without = Behaviour::default();
     without.groups.remove(OPENSTACK);

@@ -6,13 +6,8 @@ use crate::support::CONF_DIRECTORY;
 pub fn of_the_links() -> Vec<Fault> {
     let main = "/etc/magnum/magnum.conf";
     let edited = |name, script: &str, found_by, evidence, remedy| {
-        fault(
-            name,
-            format!("cp -a {main} /root/; sed -i '{script}' {main}"),
-            found_by,
-            evidence,
-        )
-        .by(remedy, format!("mv /root/magnum.conf {main}"))
+        fault(name, format!("cp -a {main} /root/; sed -i '{script}' {main}"), found_by, evidence)
+            .by(remedy, format!("mv /root/magnum.conf {main}"))
     };
     let later = format!("{CONF_DIRECTORY}/98-chart.conf");
     vec![

@@ -66,14 +66,7 @@ fn fault(
     found_by: &'static [&'static str],
     evidence: &'static [&'static str],
 ) -> Fault {
-    Fault {
-        name,
-        seed: Seed::Shell(seed.into()),
-        found_by,
-        evidence,
-        remedy: "any hook",
-        mend: Mend::Hook,
-    }
+    Fault { name, seed: Seed::Shell(seed.into()), found_by, evidence, remedy: "any hook", mend: Mend::Hook }
 }
 
 impl Fault {
@@ -121,9 +114,7 @@ fn healthy() -> Shared {
 pub fn chart_of_its_own(it: &Deployment) {
     it.shell("cd /root; helm create openstack-cluster >/dev/null; helm package --version 0.10.1 openstack-cluster >/dev/null");
     let chart = it.machine().read("/root/openstack-cluster-0.10.1.tgz");
-    it.application
-        .attach_resource("helm-chart", Some(chart.unwrap()))
-        .unwrap();
+    it.application.attach_resource("helm-chart", Some(chart.unwrap())).unwrap();
     it.upgrade();
 }
 
@@ -132,11 +123,7 @@ pub fn findings(it: &Deployment) -> BTreeMap<String, Found> {
     let all = checks(&it.action("verify"));
     let found = |check: &Value| {
         let text = |key: &str| check[key].as_str().unwrap().to_owned();
-        Found {
-            status: text("status"),
-            evidence: text("evidence"),
-            remedy: text("remedy"),
-        }
+        Found { status: text("status"), evidence: text("evidence"), remedy: text("remedy") }
     };
     all.into_iter()
         .map(|(id, check)| (id, found(&check)))
@@ -173,19 +160,14 @@ fn each_is_found_and_mended(faults: Vec<Fault>) {
         if ids != expected {
             wrong.push(format!("{case}: found by {found:#?}, not by {expected:?}"));
         }
-        let evidence = found
-            .get(fault.found_by[0])
-            .map(|found| found.evidence.as_str());
+        let evidence = found.get(fault.found_by[0]).map(|found| found.evidence.as_str());
         for word in fault.evidence {
             if !evidence.unwrap_or_default().contains(word) {
                 wrong.push(format!("{case}: no {word:?} in {evidence:?}"));
             }
         }
         if !fault.is_remedied(&found) {
-            wrong.push(format!(
-                "{case}: no remedy {:?} in {found:#?}",
-                fault.remedy
-            ));
+            wrong.push(format!("{case}: no remedy {:?} in {found:#?}", fault.remedy));
         }
         match &fault.mend {
             Mend::Hook => drop(it.hook("update-status")),
@@ -207,10 +189,7 @@ fn each_is_found_and_mended(faults: Vec<Fault>) {
             it.hook("config-changed");
         }
     }
-    eprintln!(
-        "{count} faults, {} findings that went otherwise",
-        wrong.len()
-    );
+    eprintln!("{count} faults, {} findings that went otherwise", wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -218,37 +197,23 @@ fn each_is_found_and_mended(faults: Vec<Fault>) {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn each_fault_of_configuration_kubeconfig_and_drop_ins_is_found_and_mended() {
     each_is_found_and_mended(
-        [
-            files::of_the_configuration(),
-            kubeconfig::of_the_file(),
-            files::of_the_drop_ins(),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        [files::of_the_configuration(), kubeconfig::of_the_file(), files::of_the_drop_ins()]
+            .into_iter()
+            .flatten()
+            .collect(),
     );
 }
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn each_fault_of_the_driver_and_the_management_cluster_is_found_and_mended() {
-    each_is_found_and_mended(
-        [driver::of_the_driver(), kubeconfig::of_the_cluster()]
-            .into_iter()
-            .flatten()
-            .collect(),
-    );
+    each_is_found_and_mended([driver::of_the_driver(), kubeconfig::of_the_cluster()].into_iter().flatten().collect());
 }
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn each_fault_of_helm_and_the_links_of_the_chain_is_found_and_mended_and_the_graft_is_not_blamed() {
-    each_is_found_and_mended(
-        [driver::of_what_it_needs(), links::of_the_links()]
-            .into_iter()
-            .flatten()
-            .collect(),
-    );
+    each_is_found_and_mended([driver::of_what_it_needs(), links::of_the_links()].into_iter().flatten().collect());
 }
 
 #[test]

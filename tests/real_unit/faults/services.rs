@@ -7,9 +7,7 @@ pub fn of_the_services() -> Vec<Fault> {
     let later = format!("{CONF_DIRECTORY}/99-z.conf");
     let [api, conductor] = DROP_INS;
     let twice_restarted = |service: &str| {
-        format!(
-            "until [ $(systemctl show --property=NRestarts --value {service}) -ge 2 ]; do sleep 0.2; done"
-        )
+        format!("until [ $(systemctl show --property=NRestarts --value {service}) -ge 2 ]; do sleep 0.2; done")
     };
     let api_answers = "until curl -sf -o /dev/null http://127.0.0.1:9501/; do sleep 0.2; done";
     let packaged = |service: &str, drop_in: &str| {

@@ -36,32 +36,20 @@ fn it_upholds_what_worked_last_and_yields_to_a_hook() {
     it.assert_status("blocked", &["9.9"], "a pin that is not there");
     it.shell(&format!("rm {KUBECONFIG} {CONF}"));
     eventually("both are back", || graft.diff(&it.graft()).is_empty());
-    it.set(&[
-        ("driver-pin", "magnum-capi-helm==1.1.0"),
-        ("capi-helm-options", "namespace_prefix = other"),
-    ]);
+    it.set(&[("driver-pin", "magnum-capi-helm==1.1.0"), ("capi-helm-options", "namespace_prefix = other")]);
     // Whoever holds the lock, as a hook does, is waited for.
     at_rest(&it);
     hold_the_lock(&it, "true");
     it.shell(&format!("rm {KUBECONFIG}"));
     waits(&it);
     it.shell("sleep 1");
-    assert!(
-        !it.machine().exists(KUBECONFIG).unwrap(),
-        "the lock is not ours"
-    );
+    assert!(!it.machine().exists(KUBECONFIG).unwrap(), "the lock is not ours");
     let_go(&it);
     eventually("it is back", || it.machine().exists(KUBECONFIG).unwrap());
     it.hook("config-changed");
-    assert_eq!(
-        it.machine().read_text(CONF).unwrap(),
-        conf("namespace_prefix = other\n")
-    );
+    assert_eq!(it.machine().read_text(CONF).unwrap(), conf("namespace_prefix = other\n"));
     it.shell("sleep 2");
-    assert_eq!(
-        it.machine().read_text(CONF).unwrap(),
-        conf("namespace_prefix = other\n")
-    );
+    assert_eq!(it.machine().read_text(CONF).unwrap(), conf("namespace_prefix = other\n"));
 }
 
 #[test]

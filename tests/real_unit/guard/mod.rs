@@ -6,17 +6,12 @@ mod lock;
 use std::time::Duration;
 
 use crate::support::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, Shared, assert_same, eventually,
-    soak,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, Deployment, Shared, assert_same, eventually, soak,
 };
 use crate::verify::checks;
 
 const WATCH: &str = "magnum-capi-helm-guard.path";
-const UNITS: [&str; 3] = [
-    WATCH,
-    "magnum-capi-helm-guard.service",
-    "magnum-capi-helm-guard-again.service",
-];
+const UNITS: [&str; 3] = [WATCH, "magnum-capi-helm-guard.service", "magnum-capi-helm-guard-again.service"];
 const HELM: &str = "/usr/local/bin/helm";
 const CHART: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";
 
@@ -35,9 +30,7 @@ fn watch_over(it: &Deployment) {
 }
 
 fn watched(it: &Deployment) -> String {
-    let shown = it.shell(&format!(
-        "systemctl show --property=ActiveState,UnitFileState --value {WATCH}"
-    ));
+    let shown = it.shell(&format!("systemctl show --property=ActiveState,UnitFileState --value {WATCH}"));
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -73,27 +66,19 @@ fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
     // Stopped or removed by hand: the next hook has systemd watch again.
     for harm in [
         format!("systemctl disable --quiet --now {WATCH}"),
-        format!(
-            "systemctl stop {WATCH}; rm /etc/systemd/system/magnum-capi-helm-guard*; systemctl daemon-reload"
-        ),
+        format!("systemctl stop {WATCH}; rm /etc/systemd/system/magnum-capi-helm-guard*; systemctl daemon-reload"),
     ] {
         at_rest(&it);
         it.shell(&harm);
         assert_ne!(watched(&it), "active enabled", "{harm}");
         it.hook("update-status");
         assert_eq!(watched(&it), "active enabled", "{harm}");
-        assert_eq!(
-            it.shell("cat /etc/systemd/system/magnum-capi-helm-guard*"),
-            own,
-            "{harm}"
-        );
+        assert_eq!(it.shell("cat /etc/systemd/system/magnum-capi-helm-guard*"), own, "{harm}");
     }
     // Masked by an administrator, as systemctl cannot while the file is there: it is left so.
     at_rest(&it);
     let file = format!("/etc/systemd/system/{WATCH}");
-    it.shell(&format!(
-        "systemctl stop {WATCH}; ln -sfn /dev/null {file}; systemctl daemon-reload"
-    ));
+    it.shell(&format!("systemctl stop {WATCH}; ln -sfn /dev/null {file}; systemctl daemon-reload"));
     it.hook("update-status");
     assert_eq!(watched(&it), "inactive masked");
     let checks = checks(&it.action("verify"));
@@ -121,11 +106,7 @@ fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
     it.shell(&format!("rm {CONF}; sleep 1"));
     assert!(!it.machine().exists(CONF).unwrap(), "nobody watches");
     let run = it.hook("update-status");
-    assert!(
-        run.log_text().contains("99-capi.conf: missing"),
-        "{}",
-        run.log_text()
-    );
+    assert!(run.log_text().contains("99-capi.conf: missing"), "{}", run.log_text());
 }
 
 #[test]
@@ -137,41 +118,20 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
         "systemd-run --quiet --unit=bystander sh -c 'while :; do echo x >{CONF_DIRECTORY}/x; sleep 0.1; done'
          systemd-run --quiet --unit=meddler sh -c 'while :; do echo \"# mine\" >>{CONF}; sleep 0.3; done'"
     ));
-    eventually("the guard gives way", || {
-        journal(&it).contains("keeps undoing")
-    });
+    eventually("the guard gives way", || journal(&it).contains("keeps undoing"));
     let said = journal(&it);
-    assert!(
-        said.contains("of meddler.service) keeps undoing /etc/magnum/magnum.conf.d/99-capi.conf"),
-        "{said}"
-    );
-    let repairs = || {
-        journal(&it)
-            .matches("write /etc/magnum/magnum.conf.d/99-capi.conf")
-            .count()
-    };
+    assert!(said.contains("of meddler.service) keeps undoing /etc/magnum/magnum.conf.d/99-capi.conf"), "{said}");
+    let repairs = || journal(&it).matches("write /etc/magnum/magnum.conf.d/99-capi.conf").count();
     let before = repairs();
     it.shell("sleep 8");
     assert_eq!(repairs(), before, "the guard has given way");
     // Everything else it goes on putting right; hooks put that right too.
     it.shell(&format!("rm {}", DROP_INS[0]));
-    eventually("the drop-in is back", || {
-        it.machine().exists(DROP_INS[0]).unwrap()
-    });
-    it.shell(&format!(
-        "systemctl stop meddler bystander; rm {CONF_DIRECTORY}/x"
-    ));
+    eventually("the drop-in is back", || it.machine().exists(DROP_INS[0]).unwrap());
+    it.shell(&format!("systemctl stop meddler bystander; rm {CONF_DIRECTORY}/x"));
     let run = it.hook("update-status");
-    assert!(
-        run.log_text().contains("99-capi.conf: other content"),
-        "{}",
-        run.log_text()
-    );
-    it.assert_status(
-        "active",
-        &["grafted", "meddler.service", "keeps undoing"],
-        "a duel",
-    );
+    assert!(run.log_text().contains("99-capi.conf: other content"), "{}", run.log_text());
+    it.assert_status("active", &["grafted", "meddler.service", "keeps undoing"], "a duel");
     assert_same(&graft.diff(&it.graft()), "after the duel");
 }
 
@@ -180,18 +140,11 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
 fn nothing_of_it_runs_while_nothing_changes() {
     let it = guarded();
     let runs = || {
-        it.shell(&format!(
-            "systemctl show --property=InvocationID,CPUUsageNSec --value {} | xargs",
-            UNITS.join(" ")
-        ))
+        it.shell(&format!("systemctl show --property=InvocationID,CPUUsageNSec --value {} | xargs", UNITS.join(" ")))
     };
     at_rest(&it);
     let before = runs();
     std::thread::sleep(Duration::from_secs(soak(5, 60)));
     assert_eq!(runs(), before, "CPU time, and runs");
-    assert_eq!(
-        it.shell("ps -e -o args= | grep '[d]ispatch guard' || :"),
-        "",
-        "processes"
-    );
+    assert_eq!(it.shell("ps -e -o args= | grep '[d]ispatch guard' || :"), "", "processes");
 }

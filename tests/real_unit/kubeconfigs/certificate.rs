@@ -15,9 +15,7 @@ fn key_data(value: &str) -> String {
 
 /// A certificate in the file's own data, and its key.
 fn both(certificate: &str, key: &str) -> String {
-    user(&format!(
-        "client-certificate-data: $({certificate})\nclient-key-data: $({key})"
-    ))
+    user(&format!("client-certificate-data: $({certificate})\nclient-key-data: $({key})"))
 }
 
 table! {

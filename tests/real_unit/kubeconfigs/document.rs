@@ -10,17 +10,13 @@ fn instead(text: &str) -> String {
 
 /// The user's fields are those of an anchor at the top.
 fn merged() -> String {
-    let anchor =
-        "x-user: &both\n  client-certificate-data: $(admin.crt)\n  client-key-data: $(admin.key)\n";
+    let anchor = "x-user: &both\n  client-certificate-data: $(admin.crt)\n  client-key-data: $(admin.key)\n";
     anchor.to_owned() + &with(USER, "- name: kubernetes-admin\n  user:\n    <<: *both\n")
 }
 
 fn utf_16() -> String {
     let units = std::iter::once(0xfeff).chain(KUBEADM.encode_utf16());
-    units
-        .flat_map(u16::to_le_bytes)
-        .map(|byte| format!("$(x:{byte:02x})"))
-        .collect()
+    units.flat_map(u16::to_le_bytes).map(|byte| format!("$(x:{byte:02x})")).collect()
 }
 
 table! {

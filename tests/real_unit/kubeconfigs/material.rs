@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use lab::{
-    ClientCertificate, Digest, Issuer, KeyKind, Machine, ManagementCluster, Purpose,
-    service_account_token,
-};
+use lab::{ClientCertificate, Digest, Issuer, KeyKind, Machine, ManagementCluster, Purpose, service_account_token};
 
 use crate::management::TOKEN;
 
@@ -43,10 +40,7 @@ impl Materials {
             ("of-a-server", but(|it| it.purpose = Purpose::Servers)),
             ("of-no-purpose", but(|it| it.purpose = Purpose::Unsaid)),
             ("chain", but(|it| it.issuer = Issuer::Intermediate)),
-            (
-                "chain-over",
-                but(|it| it.issuer = Issuer::FormerIntermediate),
-            ),
+            ("chain-over", but(|it| it.issuer = Issuer::FormerIntermediate)),
             (
                 "locked",
                 but(|it| {
@@ -84,13 +78,9 @@ impl Materials {
         // As `openssl ecparam -genkey` writes it before the key.
         all.add("parameters.key", block("EC PARAMETERS", "BggqhkjOPQMBBw=="));
         for (name, content) in &all.0 {
-            machine
-                .push(&format!("{PKI}/{name}"), content, 0o644)
-                .unwrap();
+            machine.push(&format!("{PKI}/{name}"), content, 0o644).unwrap();
         }
-        machine
-            .push(&format!("{PKI}/private"), b"only root reads it", 0o600)
-            .unwrap();
+        machine.push(&format!("{PKI}/private"), b"only root reads it", 0o600).unwrap();
         all
     }
 
@@ -126,17 +116,11 @@ impl Materials {
         let (names, edit) = word.split_once('|').unwrap_or((word, "none"));
         let content: Vec<&[u8]> = names.split('+').map(|name| self.named(name)).collect();
         let content = edited(content.concat(), edit);
-        if plain {
-            content
-        } else {
-            STANDARD.encode(content).into()
-        }
+        if plain { content } else { STANDARD.encode(content).into() }
     }
 
     fn named(&self, name: &str) -> &[u8] {
-        self.0
-            .get(name)
-            .unwrap_or_else(|| panic!("no material {name}"))
+        self.0.get(name).unwrap_or_else(|| panic!("no material {name}"))
     }
 }
 
@@ -148,15 +132,9 @@ fn edited(content: Vec<u8>, edit: &str) -> Vec<u8> {
         "crlf" => text().replace('\n', "\r\n"),
         "cut" => text()[..content.len() - 60].to_owned(),
         "one-line" => text().replace('\n', ""),
-        "commented" => format!(
-            "Bag Attributes\n    friendlyName: x\nsubject=CN = x\n{}\n",
-            text()
-        ),
+        "commented" => format!("Bag Attributes\n    friendlyName: x\nsubject=CN = x\n{}\n", text()),
         // Without those that lead to the CA.
-        "first" => text()
-            .split_inclusive("-----END CERTIFICATE-----\n")
-            .take(1)
-            .collect(),
+        "first" => text().split_inclusive("-----END CERTIFICATE-----\n").take(1).collect(),
         // To stand in a block of YAML.
         "block" => text().trim_end().replace('\n', "\n      "),
         // base64 as the name says.

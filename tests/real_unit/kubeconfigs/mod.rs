@@ -54,13 +54,7 @@ pub struct Case {
 
 impl Case {
     fn new(name: &'static str, usable: By, text: impl AsRef<str>) -> Self {
-        Self {
-            name,
-            text: text.as_ref().to_owned(),
-            usable,
-            charm: usable,
-            note: None,
-        }
+        Self { name, text: text.as_ref().to_owned(), usable, charm: usable, note: None }
     }
 }
 
@@ -94,24 +88,12 @@ impl Answers {
     fn to(scene: &Scene, directory: &str, cases: &[Case], how: &str) -> Self {
         scene.lay_out(directory, cases);
         let each = || versions().iter().copied();
-        let driver = || {
-            each()
-                .map(|version| (version, scene.driver(version, directory)))
-                .collect()
-        };
-        let charm = || {
-            each()
-                .map(|version| (version, scene.charm(version, directory, how)))
-                .collect()
-        };
+        let driver = || each().map(|version| (version, scene.driver(version, directory))).collect();
+        let charm = || each().map(|version| (version, scene.charm(version, directory, how))).collect();
         std::thread::scope(|scope| {
             let driver = scope.spawn(|| timed("drivers", driver));
             let helm = timed("helm", || scene.helm(directory));
-            Self {
-                helm,
-                charm: timed("charm", charm),
-                driver: driver.join().unwrap(),
-            }
+            Self { helm, charm: timed("charm", charm), driver: driver.join().unwrap() }
         })
     }
 
@@ -139,15 +121,9 @@ impl Answers {
         }
         let named = |who, expected: By, versions: Vec<&str>| {
             let versions = (!versions.is_empty()).then(|| versions.join(", "))?;
-            Some(format!(
-                "{}: {expected:?}, and not so {who} of {versions}",
-                case.name
-            ))
+            Some(format!("{}: {expected:?}, and not so {who} of {versions}", case.name))
         };
-        let wrong = [
-            named("driver and helm", case.usable, both),
-            named("the charm", case.charm, alone),
-        ];
+        let wrong = [named("driver and helm", case.usable, both), named("the charm", case.charm, alone)];
         wrong.into_iter().flatten().collect()
     }
 }
@@ -184,9 +160,7 @@ fn the_verdict_on_a_kubeconfig_is_what_driver_and_helm_make_of_it() {
     let answers = Answers::to(&scene, "/etc/magnum/table", &cases, "--offline");
     println!("{} kubeconfigs, {} drivers", cases.len(), versions().len());
     let each = cases.iter().enumerate();
-    let wrong: Vec<String> = each
-        .flat_map(|(number, case)| answers.disagreements(number, case))
-        .collect();
+    let wrong: Vec<String> = each.flat_map(|(number, case)| answers.disagreements(number, case)).collect();
     assert_none(&wrong);
 }
 
@@ -203,17 +177,11 @@ fn what_only_the_management_cluster_can_tell_is_seen_when_it_is_asked() {
     let mut wrong = Vec::new();
     for (number, (case, (check, status))) in cases.iter().zip(checks).enumerate() {
         wrong.extend(answers.disagreements(number, case));
-        for &version in versions()
-            .iter()
-            .filter(|version| case.charm.serves(version))
-        {
+        for &version in versions().iter().filter(|version| case.charm.serves(version)) {
             let (found, evidence) = &answers.charm[version][&file(number)].checks[check];
             println!("    {check} {version}  {evidence}");
             if found != status {
-                wrong.push(format!(
-                    "{}, {version}: {check} is {found}, not {status}",
-                    case.name
-                ));
+                wrong.push(format!("{}, {version}: {check} is {found}, not {status}", case.name));
             }
         }
     }
@@ -224,8 +192,7 @@ fn what_only_the_management_cluster_can_tell_is_seen_when_it_is_asked() {
     for (number, case) in cases.iter().enumerate() {
         wrong.extend(answers.disagreements(number, case));
         for &version in versions() {
-            let (found, evidence) =
-                &answers.charm[version][&file(number)].checks["management-identity"];
+            let (found, evidence) = &answers.charm[version][&file(number)].checks["management-identity"];
             if found != "pass" {
                 wrong.push(format!("{}, {version}: trusted, and {evidence}", case.name));
             }

@@ -14,15 +14,8 @@ impl Unseen {
     /// One that fails until the unit's own authorities vouch for the server.
     pub fn until_trusted(case: Case) -> Self {
         let (check, status) = UNREACHED;
-        let case = Case {
-            usable: By::Nobody,
-            ..case
-        };
-        Self {
-            case,
-            check,
-            status,
-        }
+        let case = Case { usable: By::Nobody, ..case };
+        Self { case, check, status }
     }
 }
 
@@ -36,45 +29,22 @@ const NAMED: (&str, &str) = ("kubeconfig-usable", "warn");
 pub fn unseen() -> Vec<Unseen> {
     use By::{Every, Tokens};
     let unseen = |(check, status), looks, name, text: String| Unseen {
-        case: Case {
-            charm: looks,
-            ..Case::new(name, By::Nobody, &text)
-        },
+        case: Case { charm: looks, ..Case::new(name, By::Nobody, &text) },
         check,
         status,
     };
     let elsewhere = |fields| server_and(fields).replace("127.0.0.1", "127.0.0.2");
     vec![
-        unseen(
-            UNKNOWN,
-            Every,
-            "a certificate of another cluster",
-            pair("stranger"),
-        ),
+        unseen(UNKNOWN, Every, "a certificate of another cluster", pair("stranger")),
         unseen(
             UNKNOWN,
             Every,
             "a certificate without its intermediate",
             pair("chain").replace("$(chain.crt)", "$(chain.crt|first)"),
         ),
-        unseen(
-            UNKNOWN,
-            Every,
-            "a certificate for servers",
-            pair("of-a-server"),
-        ),
-        unseen(
-            UNKNOWN,
-            Tokens,
-            "a token that nobody knows",
-            user("token: x"),
-        ),
-        unseen(
-            UNKNOWN,
-            Tokens,
-            "a token that nobody knows, and a tokenFile",
-            user("token: x\ntokenFile: $(/token)"),
-        ),
+        unseen(UNKNOWN, Every, "a certificate for servers", pair("of-a-server")),
+        unseen(UNKNOWN, Tokens, "a token that nobody knows", user("token: x")),
+        unseen(UNKNOWN, Tokens, "a token that nobody knows, and a tokenFile", user("token: x\ntokenFile: $(/token)")),
         unseen(
             UNREACHED,
             Every,
@@ -87,48 +57,18 @@ pub fn unseen() -> Vec<Unseen> {
             "the server's certificate for its CA",
             authority("certificate-authority-data: $(server.crt)"),
         ),
-        unseen(
-            UNREACHED,
-            Every,
-            "a server of another name",
-            elsewhere("x: y"),
-        ),
+        unseen(UNREACHED, Every, "a server of another name", elsewhere("x: y")),
         unseen(
             UNREACHED,
             Every,
             "a server of another name, and its tls-server-name",
             elsewhere("tls-server-name: localhost"),
         ),
-        unseen(
-            UNREACHED,
-            Every,
-            "a server where nobody listens",
-            server("https://127.0.0.1:6999"),
-        ),
-        unseen(
-            UNREACHED,
-            Every,
-            "a server whose name is not known",
-            server("https://nowhere.invalid:6443"),
-        ),
-        unseen(
-            NAMED,
-            Every,
-            "a tls-server-name that is wrong",
-            server_and("tls-server-name: other"),
-        ),
-        unseen(
-            NAMED,
-            Tokens,
-            "a token, and a tokenFile with another",
-            user("token: $(=token)\ntokenFile: $(/no.pem)"),
-        ),
-        unseen(
-            NAMED,
-            Every,
-            "a proxy that is dead",
-            server_and("proxy-url: http://127.0.0.1:9"),
-        ),
+        unseen(UNREACHED, Every, "a server where nobody listens", server("https://127.0.0.1:6999")),
+        unseen(UNREACHED, Every, "a server whose name is not known", server("https://nowhere.invalid:6443")),
+        unseen(NAMED, Every, "a tls-server-name that is wrong", server_and("tls-server-name: other")),
+        unseen(NAMED, Tokens, "a token, and a tokenFile with another", user("token: $(=token)\ntokenFile: $(/no.pem)")),
+        unseen(NAMED, Every, "a proxy that is dead", server_and("proxy-url: http://127.0.0.1:9")),
     ]
 }
 
@@ -138,10 +78,6 @@ pub fn trusting() -> Vec<Case> {
     let insecure = "    insecure-skip-tls-verify: true\n    server";
     vec![
         Case::new("no CA", By::Every, without()),
-        Case::new(
-            "insecure",
-            By::Every,
-            without().replace("    server", insecure),
-        ),
+        Case::new("insecure", By::Every, without().replace("    server", insecure)),
     ]
 }

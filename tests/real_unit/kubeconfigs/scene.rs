@@ -62,11 +62,7 @@ impl Scene {
                 VERSIONS.join(" ")
             ))
             .unwrap();
-        Self {
-            machine,
-            management,
-            materials,
-        }
+        Self { machine, management, materials }
     }
 
     /// Puts the kubeconfigs into a directory, each under its number.
@@ -80,14 +76,10 @@ impl Scene {
 
     /// What the driver's own client code makes of each.
     pub fn driver(&self, version: &str, directory: &str) -> BTreeMap<String, Refusal> {
-        let asked = self.shell(&format!(
-            "{AS_MAGNUM} python3 /opt/lab/driver.py {version} {directory}"
-        ));
+        let asked = self.shell(&format!("{AS_MAGNUM} python3 /opt/lab/driver.py {version} {directory}"));
         let said: BTreeMap<String, String> = serde_json::from_str(&asked).unwrap();
         let refusal = |said: String| (said != "200").then_some(said);
-        said.into_iter()
-            .map(|(file, said)| (file, refusal(said)))
-            .collect()
+        said.into_iter().map(|(file, said)| (file, refusal(said))).collect()
     }
 
     /// What helm makes of each.
@@ -97,9 +89,7 @@ impl Scene {
              helm list --namespace=default --kubeconfig FILE"
         ));
         let refusal = |(code, _, said): (i32, String, String)| (code != 0).then_some(said);
-        runs.into_iter()
-            .map(|(file, run)| (file, refusal(run)))
-            .collect()
+        runs.into_iter().map(|(file, run)| (file, refusal(run))).collect()
     }
 
     /// What the charm says of each; `how` are further arguments.
@@ -109,24 +99,17 @@ impl Scene {
              --driver-pin magnum-capi-helm=={version} --format json {how}"
         ));
         let verdict = |(file, (code, stdout, stderr)): (String, (i32, String, String))| {
-            let said: serde_json::Value = serde_json::from_str(&stdout)
-                .unwrap_or_else(|_| panic!("{file}: exit {code}, {stdout}{stderr}"));
+            let said: serde_json::Value =
+                serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{file}: exit {code}, {stdout}{stderr}"));
             let failures = said["failures"].as_array().unwrap();
             assert_eq!(code, i32::from(!failures.is_empty()), "{stdout}");
             if let Some(what) = leak(&self.management, &(stdout + &stderr)) {
                 panic!("what preflight says of {file} holds {what}");
             }
-            let text =
-                |check: &serde_json::Value, field: &str| check[field].as_str().unwrap().to_owned();
+            let text = |check: &serde_json::Value, field: &str| check[field].as_str().unwrap().to_owned();
             let checks = said["checks"].as_array().unwrap().iter();
-            let checks: BTreeMap<_, _> = checks
-                .map(|check| {
-                    (
-                        text(check, "id"),
-                        (text(check, "status"), text(check, "evidence")),
-                    )
-                })
-                .collect();
+            let checks: BTreeMap<_, _> =
+                checks.map(|check| (text(check, "id"), (text(check, "status"), text(check, "evidence")))).collect();
             let fault = |id| match &checks[id] {
                 (status, evidence) if status == "fail" => Some(evidence.clone()),
                 _ => None,

@@ -207,10 +207,7 @@ pub fn server_and(fields: &str) -> String {
 }
 
 fn lines(fields: &str) -> String {
-    fields
-        .lines()
-        .map(|field| format!("    {field}\n"))
-        .collect()
+    fields.lines().map(|field| format!("    {field}\n")).collect()
 }
 
 /// `admin.conf` with other names.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use lab::{
-    Application, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root,
-};
+use lab::{Application, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root};
 
 use crate::management;
 use crate::support::{API, CONDUCTOR, application, assert_silent};
@@ -42,15 +40,8 @@ impl Cluster {
             application.add_unit(machine, &principal).unwrap()
         });
         let units = units.collect();
-        let secret = application
-            .add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())])
-            .unwrap();
-        Self {
-            application,
-            units,
-            management,
-            secret,
-        }
+        let secret = application.add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())]).unwrap();
+        Self { application, units, management, secret }
     }
 
     /// All units are grafted, and know each other; nothing but their hooks does anything.
@@ -115,9 +106,9 @@ impl Cluster {
     /// How often systemd was told to start each service of a unit, since the machine has booted.
     pub fn starts(&self, at: usize) -> [usize; 2] {
         [API, CONDUCTOR].map(|service| {
-            let told = self.units[at].machine().shell(&format!(
-                "journalctl --quiet --output=cat -u {service} | grep -c '^Started {service}' || true"
-            ));
+            let told = self.units[at]
+                .machine()
+                .shell(&format!("journalctl --quiet --output=cat -u {service} | grep -c '^Started {service}' || true"));
             told.unwrap().trim().parse().unwrap()
         })
     }

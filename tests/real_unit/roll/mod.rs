@@ -36,11 +36,7 @@ fn a_changed_option_restarts_one_unit_after_the_other_and_no_request_fails() {
     eprintln!("{seen}");
     for (at, before) in before.iter().enumerate() {
         let after = it.starts(at);
-        assert_eq!(
-            after,
-            before.map(|count| count + 1),
-            "restarts of unit {at}"
-        );
+        assert_eq!(after, before.map(|count| count + 1), "restarts of unit {at}");
         // A restart may fall between two questions.
         assert!(seen.gaps[at].len() <= 1, "unit {at}: {:?}", seen.gaps[at]);
         let conf = machines[at].read_text(CONF).unwrap();
@@ -85,10 +81,7 @@ fn a_unit_that_does_not_come_up_stops_the_others_and_is_named() {
     for at in [0, 2] {
         let (kind, message) = it.units[at].status();
         assert_eq!(kind, "waiting", "{message}");
-        assert!(
-            message.contains("magnum-capi-helm/1 is not well"),
-            "{message}"
-        );
+        assert!(message.contains("magnum-capi-helm/1 is not well"), "{message}");
     }
 
     broken.remove(BAD).unwrap();
@@ -130,12 +123,7 @@ fn a_unit_that_goes_with_its_turn_and_a_leader_that_goes_wedge_nothing() {
     it.hook(2, "leader-elected");
     it.run_only(&[0, 2], None);
     for at in [0, 2] {
-        assert_eq!(
-            it.units[at].status().0,
-            "active",
-            "{:?}",
-            it.units[at].status()
-        );
+        assert_eq!(it.units[at].status().0, "active", "{:?}", it.units[at].status());
     }
     let after = [it.processes(0), it.processes(2)];
     assert!(after[0] != before[0] && after[1] != before[1], "{after:?}");
@@ -143,10 +131,7 @@ fn a_unit_that_goes_with_its_turn_and_a_leader_that_goes_wedge_nothing() {
     // The leader is removed in order, and the last one is alone.
     let runs = it.units[2].remove().unwrap();
     assert!(runs.iter().all(lab::HookRun::ok));
-    assert!(
-        !it.units[2].machine().exists(CONF).unwrap(),
-        "it is as it was"
-    );
+    assert!(!it.units[2].machine().exists(CONF).unwrap(), "it is as it was");
     it.application.set_leader("magnum-capi-helm/0").unwrap();
     it.run_only(&[0], Some("leader-elected"));
     it.set(&[("capi-helm-options", "namespace_prefix = third")]);

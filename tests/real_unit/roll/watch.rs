@@ -48,9 +48,7 @@ pub fn watch(machines: &[&Machine], what: impl FnOnce()) -> Seen {
                 scope.spawn(move || machine.in_network(|| sample(direct, done)).unwrap())
             })
             .collect();
-        let load: Vec<_> = (0..CLIENTS)
-            .map(|_| scope.spawn(|| requests(through, &done)))
-            .collect();
+        let load: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| requests(through, &done))).collect();
         let ending = End(&done);
         what();
         drop(ending);
@@ -80,12 +78,7 @@ impl fmt::Display for Seen {
             let gaps: Vec<_> = gaps.iter().map(|(from, to)| *to - *from).collect();
             writeln!(f, "unit {unit}: asked {samples} times, gaps: {gaps:.2?}")?;
         }
-        write!(
-            f,
-            "{} requests, {} failed",
-            self.requests,
-            self.failures.len()
-        )
+        write!(f, "{} requests, {} failed", self.requests, self.failures.len())
     }
 }
 
@@ -99,10 +92,7 @@ impl Seen {
                 for (from, to) in gaps.iter() {
                     let mut others = others.iter();
                     if others.any(|(start, end)| start < to && from < end) {
-                        found.push(format!(
-                            "units {one} and {other} for up to {:?}",
-                            *to - *from
-                        ));
+                        found.push(format!("units {one} and {other} for up to {:?}", *to - *from));
                     }
                 }
             }
@@ -167,9 +157,5 @@ pub fn get(address: SocketAddr) -> Result<(), String> {
     let answer = ask().map_err(|error| error.to_string())?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     // Magnum's root document, whole.
-    if matches!(status, "200" | "300") && answer.contains("versions") {
-        Ok(())
-    } else {
-        Err(format!("{answer:?}"))
-    }
+    if matches!(status, "200" | "300") && answer.contains("versions") { Ok(()) } else { Err(format!("{answer:?}")) }
 }

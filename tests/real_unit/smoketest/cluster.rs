@@ -19,25 +19,15 @@ fn a_cluster_is_made_through_helm_and_deleted() {
     let run = scene.run(&json!({"create-cluster": true, "timeout": 240}));
     assert_passed(&run);
     assert_eq!(run.results["cluster"], run.results["template"]);
-    for word in [
-        "CREATE_IN_PROGRESS",
-        "CREATE_COMPLETE",
-        "cluster magnum-capi-helm-smoketest-",
-    ] {
-        assert!(
-            run.results["report"].contains(word),
-            "no {word}: {}",
-            run.results["report"]
-        );
+    for word in ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "cluster magnum-capi-helm-smoketest-"] {
+        assert!(run.results["report"].contains(word), "no {word}: {}", run.results["report"]);
     }
     let made = scene.it.management.requests(scene.it.machine()).unwrap();
-    let release = made.iter().any(|request| {
-        request.method == "POST" && request.path.contains("/secrets") && request.status == Some(201)
-    });
-    assert!(release, "helm has kept its release: {made:?}");
-    let cluster = made
+    let release = made
         .iter()
-        .any(|request| request.method == "DELETE" && request.path.contains("/clusters/"));
+        .any(|request| request.method == "POST" && request.path.contains("/secrets") && request.status == Some(201));
+    assert!(release, "helm has kept its release: {made:?}");
+    let cluster = made.iter().any(|request| request.method == "DELETE" && request.path.contains("/clusters/"));
     assert!(cluster, "helm has removed the Cluster: {made:?}");
 
     scene.controllers(Controllers::FailAddons);
@@ -57,12 +47,7 @@ fn a_cluster_is_made_through_helm_and_deleted() {
         false
     });
     assert!(ended);
-    assert_failed(
-        &run,
-        "cluster-wait",
-        "cluster-api",
-        "still CREATE_IN_PROGRESS after 60 s",
-    );
+    assert_failed(&run, "cluster-wait", "cluster-api", "still CREATE_IN_PROGRESS after 60 s");
     assert_eq!(scene.left(), "");
 }
 
@@ -73,9 +58,7 @@ fn a_cluster_is_made_with_the_newest_driver_too() {
     scene.controllers(Controllers::Finish);
     scene.it.set(&[("driver-pin", &pin("1.4.0"))]);
     scene.it.hook("config-changed");
-    scene
-        .it
-        .assert_status("active", &["driver 1.4.0 grafted"], "another pin");
+    scene.it.assert_status("active", &["driver 1.4.0 grafted"], "another pin");
     scene.settled();
     let run = scene.run(&json!({"create-cluster": true, "timeout": 240}));
     assert_passed(&run);

@@ -20,60 +20,12 @@ fn what_stands_in_the_place_of_an_answer_is_placed() {
         {"id": "2", "name": "ext_net", "router:external": true}]});
     let refused = r#"{"error": {"code": 401, "title": "Unauthorized", "message": "The request you have made requires authentication."}}"#;
     for (method, path, status, body, stage, link, word) in [
-        (
-            "GET",
-            "^/magnum/",
-            401,
-            refused,
-            "leftovers",
-            "magnum-api",
-            "HTTP 401",
-        ),
-        (
-            "POST",
-            "^/magnum/v1/clustertemplates$",
-            503,
-            HAPROXY,
-            "template-create",
-            "magnum-api",
-            "HTTP 503",
-        ),
-        (
-            "POST",
-            "^/magnum/v1/clustertemplates$",
-            403,
-            "denied",
-            "template-create",
-            "policy",
-            "HTTP 403",
-        ),
-        (
-            "GET",
-            "^/magnum/v1/clustertemplates/",
-            404,
-            "no",
-            "template-show",
-            "magnum-api",
-            "HTTP 404",
-        ),
-        (
-            "GET",
-            "^/network/",
-            200,
-            &twice.to_string(),
-            "template-create",
-            "external-network",
-            "HTTP 409",
-        ),
-        (
-            "GET",
-            "^/image/",
-            503,
-            HAPROXY,
-            "template-create",
-            "image",
-            "Cluster type (vm, Unset",
-        ),
+        ("GET", "^/magnum/", 401, refused, "leftovers", "magnum-api", "HTTP 401"),
+        ("POST", "^/magnum/v1/clustertemplates$", 503, HAPROXY, "template-create", "magnum-api", "HTTP 503"),
+        ("POST", "^/magnum/v1/clustertemplates$", 403, "denied", "template-create", "policy", "HTTP 403"),
+        ("GET", "^/magnum/v1/clustertemplates/", 404, "no", "template-show", "magnum-api", "HTTP 404"),
+        ("GET", "^/network/", 200, &twice.to_string(), "template-create", "external-network", "HTTP 409"),
+        ("GET", "^/image/", 503, HAPROXY, "template-create", "image", "Cluster type (vm, Unset"),
     ] {
         let fault = HttpFault::always(method, path, status, body);
         scene.cloud.faults(machine, &[fault]).unwrap();
@@ -81,10 +33,7 @@ fn what_stands_in_the_place_of_an_answer_is_placed() {
         assert_failed(&run, stage, link, word);
     }
     // What passes by itself is no failure.
-    let passing = |method: &str, path: &str| HttpFault {
-        times: 2,
-        ..HttpFault::always(method, path, 503, HAPROXY)
-    };
+    let passing = |method: &str, path: &str| HttpFault { times: 2, ..HttpFault::always(method, path, 503, HAPROXY) };
     let faults = [
         passing("GET", "^/magnum/v1/clusters/"),
         passing("DELETE", "^/magnum/v1/clusters/"),
@@ -95,12 +44,7 @@ fn what_stands_in_the_place_of_an_answer_is_placed() {
     assert_passed(&scene.run(&change));
 
     scene.it.shell("systemctl stop keystone");
-    assert_failed(
-        &scene.run(&json!({})),
-        "token",
-        "keystone",
-        "no answer from http://localhost:5000/v3",
-    );
+    assert_failed(&scene.run(&json!({})), "token", "keystone", "no answer from http://localhost:5000/v3");
 }
 
 /// A link, what breaks it and what mends it, the stage that fails and a word of the message.
@@ -110,27 +54,18 @@ type Case = (&'static str, (String, String), &'static str, &'static str);
 fn conf(text: &str) -> (String, String) {
     let file = "/etc/magnum/magnum.conf.d/zz-lab.conf";
     let restart = "systemctl restart magnum-api magnum-conductor";
-    (
-        format!("printf '{text}\\n' >{file}; {restart}"),
-        format!("rm {file}; {restart}"),
-    )
+    (format!("printf '{text}\\n' >{file}; {restart}"), format!("rm {file}; {restart}"))
 }
 
 /// By Keystone, which lets nobody do this.
 fn policy(rule: &str) -> (String, String) {
     let file = "/etc/keystone/policy.yaml";
     let restart = "systemctl restart keystone";
-    (
-        format!("printf '\"{rule}\": \"!\"\\n' >{file}; {restart}"),
-        format!("rm {file}; {restart}"),
-    )
+    (format!("printf '\"{rule}\": \"!\"\\n' >{file}; {restart}"), format!("rm {file}; {restart}"))
 }
 
 fn away(path: &str) -> (String, String) {
-    (
-        format!("mv {path} /root/away"),
-        format!("mv /root/away {path}"),
-    )
+    (format!("mv {path} /root/away"), format!("mv /root/away {path}"))
 }
 
 /// A cluster fails at each of them, and the message says which it is.
@@ -165,24 +100,14 @@ fn a_cluster_that_magnum_may_not_or_cannot_make_is_placed_on_its_configuration()
         &Scene::start(),
         vec![
             ("trustee-domain", conf(none), "leftovers", refused),
-            (
-                "trustee-domain",
-                conf("[trust]\\ntrustee_domain_admin_password = other"),
-                "leftovers",
-                refused,
-            ),
+            ("trustee-domain", conf("[trust]\\ntrustee_domain_admin_password = other"), "leftovers", refused),
             (
                 "certificates",
                 conf("[certificates]\\ncert_manager_type = barbican"),
                 "cluster-wait",
                 "create certificates",
             ),
-            (
-                "quota",
-                conf("[quotas]\\nmax_clusters_per_project = 0"),
-                "cluster-create",
-                "HTTP 403",
-            ),
+            ("quota", conf("[quotas]\\nmax_clusters_per_project = 0"), "cluster-create", "HTTP 403"),
         ],
     );
 }
@@ -194,18 +119,8 @@ fn a_cluster_that_keystone_forbids_is_placed_on_what_is_forbidden() {
     each_is_placed(
         &Scene::start(),
         vec![
-            (
-                "trustee-user",
-                policy("identity:create_user"),
-                "cluster-wait",
-                trust,
-            ),
-            (
-                "trust",
-                policy("identity:create_trust"),
-                "cluster-wait",
-                trust,
-            ),
+            ("trustee-user", policy("identity:create_user"), "cluster-wait", trust),
+            ("trust", policy("identity:create_trust"), "cluster-wait", trust),
             (
                 "application-credential",
                 policy("identity:create_application_credential"),
@@ -223,24 +138,9 @@ fn a_cluster_that_lacks_what_the_driver_needs_is_placed_and_removed_when_it_is_b
     each_is_placed(
         &scene,
         vec![
-            (
-                "chart",
-                away("/usr/local/share/magnum-capi-helm/chart.tgz"),
-                "cluster-wait",
-                "chart.tgz",
-            ),
-            (
-                "kubeconfig",
-                away("/etc/magnum/kubeconfig"),
-                "cluster-wait",
-                "/etc/magnum/kubeconfig",
-            ),
-            (
-                "helm",
-                away("/usr/local/bin/helm"),
-                "cluster-wait",
-                "'helm'",
-            ),
+            ("chart", away("/usr/local/share/magnum-capi-helm/chart.tgz"), "cluster-wait", "chart.tgz"),
+            ("kubeconfig", away("/etc/magnum/kubeconfig"), "cluster-wait", "/etc/magnum/kubeconfig"),
+            ("helm", away("/usr/local/bin/helm"), "cluster-wait", "'helm'"),
         ],
     );
     let run = scene.run(&json!({}));
@@ -259,30 +159,15 @@ fn what_a_cluster_is_made_of_are_links_too() {
     let scene = Scene::start();
     scene.controllers(Controllers::Finish);
     for (change, stage, link, word) in [
-        (
-            json!({"image": "no-version"}),
-            "cluster-wait",
-            "image",
-            "kube_version",
-        ),
+        (json!({"image": "no-version"}), "cluster-wait", "image", "kube_version"),
         (json!({"flavor": "tiny"}), "cluster-wait", "flavor", "tiny"),
-        (
-            json!({"keypair": "nope"}),
-            "cluster-create",
-            "keypair",
-            "keypair nope",
-        ),
+        (json!({"keypair": "nope"}), "cluster-create", "keypair", "keypair nope"),
     ] {
         assert_failed(&scene.run(&cluster(change)), stage, link, word);
     }
     let fault = HttpFault::always("GET", "^/volume/", 503, HAPROXY);
     scene.cloud.faults(scene.it.machine(), &[fault]).unwrap();
-    assert_failed(
-        &scene.run(&cluster(json!({}))),
-        "cluster-wait",
-        "cloud",
-        "503",
-    );
+    assert_failed(&scene.run(&cluster(json!({}))), "cluster-wait", "cloud", "503");
 }
 
 #[test]
@@ -309,20 +194,14 @@ fn who_makes_a_cluster_is_a_link_too() {
 
     // What the driver has begun it cannot delete without the management cluster: the next run does.
     let begun = |link: &str, word: &str| {
-        let run = it
-            .unit
-            .action("smoketest", &scene.parameters(&cluster(json!({}))))
-            .unwrap();
+        let run = it.unit.action("smoketest", &scene.parameters(&cluster(json!({})))).unwrap();
         scene.heard(&run);
         assert_failed(&run, "cluster-wait", link, word);
         let left = &run.results["left"];
         let (cluster, template) = left.split_once(", ").unwrap();
         assert!(cluster.starts_with("cluster ") && template.starts_with("template "));
         let id = cluster.split(['(', ')']).nth(1).unwrap();
-        for word in [
-            format!("left behind: {left}"),
-            format!("openstack coe cluster delete {id}"),
-        ] {
+        for word in [format!("left behind: {left}"), format!("openstack coe cluster delete {id}")] {
             assert!(run.message.contains(&word), "no {word}: {}", run.message);
         }
     };
@@ -335,9 +214,7 @@ fn who_makes_a_cluster_is_a_link_too() {
     it.management.serve(machine).unwrap();
     let run = scene.run(&json!({}));
     assert_passed(&run);
-    let removed = run.results["report"]
-        .matches("is left from an earlier run")
-        .count();
+    let removed = run.results["report"].matches("is left from an earlier run").count();
     // Two clusters, each with its template.
     assert_eq!(removed, 4, "{}", run.results["report"]);
 }

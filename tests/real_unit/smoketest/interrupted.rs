@@ -44,9 +44,7 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
     scene.controllers(Controllers::Idle);
     let run = scene.run_signalled(&cluster(), &[Signal::SIGINT], |scene| {
         // Meanwhile a hook finds the charm's lock free, and another run not its own.
-        let locks = format!(
-            "flock --nonblock {STATE}/lock true && ! flock --nonblock {STATE}/smoketest.lock true"
-        );
+        let locks = format!("flock --nonblock {STATE}/lock true && ! flock --nonblock {STATE}/smoketest.lock true");
         is_waiting(scene) && scene.it.machine().run(&["sh", "-c", &locks]).unwrap().ok()
     });
     assert_interrupted(&run);
@@ -71,10 +69,7 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
     assert_interrupted(&run);
     // It has not gone on until it was tired of looking.
     let report = &run.results["report"];
-    assert!(
-        report.contains("stays: cluster-delete: told to stop"),
-        "{report}"
-    );
+    assert!(report.contains("stays: cluster-delete: told to stop"), "{report}");
     let left = &run.results["left"];
     assert!(left.starts_with(&format!("cluster {PREFIX}")), "{left}");
     assert!(left.contains(&format!(", template {PREFIX}")), "{left}");
@@ -100,14 +95,8 @@ fn what_a_killed_run_leaves_is_removed_by_its_cleaner_or_the_next_run() {
     });
     assert_eq!(run.run.signal, Some(9));
     // Who comes now is told to wait.
-    eventually("the cleaner is at work", || {
-        scene.cleaners_words().contains(AT_WORK)
-    });
-    let run = scene
-        .it
-        .unit
-        .action("smoketest", &scene.parameters(&json!({})))
-        .unwrap();
+    eventually("the cleaner is at work", || scene.cleaners_words().contains(AT_WORK));
+    let run = scene.it.unit.action("smoketest", &scene.parameters(&json!({}))).unwrap();
     assert!(run.message.contains("at work"), "{}", run.message);
     assert!(run.message.contains(CLEANER), "{}", run.message);
     seeing(&scene);
@@ -122,9 +111,7 @@ fn what_a_killed_run_leaves_is_removed_by_its_cleaner_or_the_next_run() {
     // The machine went down: there is no cleaner either.
     let run = scene.run_signalled(&cluster(), &[Signal::SIGKILL], |scene| {
         is_waiting(scene) && {
-            scene
-                .it
-                .shell(&format!("systemctl kill --signal=KILL {CLEANER}"));
+            scene.it.shell(&format!("systemctl kill --signal=KILL {CLEANER}"));
             true
         }
     });
@@ -141,23 +128,12 @@ fn what_a_killed_run_leaves_is_removed_by_its_cleaner_or_the_next_run() {
         super::TOKEN
     ));
     // Magnum's own account sees every project.
-    let run = scene
-        .it
-        .unit
-        .action("smoketest", &super::runbook())
-        .unwrap();
+    let run = scene.it.unit.action("smoketest", &super::runbook()).unwrap();
     scene.heard(&run);
     assert_passed(&run);
     for kind in ["cluster", "template"] {
         let line = format!("{kind} {name} (");
-        assert!(
-            run.results["report"].contains(&line),
-            "{}",
-            run.results["report"]
-        );
+        assert!(run.results["report"].contains(&line), "{}", run.results["report"]);
     }
-    assert_eq!(
-        scene.left(),
-        format!("cluster_template {PREFIX}00000000-1\n")
-    );
+    assert_eq!(scene.left(), format!("cluster_template {PREFIX}00000000-1\n"));
 }

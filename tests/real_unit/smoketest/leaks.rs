@@ -35,10 +35,7 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
     let machine = scene.it.machine();
     // Keystone keeps a hash of it.
     machine
-        .run_with_input(
-            &["/usr/bin/python3", "-c", CHANGE_PASSWORD],
-            Some(PASSWORD.as_bytes()),
-        )
+        .run_with_input(&["/usr/bin/python3", "-c", CHANGE_PASSWORD], Some(PASSWORD.as_bytes()))
         .map(|run| assert!(run.ok(), "{}", run.stderr))
         .unwrap();
     let scanner = Scanner::new(machine, &[], &[], &[PASSWORD]);
@@ -54,9 +51,7 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
             let program = include_str!("../sample_processes.py");
             let pieces = json!(pieces).to_string();
             let command = ["/usr/bin/python3", "-c", program];
-            machine
-                .run_with_input(&command, Some(pieces.as_bytes()))
-                .unwrap()
+            machine.run_with_input(&command, Some(pieces.as_bytes())).unwrap()
         });
         let enough = Enough(machine);
         let mut said = String::new();
@@ -82,10 +77,7 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
     assert_eq!(sampled["seen"], json!([]), "in a process");
     assert!(sampled["looks"].as_u64().unwrap() > 20, "{sampled}");
 
-    assert!(
-        said.contains("HTTP 401") && said.contains(" made ("),
-        "{said}"
-    );
+    assert!(said.contains("HTTP 401") && said.contains(" made ("), "{said}");
     let said = said + &scene.cleaners_words();
     assert!(!scanner.shows_in(&said) && !said.contains(FERNET), "{said}");
     assert!(scanner.journal(machine).is_empty(), "in the journal");
@@ -97,8 +89,6 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
     assert_eq!(scene.left(), "", "{}", scene.cleaners_words());
 
     // No blind look: what is planted is found.
-    machine
-        .push("/root/planted", &PASSWORD.as_bytes()[7..33], 0o600)
-        .unwrap();
+    machine.push("/root/planted", &PASSWORD.as_bytes()[7..33], 0o600).unwrap();
     assert!(scanner.files(machine).contains("/root/planted"));
 }

@@ -8,19 +8,13 @@ mod leaks;
 mod template;
 
 use anyhow::{Result, ensure};
-use lab::{
-    ActionRun, ActionStatus, Behaviour, Cloud, Controllers, Mode, Release, SecretUri, Signal,
-};
+use lab::{ActionRun, ActionStatus, Behaviour, Cloud, Controllers, Mode, Release, SecretUri, Signal};
 use serde_json::{Value, json};
 
 use crate::support::{Deployment, Lent, Pool, Reusable, STATE, assert_silent, eventually};
 
 /// The passwords of the accounts that ask: neither may show.
-const PASSWORDS: [&str; 3] = [
-    "lab-smoker-password",
-    "lab-onlooker-password",
-    "lab-magnum-password",
-];
+const PASSWORDS: [&str; 3] = ["lab-smoker-password", "lab-onlooker-password", "lab-magnum-password"];
 /// The systemd unit of the cleaner.
 const CLEANER: &str = "magnum-capi-helm-smoketest";
 /// What every name that the action makes begins with.
@@ -90,39 +84,23 @@ impl Scene {
         let it = Deployment::bare_on(Release::Cloud);
         it.shell(IN_A_HURRY);
         let cloud = Cloud::start(it.machine()).unwrap();
-        it.application
-            .attach_resource("helm-chart", Some(chart(&it)))
-            .unwrap();
+        it.application.attach_resource("helm-chart", Some(chart(&it))).unwrap();
         it.deploy();
         it.grant();
         it.hook("config-changed");
         it.assert_status("active", &["driver 1.1.0 grafted"], "in a cloud");
         let content = account("smoker");
-        let content: Vec<(&str, &str)> = content
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
+        let content: Vec<(&str, &str)> = content.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let account = it.application.add_secret("tenant", &content).unwrap();
         it.application.grant(&account).unwrap();
         it.machine().wait_for_magnum().unwrap();
-        Self {
-            running: it.running(),
-            it,
-            cloud,
-            account,
-        }
+        Self { running: it.running(), it, cloud, account }
     }
 
     /// The account's secret holds this from now on.
     fn account_is(&self, content: &[(String, String)]) {
-        let content: Vec<(&str, &str)> = content
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
-        self.it
-            .application
-            .update_secret(&self.account, &content)
-            .unwrap();
+        let content: Vec<(&str, &str)> = content.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        self.it.application.update_secret(&self.account, &content).unwrap();
     }
 
     /// The runbook's parameters with a change, as the tenant.
@@ -134,29 +112,16 @@ impl Scene {
     /// `juju run magnum-capi-helm/0 smoketest …`; nothing secret shows, and nothing is left.
     #[track_caller]
     fn run(&self, change: &Value) -> ActionRun {
-        let run = self
-            .it
-            .unit
-            .action("smoketest", &self.parameters(change))
-            .unwrap();
+        let run = self.it.unit.action("smoketest", &self.parameters(change)).unwrap();
         self.heard(&run);
         assert_eq!(self.left(), "", "{change}: {}", run.results["report"]);
         run
     }
 
     /// The same, and the action gets these signals, one each time that `condition` holds.
-    fn run_signalled(
-        &self,
-        change: &Value,
-        signals: &[Signal],
-        mut condition: impl FnMut(&Self) -> bool,
-    ) -> ActionRun {
+    fn run_signalled(&self, change: &Value, signals: &[Signal], mut condition: impl FnMut(&Self) -> bool) -> ActionRun {
         let given = self.parameters(change);
-        let run = self
-            .it
-            .unit
-            .action_signalled("smoketest", &given, signals, |_| condition(self))
-            .unwrap();
+        let run = self.it.unit.action_signalled("smoketest", &given, signals, |_| condition(self)).unwrap();
         self.heard(&run);
         run
     }
@@ -180,16 +145,12 @@ impl Scene {
     /// Waits until the cleaner has done its work and is gone.
     fn cleaned(&self) {
         let is_there = ["systemctl", "is-active", "--quiet", CLEANER];
-        eventually("the cleaner is gone", || {
-            !self.it.machine().run(&is_there).unwrap().ok()
-        });
+        eventually("the cleaner is gone", || !self.it.machine().run(&is_there).unwrap().ok());
     }
 
     /// The words of all cleaners.
     fn cleaners_words(&self) -> String {
-        self.it.shell(&format!(
-            "journalctl --sync; journalctl --quiet --no-pager --output=cat -u {CLEANER}"
-        ))
+        self.it.shell(&format!("journalctl --sync; journalctl --quiet --no-pager --output=cat -u {CLEANER}"))
     }
 
     /// Templates and clusters that Magnum has, of anybody, a line each.
@@ -211,18 +172,13 @@ impl Scene {
     /// What was restarted answers again.
     fn settled(&self) {
         self.it.machine().wait_for_magnum().unwrap();
-        self.it.shell(
-            "for n in $(seq 100); do curl -sf localhost:5000/v3 >/dev/null && exit; sleep 0.1; done; exit 1",
-        );
+        self.it.shell("for n in $(seq 100); do curl -sf localhost:5000/v3 >/dev/null && exit; sleep 0.1; done; exit 1");
     }
 
     /// What the management cluster makes of clusters from now on.
     fn controllers(&self, controllers: Controllers) {
         let behaviour = Behaviour::of(Mode::Answers).with(controllers);
-        self.it
-            .management
-            .behave(self.it.machine(), behaviour)
-            .unwrap();
+        self.it.management.behave(self.it.machine(), behaviour).unwrap();
     }
 }
 
@@ -233,10 +189,7 @@ impl Reusable for Scene {
         self.it.application.grant(&self.account)?;
         self.it.put_back(&[])?;
         let (left, running) = (self.left(), self.it.running());
-        ensure!(
-            left.is_empty() && running == self.running,
-            "{left}{running}"
-        );
+        ensure!(left.is_empty() && running == self.running, "{left}{running}");
         Ok(())
     }
 }
@@ -256,41 +209,16 @@ fn assert_failed(run: &ActionRun, stage: &str, link: &str, word: &str) {
 #[track_caller]
 fn assert_passed(run: &ActionRun) {
     let told = |key: &str| run.results[key].as_str();
-    assert_eq!(
-        run.status,
-        ActionStatus::Completed,
-        "{}\n{}",
-        run.message,
-        told("report")
-    );
-    let found = (
-        told("stage"),
-        told("outcome"),
-        told("chain"),
-        told("remedy"),
-    );
+    assert_eq!(run.status, ActionStatus::Completed, "{}\n{}", run.message, told("report"));
+    let found = (told("stage"), told("outcome"), told("chain"), told("remedy"));
     assert_eq!(found, ("done", "passed", "", ""), "{}", told("report"));
     assert!(told("template").starts_with(PREFIX));
 }
 
 /// A packaged chart with just the objects that the driver reads the state of a cluster from.
 fn chart(it: &Deployment) -> Vec<u8> {
-    it.machine()
-        .push(
-            "/root/openstack-cluster/Chart.yaml",
-            include_bytes!("Chart.yaml"),
-            0o644,
-        )
-        .unwrap();
-    it.machine()
-        .push(
-            "/root/openstack-cluster/templates/cluster.yaml",
-            include_bytes!("cluster.yaml"),
-            0o644,
-        )
-        .unwrap();
+    it.machine().push("/root/openstack-cluster/Chart.yaml", include_bytes!("Chart.yaml"), 0o644).unwrap();
+    it.machine().push("/root/openstack-cluster/templates/cluster.yaml", include_bytes!("cluster.yaml"), 0o644).unwrap();
     it.shell("cd /root; helm package openstack-cluster >/dev/null");
-    it.machine()
-        .read("/root/openstack-cluster-0.4.0.tgz")
-        .unwrap()
+    it.machine().read("/root/openstack-cluster-0.4.0.tgz").unwrap()
 }

@@ -12,24 +12,10 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
     let run = scene.run(&json!({}));
     assert_passed(&run);
     assert_eq!(run.results["cluster"], "");
-    for word in [
-        "as smoker@tenants",
-        "coe kubernetes",
-        "ubuntu",
-        "is gone",
-        "nothing is left",
-    ] {
-        assert!(
-            run.results["report"].contains(word),
-            "no {word}: {}",
-            run.results["report"]
-        );
+    for word in ["as smoker@tenants", "coe kubernetes", "ubuntu", "is gone", "nothing is left"] {
+        assert!(run.results["report"].contains(word), "no {word}: {}", run.results["report"]);
     }
-    assert_eq!(
-        run.log.join("\n"),
-        run.results["report"],
-        "it is told while it happens"
-    );
+    assert_eq!(run.log.join("\n"), run.results["report"], "it is told while it happens");
 
     // Magnum's own account, from magnum.conf, and the way through the internal endpoint.
     assert_passed(&scene.run(&json!({"credentials": "", "endpoint": "internal"})));
@@ -37,48 +23,23 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
     refused(&scene, &json!({"keypair": ""}), &["keypair"]);
     let cases: [(Value, &str, &str); 8] = [
         (json!({"image": "nope"}), "image", "Cluster type (vm, Unset"),
-        (
-            json!({"image": "no-distro"}),
-            "image",
-            "Cluster type (vm, None",
-        ),
+        (json!({"image": "no-distro"}), "image", "Cluster type (vm, None"),
         (json!({"image": "coreos"}), "driver", "fedora-coreos"),
-        (
-            json!({"external-network": "private"}),
-            "external-network",
-            "external network private",
-        ),
+        (json!({"external-network": "private"}), "external-network", "external network private"),
         (json!({"flavor": "nope"}), "flavor", "flavor nope"),
         (json!({"master-flavor": "nope"}), "flavor", "flavor nope"),
         (json!({"network-driver": "bogus"}), "template", "bogus"),
-        (
-            json!({"endpoint": "admin"}),
-            "catalogue",
-            "public in RegionOne",
-        ),
+        (json!({"endpoint": "admin"}), "catalogue", "public in RegionOne"),
     ];
     for (change, link, word) in cases {
-        let stage = if link == "catalogue" {
-            link
-        } else {
-            "template-create"
-        };
+        let stage = if link == "catalogue" { link } else { "template-create" };
         assert_failed(&scene.run(&change), stage, link, word);
     }
 
     // An account that may look only, one that Keystone does not know, and one that lacks something.
     scene.account_is(&account("onlooker"));
-    assert_failed(
-        &scene.run(&json!({})),
-        "template-create",
-        "policy",
-        "clustertemplate:create",
-    );
-    for (key, value) in [
-        ("password", "wrong"),
-        ("username", "nobody"),
-        ("project-name", "nope"),
-    ] {
+    assert_failed(&scene.run(&json!({})), "template-create", "policy", "clustertemplate:create");
+    for (key, value) in [("password", "wrong"), ("username", "nobody"), ("project-name", "nope")] {
         let mut content = account("smoker");
         content.iter_mut().find(|(name, _)| name == key).unwrap().1 = value.into();
         scene.account_is(&content);
@@ -136,8 +97,7 @@ fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() 
 
     with(&[("region", "Nowhere")]);
     let run = scene.run(&json!({}));
-    let there =
-        "no public endpoint of container-infra in region Nowhere, only: public in RegionOne";
+    let there = "no public endpoint of container-infra in region Nowhere, only: public in RegionOne";
     assert_failed(&run, "catalogue", "catalogue", there);
     // An address without a version, and without a region.
     with(&[("auth-url", "http://localhost:5000"), ("region", "")]);
@@ -152,20 +112,10 @@ fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() 
     assert_failed(&run, "leftovers", "magnum-api", &told);
 
     scene.it.application.revoke(&scene.account).unwrap();
-    let grant = format!(
-        "juju grant-secret {} magnum-capi-helm",
-        scene.account.as_ref()
-    );
-    refused(
-        &scene,
-        &json!({}),
-        &["credentials", "is not granted", &grant],
-    );
+    let grant = format!("juju grant-secret {} magnum-capi-helm", scene.account.as_ref());
+    refused(&scene, &json!({}), &["credentials", "is not granted", &grant]);
     for id in ["secret:cs0000000000000000g0", "nonsense"] {
-        let words = [
-            "does not exist; run the action with credentials=secret:ID",
-            id,
-        ];
+        let words = ["does not exist; run the action with credentials=secret:ID", id];
         refused(&scene, &json!({"credentials": id}), &words);
     }
 }

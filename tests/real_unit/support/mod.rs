@@ -11,10 +11,7 @@ mod shared;
 
 use std::path::PathBuf;
 
-use lab::{
-    ActionRun, Application, Exec, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit,
-    ensure_root,
-};
+use lab::{ActionRun, Application, Exec, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root};
 use serde_json::json;
 
 use crate::management::{self, TOKEN};
@@ -50,15 +47,8 @@ impl Deployment {
         // Nearly every test is about what a hook does: nothing else is to do it before.
         application.set_config(&[("guard", "false")]).unwrap();
         let unit = application.add_unit(machine, "magnum/0").unwrap();
-        let secret = application
-            .add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())])
-            .unwrap();
-        Self {
-            application,
-            unit,
-            management,
-            secret,
-        }
+        let secret = application.add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())]).unwrap();
+        Self { application, unit, management, secret }
     }
 
     /// `juju deploy` and `juju relate`: blocked for want of a kubeconfig.
@@ -108,9 +98,7 @@ impl Deployment {
 
     /// `juju update-secret`, without its hook.
     pub fn update_secret(&self, content: &[(&str, &str)]) {
-        self.application
-            .update_secret(&self.secret, content)
-            .unwrap();
+        self.application.update_secret(&self.secret, content).unwrap();
     }
 
     /// Everything Juju runs on a new unit.
@@ -167,20 +155,10 @@ impl Deployment {
     /// Holds what a run said against the secrets.
     pub fn heard(&self, run: HookRun) -> HookRun {
         let status = self.unit.status();
-        eprintln!(
-            "{} -> {}: {}\n{}",
-            run.name,
-            status.0,
-            status.1,
-            run.log_text()
-        );
+        eprintln!("{} -> {}: {}\n{}", run.name, status.0, status.1, run.log_text());
         assert_silent(&self.management, &run.describe(), &run.name);
         let history = self.unit.status_history();
-        assert_silent(
-            &self.management,
-            &format!("{history:?}"),
-            "the status history",
-        );
+        assert_silent(&self.management, &format!("{history:?}"), "the status history");
         run
     }
 
@@ -197,9 +175,10 @@ impl Deployment {
 /// `juju deploy` of the packed charm, without a unit.
 pub fn application() -> Application {
     let variable = |name: &str| {
-        PathBuf::from(std::env::var_os(name).unwrap_or_else(|| {
-            panic!("{name} is not set: these tests are run by `cargo xtask test`")
-        }))
+        PathBuf::from(
+            std::env::var_os(name)
+                .unwrap_or_else(|| panic!("{name} is not set: these tests are run by `cargo xtask test`")),
+        )
     };
     let (charm, tool) = (variable("LAB_CHARM"), variable("LAB_JUJU_TOOL"));
     Application::new(&charm, &tool, "magnum-capi-helm").unwrap()

@@ -13,13 +13,9 @@ impl Deployment {
             Moment::After(delay) => self.unit.kill_hook_after(name, *delay),
             Moment::When(script) => {
                 let is_it_time = format!("test -n \"$({script})\"");
-                self.unit.kill_hook_when(name, |unit| {
-                    unit.machine().run(&["sh", "-c", &is_it_time]).unwrap().ok()
-                })
+                self.unit.kill_hook_when(name, |unit| unit.machine().run(&["sh", "-c", &is_it_time]).unwrap().ok())
             }
-            Moment::Exists(path) => self
-                .unit
-                .kill_hook_when(name, |unit| unit.machine().exists(path).unwrap()),
+            Moment::Exists(path) => self.unit.kill_hook_when(name, |unit| unit.machine().exists(path).unwrap()),
         };
         self.heard(run.unwrap()).signal == Some(9)
     }

@@ -26,10 +26,7 @@ impl<T: Reusable> Pool<T> {
     /// One of them, or what `make` makes.
     pub fn take(&'static self, make: impl FnOnce() -> T) -> Lent<T> {
         let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Lent {
-            lent: Some(idle.unwrap_or_else(make)),
-            pool: self,
-        }
+        Lent { lent: Some(idle.unwrap_or_else(make)), pool: self }
     }
 }
 

@@ -4,8 +4,8 @@ use lab::{Diff, ManagementCluster, RESTLESS, Snapshot};
 
 use super::Deployment;
 use super::graft::{
-    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, KUBECONFIG, SITE, STATE, VERSIONS,
-    command_line, conf, dist_info, drop_in,
+    API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, KUBECONFIG, SITE, STATE, VERSIONS, command_line, conf, dist_info,
+    drop_in,
 };
 use crate::management::leak;
 
@@ -22,16 +22,10 @@ impl Deployment {
     pub fn assert_status(&self, kind: &str, words: &[&str], case: &str) {
         let (found, message) = self.unit.status();
         if found != kind {
-            panic!(
-                "{case}: {found} instead of {kind}, and the status says {message:?}\n{}",
-                self.why()
-            );
+            panic!("{case}: {found} instead of {kind}, and the status says {message:?}\n{}", self.why());
         }
         for word in words {
-            assert!(
-                message.contains(word),
-                "{case}: no {word:?} in the status {message:?}"
-            );
+            assert!(message.contains(word), "{case}: no {word:?} in the status {message:?}");
         }
     }
 
@@ -44,20 +38,12 @@ impl Deployment {
     }
 
     pub fn services(&self) -> Services {
-        let shown = self.shell(&format!(
-            "systemctl show --property=MainPID,NRestarts --value {API} {CONDUCTOR}"
-        ));
-        let numbers: Vec<u32> = shown
-            .split_whitespace()
-            .map(|n| n.parse().unwrap())
-            .collect();
+        let shown = self.shell(&format!("systemctl show --property=MainPID,NRestarts --value {API} {CONDUCTOR}"));
+        let numbers: Vec<u32> = shown.split_whitespace().map(|n| n.parse().unwrap()).collect();
         let [api, api_restarts, conductor, conductor_restarts] = numbers[..] else {
             panic!("systemctl show printed {shown:?}");
         };
-        Services {
-            api: (api, api_restarts),
-            conductor: (conductor, conductor_restarts),
-        }
+        Services { api: (api, api_restarts), conductor: (conductor, conductor_restarts) }
     }
 
     /// The graft's files, and nothing that others write.
@@ -74,16 +60,12 @@ impl Deployment {
     pub fn files(&self) -> Snapshot {
         let mut except = RESTLESS.to_vec();
         except.push(STATE);
-        self.machine()
-            .snapshot(&["/etc", "/usr/local", "/var/lib"], &except)
-            .unwrap()
+        self.machine().snapshot(&["/etc", "/usr/local", "/var/lib"], &except).unwrap()
     }
 
     /// Temporary files that a hook left behind, anywhere.
     pub fn litter(&self) -> String {
-        self.shell(
-            "find /etc /usr/local /var /root -name '*.magnum-capi-helm-*' -o -name '*.partial'",
-        )
+        self.shell("find /etc /usr/local /var /root -name '*.magnum-capi-helm-*' -o -name '*.partial'")
     }
 
     /// The arguments of a service's main process.
@@ -104,10 +86,8 @@ impl Deployment {
         self.assert_status("active", &[&format!("driver {version} grafted")], case);
         assert_eq!(self.unit.app_version(), version, "{case}: workload version");
         let group: u32 = self.shell("id -g magnum").trim().parse().unwrap();
-        let mut files = vec![
-            (KUBECONFIG, self.management.kubeconfig(), (0, group, 0o640)),
-            (CONF, conf(""), (0, 0, 0o644)),
-        ];
+        let mut files =
+            vec![(KUBECONFIG, self.management.kubeconfig(), (0, group, 0o640)), (CONF, conf(""), (0, 0, 0o644))];
         for (path, service) in DROP_INS.into_iter().zip([API, CONDUCTOR]) {
             files.push((path, drop_in(service), (0, 0, 0o644)));
         }
@@ -120,11 +100,7 @@ impl Deployment {
         }
         for service in [API, CONDUCTOR] {
             let words = self.command_line(service);
-            assert_eq!(
-                words.join(" "),
-                format!("/usr/bin/python3 {}", command_line(service)),
-                "{case}"
-            );
+            assert_eq!(words.join(" "), format!("/usr/bin/python3 {}", command_line(service)), "{case}");
         }
         let installed = self.shell(&format!("cd {SITE}; ls -d magnum_capi_helm*"));
         let expected = format!("magnum_capi_helm\nmagnum_capi_helm-{version}.dist-info\n");
@@ -135,22 +111,13 @@ impl Deployment {
     /// The driver as pip sees it.
     pub fn pip_version(&self) -> String {
         let shown = self.shell("python3 -m pip show magnum-capi-helm 2>/dev/null || true");
-        let version = shown
-            .lines()
-            .find_map(|line| line.strip_prefix("Version: "));
+        let version = shown.lines().find_map(|line| line.strip_prefix("Version: "));
         version.unwrap_or("none").to_owned()
     }
 
     /// What Magnum itself makes of the conductor's own arguments, asked as user magnum.
     pub fn ask_magnum(&self) -> serde_json::Value {
-        let mut command = vec![
-            "sudo",
-            "-u",
-            "magnum",
-            "/usr/bin/python3",
-            "-c",
-            include_str!("ask_magnum.py"),
-        ];
+        let mut command = vec!["sudo", "-u", "magnum", "/usr/bin/python3", "-c", include_str!("ask_magnum.py")];
         let words = self.command_line(CONDUCTOR);
         command.extend(words.iter().skip(2).map(String::as_str));
         let asked = self.machine().run(&command).unwrap();

@@ -26,11 +26,7 @@ impl Deployment {
     pub fn active() -> Shared {
         UNITS.take(|| {
             let unit = Self::grafted();
-            Whole {
-                files: changeable(&unit).unwrap(),
-                running: unit.running(),
-                unit,
-            }
+            Whole { files: changeable(&unit).unwrap(), running: unit.running(), unit }
         })
     }
 
@@ -58,15 +54,11 @@ impl Deployment {
         let kubeconfig = self.management.kubeconfig();
         application.update_secret(&self.secret, &[("kubeconfig", &kubeconfig)])?;
         application.grant(&self.secret)?;
-        self.management
-            .behave(self.machine(), Behaviour::default())?;
+        self.management.behave(self.machine(), Behaviour::default())?;
         self.unit.hook("config-changed")?.expect_ok()?;
         let run = self.unit.hook("update-status")?.expect_ok()?;
         let (kind, message) = self.unit.status();
-        ensure!(
-            kind == "active" && message == "driver 1.1.0 grafted",
-            "{kind}: {message}"
-        );
+        ensure!(kind == "active" && message == "driver 1.1.0 grafted", "{kind}: {message}");
         ensure!(run.log.is_empty(), "{}", run.log_text());
         // What a test has pushed, and what it may look for in the journal.
         self.machine().shell(

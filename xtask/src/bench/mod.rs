@@ -54,9 +54,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         subjects.push(Subject::deploy(&lab, charm, &format!("magnum-{number}"))?);
     }
 
-    screen::chapter(&format!(
-        "update-status on a grafted unit, {HOOKS} times; verify, {ACTIONS} times"
-    ));
+    screen::chapter(&format!("update-status on a grafted unit, {HOOKS} times; verify, {ACTIONS} times"));
     // The charm watches services that have just started for longer.
     std::thread::sleep(Duration::from_secs(6));
     // The first round only fills caches.
@@ -77,9 +75,7 @@ pub fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 impl Subject {
     /// Boots a unit, deploys the charm and grants it a kubeconfig.
     fn deploy(lab: &Lab, charm: &Path, hostname: &str) -> Result<Self> {
-        let size = fs::metadata(charm)
-            .with_context(|| format!("reading {}", charm.display()))?
-            .len();
+        let size = fs::metadata(charm).with_context(|| format!("reading {}", charm.display()))?.len();
         let machine = lab.boot(hostname)?;
         let kubeconfig = ManagementCluster::start(&machine)?.kubeconfig();
         let mut application = lab.application(charm)?;
@@ -109,11 +105,7 @@ impl Subject {
 
     fn measure_hook(&mut self, counts: bool) -> Result<()> {
         let sample = process::observe(&self.unit, "update-status")?;
-        ensure!(
-            sample.run.log.is_empty(),
-            "the hook found something to do: {}",
-            sample.run.describe()
-        );
+        ensure!(sample.run.log.is_empty(), "the hook found something to do: {}", sample.run.describe());
         if counts {
             self.cpu.push(milliseconds(sample.cpu));
             self.memory.push(sample.memory);
@@ -126,11 +118,7 @@ impl Subject {
         let start = Instant::now();
         let action = self.unit.action("verify", &json!({}))?;
         let took = start.elapsed();
-        ensure!(
-            action.status == ActionStatus::Completed,
-            "verify fails: {}",
-            action.message
-        );
+        ensure!(action.status == ActionStatus::Completed, "verify fails: {}", action.message);
         if counts {
             self.verify.push(milliseconds(took));
         }
@@ -157,22 +145,11 @@ fn table(subjects: &[Subject]) -> String {
         text += &format!("{column:>12}");
     }
     let rows: [Row; 6] = [
-        (
-            "update-status: CPU time of the charm's own process, ms",
-            |s| median(&s.cpu),
-        ),
-        ("update-status: peak memory of that process, MB", |s| {
-            median(&s.memory)
-        }),
-        ("update-status: from its start to its end, ms", |s| {
-            median(&s.wall)
-        }),
-        ("update-status: programs started, the charm included", |s| {
-            s.programs as f64
-        }),
-        ("verify: from its start to its end, ms", |s| {
-            median(&s.verify)
-        }),
+        ("update-status: CPU time of the charm's own process, ms", |s| median(&s.cpu)),
+        ("update-status: peak memory of that process, MB", |s| median(&s.memory)),
+        ("update-status: from its start to its end, ms", |s| median(&s.wall)),
+        ("update-status: programs started, the charm included", |s| s.programs as f64),
+        ("verify: from its start to its end, ms", |s| median(&s.verify)),
         ("package, MB", |s| s.size),
     ];
     for (name, value) in rows {
@@ -202,9 +179,6 @@ mod tests {
     fn a_row_has_both_medians_and_their_ratio() {
         let this = median(&[3.0, 1.0, 2.0]);
         let line = row("x", &[this, 4.0]);
-        assert_eq!(
-            line.split_whitespace().collect::<Vec<_>>(),
-            ["x", "2.00", "4.00", "0.50"]
-        );
+        assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["x", "2.00", "4.00", "0.50"]);
     }
 }

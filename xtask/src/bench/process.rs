@@ -37,11 +37,7 @@ pub fn observe(unit: &Unit, hook: &str) -> Result<Sample> {
         false
     })?;
     let (cpu, memory) = last.context("the hook ended before its process was seen")?;
-    Ok(Sample {
-        run: run.expect_ok()?,
-        cpu,
-        memory,
-    })
+    Ok(Sample { run: run.expect_ok()?, cpu, memory })
 }
 
 /// Finds the charm's process on the unit with this PID namespace, and its CPU clock.
@@ -65,9 +61,7 @@ fn cpu(clock: ClockId) -> Option<Duration> {
 /// `VmHWM` (proc(5)); none once the process has ended.
 fn peak_memory(pid: Pid) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kibibytes * 1024.0 / 1e6)
 }
@@ -82,14 +76,9 @@ mod tests {
     /// The time of a process's ended children stands in its stat file, in hundredths of a second (proc(5)).
     #[test]
     fn the_clock_leaves_out_the_programs_that_the_process_starts() {
-        const SCRIPT: &str =
-            "sh -c 'for i in $(seq 200000); do :; done'; cat /proc/$$/stat; read -r end";
-        let mut shell = Command::new("sh")
-            .args(["-c", SCRIPT])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        const SCRIPT: &str = "sh -c 'for i in $(seq 200000); do :; done'; cat /proc/$$/stat; read -r end";
+        let mut shell =
+            Command::new("sh").args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stat = String::new();
         let stdout = shell.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut stat).unwrap();
@@ -101,9 +90,6 @@ mod tests {
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let children: u64 = fields.split(' ').nth(13).unwrap().parse().unwrap();
         assert!(children > 0, "{stat}");
-        assert!(
-            own < Duration::from_millis(children * 10),
-            "{own:?}, {stat}"
-        );
+        assert!(own < Duration::from_millis(children * 10), "{own:?}, {stat}");
     }
 }

@@ -54,12 +54,9 @@ pub struct Entry {
 /// Writes the archive with `entries`.
 pub fn write(mut entries: Vec<Entry>) -> Result<Vec<u8>> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    ensure!(
-        entries.is_sorted_by(|a, b| a.name < b.name),
-        "two entries have the same name"
-    );
-    let first_instant = UtcDateTime::from_components(1980, 1, 1, 0, 0, 0, 0)
-        .context("the zip format's first instant")?;
+    ensure!(entries.is_sorted_by(|a, b| a.name < b.name), "two entries have the same name");
+    let first_instant =
+        UtcDateTime::from_components(1980, 1, 1, 0, 0, 0, 0).context("the zip format's first instant")?;
     let mut zip = ZipArchiveWriter::new(Vec::new());
     for Entry { name, content } in entries {
         let adding = || format!("adding {name} to the archive");
@@ -71,11 +68,9 @@ pub fn write(mut entries: Vec<Entry>) -> Result<Vec<u8>> {
             .start()
             .with_context(adding)?;
         let bytes = content.bytes();
-        file.write_all(&compress_to_vec(bytes, LEVEL))
-            .with_context(adding)?;
+        file.write_all(&compress_to_vec(bytes, LEVEL)).with_context(adding)?;
         let size = u64::try_from(bytes.len()).with_context(adding)?;
-        file.finish(DataDescriptorOutput::new(crc32(bytes), size))
-            .with_context(adding)?;
+        file.finish(DataDescriptorOutput::new(crc32(bytes), size)).with_context(adding)?;
     }
     zip.finish().context("closing the archive")
 }
@@ -88,10 +83,7 @@ mod tests {
     use super::*;
 
     fn entries() -> Vec<Entry> {
-        let entry = |name: &str, content| Entry {
-            name: name.to_owned(),
-            content,
-        };
+        let entry = |name: &str, content| Entry { name: name.to_owned(), content };
         vec![
             entry("metadata.yaml", Content::File(b"name: graft\n".repeat(100))),
             entry("hooks/start", Content::Link("../dispatch".to_owned())),
@@ -121,12 +113,8 @@ mod tests {
             assert z.testzip() is None\n\
             for i in z.infolist():\n\
             \x20   print(i.filename, oct(i.external_attr >> 16), '%d-%d-%d' % i.date_time[:3], i.compress_type, len(z.read(i)))";
-        let mut python = Command::new("python3")
-            .args(["-c", READER])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut python =
+            Command::new("python3").args(["-c", READER]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let archive = write(entries()).unwrap();
         python.stdin.take().unwrap().write_all(&archive).unwrap();
         let output = python.wait_with_output().unwrap();

@@ -42,22 +42,15 @@ pub fn read(hooks: &Path) -> Result<Links> {
             true => Some(entry.path().read_link().with_context(reading)?),
             false => None,
         };
-        links.insert(
-            name,
-            target.map(|target| target.to_string_lossy().into_owned()),
-        );
+        links.insert(name, target.map(|target| target.to_string_lossy().into_owned()));
     }
     Ok(links)
 }
 
 /// Lists the hooks of a charm with these endpoints.
 pub fn expected<'a>(endpoints: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let relations =
-        endpoints.flat_map(|endpoint| RELATION.map(|kind| format!("{endpoint}-relation-{kind}")));
-    UNIT.map(str::to_owned)
-        .into_iter()
-        .chain(relations)
-        .collect()
+    let relations = endpoints.flat_map(|endpoint| RELATION.map(|kind| format!("{endpoint}-relation-{kind}")));
+    UNIT.map(str::to_owned).into_iter().chain(relations).collect()
 }
 
 /// Lists the differences between the links and the hooks that Juju runs.
@@ -68,9 +61,7 @@ pub fn faults(links: &Links, expected: &[String]) -> Vec<String> {
         .map(|name| format!("hooks/{name}: missing: ln -s {TARGET} hooks/{name}"));
     let wrong = links.iter().filter_map(|(name, target)| {
         if !expected.contains(name) {
-            return Some(format!(
-                "hooks/{name}: Juju runs no such hook for this charm"
-            ));
+            return Some(format!("hooks/{name}: Juju runs no such hook for this charm"));
         }
         (target.as_deref() != Some(TARGET)).then(|| format!("hooks/{name}: not a link to {TARGET}"))
     });
@@ -85,10 +76,7 @@ mod tests {
     fn missing_unknown_and_wrong_hooks_are_named() {
         let expected = expected(["magnum"].into_iter());
         assert_eq!(expected.len(), 14);
-        let mut links: Links = expected
-            .iter()
-            .map(|name| (name.clone(), Some(TARGET.to_owned())))
-            .collect();
+        let mut links: Links = expected.iter().map(|name| (name.clone(), Some(TARGET.to_owned()))).collect();
         assert_eq!(faults(&links, &expected), Vec::<String>::new());
         links.remove("magnum-relation-created");
         links.insert("heat-relation-joined".to_owned(), None);

@@ -70,20 +70,13 @@ impl Manifest {
                 architectures: [platform.architecture],
             })
             .collect();
-        ensure!(
-            !bases.is_empty(),
-            "charmcraft.yaml: no platform for {architecture}"
-        );
+        ensure!(!bases.is_empty(), "charmcraft.yaml: no platform for {architecture}");
         Ok(Self { bases })
     }
 
     /// Returns the oldest platform as charmcraft puts it into file names, `ubuntu-22.04-amd64`.
     pub fn oldest(&self) -> Result<String> {
-        let Base {
-            name,
-            channel,
-            architectures: [architecture],
-        } = self.bases.first().context("no platform")?;
+        let Base { name, channel, architectures: [architecture] } = self.bases.first().context("no platform")?;
         Ok(format!("{name}-{channel}-{architecture}"))
     }
 
@@ -103,9 +96,7 @@ mod tests {
 
     #[test]
     fn the_manifest_lists_the_bases_of_the_built_architecture() {
-        let manifest =
-            manifest("'ubuntu@24.04:amd64': , 'ubuntu@8.04:amd64': , 'ubuntu@22.04:arm64': ")
-                .unwrap();
+        let manifest = manifest("'ubuntu@24.04:amd64': , 'ubuntu@8.04:amd64': , 'ubuntu@22.04:arm64': ").unwrap();
         assert_eq!(manifest.oldest().unwrap(), "ubuntu-8.04-amd64");
         assert_eq!(
             manifest.to_yaml().unwrap(),

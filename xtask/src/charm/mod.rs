@@ -49,30 +49,16 @@ pub fn assemble(root: &Path, dispatch: Vec<u8>, architecture: &str) -> Result<Ch
 
     let mut contents = vec![
         ("dispatch".to_owned(), Content::Program(dispatch)),
-        (
-            "manifest.yaml".to_owned(),
-            Content::File(manifest.to_yaml()?.into_bytes()),
-        ),
+        ("manifest.yaml".to_owned(), Content::File(manifest.to_yaml()?.into_bytes())),
     ];
     for hook in links.into_keys() {
-        contents.push((
-            format!("hooks/{hook}"),
-            Content::Link(hooks::TARGET.to_owned()),
-        ));
+        contents.push((format!("hooks/{hook}"), Content::Link(hooks::TARGET.to_owned())));
     }
     for name in FILES {
-        contents.push((
-            name.to_owned(),
-            Content::File(read(root, name)?.into_bytes()),
-        ));
+        contents.push((name.to_owned(), Content::File(read(root, name)?.into_bytes())));
     }
-    let entries = contents
-        .into_iter()
-        .map(|(name, content)| Entry { name, content });
-    Ok(Charm {
-        file_name: format!("{}_{}.charm", metadata.name.0, manifest.oldest()?),
-        entries: entries.collect(),
-    })
+    let entries = contents.into_iter().map(|(name, content)| Entry { name, content });
+    Ok(Charm { file_name: format!("{}_{}.charm", metadata.name.0, manifest.oldest()?), entries: entries.collect() })
 }
 
 fn parse<T: DeserializeOwned>(root: &Path, name: &str) -> Result<T> {
@@ -105,18 +91,9 @@ mod tests {
                 "name: graft\nsummary: s\ndescription: d\nsubordinate: true\n\
                  requires:\n  host:\n    interface: juju-info\n    scope: container\n",
             ),
-            (
-                CONFIG,
-                "options:\n  pin:\n    type: string\n    description: d\n    default: a==1\n",
-            ),
-            (
-                ACTIONS,
-                "verify:\n  description: d\n  additionalProperties: false\n",
-            ),
-            (
-                CHARMCRAFT,
-                "type: charm\nplatforms:\n  ubuntu@24.04:amd64:\n  ubuntu@22.04:amd64:\n",
-            ),
+            (CONFIG, "options:\n  pin:\n    type: string\n    description: d\n    default: a==1\n"),
+            (ACTIONS, "verify:\n  description: d\n  additionalProperties: false\n"),
+            (CHARMCRAFT, "type: charm\nplatforms:\n  ubuntu@24.04:amd64:\n  ubuntu@22.04:amd64:\n"),
             ("LICENSE", "do as you like\n"),
             ("README.md", "# graft\n"),
         ] {
@@ -153,33 +130,19 @@ mod tests {
     #[test]
     fn a_fault_is_refused_with_its_file_and_place() {
         for (name, text, expected) in [
-            (
-                CONFIG,
-                "options: {a: {type: text}}\n",
-                "parsing config.yaml: options.a",
-            ),
+            (CONFIG, "options: {a: {type: text}}\n", "parsing config.yaml: options.a"),
             (ACTIONS, "verify: [\n", "parsing actions.yaml: "),
             (ACTIONS, "verify: {}\nverify: {}\n", "duplicate"),
-            (
-                CHARMCRAFT,
-                "platforms: {amd64: }\n",
-                "parsing charmcraft.yaml: platforms",
-            ),
+            (CHARMCRAFT, "platforms: {amd64: }\n", "parsing charmcraft.yaml: platforms"),
         ] {
             let dir = project();
             fs::write(dir.path().join(name), text).unwrap();
             let error = assemble(dir.path(), ELF.to_vec(), "amd64").unwrap_err();
-            assert!(
-                format!("{error:#}").contains(expected),
-                "{expected}: {error:#}"
-            );
+            assert!(format!("{error:#}").contains(expected), "{expected}: {error:#}");
         }
         let dir = project();
         fs::remove_file(dir.path().join("hooks/start")).unwrap();
         let error = assemble(dir.path(), ELF.to_vec(), "amd64").unwrap_err();
-        assert!(
-            error.to_string().contains("hooks/start: missing"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("hooks/start: missing"), "{error}");
     }
 }

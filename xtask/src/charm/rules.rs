@@ -33,17 +33,12 @@ impl Metadata {
     /// Lists the names of all endpoints.
     pub fn endpoints(&self) -> impl Iterator<Item = &str> {
         let roles = [&self.requires, &self.provides, &self.peers];
-        roles
-            .into_iter()
-            .flat_map(|role| role.keys().map(String::as_str))
+        roles.into_iter().flat_map(|role| role.keys().map(String::as_str))
     }
 
     /// Checks the rule that spans several fields.
     pub fn check(&self) -> Result<()> {
-        let in_a_container = self
-            .requires
-            .values()
-            .any(|endpoint| endpoint.scope == Some(Scope::Container));
+        let in_a_container = self.requires.values().any(|endpoint| endpoint.scope == Some(Scope::Container));
         ensure!(
             !self.subordinate || in_a_container,
             "metadata.yaml: a subordinate charm needs an endpoint under `requires` with `scope: container`"
@@ -82,25 +77,11 @@ pub struct Config {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 enum ConfigOption {
-    String {
-        description: Text,
-        default: Option<String>,
-    },
-    Int {
-        description: Text,
-        default: Option<i64>,
-    },
-    Float {
-        description: Text,
-        default: Option<f64>,
-    },
-    Boolean {
-        description: Text,
-        default: Option<bool>,
-    },
-    Secret {
-        description: Text,
-    },
+    String { description: Text, default: Option<String> },
+    Int { description: Text, default: Option<i64> },
+    Float { description: Text, default: Option<f64> },
+    Boolean { description: Text, default: Option<bool> },
+    Secret { description: Text },
 }
 
 /// actions.yaml
@@ -125,9 +106,7 @@ impl TryFrom<String> for Text {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        (!text.is_empty())
-            .then_some(Self(text))
-            .ok_or("the text is empty")
+        (!text.is_empty()).then_some(Self(text)).ok_or("the text is empty")
     }
 }
 
@@ -147,11 +126,7 @@ impl TryFrom<String> for ActionName {
             && !name.ends_with('-')
             && name != "juju"
             && !name.starts_with("juju-");
-        if valid {
-            Ok(Self(name))
-        } else {
-            Err(format!("`{name}` cannot be an action's name"))
-        }
+        if valid { Ok(Self(name)) } else { Err(format!("`{name}` cannot be an action's name")) }
     }
 }
 

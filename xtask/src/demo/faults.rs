@@ -27,10 +27,7 @@ pub fn guarded_drift(stage: &mut Stage) -> Result<()> {
         }
         let took = start.elapsed();
         stage.claim(
-            &format!(
-                "{path} is back within a second: after {:.2} s",
-                took.as_secs_f64()
-            ),
+            &format!("{path} is back within a second: after {:.2} s", took.as_secs_f64()),
             took < Duration::from_secs(1),
             format!("{took:?}"),
         )?;
@@ -40,9 +37,7 @@ pub fn guarded_drift(stage: &mut Stage) -> Result<()> {
 
 pub fn unguarded_drift(stage: &mut Stage) -> Result<()> {
     screen::chapter("Drift, without the guard");
-    screen::say(
-        "Without the guard the next hook repairs it, even if a service was restarted in the meantime:",
-    );
+    screen::say("Without the guard the next hook repairs it, even if a service was restarted in the meantime:");
     stage.configure("guard", "false")?;
     let good = stage.processes()?;
     stage.on_the_unit(&remove_drop_in())?;
@@ -57,9 +52,7 @@ pub fn unguarded_drift(stage: &mut Stage) -> Result<()> {
     claim_command_lines(stage)?;
     stage.claim(
         "magnum-conductor restarted, because it ran without the graft; magnum-api did not",
-        repaired.conductor != bad.conductor
-            && bad.conductor != good.conductor
-            && repaired.api == good.api,
+        repaired.conductor != bad.conductor && bad.conductor != good.conductor && repaired.api == good.api,
         format!("{good:?} at first, {bad:?} before the hook, {repaired:?} after it"),
     )
 }
@@ -99,31 +92,14 @@ pub fn rotation(stage: &mut Stage) -> Result<()> {
     screen::chapter("Rotate the kubeconfig");
     screen::say("The management cluster has issued another client certificate, valid for 20 days:");
     let before = stage.processes()?;
-    let short = ClientCertificate {
-        not_after: 20 * 24 * 60 * 60 + 60,
-        ..ClientCertificate::default()
-    };
+    let short = ClientCertificate { not_after: 20 * 24 * 60 * 60 + 60, ..ClientCertificate::default() };
     stage.update_kubeconfig(&short, "new.kubeconfig")?;
-    stage.claim_status(
-        "it is used, and the status warns that it expires",
-        "active",
-        "20 days",
-    )?;
-    let used = stage
-        .machine()
-        .read(KUBECONFIG)
-        .context("the kubeconfig in use")?;
+    stage.claim_status("it is used, and the status warns that it expires", "active", "20 days")?;
+    let used = stage.machine().read(KUBECONFIG).context("the kubeconfig in use")?;
     screen::say("And a kubeconfig of another cluster, by mistake:");
-    let stranger = ClientCertificate {
-        issuer: Issuer::Stranger,
-        ..ClientCertificate::default()
-    };
+    let stranger = ClientCertificate { issuer: Issuer::Stranger, ..ClientCertificate::default() };
     stage.update_kubeconfig(&stranger, "other.kubeconfig")?;
-    stage.claim_status(
-        "the status says that the cluster refuses it",
-        "blocked",
-        "kubeconfig",
-    )?;
+    stage.claim_status("the status says that the cluster refuses it", "blocked", "kubeconfig")?;
     let same = stage.machine().read(KUBECONFIG)? == used;
     stage.claim("the earlier kubeconfig stays in place", same, "other bytes")?;
     stage.update_kubeconfig(&ClientCertificate::default(), "right.kubeconfig")?;

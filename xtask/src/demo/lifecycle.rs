@@ -14,14 +14,11 @@ const DRIVER: &str = "k8s_capi_helm_v1";
 pub const KUBECONFIG: &str = "/etc/magnum/kubeconfig";
 pub const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
 /// The arguments that both services should run with (the runbook's section 8).
-const ARGUMENTS: &str =
-    "--config-file=/etc/magnum/magnum.conf --config-dir=/etc/magnum/magnum.conf.d";
+const ARGUMENTS: &str = "--config-file=/etc/magnum/magnum.conf --config-dir=/etc/magnum/magnum.conf.d";
 
 pub fn deploy(stage: &mut Stage) -> Result<()> {
     screen::chapter("Deploy");
-    screen::say(
-        "The charm is a subordinate: it has a unit on each unit of magnum once the two are related.",
-    );
+    screen::say("The charm is a subordinate: it has a unit on each unit of magnum once the two are related.");
     let before = stage.processes()?;
     screen::command(&format!("juju deploy ./{}", stage.charm));
     screen::command(&format!("juju integrate {APPLICATION} magnum"));
@@ -37,11 +34,7 @@ pub fn deploy(stage: &mut Stage) -> Result<()> {
         found.stdout + &found.stderr,
     )?;
     let enabled = stage.machine().exists(CONF)?;
-    stage.claim(
-        "no configuration is written before everything is at hand",
-        !enabled,
-        format!("{CONF} exists"),
-    )?;
+    stage.claim("no configuration is written before everything is at hand", !enabled, format!("{CONF} exists"))?;
     stage.claim_no_restart(before)
 }
 
@@ -49,9 +42,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     screen::chapter("Grant the kubeconfig");
     screen::command("juju add-secret capi-mgmt kubeconfig#file=capi-mgmt-cluster.kubeconfig");
     let kubeconfig = stage.cluster.kubeconfig();
-    let secret = stage
-        .application
-        .add_secret("capi-mgmt", &[("kubeconfig", &kubeconfig)])?;
+    let secret = stage.application.add_secret("capi-mgmt", &[("kubeconfig", &kubeconfig)])?;
     screen::output(secret.as_ref());
     screen::command(&format!("juju grant-secret capi-mgmt {APPLICATION}"));
     stage.application.grant(&secret)?;
@@ -64,9 +55,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     );
     stage.show_processes()?;
     stage.claim_status("the unit is active", "active", "1.1.0")?;
-    let access = stage
-        .machine()
-        .shell(&format!("stat --format='%U:%G %a' {KUBECONFIG}"))?;
+    let access = stage.machine().shell(&format!("stat --format='%U:%G %a' {KUBECONFIG}"))?;
     let same = stage.machine().read_text(KUBECONFIG)? == kubeconfig;
     stage.claim(
         "the kubeconfig is the granted one, and only root and group magnum can read it",
@@ -78,10 +67,7 @@ pub fn grant(stage: &mut Stage) -> Result<()> {
     let before = stage.processes()?;
     let run = stage.hook("update-status")?;
     stage.claim(
-        &format!(
-            "the next hook finds nothing to do, and takes {} ms",
-            run.wall.as_millis()
-        ),
+        &format!("the next hook finds nothing to do, and takes {} ms", run.wall.as_millis()),
         run.log.is_empty(),
         run.describe(),
     )?;
@@ -102,11 +88,7 @@ pub fn change_the_pin(stage: &mut Stage) -> Result<()> {
     claim_driver(stage, "1.2.1")?;
     stage.claim_restart("they had loaded the old driver", before)?;
     let same = inode(stage)? == kubeconfig;
-    stage.claim(
-        "the kubeconfig, which did not change, was not written",
-        same,
-        "another inode",
-    )
+    stage.claim("the kubeconfig, which did not change, was not written", same, "another inode")
 }
 
 pub fn verify(stage: &mut Stage) -> Result<()> {
@@ -116,8 +98,7 @@ pub fn verify(stage: &mut Stage) -> Result<()> {
     let action = stage.unit.action("verify", &json!({}))?;
     let result = |name: &str| action.results.get(name).cloned().unwrap_or_default();
     screen::output(&result("report"));
-    let checks: Vec<Value> =
-        serde_json::from_str(&result("checks")).context("the result `checks`")?;
+    let checks: Vec<Value> = serde_json::from_str(&result("checks")).context("the result `checks`")?;
     let ids = |status: &str| -> Vec<&str> {
         let found = checks.iter().filter(|check| check["status"] == status);
         found.filter_map(|check| check["id"].as_str()).collect()
@@ -132,10 +113,7 @@ pub fn verify(stage: &mut Stage) -> Result<()> {
             skipped.len(),
             warned.join(", ")
         ),
-        action.status == ActionStatus::Completed
-            && !passed.is_empty()
-            && expected
-            && result("failures").is_empty(),
+        action.status == ActionStatus::Completed && !passed.is_empty() && expected && result("failures").is_empty(),
         format!("{} {} {warned:?}", action.message, result("failures")),
     )
 }

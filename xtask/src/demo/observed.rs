@@ -15,18 +15,12 @@ pub struct Processes {
 
 impl Processes {
     pub fn of(machine: &Machine) -> Result<Self> {
-        Ok(Self {
-            api: machine.pid_of("magnum-api")?,
-            conductor: machine.pid_of("magnum-conductor")?,
-        })
+        Ok(Self { api: machine.pid_of("magnum-api")?, conductor: machine.pid_of("magnum-conductor")? })
     }
 
     /// Reads their command lines, the API's first.
     pub fn command_lines(self, machine: &Machine) -> Result<[String; 2]> {
-        Ok([
-            machine.cmdline(self.api)?.join(" "),
-            machine.cmdline(self.conductor)?.join(" "),
-        ])
+        Ok([machine.cmdline(self.api)?.join(" "), machine.cmdline(self.conductor)?.join(" ")])
     }
 }
 
@@ -48,14 +42,11 @@ impl Drivers {
             .split(' ')
             .filter(|word| !word.is_empty())
             .collect::<Vec<_>>();
-        let configuration = conductor
-            .iter()
-            .filter(|word| word.starts_with("--config-"));
+        let configuration = conductor.iter().filter(|word| word.starts_with("--config-"));
         command.extend(configuration.map(String::as_str));
         let answer = machine.run_with_input(&command, Some(include_bytes!("loader.py")))?;
         ensure!(answer.ok(), "Magnum's loader fails: {}", answer.stderr);
-        serde_json::from_str(&answer.stdout)
-            .with_context(|| format!("Magnum's loader printed {:?}", answer.stdout))
+        serde_json::from_str(&answer.stdout).with_context(|| format!("Magnum's loader printed {:?}", answer.stdout))
     }
 }
 
@@ -64,11 +55,7 @@ pub const NOT_COMPARED: [&str; 3] = [RESTLESS[0], RESTLESS[1], "/var/log"];
 
 /// Reads the unit's disk but [`NOT_COMPARED`], and its drivers. Each takes seconds, so both at the same time.
 pub fn disk_and_drivers(machine: &Machine) -> Result<(Snapshot, Drivers)> {
-    let exclude = [
-        &["/proc", "/sys", "/dev", "/run", "/tmp"][..],
-        &NOT_COMPARED,
-    ]
-    .concat();
+    let exclude = [&["/proc", "/sys", "/dev", "/run", "/tmp"][..], &NOT_COMPARED].concat();
     thread::scope(|scope| {
         let disk = scope.spawn(|| machine.snapshot(&["/"], &exclude));
         let drivers = Drivers::of(machine)?;

@@ -3,9 +3,7 @@
 use std::fmt::Display;
 
 use anyhow::{Context, Result, bail};
-use lab::{
-    Application, ClientCertificate, HookRun, Machine, ManagementCluster, SecretUri, Snapshot, Unit,
-};
+use lab::{Application, ClientCertificate, HookRun, Machine, ManagementCluster, SecretUri, Snapshot, Unit};
 
 use super::observed::{self, Drivers, Processes};
 use crate::lab::{Lab, PRINCIPAL};
@@ -44,11 +42,7 @@ impl Stage {
         machine.shell("systemctl daemon-reload")?;
         let cluster = ManagementCluster::start(&machine)?;
         let (disk, drivers) = observed::disk_and_drivers(&machine)?;
-        let original = Original {
-            disk,
-            drivers,
-            command_lines: Processes::of(&machine)?.command_lines(&machine)?,
-        };
+        let original = Original { disk, drivers, command_lines: Processes::of(&machine)?.command_lines(&machine)? };
         screen::say(
             "magnum-0 is a container with systemd as PID 1 and Magnum 18.0.0 of OpenStack 2024.1, without a network. \
              The lab's agent takes Juju's place, with hooks in Juju's order, hook tools, secrets and statuses. A \
@@ -59,10 +53,7 @@ impl Stage {
              {OPERATORS}, which the charm must write too. The processes:",
             original.drivers.enabled.join(", "),
         ));
-        let charm = lab
-            .charm
-            .file_name()
-            .context("the charm has no file name")?;
+        let charm = lab.charm.file_name().context("the charm has no file name")?;
         let mut application = lab.application(&lab.charm)?;
         application.on_event(screen::follow());
         let stage = Self {
@@ -99,11 +90,7 @@ impl Stage {
     /// Claims that both services run on.
     pub fn claim_no_restart(&mut self, before: Processes) -> Result<()> {
         let after = self.processes()?;
-        self.claim(
-            "no service restarted",
-            before == after,
-            format!("{before:?} before, {after:?} after"),
-        )
+        self.claim("no service restarted", before == after, format!("{before:?} before, {after:?} after"))
     }
 
     /// Claims that both services restarted.
@@ -125,9 +112,7 @@ impl Stage {
     /// Sets an option and runs the hook that Juju then runs.
     pub fn configure(&mut self, option: &str, value: &str) -> Result<()> {
         let quote = if value.contains('>') { "'" } else { "" };
-        screen::command(&format!(
-            "juju config magnum-capi-helm {quote}{option}={value}{quote}"
-        ));
+        screen::command(&format!("juju config magnum-capi-helm {quote}{option}={value}{quote}"));
         if !self.application.set_config(&[(option, value)])? {
             bail!("{option} was {value} before");
         }
@@ -139,11 +124,8 @@ impl Stage {
         let secret = self.secret.clone().context("no secret was added")?;
         let credential = self.cluster.credential(self.machine(), wanted)?;
         let kubeconfig = self.cluster.kubeconfig_for(&credential);
-        screen::command(&format!(
-            "juju update-secret capi-mgmt kubeconfig#file={file}"
-        ));
-        self.application
-            .update_secret(&secret, &[("kubeconfig", &kubeconfig)])?;
+        screen::command(&format!("juju update-secret capi-mgmt kubeconfig#file={file}"));
+        self.application.update_secret(&secret, &[("kubeconfig", &kubeconfig)])?;
         self.unit.secret_changed(&secret)?.expect_ok().map(drop)
     }
 

@@ -23,9 +23,7 @@ pub(super) fn set(line: &Line, session: &mut Session<'_>) -> Outcome {
     let mut given = Vec::new();
     for word in &line.words {
         let Some((path, value)) = word.split_once('=') else {
-            return usage(format!(
-                "argument {word:?} must be of the form key...=value"
-            ));
+            return usage(format!("argument {word:?} must be of the form key...=value"));
         };
         for key in path.split('.') {
             if !legal(key) {
@@ -53,8 +51,7 @@ pub(super) fn fail(line: &Line, session: &mut Session<'_>) -> Outcome {
     no_more(line.words.get(1..).unwrap_or_default())?;
     let message = line.words.first().cloned();
     let action = action(session)?;
-    action.message = message
-        .unwrap_or_else(|| "action failed without reason given, check action for errors".into());
+    action.message = message.unwrap_or_else(|| "action failed without reason given, check action for errors".into());
     action.failed = true;
     Ok(Answer::Nothing)
 }
@@ -69,42 +66,24 @@ pub(super) fn log(line: &Line, session: &mut Session<'_>) -> Outcome {
 }
 
 fn action<'s>(session: &'s mut Session<'_>) -> Result<&'s mut ActionContext, Failure> {
-    session
-        .context
-        .action
-        .as_mut()
-        .ok_or_else(|| Failure::Error("not running an action".into()))
+    session.context.action.as_mut().ok_or_else(|| Failure::Error("not running an action".into()))
 }
 
 /// `[a-z0-9]` at both ends, hyphens between.
 fn legal(key: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    !key.is_empty()
-        && key.chars().all(|c| inner(c) || c == '-')
-        && key.starts_with(inner)
-        && key.ends_with(inner)
+    !key.is_empty() && key.chars().all(|c| inner(c) || c == '-') && key.starts_with(inner) && key.ends_with(inner)
 }
 
 fn below(path: &str, parent: &str) -> bool {
-    path.strip_prefix(parent)
-        .is_some_and(|rest| rest.starts_with('.'))
+    path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Parameters as an action gets them: what was given, checked against `actions.yaml`, and its defaults.
 pub(crate) fn parameters(schema: &Value, given: &Value) -> anyhow::Result<Value> {
-    let mut all = if given.is_null() {
-        json!({})
-    } else {
-        given.clone()
-    };
-    let Some(all_map) = all.as_object_mut() else {
-        anyhow::bail!("parameters must be a map, not {given}")
-    };
-    let known = schema
-        .get("params")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default();
+    let mut all = if given.is_null() { json!({}) } else { given.clone() };
+    let Some(all_map) = all.as_object_mut() else { anyhow::bail!("parameters must be a map, not {given}") };
+    let known = schema.get("params").and_then(Value::as_object).cloned().unwrap_or_default();
     for (name, value) in all_map.iter() {
         let Some(property) = known.get(name) else {
             anyhow::ensure!(
@@ -113,10 +92,7 @@ pub(crate) fn parameters(schema: &Value, given: &Value) -> anyhow::Result<Value>
             );
             continue;
         };
-        let kind = property
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let kind = property.get("type").and_then(Value::as_str).unwrap_or_default();
         let fits = match kind {
             "string" => value.is_string(),
             "integer" => value.is_i64(),
@@ -126,28 +102,13 @@ pub(crate) fn parameters(schema: &Value, given: &Value) -> anyhow::Result<Value>
             "object" => value.is_object(),
             _ => true,
         };
-        anyhow::ensure!(
-            fits,
-            "validation failed: (root).{name} : must be of type {kind}, given {value}"
-        );
+        anyhow::ensure!(fits, "validation failed: (root).{name} : must be of type {kind}, given {value}");
         if let Some(choices) = property.get("enum").and_then(Value::as_array) {
-            anyhow::ensure!(
-                choices.contains(value),
-                "validation failed: (root).{name} : must be one of {choices:?}"
-            );
+            anyhow::ensure!(choices.contains(value), "validation failed: (root).{name} : must be one of {choices:?}");
         }
     }
-    for name in schema
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
-        anyhow::ensure!(
-            all_map.contains_key(name),
-            "validation failed: (root) : {name:?} property is missing"
-        );
+    for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        anyhow::ensure!(all_map.contains_key(name), "validation failed: (root) : {name:?} property is missing");
     }
     for (name, property) in &known {
         if let Some(default) = property.get("default") {

@@ -17,22 +17,14 @@ struct Side {
 }
 
 pub(super) fn ids(line: &Line, session: &mut Session<'_>) -> Outcome {
-    let default = session
-        .context
-        .relation
-        .as_ref()
-        .map(|relation| relation.endpoint.as_str());
+    let default = session.context.relation.as_ref().map(|relation| relation.endpoint.as_str());
     let Some(name) = line.words.first().map(String::as_str).or(default) else {
         return usage("no endpoint name specified");
     };
     no_more(line.words.get(1..).unwrap_or_default())?;
     let sides = sides(session).into_iter();
     let named = sides.filter(|side| side.endpoint == name);
-    Ok(Answer::Shown(Shown::Names(
-        named
-            .map(|side| format!("{}:{}", side.endpoint, side.id))
-            .collect(),
-    )))
+    Ok(Answer::Shown(Shown::Names(named.map(|side| format!("{}:{}", side.endpoint, side.id)).collect())))
 }
 
 pub(super) fn list(line: &Line, session: &mut Session<'_>) -> Outcome {
@@ -42,11 +34,7 @@ pub(super) fn list(line: &Line, session: &mut Session<'_>) -> Outcome {
     if line.has("app") {
         let principal = unit.map(|unit| application_of(&unit.principal));
         let application = application_of(&session.context.unit);
-        let shown = if relation.peers {
-            Some(application)
-        } else {
-            principal
-        };
+        let shown = if relation.peers { Some(application) } else { principal };
         return Ok(Answer::Shown(json!(shown).into()));
     }
     let names = match unit {
@@ -96,25 +84,17 @@ pub(super) fn get(line: &Line, session: &mut Session<'_>) -> Outcome {
     } else if of == principal && !relation.peers {
         let unit = session.model.units.get(&own);
         let relation = unit.and_then(|unit| unit.relation.as_ref());
-        relation
-            .map(|relation| relation.remote.clone())
-            .unwrap_or_default()
+        relation.map(|relation| relation.remote.clone()).unwrap_or_default()
     } else {
         return error("permission denied");
     };
-    let key = line
-        .words
-        .first()
-        .filter(|key| *key != "-" && !key.is_empty());
-    Ok(Answer::Shown(
-        key.map_or_else(|| json!(bag), |key| json!(bag.get(key)))
-            .into(),
-    ))
+    let key = line.words.first().filter(|key| *key != "-" && !key.is_empty());
+    Ok(Answer::Shown(key.map_or_else(|| json!(bag), |key| json!(bag.get(key))).into()))
 }
 
 pub(super) fn set(line: &Line, session: &mut Session<'_>) -> Outcome {
     let relation = chosen(line, session)?;
-    let given = settings(line, session)?;
+    let given = settings(line)?;
     let bag = if line.has("app") {
         if !super::values::leads(session) {
             return error("cannot write relation settings");
@@ -140,38 +120,25 @@ fn sides(session: &Session<'_>) -> Vec<Side> {
         return Vec::new();
     };
     let principal = unit.relation.iter().filter(|relation| relation.entered);
-    let principal = principal.map(|relation| Side {
-        id: relation.id,
-        endpoint: relation.endpoint.clone(),
-        peers: false,
-    });
+    let principal =
+        principal.map(|relation| Side { id: relation.id, endpoint: relation.endpoint.clone(), peers: false });
     let peers = session.model.peers.iter().filter(|_| unit.peer.entered);
-    let peers = peers.map(|peers| Side {
-        id: peers.id,
-        endpoint: peers.endpoint.clone(),
-        peers: true,
-    });
+    let peers = peers.map(|peers| Side { id: peers.id, endpoint: peers.endpoint.clone(), peers: true });
     principal.chain(peers).collect()
 }
 
 /// The relation that `-r` names, or the hook's.
 fn chosen(line: &Line, session: &Session<'_>) -> Result<Side, Failure> {
-    let invalid = |given: &str, why: &str| {
-        Failure::Usage(format!("invalid value {given:?} for option -r: {why}"))
-    };
+    let invalid = |given: &str, why: &str| Failure::Usage(format!("invalid value {given:?} for option -r: {why}"));
     let with = |id| sides(session).into_iter().find(|side| side.id == id);
     match (line.value("r"), &session.context.relation) {
         (Some(given), _) => {
             let number = given.rsplit(':').next().unwrap_or_default();
-            let id: u32 = number
-                .parse()
-                .map_err(|_| invalid(given, "invalid relation id"))?;
+            let id: u32 = number.parse().map_err(|_| invalid(given, "invalid relation id"))?;
             with(id).ok_or_else(|| invalid(given, "relation not found"))
         }
         (None, None) => usage("no relation id specified"),
-        (None, Some(hook)) => {
-            with(hook.id).ok_or_else(|| Failure::Error("relation not found".into()))
-        }
+        (None, Some(hook)) => with(hook.id).ok_or_else(|| Failure::Error("relation not found".into())),
     }
 }
 
@@ -179,11 +146,7 @@ fn unit_settings<'s>(session: &'s mut Session<'_>, side: &Side) -> &'s mut Setti
     let unit = session.model.units.get(&session.context.unit);
     let stored = || match unit {
         Some(unit) if side.peers => unit.peer.settings.clone(),
-        Some(unit) => unit
-            .relation
-            .as_ref()
-            .map(|relation| relation.settings.clone())
-            .unwrap_or_default(),
+        Some(unit) => unit.relation.as_ref().map(|relation| relation.settings.clone()).unwrap_or_default(),
         None => Settings::new(),
     };
     let buffered = session.context.unit_settings.entry(side.id);

@@ -12,10 +12,7 @@ pub(super) fn set(line: &Line, session: &mut Session<'_>) -> Outcome {
         return usage("invalid args, require <status> [message]");
     };
     if !KINDS.contains(&kind.as_str()) {
-        return usage(format!(
-            "invalid status {kind:?}, expected one of [{}]",
-            KINDS.join(" ")
-        ));
+        return usage(format!("invalid status {kind:?}, expected one of [{}]", KINDS.join(" ")));
     }
     no_more(line.words.get(2..).unwrap_or_default())?;
     let status = (kind.clone(), line.words.get(1).cloned().unwrap_or_default());
@@ -54,11 +51,8 @@ pub(super) fn get(line: &Line, session: &mut Session<'_>) -> Outcome {
     }
     let mut shown = details(kind, message);
     if application {
-        let units = session
-            .model
-            .units
-            .iter()
-            .map(|(name, unit)| (name.clone(), details(&unit.status.0, &unit.status.1)));
+        let units =
+            session.model.units.iter().map(|(name, unit)| (name.clone(), details(&unit.status.0, &unit.status.1)));
         shown["units"] = units.collect::<serde_json::Map<_, _>>().into();
         shown = json!({"application-status": shown});
     }
@@ -96,12 +90,7 @@ pub(super) fn log(line: &Line, session: &mut Session<'_>) -> Outcome {
         }
     };
     let relation = session.context.relation.as_ref();
-    let prefix = relation
-        .map(|relation| format!("{}:{}: ", relation.endpoint, relation.id))
-        .unwrap_or_default();
-    session
-        .context
-        .log
-        .push((level.into(), format!("{prefix}{}", line.words.join(" "))));
+    let prefix = relation.map(|relation| format!("{}:{}: ", relation.endpoint, relation.id)).unwrap_or_default();
+    session.context.log.push((level.into(), format!("{prefix}{}", line.words.join(" "))));
     Ok(Answer::Nothing)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::juju::charm::Charm;
 use crate::juju::context::HookRelation;
-use crate::juju::model::{Proxy, Relation, UnitState};
+use crate::juju::model::{Relation, UnitState};
 use crate::juju::options::Options;
 use crate::juju::secrets::{SecretUri, Secrets};
 
@@ -27,7 +27,6 @@ struct Bench {
     model: Model,
     context: HookContext,
     disk: Disk,
-    stdin: Option<Vec<u8>>,
 }
 
 fn bench() -> Bench {
@@ -41,8 +40,6 @@ fn bench() -> Bench {
     };
     let unit = UnitState {
         status: ("waiting".into(), "for it".into()),
-        state: BTreeMap::from([("old".to_owned(), "1".to_owned())]),
-        address: "10.0.0.10".into(),
         principal: "magnum/0".into(),
         relation: Some(relation),
         ..UnitState::default()
@@ -57,10 +54,7 @@ fn bench() -> Bench {
         name: "lab".into(),
         uuid: String::new(),
         application: "probe".into(),
-        charm: Charm::for_tests(
-            Options::parse(config).unwrap(),
-            &[("helm", "helm.bin"), ("wheel", "a.whl")],
-        ),
+        charm: Charm::for_tests(Options::parse(config).unwrap(), &[("helm", "helm.bin"), ("wheel", "a.whl")]),
         config: BTreeMap::new(),
         secrets: Secrets::default(),
         resources: BTreeMap::from([("helm".to_owned(), Vec::new())]),
@@ -68,53 +62,28 @@ fn bench() -> Bench {
         application_status: ("unknown".into(), String::new()),
         units: BTreeMap::from([("probe/0".to_owned(), unit)]),
         application_settings: BTreeMap::new(),
-        leader_settings: BTreeMap::new(),
         peers: None,
-        proxy: Proxy::default(),
     };
-    let context = HookContext {
-        id: "c".into(),
-        unit: "probe/0".into(),
-        hook: "install".into(),
-        ..HookContext::default()
-    };
-    Bench {
-        model,
-        context,
-        disk: Disk::default(),
-        stdin: None,
-    }
+    let context =
+        HookContext { id: "c".into(), unit: "probe/0".into(), hook: "install".into(), ..HookContext::default() };
+    Bench { model, context, disk: Disk::default() }
 }
 
 impl Bench {
     /// Exit code, standard output and standard error of a command line; `_` in a word is a space.
-    fn call(&mut self, line: &str) -> (i32, String, String) {
+    fn call(&mut self, line: &str) -> (u8, String, String) {
         let argv = line.split(' ').map(|word| word.replace('_', " ")).collect();
-        let request = Request {
-            argv,
-            directory: "/charm".into(),
-            stdin: self.stdin.take(),
-            ..Request::default()
-        };
+        let request = Request { argv, ..Request::default() };
         let reply = serve(&request, &mut self.context, &mut self.model, &mut self.disk);
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (reply.code, text(reply.stdout), text(reply.stderr))
+        (reply.code, reply.stdout, reply.stderr)
     }
 
     fn prints(&mut self, line: &str, expected: &str) {
-        assert_eq!(
-            self.call(line),
-            (0, expected.into(), String::new()),
-            "{line}"
-        );
+        assert_eq!(self.call(line), (0, expected.into(), String::new()), "{line}");
     }
 
-    fn fails(&mut self, line: &str, code: i32, complaint: &str) {
-        assert_eq!(
-            self.call(line),
-            (code, String::new(), format!("ERROR {complaint}\n")),
-            "{line}"
-        );
+    fn fails(&mut self, line: &str, code: u8, complaint: &str) {
+        assert_eq!(self.call(line), (code, String::new(), format!("ERROR {complaint}\n")), "{line}");
     }
 
     fn in_relation(mut self, remote_unit: Option<&str>) -> Self {

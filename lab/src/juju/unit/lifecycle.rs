@@ -1,25 +1,15 @@
 //! The orders in which Juju runs hooks: deployment, refresh, removal, and again after a failure.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::Unit;
 use crate::host::lock;
 use crate::juju::environment::{agent_directory, tools_directory};
 use crate::juju::hook::HookRun;
 
-/// Juju waits this long before it runs a failed hook again the first time; then twice as long each
-/// time, up to five minutes.
-const FIRST_RETRY: Duration = Duration::from_secs(5);
-const LONGEST_RETRY: Duration = Duration::from_secs(300);
-
 impl Unit {
     /// Everything Juju runs on a new unit, up to the relation's first `changed`. It stops at a hook that
     /// fails: see [`Unit::retry`].
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn deploy(&self) -> Result<Vec<HookRun>> {
         let (leads, endpoint, peers) = {
             let model = lock(&self.board.shared.model);
@@ -29,17 +19,8 @@ impl Unit {
                 model.charm.peers.clone(),
             )
         };
-        let leadership = if leads {
-            "leader-elected"
-        } else {
-            "leader-settings-changed"
-        };
-        let relation = |event: &str| {
-            endpoint
-                .iter()
-                .map(|name| format!("{name}-relation-{event}"))
-                .collect::<Vec<_>>()
-        };
+        let leadership = if leads { "leader-elected" } else { "leader-settings-changed" };
+        let relation = |event: &str| endpoint.iter().map(|name| format!("{name}-relation-{event}")).collect::<Vec<_>>();
         let mut hooks = vec!["install".to_owned()];
         hooks.extend(peers.map(|name| format!("{name}-relation-created")));
         hooks.extend(relation("created"));
@@ -51,23 +32,15 @@ impl Unit {
 
     /// Unpack the application's charm, which `Application::refresh` may have changed, and run what Juju
     /// runs then.
-    ///
-    /// # Errors
-    /// When the charm cannot be unpacked, and as [`Unit::hook`].
     pub fn upgrade(&self) -> Result<Vec<HookRun>> {
         let charm = lock(&self.board.shared.model).charm.clone();
         {
             let mut unpacked = lock(&self.unpacked);
             *unpacked = charm.unpack(self.machine(), &self.charm_directory(), &unpacked)?;
         }
-        let mut hooks = ["upgrade-charm", "config-changed"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut hooks = ["upgrade-charm", "config-changed"].map(str::to_owned).to_vec();
         let model = lock(&self.board.shared.model);
-        let entered = model
-            .units
-            .get(self.name())
-            .is_some_and(|unit| unit.peer.entered);
+        let entered = model.units.get(self.name()).is_some_and(|unit| unit.peer.entered);
         let new = model.charm.peers.clone().filter(|_| !entered);
         drop(model);
         hooks.extend(new.map(|name| format!("{name}-relation-created")));
@@ -76,9 +49,6 @@ impl Unit {
 
     /// Everything Juju runs when the relation to the principal is removed, and with it the unit; then
     /// the agent's own files go, as on a real machine.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn remove(&self) -> Result<Vec<HookRun>> {
         let endpoint = {
             let mut model = lock(&self.board.shared.model);
@@ -96,10 +66,7 @@ impl Unit {
         }
         let mut hooks: Vec<String> = Vec::new();
         if let Some(name) = endpoint {
-            hooks.extend([
-                format!("{name}-relation-departed"),
-                format!("{name}-relation-broken"),
-            ]);
+            hooks.extend([format!("{name}-relation-departed"), format!("{name}-relation-broken")]);
         }
         hooks.extend(["stop".into(), "remove".into()]);
         runs.extend(self.queue(hooks)?);
@@ -113,9 +80,6 @@ impl Unit {
 
     /// What Juju does with a unit in error: run the failed hook again, and when it ends well those that
     /// have been waiting behind it.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn retry(&self) -> Result<Vec<HookRun>> {
         let mut runs = Vec::new();
         loop {
@@ -130,31 +94,6 @@ impl Unit {
             }
             lock(&self.waiting).pop_front();
         }
-    }
-
-    /// Retry with Juju's pauses (5 s, then twice as long each time, up to 5 min) until no hook is
-    /// waiting.
-    ///
-    /// # Errors
-    /// When a hook still fails after `limit`, and as [`Unit::hook`].
-    pub fn retry_for(&self, limit: Duration) -> Result<Vec<HookRun>> {
-        let start = Instant::now();
-        let mut pause = FIRST_RETRY;
-        let mut runs = Vec::new();
-        while !lock(&self.waiting).is_empty() {
-            if start.elapsed() + pause > limit {
-                bail!(
-                    "{} still in error after {:?}: {:?}",
-                    self.name(),
-                    start.elapsed(),
-                    self.agent_error()
-                );
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_RETRY);
-            runs.extend(self.retry()?);
-        }
-        Ok(runs)
     }
 
     fn queue(&self, hooks: Vec<String>) -> Result<Vec<HookRun>> {

@@ -15,9 +15,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Unit {
     /// Run the next hook that Juju has for the relation to the other units, if there is one.
-    ///
-    /// # Errors
-    /// As [`Unit::hook`].
     pub fn peer_hook(&self) -> Result<Option<HookRun>> {
         let (due, endpoint) = {
             let model = lock(&self.board.shared.model);
@@ -27,24 +24,13 @@ impl Unit {
         let (Some(due), Some(endpoint)) = (due, endpoint) else {
             return Ok(None);
         };
-        let job = Job {
-            hook: format!("{endpoint}-relation-{}", due.event()),
-            peer: Some(due),
-            ..Job::default()
-        };
+        let job = Job { hook: format!("{endpoint}-relation-{}", due.event()), peer: Some(due), ..Job::default() };
         self.run(job).map(Some)
     }
 
     /// Let the agents of these units run, all at the same time, until none has anything to do: first
     /// `hook` on each, then whatever they bring each other. Gives each unit's runs.
-    ///
-    /// # Errors
-    /// When a hook fails, or they are not done within `limit`; and as [`Unit::hook`].
-    pub fn run_together(
-        units: &[&Self],
-        hook: Option<&str>,
-        limit: Duration,
-    ) -> Result<Vec<Vec<HookRun>>> {
+    pub fn run_together(units: &[&Self], hook: Option<&str>, limit: Duration) -> Result<Vec<Vec<HookRun>>> {
         let start = Instant::now();
         let resting = Mutex::new(vec![false; units.len()]);
         let agent = |at: usize| {
@@ -75,9 +61,7 @@ impl Unit {
             }
         };
         std::thread::scope(|scope| {
-            let agents: Vec<_> = (0..units.len())
-                .map(|at| scope.spawn(move || agent(at)))
-                .collect();
+            let agents: Vec<_> = (0..units.len()).map(|at| scope.spawn(move || agent(at))).collect();
             let ended = agents.into_iter().map(|agent| match agent.join() {
                 Ok(runs) => runs,
                 Err(panic) => std::panic::resume_unwind(panic),

@@ -31,7 +31,6 @@ pub(super) struct Job<'a> {
     pub(super) action: Option<ActionContext>,
     pub(super) secret: Option<String>,
     pub(super) peer: Option<Due>,
-    pub(super) environment: &'a [(&'a str, &'a str)],
     pub(super) trace_to: Option<&'a str>,
     pub(super) kill_when: Option<KillWhen<'a>>,
     /// By what, one after the other; SIGKILL unless given.
@@ -54,16 +53,8 @@ impl Unit {
 
     /// Run the charm's program to its end, in a context of its own.
     pub(super) fn execute(&self, job: Job<'_>) -> Result<(HookRun, HookContext)> {
-        let name = job
-            .action
-            .as_ref()
-            .map_or(&job.hook, |action| &action.name)
-            .clone();
-        let kind = if job.action.is_some() {
-            "actions"
-        } else {
-            "hooks"
-        };
+        let name = job.action.as_ref().map_or(&job.hook, |action| &action.name).clone();
+        let kind = if job.action.is_some() { "actions" } else { "hooks" };
         let mut context = HookContext {
             id: context_id(self.name(), &name),
             unit: self.name().into(),
@@ -73,7 +64,7 @@ impl Unit {
             peer: job.peer,
             ..HookContext::default()
         };
-        let mut environment = {
+        let environment = {
             let mut model = lock(&self.board.shared.model);
             let unit = self.name();
             context.relation = match model.enter_peers(unit, &job.hook, context.peer.as_ref())? {
@@ -82,17 +73,9 @@ impl Unit {
             };
             variables(&context, &model)
         };
-        environment.extend(
-            job.environment
-                .iter()
-                .map(|(name, value)| ((*name).into(), (*value).into())),
-        );
 
         let directory = self.charm_directory();
-        let candidates = [
-            format!("{directory}/dispatch"),
-            format!("{directory}/{kind}/{name}"),
-        ];
+        let candidates = [format!("{directory}/dispatch"), format!("{directory}/{kind}/{name}")];
         let mut program = None;
         for candidate in candidates {
             if self.machine().exists(&candidate)? {
@@ -111,11 +94,7 @@ impl Unit {
             wall: Duration::ZERO,
         };
         let Some(program) = program else {
-            ensure!(
-                kind == "hooks",
-                "action not implemented on unit {:?}",
-                self.name()
-            );
+            ensure!(kind == "hooks", "action not implemented on unit {:?}", self.name());
             return Ok((run, context));
         };
         {
@@ -123,10 +102,7 @@ impl Unit {
             ensure!(current.is_none(), "{} is running another hook", self.name());
             *current = Some(context);
         }
-        self.board.shared.tell(&Event::Started {
-            unit: self.name().into(),
-            name: name.clone(),
-        });
+        self.board.shared.tell(&Event::Started { unit: self.name().into(), name: name.clone() });
         let start = Instant::now();
         let mut argv = job.trace_to.map(trace::command).unwrap_or_default();
         argv.push(program);
@@ -135,13 +111,10 @@ impl Unit {
             .machine()
             .start(&argv, &environment, &directory, None)
             .and_then(|process| watch(process, start, job.kill_when, job.kill_by));
-        let context = lock(&self.board.context)
-            .take()
-            .context("the hook's context is gone")?;
+        let context = lock(&self.board.context).take().context("the hook's context is gone")?;
         let (output, signal) = ended.with_context(|| format!("{name} on {}", self.name()))?;
         run.wall = start.elapsed();
-        (run.exit, run.signal, run.stdout, run.stderr) =
-            (output.code, signal, output.stdout, output.stderr);
+        (run.exit, run.signal, run.stdout, run.stderr) = (output.code, signal, output.stdout, output.stderr);
         run.tools.clone_from(&context.calls);
         run.log.clone_from(&context.log);
         Ok((run, context))
@@ -171,12 +144,7 @@ impl Unit {
             }
         }
         let (unit, name) = (self.name().to_owned(), run.name.clone());
-        self.board.shared.tell(&Event::Ended {
-            unit,
-            name,
-            exit: run.exit,
-            wall: run.wall,
-        });
+        self.board.shared.tell(&Event::Ended { unit, name, exit: run.exit, wall: run.wall });
     }
 }
 
@@ -197,7 +165,7 @@ fn watch(
         }
         if when(start.elapsed()) {
             // The first process is nsenter, which waits for the hook and ends as it did.
-            if let Some(hook) = child_of(process.id())? {
+            if let Some(hook) = child_of(process.id()) {
                 if let Some(signal) = signals.next() {
                     kill(Pid::from_raw(hook), *signal).ok();
                 }
@@ -206,10 +174,7 @@ fn watch(
                 }
             }
         }
-        ensure!(
-            start.elapsed() < HOOK_LIMIT,
-            "still running after {HOOK_LIMIT:?}"
-        );
+        ensure!(start.elapsed() < HOOK_LIMIT, "still running after {HOOK_LIMIT:?}");
         std::thread::sleep(Duration::from_micros(200));
     }
     process.finish(HOOK_LIMIT)
@@ -217,19 +182,14 @@ fn watch(
 
 /// What a relation hook is about, and what it means for who has joined.
 fn enter_relation(model: &mut Model, unit: &str, hook: &str) -> Result<Option<HookRelation>> {
-    let is_of = |endpoint: &String| {
-        hook.strip_prefix(endpoint.as_str())
-            .is_some_and(|rest| rest.starts_with("-relation-"))
-    };
+    let is_of =
+        |endpoint: &String| hook.strip_prefix(endpoint.as_str()).is_some_and(|rest| rest.starts_with("-relation-"));
     if !model.charm.endpoints.iter().any(is_of) {
         return Ok(None);
     }
     let state = model.units.get_mut(unit).context("no such unit")?;
     let principal = state.principal.clone();
-    let relation = state
-        .relation
-        .as_mut()
-        .filter(|relation| is_of(&relation.endpoint));
+    let relation = state.relation.as_mut().filter(|relation| is_of(&relation.endpoint));
     let relation = relation.with_context(|| format!("{unit} has no relation for {hook}"))?;
     let event = hook.rsplit('-').next().unwrap_or_default();
     relation.entered = true;

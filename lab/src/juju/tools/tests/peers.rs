@@ -22,11 +22,7 @@ impl Bench {
     fn begin(&mut self, unit: &str) -> Option<Due> {
         let due = self.model.peer_hook_due(unit)?;
         let hook = format!("cluster-relation-{}", due.event());
-        self.context = HookContext {
-            unit: unit.into(),
-            peer: Some(due.clone()),
-            ..HookContext::default()
-        };
+        self.context = HookContext { unit: unit.into(), peer: Some(due.clone()), ..HookContext::default() };
         let entered = self.model.enter_peers(unit, &hook, Some(&due)).unwrap();
         self.context.relation = entered;
         Some(due)
@@ -52,10 +48,7 @@ impl Bench {
     }
 
     fn on(&mut self, unit: &str) {
-        self.context = HookContext {
-            unit: unit.into(),
-            ..HookContext::default()
-        };
+        self.context = HookContext { unit: unit.into(), ..HookContext::default() };
     }
 }
 
@@ -65,39 +58,22 @@ fn units_join_one_another_and_each_is_told_of_what_another_writes() {
     let of = |number: u32| format!("probe/{number}");
     assert_eq!(
         bench.all("probe/0"),
-        [
-            Due::Joined(of(1)),
-            Due::Changed(of(1), 0),
-            Due::Joined(of(2)),
-            Due::Changed(of(2), 0)
-        ]
+        [Due::Joined(of(1)), Due::Changed(of(1), 0), Due::Joined(of(2)), Due::Changed(of(2), 0)]
     );
     bench.on("probe/1");
     bench.prints("relation-ids cluster --format json", "[\"cluster:1\"]\n");
     bench.prints("relation-list -r cluster:1 --format json", "[]\n");
     bench.prints("relation-set -r cluster:1 k=v", "");
-    bench.prints(
-        "relation-get -r cluster:1 --format json -- k probe/1",
-        "\"v\"\n",
-    );
+    bench.prints("relation-get -r cluster:1 --format json -- k probe/1", "\"v\"\n");
     assert_eq!(bench.all("probe/0"), []);
     bench.on("probe/1");
     bench.prints("relation-set -r cluster:1 k=v", "");
     bench.end();
     assert_eq!(bench.all("probe/0"), [Due::Changed(of(1), 1)]);
     bench.on("probe/0");
-    bench.prints(
-        "relation-get -r cluster:1 --format json k probe/1",
-        "\"v\"\n",
-    );
-    bench.prints(
-        "relation-list -r 1 --format json",
-        "[\"probe/1\",\"probe/2\"]\n",
-    );
-    bench.prints(
-        "relation-get -r cluster:1 --format json k probe/2",
-        "null\n",
-    );
+    bench.prints("relation-get -r cluster:1 --format json k probe/1", "\"v\"\n");
+    bench.prints("relation-list -r 1 --format json", "[\"probe/1\",\"probe/2\"]\n");
+    bench.prints("relation-get -r cluster:1 --format json k probe/2", "null\n");
     // Writing the same is no news.
     bench.on("probe/1");
     bench.prints("relation-set -r cluster:1 k=v", "");
@@ -110,23 +86,14 @@ fn what_a_unit_has_read_of_another_stays_until_it_is_told_of_a_change() {
     let mut bench = three();
     bench.all("probe/0");
     bench.on("probe/0");
-    bench.prints(
-        "relation-get -r cluster:1 --format json k probe/1",
-        "null\n",
-    );
+    bench.prints("relation-get -r cluster:1 --format json k probe/1", "null\n");
     bench.on("probe/1");
     bench.prints("relation-set -r cluster:1 k=v", "");
     bench.end();
     bench.on("probe/0");
-    bench.prints(
-        "relation-get -r cluster:1 --format json k probe/1",
-        "null\n",
-    );
+    bench.prints("relation-get -r cluster:1 --format json k probe/1", "null\n");
     bench.begin("probe/0").unwrap();
-    bench.prints(
-        "relation-get -r cluster:1 --format json k probe/1",
-        "\"v\"\n",
-    );
+    bench.prints("relation-get -r cluster:1 --format json k probe/1", "\"v\"\n");
 }
 
 #[test]
@@ -159,26 +126,16 @@ fn the_leader_writes_for_all_and_all_others_are_told() {
         bench.all(unit);
     }
     bench.on("probe/1");
-    bench.fails(
-        "relation-set -r cluster:1 --app k=v",
-        1,
-        "cannot write relation settings",
-    );
+    bench.fails("relation-set -r cluster:1 --app k=v", 1, "cannot write relation settings");
     bench.on("probe/0");
     bench.prints("relation-set -r cluster:1 --app k=v", "");
     bench.end();
     assert_eq!(bench.all("probe/0"), []);
     assert_eq!(bench.begin("probe/1"), Some(Due::Application(1)));
-    bench.prints(
-        "relation-get -r cluster:1 --format json --app k probe",
-        "\"v\"\n",
-    );
+    bench.prints("relation-get -r cluster:1 --format json --app k probe", "\"v\"\n");
     assert_eq!(bench.context.relation.as_ref().unwrap().remote_unit, None);
     bench.end();
-    assert!(
-        bench.model.application_settings.is_empty(),
-        "the other relation's"
-    );
+    assert!(bench.model.application_settings.is_empty(), "the other relation's");
 }
 
 #[test]
@@ -189,10 +146,7 @@ fn a_unit_that_goes_departs_and_sees_all_others_depart() {
     }
     let departing = |bench: &Bench| bench.context.relation.clone().unwrap().departing_unit;
     bench.model.units.get_mut("probe/1").unwrap().dying = true;
-    assert_eq!(
-        bench.begin("probe/1"),
-        Some(Due::Departed("probe/0".into()))
-    );
+    assert_eq!(bench.begin("probe/1"), Some(Due::Departed("probe/0".into())));
     assert_eq!(departing(&bench).as_deref(), Some("probe/1"));
     bench.end();
     bench.all("probe/1");
@@ -202,15 +156,9 @@ fn a_unit_that_goes_departs_and_sees_all_others_depart() {
     let (_, printed, _) = bench.call("goal-state --format json");
     assert!(printed.contains(dying), "{printed}");
     bench.model.forget("probe/1");
-    assert_eq!(
-        bench.begin("probe/0"),
-        Some(Due::Departed("probe/1".into()))
-    );
+    assert_eq!(bench.begin("probe/0"), Some(Due::Departed("probe/1".into())));
     assert_eq!(departing(&bench).as_deref(), Some("probe/1"));
     bench.prints("relation-list -r 1 --format json", "[\"probe/2\"]\n");
     let (_, printed, _) = bench.call("goal-state --format json");
-    assert!(
-        printed.contains("magnum/2") && !printed.contains("magnum/1"),
-        "{printed}"
-    );
+    assert!(printed.contains("magnum/2") && !printed.contains("magnum/1"), "{printed}");
 }

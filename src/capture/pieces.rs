@@ -1,0 +1,167 @@
+//! The pieces of the archive, each a name and a text. A piece that cannot be had says why.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
+
+use super::Inputs;
+use crate::audit;
+use crate::magnum::{CONF_DIRECTORY, Installation, Service, configuration_arguments};
+use crate::system::{Backups, Command, Root, System};
+
+/// Each question is small.
+const LIMIT: Duration = Duration::from_secs(20);
+/// How many of a journal's newest lines are kept: fewer if that many are too large to be read.
+const JOURNAL_LINES: [&str; 3] = ["1000", "100", "10"];
+/// Properties of units, none of which contains an environment.
+const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,MainPID,NRestarts,\
+                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,ExecMainStartTimestamp";
+const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+/// Begins the names of the charm's own units.
+const OWN_UNITS: &str = "magnum-capi-helm-";
+
+/// Python's answer to the question `inventory`.
+#[derive(Deserialize)]
+struct Inventory {
+    /// Every option with its effective value; oslo.config leaves out what it knows to be secret.
+    configuration: Vec<String>,
+    /// Every distribution, `NAME==VERSION DIRECTORY`.
+    distributions: Vec<String>,
+    /// Magnum's drivers by their entry points.
+    drivers: Vec<String>,
+}
+
+/// Returns every piece, not redacted yet.
+///
+/// # Errors
+/// If the names of units or fragments cannot be read.
+pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<String>)>> {
+    let root = &system.root;
+    let inventory = inventory(system);
+    let of_python = |which: fn(&Inventory) -> &Vec<String>| match &inventory {
+        Ok(inventory) => Ok(which(inventory).join("\n") + "\n"),
+        Err(error) => Err(anyhow!("{error:#}")),
+    };
+    let own = root.names(Path::new(UNIT_DIRECTORY))?.into_iter();
+    let own = own.filter(|name| name.starts_with(OWN_UNITS));
+    let services = Service::ALL.map(|service| service.unit().to_owned());
+    let units: Vec<String> = services.into_iter().chain(own).collect();
+    let systemctl = |arguments: &[&str]| {
+        let command = command("systemctl", arguments).arg("--no-pager");
+        run(system, &command.arg("--").args(&units))
+    };
+    let packages = ["--show", "*magnum*", "*helm*", "python3*"];
+    let record = || Ok(serde_json::to_string_pretty(&audit::read(root)?)?);
+    let originals = || Ok(Backups::load(root)?.describe(root)?.join("\n") + "\n");
+    let pieces = [
+        ("versions.txt", versions(system, &inputs.versions)),
+        ("units.txt", systemctl(&["cat"])),
+        ("services.txt", systemctl(&["show", "--property", PROPERTIES])),
+        ("configuration.txt", of_python(|python| &python.configuration)),
+        ("drivers.txt", of_python(|python| &python.drivers)),
+        ("python-packages.txt", of_python(|python| &python.distributions)),
+        ("packages.txt", run(system, &command("dpkg-query", &packages))),
+        ("conf.d.txt", run(system, &command("ls", &["-lAR", "--full-time", "/etc/magnum"]))),
+        ("plan.txt", inputs.plan),
+        ("verify.txt", inputs.verify),
+        ("record.json", record()),
+        ("kept.txt", originals()),
+    ];
+    let pieces = pieces.into_iter().map(|(name, text)| (name.to_owned(), text));
+    let journals = units.iter().map(|unit| {
+        let name = format!("journal/{}.txt", unit.trim_end_matches(".service"));
+        (name, journal(system, unit))
+    });
+    Ok(pieces.chain(journals).chain(fragments(root)?).collect())
+}
+
+fn inventory(system: &System) -> Result<Inventory> {
+    let arguments = configuration_arguments(&system.root)?;
+    let question = [&["inventory"], arguments.as_slice()].concat();
+    Installation::inspect(system)?.python.ask(system, &question)
+}
+
+fn versions(system: &System, given: &str) -> Result<String> {
+    let installation = Installation::inspect(system)?;
+    let python = &installation.python;
+    let release = system.root.resolve(Path::new("/etc/os-release"))?;
+    Ok(format!(
+        "{given}magnum {}\npython {} {}\n\n{}\n{}",
+        installation.version,
+        python.executable.display(),
+        python.version,
+        system.root.read_text(&release)?.unwrap_or_default(),
+        run(system, &command("uname", &["-a"]))?,
+    ))
+}
+
+fn journal(system: &System, unit: &str) -> Result<String> {
+    let read = |lines| {
+        let arguments = ["--quiet", "--no-pager", "--lines", lines, "--unit", unit];
+        run(system, &command("journalctl", &arguments))
+    };
+    let mut text = read(JOURNAL_LINES[0]);
+    for lines in &JOURNAL_LINES[1..] {
+        if text.is_ok() {
+            break;
+        }
+        text = read(lines);
+    }
+    text
+}
+
+/// Returns the files of the configuration's directory.
+fn fragments(root: &Root) -> Result<Vec<(String, Result<String>)>> {
+    let directory = Path::new(CONF_DIRECTORY);
+    let text = |name: &str| {
+        let text = root.read_text(&directory.join(name))?;
+        text.context("it is gone again")
+    };
+    let fragment = |name: String| (format!("magnum.conf.d/{name}"), text(&name));
+    Ok(root.names(directory)?.into_iter().map(fragment).collect())
+}
+
+fn command(program: &str, arguments: &[&str]) -> Command {
+    Command::new(program, LIMIT).args(arguments)
+}
+
+/// Returns what a program prints, and how it failed if it did.
+fn run(system: &System, command: &Command) -> Result<String> {
+    let output = system.run(command)?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(match output.code {
+        Some(0) => printed,
+        _ => format!("{printed}{}\n", output.failure()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::system::testing::{Scratch, command_line};
+    use crate::system::{Account, Host, Output};
+
+    use super::*;
+
+    /// A machine whose journal has very long lines.
+    struct LongLines;
+
+    impl Host for LongLines {
+        fn run(&self, command: &Command) -> Result<Output> {
+            let line = command_line(command);
+            anyhow::ensure!(line.contains("--lines 10 "), "it prints more than 8388608 bytes");
+            Ok(Output { code: Some(0), stdout: b"the newest".to_vec(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<Account>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn of_a_journal_that_is_too_large_the_newest_lines_are_kept() {
+        let system = System::new(Scratch::new().root, LongLines);
+        assert_eq!(journal(&system, "magnum-api.service").unwrap(), "the newest");
+    }
+}

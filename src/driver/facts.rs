@@ -1,0 +1,178 @@
+//! The driver's own answers when it was loaded next to this unit's Magnum, cached by its pin.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::{InstalledDriver, not_the_wheel};
+use crate::juju::settings::{DISTRIBUTION, DriverSource, Pin, Settings, Sha256};
+use crate::magnum::{self, ENTRY_POINT, Installation};
+use crate::problem::Problem;
+use crate::system::{Root, System};
+
+const CACHE: &str = "driver.json";
+
+/// What the driver said when it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverFacts {
+    pub pin: Pin,
+    /// The checksum that its wheel was checked against.
+    sha256: Option<Sha256>,
+    /// The sha256 of its RECORD: the very build.
+    pub record_sha256: String,
+    /// The sha256 of the wheel, if the charm unpacked it.
+    pub wheel_sha256: Option<Sha256>,
+    /// The versions of the Python and the Magnum it was loaded next to.
+    next_to: (String, String),
+    /// The `[capi_helm]` options it registers.
+    pub options: Vec<String>,
+    /// The directories it consists of, relative to the site directory.
+    #[serde(default)]
+    pub directories: BTreeSet<String>,
+}
+
+/// Python's answer to the question `driver`.
+#[derive(Deserialize)]
+struct Answer {
+    version: String,
+    missing: Vec<(String, Option<String>)>,
+    options: Vec<String>,
+}
+
+impl DriverFacts {
+    /// For tests of what follows from it.
+    #[cfg(test)]
+    pub fn example(pin: &str, record_sha256: &str, options: &[&str]) -> Self {
+        Self {
+            pin: pin.parse().unwrap(),
+            sha256: None,
+            record_sha256: record_sha256.to_owned(),
+            wheel_sha256: None,
+            next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            directories: BTreeSet::from([super::PACKAGE.to_owned()]),
+        }
+    }
+
+    /// Returns what the pinned driver said when it was last loaded here.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub fn cached(root: &Root, pin: &Pin) -> Result<Option<Self>> {
+        Ok(cache(root)?.remove(&pin.to_string()))
+    }
+
+    /// Returns what to expect of a driver that has never been loaded here: that it works, and knows the options that
+    /// it is given.
+    pub fn expected(
+        settings: &Settings,
+        installation: &Installation,
+        installed: Option<&InstalledDriver>,
+    ) -> Self {
+        let options = settings.capi_helm_options.iter();
+        Self {
+            pin: settings.driver.pin.clone(),
+            sha256: settings.driver.sha256.clone(),
+            record_sha256: installed
+                .map(|driver| driver.record_sha256.clone())
+                .unwrap_or_default(),
+            wheel_sha256: None,
+            next_to: next_to(installation),
+            options: options.map(|(key, _)| key.to_owned()).collect(),
+            directories: installed
+                .map(|driver| driver.directories.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn is_of(
+        &self,
+        driver: &InstalledDriver,
+        source: &DriverSource,
+        installation: &Installation,
+    ) -> bool {
+        self.pin == source.pin
+            && self.sha256 == source.sha256
+            && self.record_sha256 == driver.record_sha256
+            && self.next_to == next_to(installation)
+    }
+
+    /// Loads the driver in `directory` (the installed one with `""`) as user magnum, and caches its answers.
+    ///
+    /// # Errors
+    /// A [`Problem`] if it does not load next to this unit's Magnum, or lacks what it requires.
+    pub(super) fn ask(
+        system: &System,
+        installation: &Installation,
+        directory: &str,
+        driver: &InstalledDriver,
+        source: &DriverSource,
+        wheel_sha256: Option<&Sha256>,
+    ) -> Result<Self> {
+        let pin = &source.pin;
+        let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
+        question.extend(magnum::configuration_arguments(&system.root)?);
+        let answer: Answer = installation
+            .python
+            .ask(system, &question)
+            .map_err(|error| {
+                let reason = magnum::exception(&error);
+                let detail =
+                    format!("driver-pin {pin} does not load: {reason}; choose another version");
+                Problem::blocked(
+                    "Pinned driver does not load next to this unit's Magnum",
+                    detail,
+                )
+            })?;
+        if !answer.missing.is_empty() {
+            let missing = missing(&answer.missing);
+            let detail = format!(
+                "driver-pin {pin} needs {missing}; choose another version, or install that"
+            );
+            return Err(
+                Problem::blocked("Pinned driver's requirements are not installed", detail).into(),
+            );
+        }
+        let version = format!("{DISTRIBUTION}=={}", answer.version);
+        if version.parse::<Pin>().as_ref() != Ok(pin) {
+            return Err(not_the_wheel(source, &format!("Python takes it for {version}")).into());
+        }
+        let facts = Self {
+            pin: pin.clone(),
+            sha256: source.sha256.clone(),
+            record_sha256: driver.record_sha256.clone(),
+            wheel_sha256: wheel_sha256.cloned(),
+            next_to: next_to(installation),
+            options: answer.options,
+            directories: driver.directories.clone(),
+        };
+        let mut all = cache(&system.root)?;
+        all.insert(pin.to_string(), facts.clone());
+        system.root.save(CACHE, &all)?;
+        Ok(facts)
+    }
+}
+
+/// Names requirements that do not hold, with what is there instead.
+pub(super) fn missing(requirements: &[(String, Option<String>)]) -> String {
+    let named: Vec<String> = requirements
+        .iter()
+        .map(|(wanted, found)| match found {
+            Some(found) => format!("{wanted} (found {found})"),
+            None => format!("{wanted} (not installed)"),
+        })
+        .collect();
+    named.join(", ")
+}
+
+fn next_to(installation: &Installation) -> (String, String) {
+    (
+        installation.python.version.clone(),
+        installation.version.clone(),
+    )
+}
+
+fn cache(root: &Root) -> Result<BTreeMap<String, DriverFacts>> {
+    Ok(root.load(CACHE)?.unwrap_or_default())
+}

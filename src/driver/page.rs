@@ -1,0 +1,204 @@
+//! A project's page in a package index: [PEP 691](https://peps.python.org/pep-0691/) JSON or
+//! [PEP 503](https://peps.python.org/pep-0503/) HTML, and the one wheel on it that the charm looks for.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use html5gum::{Token, Tokenizer};
+use pep440_rs::Version;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use super::PACKAGE;
+
+/// A file on the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct IndexFile {
+    pub filename: String,
+    /// Its address, which may be relative to the page's.
+    pub url: String,
+    /// Its checksums, by their algorithm.
+    #[serde(default)]
+    pub hashes: BTreeMap<String, String>,
+    pub requires_python: Option<String>,
+    /// `false`, `true` or the reason.
+    #[serde(default)]
+    pub yanked: Value,
+}
+
+/// Reads a page; `None` if it is not one of a package index.
+pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
+    #[derive(Deserialize)]
+    struct Page {
+        files: Vec<IndexFile>,
+    }
+    if content_type.contains("json") {
+        return serde_json::from_slice::<Page>(body)
+            .ok()
+            .map(|page| page.files);
+    }
+    let files = content_type.contains("html").then(|| anchors(body))?;
+    (!files.is_empty()).then_some(files)
+}
+
+fn anchors(body: &[u8]) -> Vec<IndexFile> {
+    let mut files = Vec::new();
+    for Ok(token) in Tokenizer::new(body) {
+        let Token::StartTag(tag) = token else {
+            continue;
+        };
+        let attribute = |name: &str| {
+            let value = tag.attributes.get(name.as_bytes())?;
+            Some(String::from_utf8_lossy(value).into_owned())
+        };
+        let Some(href) = attribute("href").filter(|_| *tag.name == b"a"[..]) else {
+            continue;
+        };
+        let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
+        let path = url.split('?').next().unwrap_or_default();
+        let hashes = fragment.split('&').filter_map(|hash| hash.split_once('='));
+        files.push(IndexFile {
+            filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
+            hashes: hashes
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            requires_python: attribute("data-requires-python"),
+            yanked: attribute("data-yanked").map_or(Value::Null, Value::String),
+            url: url.to_owned(),
+        });
+    }
+    files
+}
+
+impl IndexFile {
+    /// Whether it is the driver's wheel of this version, for every Python 3 and every machine, by its
+    /// [name](https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention).
+    pub fn is_wheel_of(&self, version: &Version) -> bool {
+        let name = self.filename.replace("%2B", "+").replace("%2b", "+");
+        let Some(parts) = name
+            .strip_suffix(".whl")
+            .map(|stem| stem.split('-').collect::<Vec<_>>())
+        else {
+            return false;
+        };
+        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..]
+        else {
+            return false;
+        };
+        name.to_lowercase().replace('.', "_") == PACKAGE
+            && Version::from_str(of).as_ref() == Ok(version)
+            && python.split('.').any(|tag| tag == "py3")
+    }
+
+    /// Why it was withdrawn by its publisher, if it was.
+    pub fn yanked(&self) -> Option<&str> {
+        match &self.yanked {
+            Value::Bool(true) => Some("no reason given"),
+            Value::String(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Returns the file's address.
+    pub fn address(&self, page: &Url) -> Option<Url> {
+        page.join(&self.url)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(content_type: &str, body: &str) -> IndexFile {
+        let files = files(content_type, body.as_bytes()).unwrap();
+        let [file] = &files[..] else {
+            panic!("{files:?}")
+        };
+        file.clone()
+    }
+
+    #[test]
+    fn a_page_says_the_same_in_json_and_in_html() {
+        let json = r#"{"meta": {"api-version": "1.1"}, "name": "magnum-capi-helm", "files": [{
+            "filename": "magnum_capi_helm-1.1.0-py3-none-any.whl", "url": "../../packages/magnum_capi_helm-1.1.0-py3-none-any.whl",
+            "hashes": {"sha256": "ab"}, "requires-python": ">=3.8", "yanked": "broken", "size": 5, "core-metadata": false}]}"#;
+        let html = r#"<!DOCTYPE html><html><body><h1>Links</h1><!-- <a href="no-1.whl">no</a> -->
+            <A data-requires-python="&gt;=3.8" data-yanked=broken
+               href="../../packages/magnum_capi_helm-1.1.0-py3-none-any.whl#sha256=ab">anything</a></body></html>"#;
+        let file = only("application/vnd.pypi.simple.v1+json", json);
+        assert_eq!(only("text/html; charset=utf-8", html), file);
+        assert_eq!(only("application/vnd.pypi.simple.v1+html", html), file);
+        assert_eq!(
+            (file.yanked(), file.requires_python.as_deref()),
+            (Some("broken"), Some(">=3.8"))
+        );
+        let page = Url::parse("https://mirror.example/root/simple/magnum-capi-helm/").unwrap();
+        let address = file.address(&page).unwrap();
+        assert_eq!(
+            address.as_str(),
+            "https://mirror.example/root/packages/magnum_capi_helm-1.1.0-py3-none-any.whl"
+        );
+        let elsewhere = IndexFile {
+            url: "file:///etc/shadow".into(),
+            ..file
+        };
+        assert_eq!(elsewhere.address(&page), None);
+    }
+
+    #[test]
+    fn what_is_not_a_page_of_an_index_is_recognised() {
+        for (content_type, body) in [
+            ("text/html", "<h1>Sign in</h1>"),
+            ("text/html", "\u{0}\u{fffd}\u{1}"),
+            ("text/plain", "<a href=x.whl>"),
+            ("application/json", "{\"error\": 1}"),
+            ("application/json", "no JSON"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                files(content_type, body.as_bytes()),
+                None,
+                "{content_type}: {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_wheel_of_the_very_version_is_taken() {
+        let is_wheel = |name: &str| {
+            let file = IndexFile {
+                filename: format!("{name}.whl"),
+                ..IndexFile::default()
+            };
+            file.is_wheel_of(&"1.1.0".parse().unwrap())
+        };
+        for name in [
+            "magnum_capi_helm-1.1.0-py3-none-any",
+            "magnum_capi_helm-1.1-2-py2.py3-none-any",
+            "Magnum.Capi.Helm-1.1.0-py3-none-any",
+        ] {
+            assert!(is_wheel(name), "{name}");
+        }
+        for name in [
+            "magnum_capi_helm-1.1.1-py3-none-any",
+            "magnum_capi_helm-1.1.0.dev1-py3-none-any",
+            "magnum_capi_helm-1.1.0-py2-none-any",
+            "magnum_capi_helm-1.1.0-cp311-cp311-linux_x86_64",
+            "magnum_capi_helm_evil-1.1.0-py3-none-any",
+            "magnum_capi_helm-1.1.0",
+        ] {
+            assert!(!is_wheel(name), "{name}");
+        }
+        assert!(
+            !IndexFile {
+                filename: "magnum_capi_helm-1.1.0.tar.gz".into(),
+                ..IndexFile::default()
+            }
+            .is_wheel_of(&"1.1.0".parse().unwrap())
+        );
+    }
+}

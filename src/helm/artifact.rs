@@ -1,0 +1,338 @@
+//! helm at hand and known to run here: already on the unit, or staged from what the operator provides.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use cap_std::fs::MetadataExt as _;
+
+use super::archive::{self, Origin, SIZE_LIMIT, copy_file, sha256_of};
+use super::download;
+use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, OLDEST, PATH, version_of};
+use crate::juju::settings::HelmSource;
+use crate::problem::Problem;
+use crate::system::{Access, Backups, Root, STATE_DIRECTORY, System, TemporaryFile, state_path};
+
+/// State file: a copy of the executable that was installed, so that restoring it takes no network.
+const COPY: &str = "helm";
+/// Comes before [`PATH`] for the services.
+const HIDING: &str = "/usr/local/sbin/helm";
+/// The directory in which helm is staged, beside its place.
+const DIRECTORY: &str = "/usr/local/bin";
+const EXECUTABLE: Access = Access::of_root(0o755);
+
+/// helm, ready to be installed if it is not there already.
+#[derive(Debug)]
+pub struct HelmArtifact {
+    staged: Option<Staged>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    file: TemporaryFile,
+    version: HelmVersion,
+    source: Option<String>,
+    sha256: String,
+}
+
+/// Names the operator's source, so that the same is not installed twice; `None` if there is none.
+///
+/// # Errors
+/// If the resource cannot be inspected.
+pub fn source_key(root: &Root, source: &HelmSource) -> Result<Option<String>> {
+    Ok(match source {
+        HelmSource::Found => None,
+        HelmSource::Url { sha256, .. } => Some(format!("sha256:{sha256}")),
+        HelmSource::Resource(path) => {
+            let meta = root.metadata(path)?.context("the resource helm is gone")?;
+            let (inode, size) = (meta.ino(), meta.size());
+            let (seconds, nanoseconds) = (meta.mtime(), meta.mtime_nsec());
+            Some(format!("resource:{inode}:{size}:{seconds}.{nanoseconds}"))
+        }
+    })
+}
+
+impl HelmArtifact {
+    /// Makes sure that helm can be installed, or that the one on the unit is usable.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the source cannot be fetched, or does not run here.
+    pub fn obtain(
+        system: &System,
+        source: &HelmSource,
+        found: Option<&FoundHelm>,
+        proxy: &[(String, String)],
+    ) -> Result<Self> {
+        let root = &system.root;
+        let key = source_key(root, source)?;
+        let known = found.and_then(|found| found.known.as_ref());
+        if key.is_none() || known.is_some_and(|known| known.source == key) {
+            if let (Some(found), None) = (found, known) {
+                check_found(system, &found.path)?;
+            }
+            return Ok(Self { staged: None });
+        }
+        if found.is_some_and(|found| found.path == Path::new(HIDING)) {
+            let detail = format!("the services find {HIDING} first; remove it");
+            return Err(Problem::blocked(format!("Another helm hides {PATH}"), detail).into());
+        }
+        let staged = match stage_copy(root, key.as_deref())? {
+            Some(staged) => staged,
+            None => stage(system, source, key, proxy)?,
+        };
+        Ok(Self { staged: Some(staged) })
+    }
+
+    /// Puts the staged helm in place, and backs up what stood there before the charm.
+    ///
+    /// # Errors
+    /// If nothing is staged, or it cannot be put in place.
+    pub fn install(&mut self, root: &Root, backups: &mut Backups) -> Result<()> {
+        let staged = self.staged.take().context("no helm was staged")?;
+        let path = Path::new(PATH);
+        backups.back_up(root, path)?;
+        if root.is_directory(path)? {
+            root.remove(path)?;
+        }
+        staged.file.persist(path)?;
+        save_copy(root, &staged.sha256)?;
+        root.remove(&download::path())?;
+        let file = root.identity(path)?;
+        let known = KnownHelm {
+            version: staged.version,
+            source: staged.source,
+            sha256: Some(staged.sha256),
+            file: file.with_context(|| format!("{PATH} is gone again"))?,
+        };
+        root.save(CACHE, &known)
+    }
+}
+
+/// Asks the helm on the unit for its version, once.
+fn check_found(system: &System, path: &Path) -> Result<()> {
+    let root = &system.root;
+    let version = version_of(system, path).map_err(|error| {
+        let detail = format!(
+            "{} {error:#}; run: juju attach-resource APPLICATION helm=FILE; or set helm-url and helm-sha256; or put \
+             helm {OLDEST} or later there",
+            path.display()
+        );
+        Problem::blocked("Unusable helm on the services' PATH", detail)
+    })?;
+    let file = root.identity(&root.resolve(path)?)?;
+    let known = KnownHelm {
+        version,
+        source: None,
+        sha256: None,
+        file: file.with_context(|| format!("{} is gone again", path.display()))?,
+    };
+    root.save(CACHE, &known)
+}
+
+/// Copies the installed helm into the state directory, unless that is where it came from.
+fn save_copy(root: &Root, sha256: &str) -> Result<()> {
+    let path = state_path(COPY);
+    if sha256_of(root, &path)?.as_deref() == Some(sha256) {
+        return Ok(());
+    }
+    let (file, _) =
+        root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| copy_file(root, Path::new(PATH), to))?;
+    file.persist(&path)
+}
+
+/// Stages the executable that was installed from `source` before, if its copy is as it was.
+fn stage_copy(root: &Root, source: Option<&str>) -> Result<Option<Staged>> {
+    let known: Option<KnownHelm> = root.load(CACHE)?;
+    let known = known.filter(|known| known.source.as_deref() == source);
+    let path = state_path(COPY);
+    let (Some(known), true) = (known, root.is_file(&path)?) else {
+        return Ok(None);
+    };
+    let (file, sha256) = stage_file(root, |to| copy_file(root, &path, to))?;
+    Ok((known.sha256.as_ref() == Some(&sha256)).then_some(Staged {
+        file,
+        version: known.version,
+        source: known.source,
+        sha256,
+    }))
+}
+
+/// Extracts helm beside its place, and runs it as user magnum.
+fn stage(system: &System, source: &HelmSource, key: Option<String>, proxy: &[(String, String)]) -> Result<Staged> {
+    let root = &system.root;
+    let (given, origin) = match source {
+        HelmSource::Found => anyhow::bail!("there is no helm to stage"),
+        HelmSource::Resource(path) => (root.open_file(path)?, Origin::Resource),
+        HelmSource::Url { url, sha256 } => {
+            let path = download::fetch(root, url, sha256, proxy)?;
+            (root.open_file(&path)?, Origin::Url)
+        }
+    };
+    let (file, sha256) = stage_file(root, |to| archive::extract(given, SIZE_LIMIT, origin, to))?;
+    let version = version_of(system, file.path());
+    Ok(Staged { version: version.map_err(|error| origin.refused(format!("{error:#}")))?, file, source: key, sha256 })
+}
+
+fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<String>) -> Result<(TemporaryFile, String)> {
+    root.make_directories(Path::new(DIRECTORY))?;
+    root.temporary_file(Path::new(DIRECTORY), EXECUTABLE, fill)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::helm::inspect;
+    use crate::problem::Kind;
+    use crate::system::sha256;
+    use crate::system::testing::{Scratch, command_line};
+
+    use super::*;
+
+    const HELM: &str = "\x7fELF 3.9.0";
+    const RESOURCE: &str = "/var/lib/juju/helm";
+
+    /// A unit on which every helm prints the version that follows its first word.
+    struct Unit {
+        scratch: Scratch,
+        system: System,
+    }
+
+    impl Unit {
+        fn new() -> Self {
+            let scratch = Scratch::new();
+            scratch.root.make_state_directory().unwrap();
+            scratch.put(RESOURCE, HELM);
+            let top = scratch.path("/");
+            let system = scratch.system(move |command| {
+                assert_eq!(command.user, Some("magnum"));
+                let line = command_line(command);
+                let path = line.strip_suffix(" version --short")?.trim_start_matches('/');
+                let text = std::fs::read_to_string(top.join(path)).ok()?;
+                Some(format!("v{}+g1\n", text.split_once(' ')?.1))
+            });
+            Self { scratch, system }
+        }
+
+        fn obtain(&self, source: &HelmSource) -> Result<HelmArtifact> {
+            let found = inspect(&self.system.root)?;
+            HelmArtifact::obtain(&self.system, source, found.as_ref(), &[])
+        }
+
+        fn install(&self, source: &HelmSource) -> Result<()> {
+            let root = &self.system.root;
+            let mut backups = Backups::load(root)?;
+            self.obtain(source)?.install(root, &mut backups)
+        }
+
+        #[track_caller]
+        fn assert_refused(&self, source: &HelmSource, kind: Kind, expected: &str) {
+            let problem: Problem = self.obtain(source).unwrap_err().downcast().unwrap();
+            assert_eq!(problem.kind, kind, "{problem}");
+            assert!(problem.summary.len() <= 80, "{problem}");
+            assert!(problem.detail.contains(expected), "{problem}");
+            let temporaries = self.system.root.temporaries(Path::new(DIRECTORY)).unwrap();
+            assert!(temporaries.is_empty());
+        }
+
+        #[track_caller]
+        fn assert_installed(&self, content: &str, source: &HelmSource) {
+            let root = &self.system.root;
+            assert_eq!(self.scratch.text(PATH).as_deref(), Some(content));
+            let meta = root.metadata(Path::new(PATH)).unwrap().unwrap();
+            assert_eq!(root.access_of(&meta), EXECUTABLE);
+            let known = inspect(root).unwrap().unwrap().known.unwrap();
+            assert_eq!(known.source, source_key(root, source).unwrap());
+            assert_eq!(known.sha256, Some(sha256(content.as_bytes())));
+            assert!(self.obtain(source).unwrap().staged.is_none());
+            assert!(!root.is_file(&download::path()).unwrap());
+        }
+    }
+
+    fn resource() -> HelmSource {
+        HelmSource::Resource(RESOURCE.into())
+    }
+
+    /// A URL that does not answer, but was fetched before.
+    fn fetched(unit: &Unit) -> HelmSource {
+        unit.scratch.put(download::path(), HELM);
+        let address = "http://127.0.0.1:9/helm";
+        HelmSource::Url {
+            url: crate::juju::settings::Address::new("helm-url", address).unwrap(),
+            sha256: sha256(HELM.as_bytes()).parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_resource_is_installed_and_what_stood_there_comes_back() {
+        let unit = Unit::new();
+        let root = &unit.system.root;
+        unit.scratch.put(PATH, "theirs");
+        unit.install(&resource()).unwrap();
+        unit.assert_installed(HELM, &resource());
+        let mut backups = Backups::load(root).unwrap();
+        backups.restore(root, Path::new(PATH)).unwrap();
+        assert_eq!(unit.scratch.text(PATH).as_deref(), Some("theirs"));
+    }
+
+    #[test]
+    fn a_helm_that_is_gone_or_changed_is_restored_from_the_copy() {
+        let unit = Unit::new();
+        let source = fetched(&unit);
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+        let root = &unit.system.root;
+        root.write(Path::new(PATH), b"changed", EXECUTABLE).unwrap();
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+        unit.system.root.remove(Path::new(PATH)).unwrap();
+        unit.system.root.make_directory(Path::new(PATH), 0o755).unwrap();
+        unit.install(&source).unwrap();
+        unit.assert_installed(HELM, &source);
+    }
+
+    #[test]
+    fn a_copy_that_was_changed_is_not_used() {
+        let unit = Unit::new();
+        unit.install(&resource()).unwrap();
+        unit.scratch.put(state_path(COPY), "\x7fELF 3.9.1");
+        unit.system.root.remove(Path::new(PATH)).unwrap();
+        unit.install(&resource()).unwrap();
+        unit.assert_installed(HELM, &resource());
+        assert_eq!(unit.scratch.text(state_path(COPY)).as_deref(), Some(HELM));
+    }
+
+    #[test]
+    fn a_helm_that_does_not_run_or_is_too_old_is_refused_wherever_it_comes_from() {
+        let unit = Unit::new();
+        for (content, expected) in [
+            ("\x7fELF", "does not run"),
+            ("\x7fELF hello", "prints no version: vhello"),
+            ("\x7fELF 3.7.2", "is 3.7.2, too old for the driver"),
+        ] {
+            unit.scratch.put(RESOURCE, content);
+            unit.assert_refused(&resource(), Kind::Blocked, &format!("resource helm {expected}"));
+            unit.system.root.write(Path::new(PATH), content.as_bytes(), EXECUTABLE).unwrap();
+            unit.assert_refused(&HelmSource::Found, Kind::Blocked, &format!("{PATH} {expected}"));
+            unit.system.root.remove(Path::new(PATH)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_helm_that_hides_the_provided_one_is_named() {
+        let unit = Unit::new();
+        let hiding = Path::new(HIDING);
+        let sbin = hiding.parent().unwrap();
+        unit.system.root.make_directory(sbin, 0o755).unwrap();
+        unit.system.root.write(hiding, b"own 3.8.0", EXECUTABLE).unwrap();
+        unit.assert_refused(&resource(), Kind::Blocked, "/usr/local/sbin/helm first");
+    }
+
+    #[test]
+    fn a_helm_of_the_units_own_is_asked_for_its_version_once() {
+        let unit = Unit::new();
+        let root = &unit.system.root;
+        assert!(unit.obtain(&HelmSource::Found).unwrap().staged.is_none());
+        root.write(Path::new(PATH), b"own 3.8.0", EXECUTABLE).unwrap();
+        unit.obtain(&HelmSource::Found).unwrap();
+        let known = inspect(root).unwrap().unwrap().known.unwrap();
+        assert_eq!((known.version, known.source), (OLDEST, None));
+    }
+}

@@ -1,0 +1,125 @@
+//! The option `helm-url`: what it names is fetched once, and kept until it is installed.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::archive::{self, SIZE_LIMIT, sha256_of};
+use crate::juju::settings::{Address, Sha256};
+use crate::problem::Problem;
+use crate::system::{Access, Limited, Root, STATE_DIRECTORY, http, state_path};
+
+/// How long the server may send nothing: before its first byte, and between any two.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// The official tarball has 17 MB.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
+
+/// Path of what was fetched.
+pub fn path() -> PathBuf {
+    state_path("helm-download")
+}
+
+/// Fetches what `helm-url` names into a file that only root can read, unless it is there.
+///
+/// # Errors
+/// A [`Problem`] if the server does not serve it, or something else.
+pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, String)]) -> Result<PathBuf> {
+    let sha256 = sha256.to_string();
+    if sha256_of(root, &path())?.as_ref() == Some(&sha256) {
+        return Ok(path());
+    }
+    let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
+    let end = Instant::now() + DOWNLOAD_LIMIT;
+    let client = http::client(SILENCE_LIMIT, proxy)?;
+    let response = client.get(url.expose()).send();
+    let response = response.map_err(|error| cannot(http::reason(&error)))?;
+    let status = response.status();
+    if status.is_client_error() {
+        let wrong = format!("leads nowhere: its server answers {status}");
+        return Err(Problem::option("helm-url", wrong, "set it to the URL of a helm").into());
+    }
+    if !status.is_success() {
+        return Err(cannot(format!("its server answers {status}")).into());
+    }
+    let body = Limited::new(response, SIZE_LIMIT).until(end);
+    let failed = |error| cannot(format!("the download ended early: {error}"));
+    let (file, found) =
+        root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| archive::copy(body, to, failed))?;
+    if found != sha256 {
+        let wrong = format!("is not that of what helm-url serves, which is {found}");
+        let remedy = "set it to what the publisher announces, or set another helm-url";
+        return Err(Problem::option("helm-sha256", wrong, remedy).into());
+    }
+    file.persist(&path())?;
+    Ok(path())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use crate::problem::Kind;
+    use crate::system::sha256;
+    use crate::system::testing::Scratch;
+
+    use super::*;
+
+    const HELM: &str = "\x7fELF 3.9.0";
+
+    /// Serves one answer, and returns its address.
+    fn serve(status: &'static str, length: usize, content: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/helm", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all((head + content).as_bytes()).unwrap();
+        });
+        address
+    }
+
+    fn scratch() -> Scratch {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch
+    }
+
+    fn fetch_from(scratch: &Scratch, address: &str) -> Result<PathBuf> {
+        let url = Address::new("helm-url", address).unwrap();
+        let sha256 = sha256(HELM.as_bytes()).parse().unwrap();
+        fetch(&scratch.root, &url, &sha256, &[])
+    }
+
+    #[test]
+    fn what_is_fetched_is_kept_for_the_next_hook() {
+        let scratch = scratch();
+        let address = serve("200 OK", HELM.len(), HELM);
+        for _ in 0..2 {
+            let path = fetch_from(&scratch, &address).unwrap();
+            assert_eq!(scratch.text(path).as_deref(), Some(HELM));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_fetched_or_is_another_file_is_a_problem_and_leaves_nothing() {
+        let scratch = scratch();
+        let unreachable = "http://127.0.0.1:9/helm".to_owned();
+        for (address, kind, expected) in [
+            (serve("404 Not Found", 0, ""), Kind::Blocked, "404"),
+            (serve("503 Busy", 0, ""), Kind::Waiting, "503"),
+            (serve("200 OK", 100, HELM), Kind::Waiting, "ended early"),
+            (serve("200 OK", 5, "other"), Kind::Blocked, "helm-sha256 is not that of"),
+            (unreachable, Kind::Waiting, "refused"),
+        ] {
+            let error = fetch_from(&scratch, &address).unwrap_err();
+            let problem: Problem = error.downcast().unwrap();
+            assert_eq!(problem.kind, kind, "{problem}");
+            assert!(problem.detail.contains(expected), "{problem}");
+        }
+        let names = scratch.root.names(Path::new(STATE_DIRECTORY)).unwrap();
+        assert!(names.is_empty(), "{names:?}");
+    }
+}

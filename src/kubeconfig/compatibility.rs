@@ -1,0 +1,246 @@
+//! Whether driver, chart and the API versions that the management cluster serves fit together. The one place for what is
+//! known of that; pure.
+
+use pep440_rs::Version;
+use serde_json::Value;
+
+use super::access::Served;
+use super::printable;
+use crate::juju::settings::Settings;
+
+const CORE: &str = "cluster.x-k8s.io";
+const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
+const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
+const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
+const ADDONS: &str = "addons.stackhpc.com";
+
+/// From this driver on, the version of `OpenStackCluster` that it reads and the chart it takes by
+/// default (`kubernetes.py` and `conf.py` of each release).
+const DRIVERS: [([u64; 3], &str, &str); 3] = [
+    ([0, 0, 0], "v1alpha6", "0.4.0"),
+    ([1, 2, 0], "v1alpha6", "0.10.1"),
+    ([1, 4, 0], "v1beta1", "0.10.1"),
+];
+/// From this chart on, the version of the OpenStack resources that it creates (capi-helm-charts'
+/// templates; Cluster API Provider OpenStack serves v1alpha7 until 0.11, v1alpha6 until 0.10).
+const CHARTS: [([u64; 3], &str); 2] = [([0, 0, 0], "v1alpha7"), ([0, 11, 0], "v1beta1")];
+/// The version of Cluster API's own resources that every release of driver and chart uses.
+const CORE_VERSION: &str = "v1beta1";
+
+/// The versions of what is grafted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stack {
+    pub driver: Version,
+    /// The chart's version if the operator names one; otherwise the driver's default counts.
+    pub chart: Option<String>,
+    /// The driver's option `api_resources`, which replaces the versions it reads.
+    pub api_resources: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incompatibility {
+    pub harm: Harm,
+    pub what: String,
+    pub remedy: String,
+}
+
+/// The effect of an incompatibility.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Harm {
+    /// Clusters work, and are shown as unhealthy.
+    Cosmetic,
+    /// No cluster can be created.
+    Fatal,
+}
+
+impl Stack {
+    /// The stack of these settings; `given_chart` is the version of the attached chart.
+    pub fn new(settings: &Settings, given_chart: Option<&str>) -> Self {
+        let option = |key: &str| {
+            let mut options = settings.capi_helm_options.iter();
+            options
+                .find(|(set, _)| *set == key)
+                .map(|(_, value)| value.to_owned())
+        };
+        let chart = given_chart
+            .map(str::to_owned)
+            .or_else(|| settings.chart.version.clone());
+        Self {
+            driver: settings.driver.pin.version().clone(),
+            chart: chart.or_else(|| option("default_helm_chart_version")),
+            api_resources: option("api_resources"),
+        }
+    }
+
+    /// The chart that clusters are made of.
+    pub fn chart(&self) -> &str {
+        let default = newest(&DRIVERS.map(|(from, _, chart)| (from, chart)), &self.driver);
+        self.chart.as_deref().unwrap_or(default)
+    }
+
+    /// Returns what does not fit to what is served.
+    pub fn incompatibilities(&self, served: &Served) -> Vec<Incompatibility> {
+        let missing: Vec<&str> = [CORE, CONTROL_PLANE, BOOTSTRAP, OPENSTACK, ADDONS]
+            .into_iter()
+            .filter(|group| !served.contains_key(*group))
+            .collect();
+        if !missing.is_empty() {
+            return vec![Incompatibility {
+                harm: Harm::Fatal,
+                what: format!("it serves no {}", missing.join(", ")),
+                remedy:
+                    "install Cluster API with its OpenStack provider and the addon provider of \
+                         the chart there, or grant the kubeconfig of the cluster that has them"
+                        .to_owned(),
+            }];
+        }
+        let mut found = Vec::new();
+        let mut created = vec![(CORE, CORE_VERSION), (CONTROL_PLANE, CORE_VERSION)];
+        // A version that is no version, such as that of a chart under development, is not checked.
+        if let Ok(chart) = self.chart().trim_start_matches('v').parse::<Version>() {
+            created.push((OPENSTACK, newest(&CHARTS, &chart)));
+        }
+        for (group, version) in created {
+            if !serves(served, group, version) {
+                found.push(Incompatibility {
+                    harm: Harm::Fatal,
+                    what: format!(
+                        "chart {} creates {group}/{version}, and it serves {}",
+                        self.chart(),
+                        list(served, group)
+                    ),
+                    remedy:
+                        "set helm-chart-version to a chart for the served versions (0.11.0 and \
+                             later create v1beta1), or install a provider that serves them"
+                            .to_owned(),
+                });
+            }
+        }
+        let (group, version) = self.reads();
+        if !serves(served, &group, &version) {
+            found.push(Incompatibility {
+                harm: Harm::Cosmetic,
+                what: format!(
+                    "driver {} reads {group}/{version}, and it serves {}: clusters will work and be \
+                     shown UNHEALTHY",
+                    self.driver,
+                    list(served, &group)
+                ),
+                remedy: "set driver-pin to a driver for the served versions (1.4.0 and later read \
+                         v1beta1)"
+                    .to_owned(),
+            });
+        }
+        found
+    }
+
+    /// Returns group and version in which the driver reads an `OpenStackCluster`.
+    fn reads(&self) -> (String, String) {
+        let own = newest(
+            &DRIVERS.map(|(from, version, _)| (from, version)),
+            &self.driver,
+        );
+        let replaced = self.api_resources.as_deref().and_then(|text| {
+            let resources: Value = serde_json::from_str(text).ok()?;
+            let version = resources["OpenstackCluster"]["api_version"].as_str()?;
+            let (group, version) = version.split_once('/')?;
+            Some((group.to_owned(), version.to_owned()))
+        });
+        replaced.unwrap_or_else(|| (OPENSTACK.to_owned(), own.to_owned()))
+    }
+}
+
+/// Returns the last entry that begins at or before `version`.
+fn newest(table: &[([u64; 3], &'static str)], version: &Version) -> &'static str {
+    let entry = table
+        .iter()
+        .rfind(|(from, _)| *version >= Version::new(from));
+    entry.map_or("", |(_, value)| value)
+}
+
+fn serves(served: &Served, group: &str, version: &str) -> bool {
+    served
+        .get(group)
+        .is_some_and(|versions| versions.iter().any(|found| found == version))
+}
+
+fn list(served: &Served, group: &str) -> String {
+    match served.get(group) {
+        Some(versions) if !versions.is_empty() => printable(&versions.join(", ")),
+        _ => "none of it".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(openstack: &[&str]) -> Served {
+        let versions = |versions: &[&str]| versions.iter().map(|&v| v.to_owned()).collect();
+        Served::from([
+            (CORE.to_owned(), versions(&["v1beta1"])),
+            (CONTROL_PLANE.to_owned(), versions(&["v1beta1"])),
+            (BOOTSTRAP.to_owned(), versions(&["v1beta1"])),
+            (ADDONS.to_owned(), versions(&["v1alpha1"])),
+            (OPENSTACK.to_owned(), versions(openstack)),
+        ])
+    }
+
+    fn stack(driver: &str, chart: Option<&str>) -> Stack {
+        Stack {
+            driver: driver.parse().unwrap(),
+            chart: chart.map(str::to_owned),
+            api_resources: None,
+        }
+    }
+
+    /// The coherence that breaks real clouds, one row each.
+    #[test]
+    fn what_breaks_is_told_from_what_only_looks_broken() {
+        let old = ["v1alpha6", "v1alpha7"];
+        let middle = ["v1alpha7", "v1beta1"];
+        let new = ["v1beta1"];
+        use Harm::{Cosmetic, Fatal};
+        for (driver, chart, openstack, expected) in [
+            ("1.1.0", None, &old[..], vec![]),
+            ("1.1.0", None, &middle, vec![Cosmetic]),
+            ("1.1.0", None, &new, vec![Fatal, Cosmetic]),
+            ("1.1.0", Some("0.25.1"), &new, vec![Cosmetic]),
+            ("1.4.0", None, &new, vec![Fatal]),
+            ("1.4.0", Some("0.25.1"), &new, vec![]),
+            ("1.4.0", Some("v0.11.0"), &old, vec![Fatal, Cosmetic]),
+            ("1.3.0", Some("main"), &middle, vec![Cosmetic]),
+        ] {
+            let found = stack(driver, chart).incompatibilities(&served(openstack));
+            let harm: Vec<Harm> = found.iter().map(|one| one.harm).collect();
+            assert_eq!(harm, expected, "{driver} {chart:?} {openstack:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_at_all_is_named() {
+        let mut without = served(&["v1beta1"]);
+        without.remove(OPENSTACK);
+        let found = stack("1.4.0", None).incompatibilities(&without);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].what,
+            "it serves no infrastructure.cluster.x-k8s.io"
+        );
+    }
+
+    #[test]
+    fn the_drivers_own_option_replaces_what_it_reads() {
+        let mut stack = stack("1.4.0", Some("0.25.1"));
+        stack.api_resources = Some(
+            r#"{"OpenstackCluster": {"api_version": "infrastructure.cluster.x-k8s.io/v1beta2"}}"#
+                .to_owned(),
+        );
+        let found = stack.incompatibilities(&served(&["v1beta1"]));
+        assert!(
+            found[0]
+                .what
+                .contains("reads infrastructure.cluster.x-k8s.io/v1beta2")
+        );
+    }
+}

@@ -1,0 +1,360 @@
+//! Asks the programs that use the kubeconfig whether they take it: the driver's own client, and helm. No packet leaves
+//! the unit.
+//!
+//! They read a copy of the candidate that only root and group magnum can read. Their messages may quote what they read,
+//! so of these only constant parts are shown.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::PATH;
+use super::memory::{Memory, Verdict};
+use crate::juju::settings::Pin;
+use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
+use crate::step::Thoroughness;
+use crate::system::{Access, Command, FileIdentity, Secret, System, sha256};
+
+const HELM_LIMIT: Duration = Duration::from_secs(20);
+/// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
+const NOWHERE: &str = "https://127.0.0.1:1";
+/// Constant parts of the messages with which helm's Kubernetes client refuses a kubeconfig. They only make a message
+/// more precise: whether helm refuses does not depend on them.
+const HELM_REASONS: [&str; 19] = [
+    "apiVersion must be specified",
+    "are both specified",
+    "auth plugin has been removed",
+    "cannot unmarshal",
+    "command must be specified",
+    "context was not found",
+    "duplicate name",
+    "illegal base64 data",
+    "interactiveMode must be specified",
+    "invalid 'proxy-url'",
+    "invalid header field value",
+    "is registered for version",
+    "more than one authentication method found",
+    "no such file or directory",
+    "permission denied",
+    "specifying a root certificates file with the insecure flag is not allowed",
+    "unable to load root certificates",
+    "unsupported elliptic curve",
+    "yaml: line",
+];
+/// Begins what Go's TLS says of certificates and keys; it quotes nothing.
+const TLS_REASON: &str = "tls: ";
+
+/// A program's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProgramVerdict {
+    Accepts,
+    /// The program's reason.
+    Refuses(String),
+    /// Why it was not asked.
+    NotAsked(&'static str),
+}
+
+/// The answers about one kubeconfig.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramVerdicts {
+    pub driver: ProgramVerdict,
+    pub helm: ProgramVerdict,
+}
+
+/// The programs as they are installed on the unit.
+#[derive(Debug, Clone, Default)]
+pub struct ProgramsToAsk<'a> {
+    pub python: Option<&'a Python>,
+    /// Anything that changes with the installed driver, such as the checksum of its RECORD; `None` if none is installed.
+    pub driver: Option<String>,
+    pub helm: Option<FileIdentity>,
+    pub magnum_gid: u32,
+}
+
+#[derive(Debug, Deserialize)]
+struct DriverAnswer {
+    version: String,
+    client: Asked<bool>,
+}
+
+impl ProgramVerdicts {
+    /// Returns which program refuses the kubeconfig, and why.
+    pub fn refusal(&self) -> Option<String> {
+        [("the driver", &self.driver), ("helm", &self.helm)].into_iter().find_map(|(program, verdict)| match verdict {
+            ProgramVerdict::Refuses(reason) => Some(format!("is refused by {program} ({reason})")),
+            _ => None,
+        })
+    }
+
+    /// Returns which programs were not asked, and why.
+    pub fn not_asked(&self) -> Vec<String> {
+        [("the driver", &self.driver), ("helm", &self.helm)]
+            .into_iter()
+            .filter_map(|(program, verdict)| match verdict {
+                ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Asks both programs about a kubeconfig, as user magnum.
+///
+/// # Errors
+/// If the copy for them cannot be written.
+pub fn ask(
+    system: &System,
+    content: &Secret<String>,
+    pin: &Pin,
+    programs: &ProgramsToAsk<'_>,
+) -> Result<ProgramVerdicts> {
+    let parent = Path::new(PATH).parent().context("the kubeconfig has no directory")?;
+    let directory = system.root.temporary_directory(parent)?;
+    let copy = directory.path().join("kubeconfig");
+    let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
+    system.root.write(&copy, content.expose().as_bytes(), access)?;
+    let python = programs.python.filter(|_| programs.driver.is_some());
+    Ok(ProgramVerdicts {
+        driver: ask_driver(system, python, pin, &copy),
+        helm: ask_helm(system, programs.helm.as_ref().map(|helm| helm.path.clone()), Some(MAGNUM_USER), &copy),
+    })
+}
+
+/// Asks the installed driver's client.
+pub fn ask_driver(system: &System, python: Option<&Python>, pin: &Pin, kubeconfig: &Path) -> ProgramVerdict {
+    let Some(python) = python else {
+        return ProgramVerdict::NotAsked("no driver is installed here");
+    };
+    let answer = python.ask::<DriverAnswer>(system, &["client", &kubeconfig.to_string_lossy()]);
+    match answer {
+        Err(error) => {
+            tracing::warn!("the driver could not be asked about the kubeconfig: {}", exception(&error));
+            ProgramVerdict::NotAsked("it does not load")
+        }
+        Ok(answer) if answer.version.parse() != Ok(pin.version().clone()) => {
+            ProgramVerdict::NotAsked("another version than the pinned one is installed here")
+        }
+        Ok(answer) => match answer.client {
+            Asked::Answer(_) => ProgramVerdict::Accepts,
+            Asked::Error(reason) => ProgramVerdict::Refuses(reason),
+        },
+    }
+}
+
+/// Asks helm to use the kubeconfig with a server that does not answer.
+pub fn ask_helm(
+    system: &System,
+    helm: Option<PathBuf>,
+    user: Option<&'static str>,
+    kubeconfig: &Path,
+) -> ProgramVerdict {
+    let Some(helm) = helm else {
+        return ProgramVerdict::NotAsked("it is not installed here");
+    };
+    let mut command = Command::new(helm, HELM_LIMIT)
+        .args(["list", "--max", "1", "--kube-apiserver", NOWHERE, "--kubeconfig"])
+        .arg(kubeconfig);
+    command.user = user;
+    let said = match system.run(&command) {
+        Ok(output) if output.code == Some(1) => output.stderr,
+        _ => return ProgramVerdict::NotAsked("it does not run"),
+    };
+    let was_sent = said.contains(&format!("\"{NOWHERE}/")) && !said.contains("invalid header");
+    if was_sent {
+        ProgramVerdict::Accepts
+    } else if said.to_lowercase().contains("cluster unreachable: ") || is_cut(&said) {
+        ProgramVerdict::Refuses(helm_reason(&said))
+    } else {
+        ProgramVerdict::NotAsked("it fails for another reason")
+    }
+}
+
+/// Whether the beginning of an error is lost, because so much of the file follows it.
+fn is_cut(said: &str) -> bool {
+    !said.is_empty() && !said.contains("Error: ")
+}
+
+fn helm_reason(said: &str) -> String {
+    if let Some((_, reason)) = said.split_once(TLS_REASON) {
+        return format!("{TLS_REASON}{}", reason.lines().next().unwrap_or_default());
+    }
+    let known: Vec<&str> = HELM_REASONS.into_iter().filter(|reason| said.contains(reason)).collect();
+    match known[..] {
+        [] => "its message is not shown, for it may quote the file".to_owned(),
+        _ => known.join(", "),
+    }
+}
+
+/// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
+/// driver or helm changes; when not [`Thoroughness::Full`], only what is remembered counts.
+///
+/// # Errors
+/// If the memory cannot be read or written.
+pub fn refusal(
+    system: &System,
+    content: &Secret<String>,
+    pin: &Pin,
+    programs: &ProgramsToAsk<'_>,
+    thoroughness: Thoroughness,
+) -> Result<Option<String>> {
+    let kubeconfig = sha256(content.expose().as_bytes());
+    let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", programs.driver, programs.helm).as_bytes());
+    let mut memory = Memory::load(&system.root)?;
+    if let Some(known) = memory.verdict(&what) {
+        return Ok(known.refusal.clone());
+    }
+    if thoroughness == Thoroughness::Quick {
+        return Ok(None);
+    }
+    let verdicts = ask(system, content, pin, programs)?;
+    let refusal = verdicts.refusal();
+    // One that could not be asked is asked again by the next hook.
+    if verdicts.not_asked().is_empty() {
+        memory.add(Verdict { what, refusal: refusal.clone() });
+        memory.save(&system.root)?;
+    }
+    Ok(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::system::testing::{Scratch, command_line};
+    use crate::system::{Host, Output};
+
+    const CANNOT_REACH: &str = "Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:1/version\": dial tcp 127.0.0.1:1: connect: connection refused";
+
+    /// A helm that fails with these words.
+    struct Helm(&'static str);
+
+    impl Host for Helm {
+        fn run(&self, command: &Command) -> Result<Output> {
+            assert!(command_line(command).starts_with("/usr/bin/helm list"));
+            Ok(Output { code: Some(1), stderr: self.0.to_owned(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<crate::system::Account>> {
+            Ok(None)
+        }
+    }
+
+    fn helm_says(words: &'static str) -> ProgramVerdict {
+        let system = System::new(Scratch::new().root, Helm(words));
+        ask_helm(&system, Some("/usr/bin/helm".into()), None, Path::new("/k"))
+    }
+
+    /// As helm 3.17.3 prints it.
+    #[test]
+    fn helm_refuses_unless_it_tried_to_connect_and_its_words_quote_nothing() {
+        use ProgramVerdict::{Accepts, NotAsked, Refuses};
+        let refuses = |reason: &str| Refuses(reason.to_owned());
+        let hidden = "its message is not shown, for it may quote the file";
+        for (words, expected) in [
+            (CANNOT_REACH, Accepts),
+            (
+                "Error: Kubernetes cluster unreachable: error loading config file \"k\": error converting: duplicate name \"hunter2\" in list: [{hunter2",
+                refuses("duplicate name"),
+            ),
+            (
+                "Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:1/version\": net/http: invalid header field value for \"Authorization\"",
+                refuses("invalid header field value"),
+            ),
+            (
+                "Error: kubernetes cluster unreachable: tls: failed to parse private key\n",
+                refuses("tls: failed to parse private key"),
+            ),
+            ("Error: Kubernetes cluster unreachable: hunter2", refuses(hidden)),
+            ("[45 45 45] map[hunter2] }]", refuses(hidden)),
+            ("Error: unknown flag: --kube-apiserver", NotAsked("it fails for another reason")),
+        ] {
+            assert_eq!(helm_says(words), expected, "{words}");
+        }
+    }
+
+    fn python() -> Python {
+        let (executable, version) = ("/usr/bin/python3".into(), "3.11.2".into());
+        Python { executable, version, site: "/site".into(), path: vec![] }
+    }
+
+    fn pin() -> Pin {
+        "magnum-capi-helm==1.1.0".parse().unwrap()
+    }
+
+    #[test]
+    fn the_drivers_answer_counts_only_when_it_is_the_pinned_driver() {
+        use ProgramVerdict::{Accepts, NotAsked, Refuses};
+        for (answer, expected) in [
+            (Some(r#"{"version": "1.1.0", "client": {"answer": true}}"#), Accepts),
+            (Some(r#"{"version": "1.1.0", "client": {"error": "AssertionError"}}"#), Refuses("AssertionError".into())),
+            (
+                Some(r#"{"version": "1.4.0", "client": {"answer": true}}"#),
+                NotAsked("another version than the pinned one is installed here"),
+            ),
+            (None, NotAsked("it does not load")),
+        ] {
+            let system = Scratch::new().system(move |_| answer.map(str::to_owned));
+            assert_eq!(ask_driver(&system, Some(&python()), &pin(), Path::new("/k")), expected);
+        }
+    }
+
+    /// Accepts as helm, refuses as the driver; looks at the copy that each is given, and counts.
+    struct Unit {
+        root: crate::system::Root,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Host for Unit {
+        fn run(&self, command: &Command) -> Result<Output> {
+            let line = command_line(command);
+            let copy = Path::new(line.split(' ').next_back().unwrap());
+            let meta = self.root.metadata(copy)?.unwrap();
+            assert_eq!((self.root.access_of(&meta).mode, command.user), (0o640, Some(MAGNUM_USER)));
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let (code, stdout) = match line.contains("client") {
+                true => (Some(0), r#"{"version": "1.1.0", "client": {"error": "KeyError"}}"#.into()),
+                false => (Some(1), vec![]),
+            };
+            Ok(Output { code, stdout, stderr: CANNOT_REACH.to_owned(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<crate::system::Account>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn programs_are_asked_once_about_a_private_copy_and_again_when_one_changes() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        root.make_state_directory().unwrap();
+        root.make_directories(Path::new("/etc/magnum")).unwrap();
+        scratch.put("/usr/bin/helm", "");
+        let asked = Arc::new(AtomicUsize::new(0));
+        let system = System::new(root.clone(), Unit { root: root.clone(), asked: asked.clone() });
+        let (python, content) = (python(), Secret::new("hunter2".to_owned()));
+        let mut ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
+        let etc = root.metadata(Path::new("/etc")).unwrap().unwrap();
+        ask.magnum_gid = root.access_of(&etc).gid;
+        let refusal = |ask: &ProgramsToAsk<'_>, thoroughness| {
+            let refusal = refusal(&system, &content, &pin(), ask, thoroughness).unwrap();
+            (refusal.is_some(), asked.load(Ordering::SeqCst))
+        };
+        use Thoroughness::{Full, Quick};
+        assert_eq!(refusal(&ask, Quick), (false, 0));
+        // Without helm, the answer is not final.
+        assert_eq!(refusal(&ask, Full), (true, 1));
+        assert_eq!(refusal(&ask, Quick), (false, 1));
+        ask.helm = root.identity(Path::new("/usr/bin/helm")).unwrap();
+        assert_eq!(refusal(&ask, Full), (true, 3));
+        assert_eq!(refusal(&ask, Full), (true, 3));
+        assert_eq!(refusal(&ask, Quick), (true, 3));
+        ask.driver = Some("b".to_owned());
+        assert_eq!(refusal(&ask, Full), (true, 5));
+        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
+    }
+}

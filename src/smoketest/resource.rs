@@ -1,0 +1,202 @@
+//! The resources that a run creates in the cloud: a template, and a cluster of it.
+
+use std::fmt;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use strum::Display;
+
+use super::api::Session;
+use super::failure::{SmoketestFailure, Stage, quote};
+use super::parameters::{ClusterSize, Parameters};
+use super::progress::{Progress, StopRequest};
+
+/// The kind of a resource, in the order of removal: a template is in use as long as its cluster exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum ResourceKind {
+    Cluster,
+    Template,
+}
+
+impl ResourceKind {
+    pub const ALL: [Self; 2] = [Self::Cluster, Self::Template];
+
+    /// Returns Magnum's name for all of them, in paths and answers.
+    pub fn collection(self) -> &'static str {
+        match self {
+            Self::Cluster => "clusters",
+            Self::Template => "clustertemplates",
+        }
+    }
+}
+
+/// A resource that exists, or may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudResource {
+    pub kind: ResourceKind,
+    /// No other resource has this name.
+    pub name: String,
+    /// `None` until Magnum has told it.
+    pub id: Option<String>,
+}
+
+impl CloudResource {
+    /// Parses what Magnum shows of one.
+    pub fn parse(kind: ResourceKind, shown: &Value) -> Self {
+        let text = |key: &str| shown[key].as_str().map(str::to_owned);
+        Self {
+            kind,
+            name: text("name").unwrap_or_default(),
+            id: text("uuid"),
+        }
+    }
+
+    pub fn path(&self) -> String {
+        format!("/{}/{}", self.kind.collection(), self.ident())
+    }
+
+    /// Returns the command that removes it.
+    pub fn delete_command(&self) -> String {
+        let kind = match self.kind {
+            ResourceKind::Cluster => "cluster",
+            ResourceKind::Template => "cluster template",
+        };
+        format!("openstack coe {kind} delete {}", self.ident())
+    }
+
+    /// A request whose answer was lost may have been carried out: then the name leads to the resource.
+    fn ident(&self) -> &str {
+        self.id.as_ref().unwrap_or(&self.name)
+    }
+}
+
+impl fmt::Display for CloudResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} ({})",
+            self.kind,
+            self.name,
+            self.id.as_deref().unwrap_or("id unknown")
+        )
+    }
+}
+
+/// Creates a template and has Magnum show it. Returns its id.
+///
+/// # Errors
+/// If Magnum refuses, or somebody stops the run; `created` says what exists then.
+pub fn create_template(
+    parameters: &Parameters,
+    name: &str,
+    session: &mut Session<'_>,
+    created: &mut Vec<CloudResource>,
+    progress: &mut Progress<'_>,
+) -> Result<String, SmoketestFailure> {
+    let body = json!({
+        "name": name,
+        "coe": "kubernetes",
+        "image_id": parameters.image,
+        "keypair_id": parameters.keypair,
+        "external_network_id": parameters.external_network,
+        "master_flavor_id": parameters.master_flavor,
+        "flavor_id": parameters.flavor,
+        "network_driver": parameters.network_driver,
+        "labels": parameters.labels,
+        "master_lb_enabled": parameters.cluster.is_some_and(|size| size.masters > 1),
+        "public": false,
+    });
+    stop_if_asked(Stage::TemplateCreate, progress)?;
+    let id = create(
+        session,
+        Stage::TemplateCreate,
+        ResourceKind::Template,
+        &body,
+        created,
+    )?;
+    progress.log(format!("template {name} created ({id})"));
+    let path = format!("/{}/{id}", ResourceKind::Template.collection());
+    let shown = session.request(Stage::TemplateShow, &Method::GET, &path, None)?;
+    let text = |key: &str| quote(shown[key].as_str().unwrap_or_default());
+    let (coe, distro, labels) = (text("coe"), text("cluster_distro"), &shown["labels"]);
+    progress.log(format!(
+        "Magnum shows it: coe {coe}, image's distribution {distro}, labels {labels}"
+    ));
+    Ok(id)
+}
+
+/// Asks for a cluster of this template. Returns its id.
+///
+/// # Errors
+/// As [`create_template`].
+pub fn create_cluster(
+    parameters: &Parameters,
+    size: ClusterSize,
+    template: &str,
+    session: &mut Session<'_>,
+    created: &mut Vec<CloudResource>,
+    progress: &mut Progress<'_>,
+) -> Result<String, SmoketestFailure> {
+    let name = created
+        .first()
+        .map(|template| template.name.clone())
+        .unwrap_or_default();
+    let body = json!({
+        "name": name,
+        "cluster_template_id": template,
+        "keypair": parameters.keypair,
+        "master_count": size.masters,
+        "node_count": size.nodes,
+        "create_timeout": parameters.timeout.as_secs().div_ceil(60),
+    });
+    stop_if_asked(Stage::ClusterCreate, progress)?;
+    let id = create(
+        session,
+        Stage::ClusterCreate,
+        ResourceKind::Cluster,
+        &body,
+        created,
+    )?;
+    progress.log(format!("cluster {name} requested ({id})"));
+    Ok(id)
+}
+
+/// Creates a resource. It counts as created from before the request until Magnum refuses: one whose answer is lost may
+/// have been carried out.
+fn create(
+    session: &mut Session<'_>,
+    stage: Stage,
+    kind: ResourceKind,
+    body: &Value,
+    created: &mut Vec<CloudResource>,
+) -> Result<String, SmoketestFailure> {
+    let mut resource = CloudResource {
+        id: None,
+        ..CloudResource::parse(kind, body)
+    };
+    created.push(resource.clone());
+    let answer = session.request(
+        stage,
+        &Method::POST,
+        &format!("/{}", kind.collection()),
+        Some(body),
+    );
+    created.pop();
+    match &answer {
+        Ok(answer) => resource.id = CloudResource::parse(kind, answer).id,
+        Err(failure) if (400..500).contains(&failure.status) => return Err(failure.clone()),
+        Err(_) => {}
+    }
+    created.push(resource.clone());
+    answer.map(|_| resource.ident().to_owned())
+}
+
+/// # Errors
+/// If somebody wants the run to stop.
+pub fn stop_if_asked(stage: Stage, progress: &Progress<'_>) -> Result<(), SmoketestFailure> {
+    match progress.stop_request() {
+        StopRequest::None => Ok(()),
+        StopRequest::Stop | StopRequest::Abort => Err(SmoketestFailure::stopped(stage)),
+    }
+}
