@@ -4,7 +4,7 @@
 //! A link is chosen by structure: the stage, the HTTP status, and for a failed cluster how the exception's text begins
 //! or which of a few words it has. The message is what counts; the link only says where to read on.
 
-use strum::Display;
+use strum::{Display, EnumMessage};
 use thiserror::Error;
 
 use super::api::NoAnswer;
@@ -29,27 +29,72 @@ pub enum Stage {
     Done,
 }
 
-/// A link of the chain that a cluster hangs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+/// A link of the chain that a cluster hangs on, with its remedy: first what to read. `UNIT` stands for the unit's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumMessage)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Link {
     /// Keystone and its catalogue.
+    #[strum(
+        message = "read the address, endpoint and region in the message: Keystone must answer \
+        there, with a certificate that the unit or the secret's cacert trusts, and have Magnum in \
+        its catalogue (openstack endpoint list --service container-infra)"
+    )]
     Keystone,
     /// The account, and what it may do.
+    #[strum(
+        message = "read in the message what is refused to the account in the report: give \
+        credentials of one with a role in its project that Keystone's and Magnum's policies ask for"
+    )]
     Credentials,
+    #[strum(
+        message = "read journalctl -u magnum-api, and run: juju run UNIT verify (a refused token \
+        means that [keystone_authtoken] of magnum.conf is wrong)"
+    )]
     MagnumApi,
     /// A parameter that Magnum does not take, or a limit of the project.
+    #[strum(
+        message = "read in the message which value or limit it names: image (with os_distro and \
+        kube_version), flavor, keypair and network must exist for the account in the report, Glance \
+        must answer, and the quota must suffice"
+    )]
     Request,
     /// The conductor and RabbitMQ.
+    #[strum(
+        message = "read journalctl -u magnum-conductor on every unit of magnum: it must run, and \
+        RabbitMQ must answer (juju status rabbitmq-server)"
+    )]
     Conductor,
-    /// The trustee domain, and what Keystone lets be made for a cluster.
+    /// The trustee domain, and what Keystone lets be created for a cluster.
+    #[strum(
+        message = "read journalctl -u magnum-conductor for what Keystone refuses: run juju run \
+        magnum/leader domain-setup once, allow in Keystone's policy what it names, and use an \
+        account with a password (an application credential cannot make trusts)"
+    )]
     Trust,
+    #[strum(
+        message = "read journalctl -u magnum-conductor: Barbican must answer (openstack secret \
+        list), or set cert-manager-type of magnum to x509keypair"
+    )]
     Certificates,
     /// The kubeconfig, the API behind it and the controllers of Cluster API.
+    #[strum(
+        message = "read what juju run UNIT verify says about the kubeconfig and the management \
+        cluster, then kubectl get clusters,machines,openstackclusters,helmreleases -A there, and the \
+        logs of its controllers"
+    )]
     ManagementCluster,
     /// helm and the chart.
+    #[strum(
+        message = "read what helm says at the end of the message, then what juju run UNIT verify \
+        says about helm and the chart: the units must reach its repository, or attach the resource \
+        helm-chart"
+    )]
     Helm,
     /// Another service of OpenStack.
+    #[strum(
+        message = "read in the message which service refuses or does not answer: it must be in \
+        the catalogue, in the region and with the endpoint that magnum.conf names, and work"
+    )]
     Cloud,
 }
 
@@ -71,53 +116,8 @@ const SIGNS: [(&str, Link); 11] = [
 ];
 
 impl Link {
-    /// Returns what to do: first what to read. `UNIT` stands for the unit's name.
     pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Keystone => {
-                "read the address, endpoint and region in the message: Keystone must answer there from this unit, with \
-                 a certificate that the unit or the secret's cacert trusts, and have Magnum in its catalogue \
-                 (openstack endpoint list --service container-infra)"
-            }
-            Self::Credentials => {
-                "read in the message what is refused to the account in the report: give credentials of an account with \
-                 a role in its project that Keystone's and Magnum's policies ask for"
-            }
-            Self::MagnumApi => {
-                "read journalctl -u magnum-api, and run: juju run UNIT verify (a refused token means that \
-                 [keystone_authtoken] of magnum.conf is wrong)"
-            }
-            Self::Request => {
-                "read in the message which value or limit it names: image (with os_distro and kube_version), flavor, \
-                 keypair and network must exist for the account in the report, and the quota must suffice; Magnum \
-                 also takes an image for unsupported if Glance does not answer"
-            }
-            Self::Conductor => {
-                "read journalctl -u magnum-conductor, on every unit of magnum, for the traceback; RabbitMQ must answer \
-                 (juju status rabbitmq-server)"
-            }
-            Self::Trust => {
-                "read journalctl -u magnum-conductor for what Keystone refuses: run juju run magnum/leader domain-setup \
-                 once, allow what the message names in Keystone's policy, and use an account with a password (an \
-                 application credential cannot make trusts)"
-            }
-            Self::Certificates => {
-                "read journalctl -u magnum-conductor: Barbican must answer (openstack secret list), or set \
-                 cert-manager-type of magnum to x509keypair"
-            }
-            Self::ManagementCluster => {
-                "read what juju run UNIT verify says about the kubeconfig and the management cluster, then ask that: \
-                 kubectl get clusters,machines,openstackclusters,helmreleases -A, and the logs of its controllers"
-            }
-            Self::Helm => {
-                "read what helm says at the end of the message, then what juju run UNIT verify says about helm and the \
-                 chart: the units must reach the chart's repository, or attach the resource helm-chart"
-            }
-            Self::Cloud => {
-                "read in the message which service of the cloud refuses or does not answer: it must be in the \
-                 catalogue, in the region and with the endpoint that magnum.conf names, and work"
-            }
-        }
+        self.get_message().unwrap_or_default()
     }
 
     fn of_refusal(stage: Stage, status: u16, message: &str) -> Self {
@@ -160,7 +160,7 @@ impl Link {
 /// What ended a run early.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{stage}: {message}")]
-pub struct SmoketestFailure {
+pub struct Failure {
     pub stage: Stage,
     /// The HTTP status; 0 if there was no answer, or it is about a cluster's state.
     pub status: u16,
@@ -169,12 +169,12 @@ pub struct SmoketestFailure {
     pub link: Option<Link>,
 }
 
-impl SmoketestFailure {
+impl Failure {
     pub fn new(stage: Stage, link: Link, message: &str) -> Self {
         Self {
             stage,
             status: 0,
-            message: quote(message),
+            message: quote(message.trim_end_matches(": ")),
             link: Some(link),
         }
     }
@@ -205,8 +205,7 @@ impl SmoketestFailure {
     pub fn of_cluster(stage: Stage, state: &str, reason: &str) -> Self {
         // The driver gives no reason if Cluster API does not finish.
         let link = Link::of_reason(reason).unwrap_or(Link::ManagementCluster);
-        let message = format!("{state}: {reason}");
-        Self::new(stage, link, message.trim_end_matches(": "))
+        Self::new(stage, link, &format!("{state}: {reason}"))
     }
 
     pub fn stopped(stage: Stage) -> Self {
@@ -353,7 +352,7 @@ mod tests {
             ("KeyError", Link::Conductor),
             ("", Link::ManagementCluster),
         ] {
-            let failure = SmoketestFailure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", reason);
+            let failure = Failure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", reason);
             assert_eq!(failure.link, Some(link), "{reason}");
         }
     }
@@ -369,7 +368,7 @@ mod tests {
             (Stage::Token, Link::Keystone),
         ] {
             assert_eq!(
-                SmoketestFailure::no_answer(stage, "http://m", &hanging).link,
+                Failure::no_answer(stage, "http://m", &hanging).link,
                 Some(link)
             );
         }
@@ -377,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_message_is_shown_as_it_is_without_credentials_control_characters_or_its_end() {
-        let failure = SmoketestFailure::of_cluster(
+        let failure = Failure::of_cluster(
             Stage::ClusterWait,
             "CREATE_FAILED",
             &helm("no https://u:p4ss@h/x"),

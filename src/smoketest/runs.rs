@@ -12,6 +12,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::cleaner;
+use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::{Lock, Root, STATE_DIRECTORY};
 
@@ -134,11 +135,11 @@ impl Runs {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn forget(&mut self, project: &str, removed: &[String]) -> Result<&[UnfinishedRun]> {
+    pub fn forget(&mut self, project: &str, removed: &[CloudResource]) -> Result<&[UnfinishedRun]> {
         // An administrator sees what is in other projects too.
-        self.state
-            .unfinished
-            .retain(|run| run.project != project && !removed.contains(&run.name));
+        let is_removed = |name: &str| removed.iter().any(|resource| resource.name == name);
+        let runs = &mut self.state.unfinished;
+        runs.retain(|run| run.project != project && !is_removed(&run.name));
         self.save()?;
         Ok(&self.state.unfinished)
     }
@@ -161,8 +162,11 @@ fn random() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::system::testing::Scratch;
 
+    use super::super::resource::ResourceKind;
     use super::*;
 
     #[test]
@@ -175,8 +179,10 @@ mod tests {
             runs.begin(project, "somebody").unwrap();
             names.push(runs.name);
         }
+        let removed = json!({"name": names[2], "uuid": "1"});
+        let removed = CloudResource::parse(ResourceKind::Cluster, &removed);
         let mut runs = Runs::load(&scratch.root).unwrap();
-        let left = runs.forget("here", &names[2..]).unwrap();
+        let left = runs.forget("here", &[removed]).unwrap();
         let left: Vec<&str> = left.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(left, &names[1..2]);
         assert!(names.iter().all(|name| name.starts_with(&runs.prefix)));
