@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::credentials::KeystoneAccount;
 use super::failure::{Failure, Link, Stage};
 use super::progress::Progress;
+use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::{Secret, http};
 
@@ -21,14 +22,6 @@ const LIMIT: Duration = Duration::from_secs(90);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The largest answer, in bytes.
 const SIZE_LIMIT: u64 = 8 << 20;
-
-/// Why there was no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoAnswer {
-    pub reason: String,
-    /// Whether the server took the request and did not answer in time.
-    pub is_hanging: bool,
-}
 
 struct Answer {
     status: u16,
@@ -48,6 +41,8 @@ pub struct Session {
     /// The project's id, by which a later run knows what it can see.
     pub project: String,
     pub progress: Progress,
+    /// Every resource that was created, or may have been.
+    pub created: Vec<CloudResource>,
 }
 
 impl Session {
@@ -58,7 +53,7 @@ impl Session {
     /// A [`Problem`] with the authority.
     pub fn new(account: KeystoneAccount, endpoint: String, progress: Progress) -> Result<Self> {
         let mut builder = http::direct().timeout(LIMIT).connect_timeout(CONNECT_LIMIT);
-        if let Some(authority) = &account.authority {
+        if let Some(authority) = &account.cacert {
             let trusted = Certificate::from_pem_bundle(authority.as_bytes());
             let trusted = trusted.ok().filter(|all| !all.is_empty()).ok_or_else(|| {
                 let detail =
@@ -68,15 +63,15 @@ impl Session {
             builder = builder.tls_certs_merge(trusted);
         }
         let client = builder.redirect(Policy::none()).build()?;
-        let (token, magnum, project) = (Secret::default(), String::new(), String::new());
         Ok(Self {
             client,
             account,
             endpoint,
-            token,
-            magnum,
-            project,
             progress,
+            token: Secret::default(),
+            magnum: String::new(),
+            project: String::new(),
+            created: Vec::new(),
         })
     }
 
@@ -95,8 +90,7 @@ impl Session {
         let body = json!({"auth": {"identity": identity, "scope": {"project": project}}});
         let address = format!("{}/auth/tokens", account.auth_url);
         let request = self.client.post(&address).json(&body);
-        let answer =
-            send(request).map_err(|why| Failure::no_answer(Stage::Token, &address, &why))?;
+        let answer = send(Stage::Token, request, &address)?;
         let (200 | 201, Some(token)) = (answer.status, answer.token) else {
             let message = message(&answer.body).replace(password, "***");
             return Err(Failure::refused(Stage::Token, answer.status, &message));
@@ -141,7 +135,7 @@ impl Session {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let answer = send(request).map_err(|why| Failure::no_answer(stage, &address, &why))?;
+            let answer = send(stage, request, &address)?;
             match answer.status {
                 200..=299 => return Ok(answer.body),
                 401 if !is_renewed => self.log_in()?,
@@ -172,57 +166,46 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
     let magnum = services.filter(|service| service["type"] == "container-infra");
     let mut others = Vec::new();
     for found in magnum
-        .flat_map(|service| service["endpoints"].as_array())
+        .filter_map(|service| service["endpoints"].as_array())
         .flatten()
     {
-        let value = |key: &str| found[key].as_str().unwrap_or_default();
-        if value("interface") == endpoint && region.is_none_or(|region| value("region") == region) {
-            let address = value("url").trim_end_matches('/');
-            return Ok(format!(
-                "{}/v1",
-                address.strip_suffix("/v1").unwrap_or(address)
-            ));
+        let [interface, of_region, url] =
+            ["interface", "region", "url"].map(|key| found[key].as_str().unwrap_or_default());
+        if interface == endpoint && region.is_none_or(|region| region == of_region) {
+            let url = url.trim_end_matches('/');
+            return Ok(format!("{}/v1", url.strip_suffix("/v1").unwrap_or(url)));
         }
-        others.push(format!("{} in {}", value("interface"), value("region")));
+        others.push(format!("{interface} in {of_region}"));
     }
-    if others.is_empty() {
-        return Err("the catalogue has no service of type container-infra".to_owned());
-    }
-    let (region, others) = (
-        region
-            .map(|region| format!(" in region {region}"))
-            .unwrap_or_default(),
-        others.join(", "),
-    );
+    let (region, others) = (region.unwrap_or("any"), others.join(", "));
     Err(format!(
-        "the catalogue has no {endpoint} endpoint of container-infra{region}, only: {others}"
+        "no {endpoint} endpoint of container-infra in region {region}, only: {others}"
     ))
 }
 
-fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
-    let broken = |reason| NoAnswer {
-        reason,
-        is_hanging: false,
+fn send(stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, Failure> {
+    let no_answer = |is_hanging, reason: String| {
+        Failure::no_answer(stage, is_hanging, &format!("{address}: {reason}"))
     };
-    let answer = request.send().map_err(|error| NoAnswer {
-        is_hanging: error.is_timeout() && !error.is_connect(),
-        ..broken(http::reason(&error))
+    let answer = request.send().map_err(|error| {
+        no_answer(
+            error.is_timeout() && !error.is_connect(),
+            http::reason(&error),
+        )
     })?;
     let status = answer.status().as_u16();
     let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
     let (token, location) = (header("X-Subject-Token"), header("Location"));
     let mut bytes = Vec::new();
     let read = answer.take(SIZE_LIMIT + 1).read_to_end(&mut bytes);
-    let size = read.map_err(|error| broken(format!("the answer breaks off: {error}")))?;
-    if size as u64 > SIZE_LIMIT {
-        return Err(broken("the answer has more than 8 MiB".to_owned()));
+    read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(no_answer(false, "it has more than 8 MiB".to_owned()));
     }
-    let body = match location {
-        Some(address) if (300..400).contains(&status) => {
-            format!("it redirects to {address}").into()
-        }
-        _ => serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned().into()),
+    let body = match (location, serde_json::from_slice(&bytes)) {
+        (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
+        (_, Ok(body)) => body,
+        (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),
     };
     Ok(Answer {
         status,
@@ -260,13 +243,13 @@ mod tests {
         assert_eq!(found("public", None).unwrap(), "http://a/v1");
         assert_eq!(found("public", Some("B")).unwrap(), "http://b/magnum/v1");
         assert_eq!(found("internal", Some("A")).unwrap(), "http://i/v1");
-        let expected = "the catalogue has no internal endpoint of container-infra in region B, only: public in A, \
+        let expected = "no internal endpoint of container-infra in region B, only: public in A, \
                         public in B, internal in A";
         assert_eq!(found("internal", Some("B")).unwrap_err(), expected);
         let error = magnum_in(&json!([]), "public", None).unwrap_err();
         assert_eq!(
             error,
-            "the catalogue has no service of type container-infra"
+            "no public endpoint of container-infra in region any, only: "
         );
     }
 

@@ -29,6 +29,8 @@ const LIMIT: Duration = Duration::from_secs(48 * 3600);
 const POLL: Duration = Duration::from_millis(250);
 /// Keystone or Magnum may be away for a moment: that may be why the run has ended.
 const TRIES: u32 = 10;
+/// Between two tries; the conductor may take less to make of a request something that is listed.
+pub const PAUSE: Duration = Duration::from_secs(30);
 /// The most that is read of what the run hands over, in bytes.
 const HANDOVER_LIMIT: u64 = 1 << 20;
 
@@ -90,29 +92,11 @@ impl Cleaner {
     }
 }
 
-/// The pauses of the cleaner.
-#[derive(Debug, Clone, Copy)]
-pub struct Pauses {
-    /// Between two tries.
-    pub retry: Duration,
-    /// The time that the conductor may take to make of a request something that is listed.
-    pub accepted: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self {
-            retry: Duration::from_secs(30),
-            accepted: Duration::from_secs(15),
-        }
-    }
-}
-
 /// The cleaner itself: reads the handover and waits for the run's end.
 ///
 /// # Errors
 /// If something stays, or cannot be asked for.
-pub fn clean(system: &System, input: impl Read, progress: Progress, pauses: Pauses) -> Result<()> {
+pub fn clean(system: &System, input: impl Read, progress: Progress, pause: Duration) -> Result<()> {
     let mut bytes = Vec::new();
     input.take(HANDOVER_LIMIT).read_to_end(&mut bytes)?;
     // The parser's message could quote the password.
@@ -124,10 +108,10 @@ pub fn clean(system: &System, input: impl Read, progress: Progress, pauses: Paus
     let mut runs = Runs::load(&system.root)?;
     let mut session = Session::new(handover.account, handover.endpoint, progress)?;
     session.log("a smoketest has ended without removing what it created");
-    retry(&mut session, &mut runs, pauses.retry)?;
+    retry(&mut session, &mut runs, pause)?;
     // What was requested last is listed only when the conductor has taken it up.
-    std::thread::sleep(pauses.accepted);
-    if let Some(failure) = retry(&mut session, &mut runs, pauses.retry)?.failure {
+    std::thread::sleep(pause);
+    if let Some(failure) = retry(&mut session, &mut runs, pause)?.failure {
         return Err(failure.into());
     }
     session.log("nothing is left");

@@ -34,7 +34,7 @@ use crate::problem::or_problem;
 use crate::system::System;
 use api::Session;
 pub use cleaner::COMMAND as CLEANER;
-use cleaner::{Cleaner, Pauses};
+use cleaner::Cleaner;
 use credentials::KeystoneAccount;
 use failure::Failure;
 use outcome::{CleanupOwner, SmoketestOutcome};
@@ -76,7 +76,7 @@ fn run_until(
 pub fn clean_up(system: &System) -> ExitCode {
     let print = |line: &str| Ok(writeln!(std::io::stdout(), "{line}")?);
     let progress = Progress::new(Signals::default(), PAUSE, print);
-    match cleaner::clean(system, std::io::stdin(), progress, Pauses::default()) {
+    match cleaner::clean(system, std::io::stdin(), progress, cleaner::PAUSE) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Fails only if nobody reads it.
@@ -134,7 +134,8 @@ fn test(
     runs.begin(&session.project, &account.name())?;
     let cleaner = Cleaner::start(system, account, &parameters.endpoint, &runs.name)?;
 
-    let created = create(session, parameters, &runs.name, outcome);
+    let created = create(session, parameters, &runs.name);
+    outcome.created.clone_from(&session.created);
     let remaining = removal::remove(session, &outcome.created);
     let is_clean = remaining.resources.is_empty();
     outcome.left.splice(0..0, remaining.resources);
@@ -154,17 +155,11 @@ fn test(
         .map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-fn create(
-    session: &mut Session,
-    parameters: &Parameters,
-    name: &str,
-    outcome: &mut SmoketestOutcome,
-) -> Result<(), Failure> {
-    let created = &mut outcome.created;
-    let template = resource::create_template(session, parameters, name, created)?;
-    if !parameters.create_cluster {
+fn create(session: &mut Session, wanted: &Parameters, name: &str) -> Result<(), Failure> {
+    let template = resource::create_template(session, wanted, name)?;
+    if !wanted.create_cluster {
         return Ok(());
     }
-    let cluster = resource::create_cluster(session, parameters, (name, &template), created)?;
-    watch::wait_until_complete(session, &cluster, parameters.timeout)
+    let cluster = resource::create_cluster(session, wanted, name, &template)?;
+    watch::wait_until_complete(session, &cluster, wanted.timeout)
 }

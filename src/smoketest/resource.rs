@@ -73,25 +73,19 @@ impl CloudResource {
 
 impl fmt::Display for CloudResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} ({})",
-            self.kind,
-            self.name,
-            self.id.as_deref().unwrap_or("id unknown")
-        )
+        let id = self.id.as_deref().unwrap_or("id unknown");
+        write!(f, "{} {} ({id})", self.kind, self.name)
     }
 }
 
 /// Creates a template and has Magnum show it. Returns its id.
 ///
 /// # Errors
-/// If Magnum refuses, or somebody stops the run; `created` says what exists then.
+/// If Magnum refuses, or somebody stops the run; `Session::created` says what exists then.
 pub fn create_template(
     session: &mut Session,
     parameters: &Parameters,
     name: &str,
-    created: &mut Vec<CloudResource>,
 ) -> Result<String, Failure> {
     let body = json!({
         "name": name,
@@ -111,7 +105,6 @@ pub fn create_template(
         Stage::TemplateCreate,
         ResourceKind::Template,
         &body,
-        created,
     )?;
     let path = format!("/{}/{id}", ResourceKind::Template.collection());
     let shown = session.request(Stage::TemplateShow, &Method::GET, &path, None)?;
@@ -130,8 +123,8 @@ pub fn create_template(
 pub fn create_cluster(
     session: &mut Session,
     parameters: &Parameters,
-    (name, template): (&str, &str),
-    created: &mut Vec<CloudResource>,
+    name: &str,
+    template: &str,
 ) -> Result<String, Failure> {
     let body = json!({
         "name": name,
@@ -141,13 +134,7 @@ pub fn create_cluster(
         "node_count": parameters.node_count,
         "create_timeout": parameters.timeout.div_ceil(60),
     });
-    create(
-        session,
-        Stage::ClusterCreate,
-        ResourceKind::Cluster,
-        &body,
-        created,
-    )
+    create(session, Stage::ClusterCreate, ResourceKind::Cluster, &body)
 }
 
 /// Creates a resource, unless somebody wants the run to stop. It counts as created unless Magnum refuses: a request whose
@@ -157,7 +144,6 @@ fn create(
     stage: Stage,
     kind: ResourceKind,
     body: &Value,
-    created: &mut Vec<CloudResource>,
 ) -> Result<String, Failure> {
     if session.progress.stop_request() > StopRequest::None {
         return Err(Failure::stopped(stage));
@@ -170,7 +156,7 @@ fn create(
         Err(failure) if (400..500).contains(&failure.status) => return Err(failure.clone()),
         Err(_) => {}
     }
-    created.push(resource.clone());
+    session.created.push(resource.clone());
     answer?;
     session.log(format!("{resource} is requested"));
     Ok(resource.ident().to_owned())

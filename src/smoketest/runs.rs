@@ -59,7 +59,7 @@ pub fn lock(root: &Root) -> Result<Lock> {
         Problem::waiting(
             "Another smoketest is at work on this unit",
             format!(
-                "it, or its clean-up, must end first; see: journalctl -u {}",
+                "it or its clean-up must end first: journalctl -u {}",
                 cleaner::UNIT
             ),
         )
@@ -118,15 +118,11 @@ impl Runs {
     /// # Errors
     /// If it cannot be written.
     pub fn end(&mut self, leaves_something: bool) -> Result<()> {
-        self.state
-            .unfinished
-            .retain(|run| leaves_something || run.name != self.name);
-        let this = self
-            .state
-            .unfinished
-            .iter_mut()
-            .filter(|run| run.name == self.name);
-        this.for_each(|run| run.is_over = true);
+        let runs = &mut self.state.unfinished;
+        runs.retain(|run| leaves_something || run.name != self.name);
+        for run in runs.iter_mut().filter(|run| run.name == self.name) {
+            run.is_over = true;
+        }
         self.save()
     }
 

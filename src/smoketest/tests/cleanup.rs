@@ -144,12 +144,9 @@ fn clean(unit: &Unit, handover: &[u8]) -> Result<String> {
     let progress = Progress::new(Signals::default(), Duration::from_millis(1), move |line| {
         Ok(sender.send(line.to_owned())?)
     });
-    let pauses = Pauses {
-        retry: Duration::from_millis(1),
-        accepted: Duration::from_millis(1),
-    };
+    let pause = Duration::from_millis(1);
     let system = unit.scratch.system(|_| None);
-    cleaner::clean(&system, handover, progress, pauses)?;
+    cleaner::clean(&system, handover, progress, pause)?;
     Ok(log.iter().collect::<Vec<String>>().join("\n"))
 }
 
