@@ -10,7 +10,9 @@ use reqwest::{Certificate, Method};
 use serde_json::{Value, json};
 
 use super::credentials::KeystoneAccount;
-use super::failure::{Link, SmoketestFailure, Stage};
+use super::failure::{Failure, Link, Stage};
+use super::progress::Progress;
+use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::{Secret, http};
 
@@ -21,94 +23,97 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The largest answer, in bytes.
 const SIZE_LIMIT: u64 = 8 << 20;
 
-/// Why there was no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoAnswer {
-    pub reason: String,
-    /// Whether the server took the request and did not answer in time.
-    pub is_hanging: bool,
-}
-
 struct Answer {
     status: u16,
     token: Option<String>,
     body: Value,
 }
 
-/// A token, and the endpoint of Magnum that came with it.
-#[derive(Debug)]
-struct Scoped {
-    token: Secret<String>,
-    magnum: String,
-    project: String,
-}
-
-/// An account that has logged in.
-#[derive(Debug)]
-pub struct Session<'a> {
+/// An account that asks Keystone and Magnum.
+pub struct Session {
     client: Client,
-    account: &'a KeystoneAccount,
-    endpoint: &'a str,
-    scoped: Scoped,
+    account: KeystoneAccount,
+    /// The interface of Magnum's endpoint.
+    endpoint: String,
+    token: Secret<String>,
+    /// Magnum's address in the catalogue.
+    pub magnum: String,
+    /// The project's id, by which a later run knows what it can see.
+    pub project: String,
+    pub progress: Progress,
+    /// Every resource that was created, or may have been.
+    pub created: Vec<CloudResource>,
 }
 
-/// Makes a client that trusts what the unit trusts, and the account's authority. It follows no redirect: the token
-/// would go along to wherever that leads.
-///
-/// # Errors
-/// A [`Problem`] with the authority.
-pub fn client(account: &KeystoneAccount) -> Result<Client> {
-    let mut builder = http::direct()
-        .timeout(LIMIT)
-        .connect_timeout(CONNECT_LIMIT)
-        .redirect(Policy::none());
-    if let Some(authority) = &account.authority {
-        let trusted = Certificate::from_pem_bundle(authority.as_bytes());
-        let trusted = trusted.ok().filter(|all| !all.is_empty()).ok_or_else(|| {
-            let detail =
-                "cacert of the secret (or cafile of magnum.conf) holds no PEM certificates";
-            Problem::blocked("The account's CA is not PEM", detail)
-        })?;
-        builder = builder.tls_certs_merge(trusted);
-    }
-    Ok(builder.build()?)
-}
-
-impl<'a> Session<'a> {
-    /// Asks Keystone for a token, and its catalogue for Magnum.
+impl Session {
+    /// A session that is not logged in. It trusts what the unit trusts, and the account's authority. It follows no
+    /// redirect: the token would go along to wherever that leads.
     ///
     /// # Errors
-    /// At the stage where it failed.
-    pub fn open(
-        client: Client,
-        account: &'a KeystoneAccount,
-        endpoint: &'a str,
-    ) -> Result<Self, SmoketestFailure> {
-        let scoped = log_in(&client, account, endpoint)?;
+    /// A [`Problem`] with the authority.
+    pub fn new(account: KeystoneAccount, endpoint: String, progress: Progress) -> Result<Self> {
+        let mut builder = http::direct().timeout(LIMIT).connect_timeout(CONNECT_LIMIT);
+        if let Some(authority) = &account.cacert {
+            let trusted = Certificate::from_pem_bundle(authority.as_bytes());
+            let trusted = trusted.ok().filter(|all| !all.is_empty()).ok_or_else(|| {
+                let detail =
+                    "cacert of the secret (or cafile of magnum.conf) holds no PEM certificates";
+                Problem::blocked("The account's CA is not PEM", detail)
+            })?;
+            builder = builder.tls_certs_merge(trusted);
+        }
+        let client = builder.redirect(Policy::none()).build()?;
         Ok(Self {
             client,
             account,
             endpoint,
-            scoped,
+            progress,
+            token: Secret::default(),
+            magnum: String::new(),
+            project: String::new(),
+            created: Vec::new(),
         })
     }
 
-    /// Returns Magnum's address in the catalogue.
-    pub fn magnum(&self) -> &str {
-        &self.scoped.magnum
-    }
-
-    /// Returns the project's id, by which a later run knows what it can see.
-    pub fn project(&self) -> &str {
-        &self.scoped.project
+    /// Asks Keystone for a token, and its catalogue for Magnum.
+    ///
+    /// # Errors
+    /// At the stage where it failed.
+    pub fn log_in(&mut self) -> Result<(), Failure> {
+        let account = &self.account;
+        let (domain, project_domain) = (&account.user_domain_name, &account.project_domain_name);
+        let password = account.password.expose();
+        let user =
+            json!({"name": account.username, "password": password, "domain": {"name": domain}});
+        let project = json!({"name": account.project_name, "domain": {"name": project_domain}});
+        let identity = json!({"methods": ["password"], "password": {"user": user}});
+        let body = json!({"auth": {"identity": identity, "scope": {"project": project}}});
+        let address = format!("{}/auth/tokens", account.auth_url);
+        let request = self.client.post(&address).json(&body);
+        let answer = send(Stage::Token, request, &address)?;
+        let (200 | 201, Some(token)) = (answer.status, answer.token) else {
+            let message = message(&answer.body).replace(password, "***");
+            return Err(Failure::refused(Stage::Token, answer.status, &message));
+        };
+        let body = &answer.body["token"];
+        self.magnum = magnum_in(&body["catalog"], &self.endpoint, account.region.as_deref())
+            .map_err(|message| Failure::new(Stage::Catalogue, Link::Keystone, &message))?;
+        self.project = body["project"]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        self.token = Secret::new(token);
+        Ok(())
     }
 
     /// Takes the password and the token out of a text.
     pub fn redact(&self, text: &str) -> String {
-        let secrets = [&self.account.password, &self.scoped.token];
-        secrets.into_iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret.expose(), "***")
-        })
+        let text = text.replace(self.account.password.expose(), "***");
+        text.replace(self.token.expose(), "***")
+    }
+
+    pub fn log(&mut self, line: impl std::fmt::Display) {
+        self.progress.log(line);
     }
 
     /// Sends a request to Magnum. A token that has expired is renewed once.
@@ -121,31 +126,25 @@ impl<'a> Session<'a> {
         method: &Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Value, SmoketestFailure> {
+    ) -> Result<Value, Failure> {
         let mut is_renewed = false;
         loop {
-            let address = format!("{}{path}", self.scoped.magnum);
+            let address = format!("{}{path}", self.magnum);
             let request = self.client.request(method.clone(), &address);
-            let mut request = request.header("X-Auth-Token", self.scoped.token.expose());
+            let mut request = request.header("X-Auth-Token", self.token.expose());
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let answer =
-                send(request).map_err(|why| SmoketestFailure::no_answer(stage, &address, &why))?;
+            let answer = send(stage, request, &address)?;
             match answer.status {
                 200..=299 => return Ok(answer.body),
-                401 if !is_renewed => {
-                    self.scoped = log_in(&self.client, self.account, self.endpoint)?;
-                    is_renewed = true;
-                }
+                401 if !is_renewed => self.log_in()?,
                 status => {
-                    return Err(SmoketestFailure::refused(
-                        stage,
-                        status,
-                        &self.redact(&message(&answer.body)),
-                    ));
+                    let message = self.redact(&message(&answer.body));
+                    return Err(Failure::refused(stage, status, &message));
                 }
             }
+            is_renewed = true;
         }
     }
 
@@ -153,50 +152,12 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`Session::request`].
-    pub fn find(&mut self, stage: Stage, path: &str) -> Result<Option<Value>, SmoketestFailure> {
+    pub fn find(&mut self, stage: Stage, path: &str) -> Result<Option<Value>, Failure> {
         match self.request(stage, &Method::GET, path, None) {
             Err(failure) if failure.status == 404 => Ok(None),
             found => found.map(Some),
         }
     }
-}
-
-fn log_in(
-    client: &Client,
-    account: &KeystoneAccount,
-    endpoint: &str,
-) -> Result<Scoped, SmoketestFailure> {
-    let password = account.password.expose();
-    let user = json!({"name": account.username, "password": password, "domain": {"name": account.user_domain_name}});
-    let project =
-        json!({"name": account.project_name, "domain": {"name": account.project_domain_name}});
-    let body = json!({"auth": {
-        "identity": {"methods": ["password"], "password": {"user": user}},
-        "scope": {"project": project},
-    }});
-    let address = format!("{}/auth/tokens", account.auth_url);
-    let answer = send(client.post(&address).json(&body))
-        .map_err(|why| SmoketestFailure::no_answer(Stage::Token, &address, &why))?;
-    let (200 | 201, Some(token)) = (answer.status, answer.token) else {
-        let message = message(&answer.body).replace(password, "***");
-        return Err(SmoketestFailure::refused(
-            Stage::Token,
-            answer.status,
-            &message,
-        ));
-    };
-    let body = &answer.body["token"];
-    let magnum = magnum_in(&body["catalog"], endpoint, account.region.as_deref())
-        .map_err(|message| SmoketestFailure::new(Stage::Catalogue, Link::Keystone, &message))?;
-    let project = body["project"]["id"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    Ok(Scoped {
-        token: Secret::new(token),
-        magnum,
-        project,
-    })
 }
 
 /// Returns Magnum's address in a catalogue, ending in its version; or what the catalogue has instead.
@@ -205,73 +166,51 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
     let magnum = services.filter(|service| service["type"] == "container-infra");
     let mut others = Vec::new();
     for found in magnum
-        .flat_map(|service| service["endpoints"].as_array())
+        .filter_map(|service| service["endpoints"].as_array())
         .flatten()
     {
-        let value = |key: &str| found[key].as_str().unwrap_or_default();
-        if value("interface") == endpoint && region.is_none_or(|region| value("region") == region) {
-            let address = value("url").trim_end_matches('/');
-            return Ok(format!(
-                "{}/v1",
-                address.strip_suffix("/v1").unwrap_or(address)
-            ));
+        let [interface, of_region, url] =
+            ["interface", "region", "url"].map(|key| found[key].as_str().unwrap_or_default());
+        if interface == endpoint && region.is_none_or(|region| region == of_region) {
+            let url = url.trim_end_matches('/');
+            return Ok(format!("{}/v1", url.strip_suffix("/v1").unwrap_or(url)));
         }
-        others.push(format!("{} in {}", value("interface"), value("region")));
+        others.push(format!("{interface} in {of_region}"));
     }
-    if others.is_empty() {
-        return Err("the catalogue has no service of type container-infra".to_owned());
-    }
-    let (region, others) = (
-        region
-            .map(|region| format!(" in region {region}"))
-            .unwrap_or_default(),
-        others.join(", "),
-    );
+    let (region, others) = (region.unwrap_or("any"), others.join(", "));
     Err(format!(
-        "the catalogue has no {endpoint} endpoint of container-infra{region}, only: {others}"
+        "no {endpoint} endpoint of container-infra in region {region}, only: {others}"
     ))
 }
 
-fn send(request: RequestBuilder) -> Result<Answer, NoAnswer> {
-    let failed = |error: reqwest::Error| NoAnswer {
-        reason: http::reason(&error),
-        is_hanging: error.is_timeout() && !error.is_connect(),
+fn send(stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, Failure> {
+    let no_answer = |is_hanging, reason: String| {
+        Failure::no_answer(stage, is_hanging, &format!("{address}: {reason}"))
     };
-    let answer = request.send().map_err(failed)?;
+    let answer = request.send().map_err(|error| {
+        no_answer(
+            error.is_timeout() && !error.is_connect(),
+            http::reason(&error),
+        )
+    })?;
     let status = answer.status().as_u16();
-    let header = |name: &str| {
-        answer
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
-    };
-    let token = header("X-Subject-Token");
-    if let Some(address) = header("Location").filter(|_| (300..400).contains(&status)) {
-        return Ok(Answer {
-            status,
-            token,
-            body: Value::String(format!("it redirects to {address}")),
-        });
-    }
+    let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+    let (token, location) = (header("X-Subject-Token"), header("Location"));
     let mut bytes = Vec::new();
     let read = answer.take(SIZE_LIMIT + 1).read_to_end(&mut bytes);
-    // The body's time limit comes as an I/O error.
-    read.map_err(|error| NoAnswer {
-        reason: format!("the answer breaks off: {error}"),
-        is_hanging: false,
-    })?;
+    read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
     if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(NoAnswer {
-            reason: "the answer has more than 8 MiB".to_owned(),
-            is_hanging: false,
-        });
+        return Err(no_answer(false, "it has more than 8 MiB".to_owned()));
     }
-    let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+    let body = match (location, serde_json::from_slice(&bytes)) {
+        (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
+        (_, Ok(body)) => body,
+        (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),
+    };
     Ok(Answer {
         status,
         token,
-        body: serde_json::from_slice(&bytes).unwrap_or_else(|_| text()),
+        body,
     })
 }
 
@@ -304,13 +243,13 @@ mod tests {
         assert_eq!(found("public", None).unwrap(), "http://a/v1");
         assert_eq!(found("public", Some("B")).unwrap(), "http://b/magnum/v1");
         assert_eq!(found("internal", Some("A")).unwrap(), "http://i/v1");
-        let expected = "the catalogue has no internal endpoint of container-infra in region B, only: public in A, \
+        let expected = "no internal endpoint of container-infra in region B, only: public in A, \
                         public in B, internal in A";
         assert_eq!(found("internal", Some("B")).unwrap_err(), expected);
         let error = magnum_in(&json!([]), "public", None).unwrap_err();
         assert_eq!(
             error,
-            "the catalogue has no service of type container-infra"
+            "no public endpoint of container-infra in region any, only: "
         );
     }
 

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-use super::api::{self, Session};
+use super::api::Session;
 use super::credentials::KeystoneAccount;
 use super::progress::Progress;
-use super::removal::{self, RemainingLeftovers};
+use super::removal::{Remaining, remove_leftovers};
 use super::runs::{self, Runs};
 use crate::system::{Command, Lock, System, own_program};
 
@@ -29,6 +29,8 @@ const LIMIT: Duration = Duration::from_secs(48 * 3600);
 const POLL: Duration = Duration::from_millis(250);
 /// Keystone or Magnum may be away for a moment: that may be why the run has ended.
 const TRIES: u32 = 10;
+/// Between two tries; the conductor may take less to make of a request something that is listed.
+pub const PAUSE: Duration = Duration::from_secs(30);
 /// The most that is read of what the run hands over, in bytes.
 const HANDOVER_LIMIT: u64 = 1 << 20;
 
@@ -90,64 +92,30 @@ impl Cleaner {
     }
 }
 
-/// The pauses of the cleaner.
-#[derive(Debug, Clone, Copy)]
-pub struct Pauses {
-    /// Between two tries.
-    pub retry: Duration,
-    /// The time that the conductor may take to make of a request something that is listed.
-    pub accepted: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self {
-            retry: Duration::from_secs(30),
-            accepted: Duration::from_secs(15),
-        }
-    }
-}
-
 /// The cleaner itself: reads the handover and waits for the run's end.
 ///
 /// # Errors
 /// If something stays, or cannot be asked for.
-pub fn clean(
-    system: &System,
-    input: impl Read,
-    pauses: Pauses,
-    progress: &mut Progress<'_>,
-) -> Result<()> {
+pub fn clean(system: &System, input: impl Read, progress: Progress, pause: Duration) -> Result<()> {
     let mut bytes = Vec::new();
     input.take(HANDOVER_LIMIT).read_to_end(&mut bytes)?;
     // The parser's message could quote the password.
     let handover: Option<Handover> = serde_json::from_slice(&bytes).ok();
-    let Handover {
-        account,
-        endpoint,
-        run,
-    } = handover.context("only the action smoketest uses this command")?;
-    let Some(_lock) = wait_for_end(system, &run)? else {
+    let handover = handover.context("only the action smoketest uses this command")?;
+    let Some(_lock) = wait_for_end(system, &handover.run)? else {
         return Ok(());
     };
-    progress.log("a smoketest has ended without removing what it created");
-    let client = api::client(&account)?;
     let mut runs = Runs::load(&system.root)?;
-    let mut remove = |progress: &mut Progress<'_>| {
-        let mut session = Session::open(client.clone(), &account, &endpoint)?;
-        removal::remove_leftovers(&mut session, &mut runs, progress)
-    };
-    retry(&mut remove, pauses.retry, progress)?;
+    let mut session = Session::new(handover.account, handover.endpoint, progress)?;
+    session.log("a smoketest has ended without removing what it created");
+    retry(&mut session, &mut runs, pause)?;
     // What was requested last is listed only when the conductor has taken it up.
-    std::thread::sleep(pauses.accepted);
-    let remaining = retry(&mut remove, pauses.retry, progress)?;
-    match remaining.failure {
-        Some(failure) => Err(failure.into()),
-        None => {
-            progress.log("nothing is left");
-            Ok(())
-        }
+    std::thread::sleep(pause);
+    if let Some(failure) = retry(&mut session, &mut runs, pause)?.failure {
+        return Err(failure.into());
     }
+    session.log("nothing is left");
+    Ok(())
 }
 
 /// Waits for the run's end. Returns the lock if the run has not ended in order.
@@ -171,19 +139,15 @@ fn wait_for_end(system: &System, run: &str) -> Result<Option<Lock>> {
     ))
 }
 
-type Removal<'a> = &'a mut dyn FnMut(&mut Progress<'_>) -> Result<RemainingLeftovers>;
-
-fn retry(
-    remove: Removal<'_>,
-    pause: Duration,
-    progress: &mut Progress<'_>,
-) -> Result<RemainingLeftovers> {
-    for _ in 1..TRIES {
-        match remove(progress) {
-            Err(error) => progress.log(format!("{error:#}; trying again")),
+fn retry(session: &mut Session, runs: &mut Runs, pause: Duration) -> Result<Remaining> {
+    let mut tries = 1;
+    loop {
+        let logged_in = session.log_in().map_err(anyhow::Error::from);
+        match logged_in.and_then(|()| remove_leftovers(session, runs)) {
+            Err(error) if tries < TRIES => session.log(format!("{error:#}; trying again")),
             removed => return removed,
         }
+        tries += 1;
         std::thread::sleep(pause);
     }
-    remove(progress)
 }

@@ -12,8 +12,27 @@ use crate::magnum::Configuration;
 use crate::problem::Problem;
 use crate::system::{Root, Secret, System};
 
+const SECRET_REMEDY: &str = "it needs auth-url, username, password, project-name, user-domain-name \
+    and project-domain-name, and may have region and cacert";
+const MAGNUM_REMEDY: &str = "neither [keystone_auth] nor [keystone_authtoken] has it; run: juju \
+    relate magnum keystone, or give the parameter credentials";
+/// The secret's keys, and Magnum's options for the same.
+const OPTIONS: [(&str, &str); 8] = [
+    ("auth-url", "auth_url"),
+    ("username", "username"),
+    ("password", "password"),
+    ("project-name", "project_name"),
+    ("user-domain-name", "user_domain_name"),
+    ("project-domain-name", "project_domain_name"),
+    ("region", "region_name"),
+    ("cacert", "cafile"),
+];
+
+type Values = BTreeMap<String, Secret<String>>;
+
 /// An account of Keystone's, with its project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct KeystoneAccount {
     /// Keystone's address, which ends in `/v3`. It may hold a password.
     pub auth_url: String,
@@ -26,7 +45,7 @@ pub struct KeystoneAccount {
     /// The region whose Magnum is meant, if there are several.
     pub region: Option<String>,
     /// An authority to trust besides the unit's own, PEM.
-    pub authority: Option<String>,
+    pub cacert: Option<String>,
 }
 
 impl KeystoneAccount {
@@ -38,88 +57,50 @@ impl KeystoneAccount {
         let Some(id) = id else {
             return Self::of_magnum(&system.root);
         };
-        let secret = tools::secret_get(
-            system,
-            SecretOf::Parameter("credentials"),
-            id,
-            context.application(),
-        )?;
-        Self::of_secret(&secret)
-    }
-
-    fn of_secret(secret: &BTreeMap<String, Secret<String>>) -> Result<Self> {
-        let given = |key: &str| secret.get(key).map(|value| value.expose().clone());
-        let mut account = Self::new(given, &|key| {
-            Problem::blocked(
-                format!("The secret of credentials has no {key}"),
-                "it needs auth-url, username, password, project-name, user-domain-name and project-domain-name, and \
-                 may have region and cacert",
-            )
-        })?;
-        account.region = given("region").filter(|region| !region.is_empty());
-        account.authority = given("cacert").filter(|authority| !authority.is_empty());
-        Ok(account)
+        let of = SecretOf::Parameter("credentials");
+        let secret = tools::secret_get(system, of, id, context.application())?;
+        Self::parse(secret, "Incomplete secret of credentials", SECRET_REMEDY)
     }
 
     fn of_magnum(root: &Root) -> Result<Self> {
         let configuration = Configuration::read(root)?;
-        let option = |key: &str| {
-            let sections = ["keystone_auth", "keystone_authtoken"].into_iter();
-            sections
-                .filter_map(|section| configuration.value(section, key))
-                .map(str::to_owned)
-                .next()
-        };
-        let mut account = Self::new(|key| option(&key.replace('-', "_")), &|key| {
-            let key = key.replace('-', "_");
-            Problem::blocked(
-                format!("magnum.conf has no {key} in [keystone_auth]"),
-                "nor in [keystone_authtoken]; run: juju relate magnum keystone, or give the parameter credentials",
-            )
-        })?;
-        account.region = option("region_name");
-        if let Some(path) = option("cafile") {
+        let mut values = BTreeMap::new();
+        for (key, option) in OPTIONS {
+            let value = |section| configuration.value(section, option);
+            let value = value("keystone_auth").or_else(|| value("keystone_authtoken"));
+            values.extend(value.map(|value| (key.to_owned(), Secret::new(value.to_owned()))));
+        }
+        if let Some(path) = values.get("cacert").map(|path| path.expose().clone()) {
             let read = root
                 .resolve(Path::new(&path))
                 .and_then(|path| root.read(&path));
             let bytes = read.with_context(|| format!("cafile of magnum.conf is {path}"))?;
-            account.authority = Some(String::from_utf8_lossy(&bytes).into_owned());
+            let pem = Secret::new(String::from_utf8_lossy(&bytes).into_owned());
+            values.insert("cacert".to_owned(), pem);
         }
-        Ok(account)
+        Self::parse(
+            values,
+            "Incomplete Keystone account in magnum.conf",
+            MAGNUM_REMEDY,
+        )
     }
 
-    /// Builds an account from the values of the secret's keys.
-    fn new(
-        given: impl Fn(&str) -> Option<String>,
-        missing: &dyn Fn(&str) -> Problem,
-    ) -> Result<Self> {
-        let needed = |key: &str| {
-            given(key)
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| missing(key))
-        };
-        Ok(Self {
-            auth_url: version_3(&needed("auth-url")?),
-            username: needed("username")?,
-            password: Secret::new(needed("password")?),
-            project_name: needed("project-name")?,
-            user_domain_name: needed("user-domain-name")?,
-            project_domain_name: needed("project-domain-name")?,
-            region: None,
-            authority: None,
-        })
+    /// Builds an account from the values of the secret's keys. All are texts, so an error can only be a key that is
+    /// missing, and quotes no value.
+    fn parse(mut values: Values, summary: &str, remedy: &str) -> Result<Self> {
+        values.retain(|_, value| !value.expose().is_empty());
+        let parsed = serde_json::to_value(values).and_then(serde_json::from_value::<Self>);
+        let incomplete = |error| Problem::blocked(summary, format!("{error}; {remedy}"));
+        let mut account = parsed.map_err(incomplete)?;
+        account.auth_url = version_3(&account.auth_url);
+        Ok(account)
     }
 
     /// Returns the account and its project, for people.
     pub fn name(&self) -> String {
-        let Self {
-            username,
-            user_domain_name,
-            project_name,
-            project_domain_name,
-            ..
-        } = self;
-        format!("{username}@{user_domain_name} in project {project_name}@{project_domain_name}")
+        let (user, user_domain) = (&self.username, &self.user_domain_name);
+        let (project, project_domain) = (&self.project_name, &self.project_domain_name);
+        format!("{user}@{user_domain} in project {project}@{project_domain}")
     }
 }
 
@@ -150,9 +131,13 @@ mod tests {
             .into()
     }
 
+    fn of_secret(secret: Values) -> Result<KeystoneAccount> {
+        KeystoneAccount::parse(secret, "Incomplete", SECRET_REMEDY)
+    }
+
     #[test]
     fn a_secret_that_lacks_something_is_refused_by_name_and_none_shows_its_password() {
-        let complete = KeystoneAccount::of_secret(&secret()).unwrap();
+        let complete = of_secret(secret()).unwrap();
         assert!(!format!("{complete:?}").contains("the-password"));
         assert_eq!(complete.region, None);
         for key in KEYS {
@@ -160,10 +145,8 @@ mod tests {
                 let mut partial = secret();
                 partial.remove(key);
                 partial.extend(other.map(|value| (key.to_owned(), value)));
-                let error = KeystoneAccount::of_secret(&partial)
-                    .unwrap_err()
-                    .to_string();
-                assert!(error.contains(&format!("has no {key}:")), "{error}");
+                let error = of_secret(partial).unwrap_err().to_string();
+                assert!(error.contains(&format!("missing field `{key}`")), "{error}");
                 assert!(!error.contains("the-password"));
             }
         }
@@ -183,7 +166,7 @@ mod tests {
         let account = KeystoneAccount::of_magnum(&scratch.root).unwrap();
         assert_eq!(account.name(), "other@d in project services@d");
         assert_eq!(
-            (account.region.as_deref(), account.authority.as_deref()),
+            (account.region.as_deref(), account.cacert.as_deref()),
             (Some("R"), Some("PEM"))
         );
         scratch.put(
@@ -193,7 +176,7 @@ mod tests {
         let error = KeystoneAccount::of_magnum(&scratch.root)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("magnum.conf has no username"), "{error}");
+        assert!(error.contains("missing field `username`"), "{error}");
     }
 
     #[test]

@@ -4,14 +4,16 @@
 //! A link is chosen by structure: the stage, the HTTP status, and for a failed cluster how the exception's text begins
 //! or which of a few words it has. The message is what counts; the link only says where to read on.
 
-use strum::Display;
+use strum::{Display, EnumIter};
 use thiserror::Error;
 
-use super::api::NoAnswer;
 use crate::system::http;
 
 /// The longest message that is shown, in characters.
 const MESSAGE_LIMIT: usize = 2000;
+
+/// The remedy of each link, a line each.
+const REMEDIES: &str = include_str!("remedies.txt");
 
 /// A stage of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
@@ -30,7 +32,7 @@ pub enum Stage {
 }
 
 /// A link of the chain that a cluster hangs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumIter)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Link {
     /// Keystone and its catalogue.
@@ -42,7 +44,7 @@ pub enum Link {
     Request,
     /// The conductor and RabbitMQ.
     Conductor,
-    /// The trustee domain, and what Keystone lets be made for a cluster.
+    /// The trustee domain, and what Keystone lets be created for a cluster.
     Trust,
     Certificates,
     /// The kubeconfig, the API behind it and the controllers of Cluster API.
@@ -55,7 +57,7 @@ pub enum Link {
 
 /// Words in the exception of a failed cluster (Magnum 18.0.0, the driver 1.1.0 to 1.4.0, keystoneauth1, helm 3.17.3),
 /// the more telling first.
-const SIGNS: [(&str, Link); 11] = [
+const SIGNS: [(&str, Link); 10] = [
     ("Failed to create trustee", Link::Trust),
     ("identity:create_", Link::Trust),
     ("Failed to create certificates", Link::Certificates),
@@ -65,59 +67,16 @@ const SIGNS: [(&str, Link); 11] = [
     ("cluster unreachable", Link::ManagementCluster),
     (" is forbidden: ", Link::ManagementCluster),
     // `requests`, which only the driver's client of the management cluster uses directly.
-    (" for url: ", Link::ManagementCluster),
-    ("HTTPSConnectionPool", Link::ManagementCluster),
+    (" url: ", Link::ManagementCluster),
     ("'helm'", Link::Helm),
 ];
 
 impl Link {
-    /// Returns what to do: first what to read. `UNIT` stands for the unit's name.
+    /// Returns what to do, first what to read. `UNIT` stands for the unit's name.
     pub fn remedy(self) -> &'static str {
-        match self {
-            Self::Keystone => {
-                "read the address, endpoint and region in the message: Keystone must answer there from this unit, with \
-                 a certificate that the unit or the secret's cacert trusts, and have Magnum in its catalogue \
-                 (openstack endpoint list --service container-infra)"
-            }
-            Self::Credentials => {
-                "read in the message what is refused to the account in the report: give credentials of an account with \
-                 a role in its project that Keystone's and Magnum's policies ask for"
-            }
-            Self::MagnumApi => {
-                "read journalctl -u magnum-api, and run: juju run UNIT verify (a refused token means that \
-                 [keystone_authtoken] of magnum.conf is wrong)"
-            }
-            Self::Request => {
-                "read in the message which value or limit it names: image (with os_distro and kube_version), flavor, \
-                 keypair and network must exist for the account in the report, and the quota must suffice; Magnum \
-                 also takes an image for unsupported if Glance does not answer"
-            }
-            Self::Conductor => {
-                "read journalctl -u magnum-conductor, on every unit of magnum, for the traceback; RabbitMQ must answer \
-                 (juju status rabbitmq-server)"
-            }
-            Self::Trust => {
-                "read journalctl -u magnum-conductor for what Keystone refuses: run juju run magnum/leader domain-setup \
-                 once, allow what the message names in Keystone's policy, and use an account with a password (an \
-                 application credential cannot make trusts)"
-            }
-            Self::Certificates => {
-                "read journalctl -u magnum-conductor: Barbican must answer (openstack secret list), or set \
-                 cert-manager-type of magnum to x509keypair"
-            }
-            Self::ManagementCluster => {
-                "read what juju run UNIT verify says about the kubeconfig and the management cluster, then ask that: \
-                 kubectl get clusters,machines,openstackclusters,helmreleases -A, and the logs of its controllers"
-            }
-            Self::Helm => {
-                "read what helm says at the end of the message, then what juju run UNIT verify says about helm and the \
-                 chart: the units must reach the chart's repository, or attach the resource helm-chart"
-            }
-            Self::Cloud => {
-                "read in the message which service of the cloud refuses or does not answer: it must be in the \
-                 catalogue, in the region and with the endpoint that magnum.conf names, and work"
-            }
-        }
+        let start = format!("{self}: ");
+        let remedy = REMEDIES.lines().find_map(|line| line.strip_prefix(&start));
+        remedy.unwrap_or_default()
     }
 
     fn of_refusal(stage: Stage, status: u16, message: &str) -> Self {
@@ -138,29 +97,24 @@ impl Link {
     /// The link that a failed cluster's reason points to; `None` if there is no reason.
     fn of_reason(reason: &str) -> Option<Self> {
         // oslo.concurrency puts the command line, which names the kubeconfig, before what helm said.
-        let of_helm = reason
-            .split_once("Command: helm ")
-            .and_then(|(_, rest)| rest.rsplit_once("Stderr: "));
-        let text = of_helm.map_or(reason, |(_, stderr)| stderr);
-        if text.starts_with("Image ") || text.starts_with("Flavor ") {
-            return Some(Self::Request);
-        }
-        let sign = SIGNS
-            .iter()
-            .find(|(words, _)| text.contains(words))
-            .map(|(_, link)| *link);
-        let unknown = match of_helm {
-            Some(_) => Some(Self::Helm),
+        let of_helm = reason.split_once("Command: helm ");
+        let stderr = of_helm.and_then(|(_, rest)| rest.rsplit_once("Stderr: "));
+        let text = stderr.map_or(reason, |(_, stderr)| stderr);
+        let is_request = text.starts_with("Image ") || text.starts_with("Flavor ");
+        let sign = SIGNS.iter().find(|(words, _)| text.contains(words));
+        match sign {
+            _ if is_request => Some(Self::Request),
+            Some((_, link)) => Some(*link),
+            None if of_helm.is_some() => Some(Self::Helm),
             None => (!reason.is_empty()).then_some(Self::Conductor),
-        };
-        sign.or(unknown)
+        }
     }
 }
 
 /// What ended a run early.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{stage}: {message}")]
-pub struct SmoketestFailure {
+pub struct Failure {
     pub stage: Stage,
     /// The HTTP status; 0 if there was no answer, or it is about a cluster's state.
     pub status: u16,
@@ -169,28 +123,24 @@ pub struct SmoketestFailure {
     pub link: Option<Link>,
 }
 
-impl SmoketestFailure {
+impl Failure {
     pub fn new(stage: Stage, link: Link, message: &str) -> Self {
+        let (message, link) = (quote(message.trim_end_matches(": ")), Some(link));
         Self {
-            stage,
-            status: 0,
-            message: quote(message),
-            link: Some(link),
+            link,
+            message,
+            ..Self::stopped(stage)
         }
     }
 
-    pub fn no_answer(stage: Stage, address: &str, why: &NoAnswer) -> Self {
+    pub fn no_answer(stage: Stage, is_hanging: bool, reason: &str) -> Self {
         let link = match stage {
             Stage::Token => Link::Keystone,
             // Magnum's API waits for RabbitMQ as long as it takes (seen).
-            _ if why.is_hanging => Link::Conductor,
+            _ if is_hanging => Link::Conductor,
             _ => Link::MagnumApi,
         };
-        Self::new(
-            stage,
-            link,
-            &format!("no answer from {address}: {}", why.reason),
-        )
+        Self::new(stage, link, &format!("no answer from {reason}"))
     }
 
     pub fn refused(stage: Stage, status: u16, message: &str) -> Self {
@@ -205,8 +155,7 @@ impl SmoketestFailure {
     pub fn of_cluster(stage: Stage, state: &str, reason: &str) -> Self {
         // The driver gives no reason if Cluster API does not finish.
         let link = Link::of_reason(reason).unwrap_or(Link::ManagementCluster);
-        let message = format!("{state}: {reason}");
-        Self::new(stage, link, message.trim_end_matches(": "))
+        Self::new(stage, link, &format!("{state}: {reason}"))
     }
 
     pub fn stopped(stage: Stage) -> Self {
@@ -242,6 +191,8 @@ pub fn quote(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator as _;
+
     use super::*;
 
     #[test]
@@ -309,7 +260,7 @@ mod tests {
         let refused = "You are not authorized to perform the requested action: \
                        identity:create_application_credential. (HTTP 403)";
         let away = "Unable to establish connection to https://localhost:8779/volume: \
-                    HTTPSConnectionPool(host='localhost', port=8779): Max retries exceeded";
+                    HTTPSConnectionPool(host='localhost', port=8779): Max retries exceeded with url: /volume";
         let forbidden = "403 Client Error: Forbidden for url: https://10.0.0.1:6443/apis";
         for (reason, link) in [
             (
@@ -353,31 +304,32 @@ mod tests {
             ("KeyError", Link::Conductor),
             ("", Link::ManagementCluster),
         ] {
-            let failure = SmoketestFailure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", reason);
+            let failure = Failure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", reason);
             assert_eq!(failure.link, Some(link), "{reason}");
         }
     }
 
     #[test]
     fn a_hanging_api_waits_for_its_conductor() {
-        let hanging = NoAnswer {
-            reason: "no answer in time".into(),
-            is_hanging: true,
-        };
         for (stage, link) in [
             (Stage::Leftovers, Link::Conductor),
             (Stage::Token, Link::Keystone),
         ] {
-            assert_eq!(
-                SmoketestFailure::no_answer(stage, "http://m", &hanging).link,
-                Some(link)
-            );
+            assert_eq!(Failure::no_answer(stage, true, "").link, Some(link));
         }
     }
 
     #[test]
+    fn every_link_has_a_remedy_that_says_first_what_to_read() {
+        for link in Link::iter() {
+            assert!(link.remedy().starts_with("read "), "{link}");
+        }
+        assert_eq!(REMEDIES.lines().count(), Link::iter().count());
+    }
+
+    #[test]
     fn a_message_is_shown_as_it_is_without_credentials_control_characters_or_its_end() {
-        let failure = SmoketestFailure::of_cluster(
+        let failure = Failure::of_cluster(
             Stage::ClusterWait,
             "CREATE_FAILED",
             &helm("no https://u:p4ss@h/x"),

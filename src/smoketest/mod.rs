@@ -20,8 +20,6 @@ mod runs;
 mod watch;
 
 #[cfg(test)]
-mod fake_cloud;
-#[cfg(test)]
 mod tests;
 
 use std::io::Write as _;
@@ -36,14 +34,12 @@ use crate::problem::or_problem;
 use crate::system::System;
 use api::Session;
 pub use cleaner::COMMAND as CLEANER;
-use cleaner::{Cleaner, Pauses};
+use cleaner::Cleaner;
 use credentials::KeystoneAccount;
-use failure::SmoketestFailure;
+use failure::Failure;
 use outcome::{CleanupOwner, SmoketestOutcome};
 use parameters::Parameters;
 use progress::{Progress, Signals, StopRequest};
-use removal::RemainingLeftovers;
-use resource::CloudResource;
 use runs::Runs;
 
 /// Between two looks at a cluster: Magnum itself asks the driver every ten seconds.
@@ -54,23 +50,20 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// # Errors
 /// If a hook tool fails, the state directory cannot be written, or Magnum's configuration cannot be read.
 pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
-    run_until(system, context, &Signals::listen()?, PAUSE)
+    run_until(system, context, Signals::listen()?, PAUSE)
 }
 
 fn run_until(
     system: &System,
     context: &Context,
-    signals: &Signals,
+    signals: Signals,
     pause: Duration,
 ) -> Result<Option<String>> {
     let given = tools::action_get(system)?;
-    let progress = Progress::new(signals.clone(), pause, |line| {
-        tools::action_log(system, line)
-    });
-    let parameters = Parameters::read(&given).map_err(anyhow::Error::from);
-    match or_problem(
-        parameters.and_then(|parameters| execute(system, context, &parameters, progress)),
-    )? {
+    let host = system.clone();
+    let progress = Progress::new(signals, pause, move |line| tools::action_log(&host, line));
+    let parameters = Parameters::read(given).map_err(anyhow::Error::from);
+    match or_problem(parameters.and_then(|wanted| execute(system, context, &wanted, progress)))? {
         Ok(outcome) => {
             tools::action_set(system, &outcome.results(context))?;
             Ok(outcome.sentence(context))
@@ -82,8 +75,8 @@ fn run_until(
 /// Cleans up after a run that was killed: the command [`CLEANER`], which systemd runs.
 pub fn clean_up(system: &System) -> ExitCode {
     let print = |line: &str| Ok(writeln!(std::io::stdout(), "{line}")?);
-    let mut progress = Progress::new(Signals::default(), PAUSE, print);
-    match cleaner::clean(system, std::io::stdin(), Pauses::default(), &mut progress) {
+    let progress = Progress::new(Signals::default(), PAUSE, print);
+    match cleaner::clean(system, std::io::stdin(), progress, cleaner::PAUSE) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Fails only if nobody reads it.
@@ -97,134 +90,76 @@ fn execute(
     system: &System,
     context: &Context,
     parameters: &Parameters,
-    progress: Progress<'_>,
+    progress: Progress,
 ) -> Result<SmoketestOutcome> {
-    let lock = runs::lock(&system.root)?;
-    let account = KeystoneAccount::obtain(system, parameters.credentials.as_deref(), context)?;
-    let mut run = Run {
+    // Once it is dropped the cleaner may go to work.
+    let _lock = runs::lock(&system.root)?;
+    let secret = Some(parameters.credentials.as_str()).filter(|id| !id.is_empty());
+    let account = KeystoneAccount::obtain(system, secret, context)?;
+    let mut runs = Runs::load(&system.root)?;
+    let mut session = Session::new(account.clone(), parameters.endpoint.clone(), progress)?;
+    let mut outcome = SmoketestOutcome::default();
+    if let Err(error) = test(
         system,
         parameters,
-        runs: Runs::load(&system.root)?,
-        progress,
-        created: Vec::new(),
-        remaining: Vec::new(),
-        leftovers: RemainingLeftovers::default(),
-        owner: CleanupOwner::Nobody,
-    };
-    let failure = run.go(&account)?;
-    let outcome = run.outcome(failure, context);
-    // From here on the cleaner may go to work.
-    drop(lock);
+        &account,
+        &mut runs,
+        &mut session,
+        &mut outcome,
+    ) {
+        outcome.failure = Some(error.downcast::<Failure>()?);
+    }
+    outcome.finish(session.progress, context);
     Ok(outcome)
 }
 
-/// A run under way.
-struct Run<'a> {
-    system: &'a System,
-    parameters: &'a Parameters,
-    runs: Runs,
-    progress: Progress<'a>,
-    /// Every resource that it has created, or may have.
-    created: Vec<CloudResource>,
-    /// Those that it has not removed.
-    remaining: Vec<CloudResource>,
-    leftovers: RemainingLeftovers,
-    owner: CleanupOwner,
+/// Goes from the token to the last deletion. The first failure counts.
+fn test(
+    system: &System,
+    parameters: &Parameters,
+    account: &KeystoneAccount,
+    runs: &mut Runs,
+    session: &mut Session,
+    outcome: &mut SmoketestOutcome,
+) -> Result<()> {
+    let keystone = without_credentials(&account.auth_url);
+    session.log(format!("as {} at {keystone}", account.name()));
+    session.log_in()?;
+    session.log(format!(
+        "Magnum is at {}",
+        without_credentials(&session.magnum)
+    ));
+    let leftovers = removal::remove_leftovers(session, runs)?;
+    outcome.left = leftovers.resources;
+    runs.begin(&session.project, &account.name())?;
+    let cleaner = Cleaner::start(system, account, &parameters.endpoint, &runs.name)?;
+
+    let created = create(session, parameters, &runs.name);
+    outcome.created.clone_from(&session.created);
+    let remaining = removal::remove(session, &outcome.created);
+    let is_clean = remaining.resources.is_empty();
+    outcome.left.splice(0..0, remaining.resources);
+    let is_stopped = session.progress.stop_request() > StopRequest::None;
+    if !is_clean && is_stopped && cleaner.is_running() {
+        outcome.owner = CleanupOwner::Cleaner;
+    } else {
+        runs.end(!is_clean)?;
+        if let Err(error) = cleaner.join() {
+            session.log(format!("there was no cleaner: {error:#}"));
+        }
+    }
+    created?;
+    remaining
+        .failure
+        .or(leftovers.failure)
+        .map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-impl Run<'_> {
-    /// Goes from the token to the last deletion. Returns what went wrong first.
-    fn go(&mut self, account: &KeystoneAccount) -> Result<Option<SmoketestFailure>> {
-        match self.prepare_and_create(account) {
-            Ok(failure) => Ok(failure),
-            Err(error) => error.downcast().map(Some),
-        }
+fn create(session: &mut Session, wanted: &Parameters, name: &str) -> Result<(), Failure> {
+    let template = resource::create_template(session, wanted, name)?;
+    if !wanted.create_cluster {
+        return Ok(());
     }
-
-    fn prepare_and_create(
-        &mut self,
-        account: &KeystoneAccount,
-    ) -> Result<Option<SmoketestFailure>> {
-        let (parameters, progress) = (self.parameters, &mut self.progress);
-        let client = api::client(account)?;
-        progress.log(format!(
-            "as {} at {}",
-            account.name(),
-            without_credentials(&account.auth_url)
-        ));
-        let mut session = Session::open(client, account, &parameters.endpoint)?;
-        progress.log(format!(
-            "Magnum is at {}",
-            without_credentials(session.magnum())
-        ));
-        self.leftovers = removal::remove_leftovers(&mut session, &mut self.runs, progress)?;
-        self.runs.begin(session.project(), &account.name())?;
-        let cleaner = Cleaner::start(self.system, account, &parameters.endpoint, &self.runs.name)?;
-
-        let created = self.create(&mut session);
-        self.remaining.clone_from(&self.created);
-        let removed = removal::remove(&mut session, &mut self.remaining, &mut self.progress);
-        self.end(cleaner)?;
-        Ok(created.err().or(removed).or(self.leftovers.failure.take()))
-    }
-
-    fn create(&mut self, session: &mut Session<'_>) -> Result<(), SmoketestFailure> {
-        let Self {
-            parameters,
-            runs,
-            created,
-            progress,
-            ..
-        } = self;
-        let template =
-            resource::create_template(parameters, &runs.name, session, created, progress)?;
-        let Some(size) = parameters.cluster else {
-            return Ok(());
-        };
-        let cluster =
-            resource::create_cluster(parameters, size, &template, session, created, progress)?;
-        watch::wait_until_complete(session, &cluster, parameters.timeout, progress)
-    }
-
-    /// Releases the cleaner, or leaves it what a run that was told to stop could not remove.
-    fn end(&mut self, cleaner: Cleaner) -> Result<()> {
-        let leaves_something = !self.remaining.is_empty();
-        if leaves_something
-            && self.progress.stop_request() != StopRequest::None
-            && cleaner.is_running()
-        {
-            self.owner = CleanupOwner::Cleaner;
-            return Ok(());
-        }
-        self.runs.end(leaves_something)?;
-        if let Err(error) = cleaner.join() {
-            self.progress
-                .log(format!("there was no cleaner: {error:#}"));
-        }
-        Ok(())
-    }
-
-    fn outcome(mut self, failure: Option<SmoketestFailure>, context: &Context) -> SmoketestOutcome {
-        let mut outcome = SmoketestOutcome {
-            failure,
-            created: self.created,
-            left: [self.remaining, self.leftovers.resources].concat(),
-            owner: self.owner,
-            seconds: self.progress.seconds(),
-            report: String::new(),
-        };
-        match &outcome.failure {
-            None => self.progress.log("passed"),
-            Some(failure) => self.progress.log(failure),
-        }
-        if let Some(link) = outcome.failure.as_ref().and_then(|failure| failure.link) {
-            self.progress.log(format!(
-                "link at fault: {link}; {}",
-                context.with_names(link.remedy())
-            ));
-        }
-        self.progress.log(outcome.leftovers());
-        outcome.report = self.progress.text();
-        outcome
-    }
+    let cluster = resource::create_cluster(session, wanted, name, &template)?;
+    watch::wait_until_complete(session, &cluster, wanted.timeout)
 }

@@ -1,31 +1,47 @@
 //! The outcome of a run: the results of the action, and one sentence.
 
 use super::cleaner;
-use super::failure::{Link, SmoketestFailure, Stage};
+use super::failure::{Failure, Link, Stage};
+use super::progress::Progress;
 use super::resource::{CloudResource, ResourceKind};
 use crate::juju::Context;
 
 /// Who removes what is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub enum CleanupOwner {
+    #[default]
     Nobody,
     Cleaner,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SmoketestOutcome {
     /// What went wrong first.
-    pub failure: Option<SmoketestFailure>,
+    pub failure: Option<Failure>,
     pub created: Vec<CloudResource>,
     /// What is left of this run and of earlier ones.
     pub left: Vec<CloudResource>,
     pub owner: CleanupOwner,
-    pub seconds: u64,
+    seconds: u64,
     /// The progress log.
-    pub report: String,
+    report: String,
 }
 
 impl SmoketestOutcome {
+    /// Logs the end of the run, and takes the log for the report.
+    pub fn finish(&mut self, mut progress: Progress, context: &Context) {
+        match &self.failure {
+            None => progress.log("passed"),
+            Some(failure) => progress.log(failure),
+        }
+        if let Some((link, remedy)) = self.link(context) {
+            progress.log(format!("link at fault: {link}; {remedy}"));
+        }
+        progress.log(self.leftovers());
+        self.seconds = progress.seconds();
+        self.report = progress.text();
+    }
+
     /// Returns the results of the action, by name.
     pub fn results(&self, context: &Context) -> Vec<(&'static str, String)> {
         let created = |kind: ResourceKind| {
@@ -34,26 +50,24 @@ impl SmoketestOutcome {
                 .map(|resource| resource.name.clone())
                 .unwrap_or_default()
         };
-        let outcome = match (&self.failure, self.link()) {
+        let link = self.link(context);
+        let outcome = match (&self.failure, &link) {
             (None, _) => "passed",
             (Some(_), Some(_)) => "failed",
             (Some(_), None) => "interrupted",
         };
-        let remedy = self.link().map_or("", Link::remedy);
+        let stage = self
+            .failure
+            .as_ref()
+            .map_or(Stage::Done, |failure| failure.stage);
+        let (chain, remedy) = link
+            .map(|(link, remedy)| (link.to_string(), remedy))
+            .unwrap_or_default();
         vec![
             ("outcome", outcome.to_owned()),
-            (
-                "stage",
-                self.failure
-                    .as_ref()
-                    .map_or(Stage::Done, |failure| failure.stage)
-                    .to_string(),
-            ),
-            (
-                "chain",
-                self.link().map(|link| link.to_string()).unwrap_or_default(),
-            ),
-            ("remedy", context.with_names(remedy)),
+            ("stage", stage.to_string()),
+            ("chain", chain),
+            ("remedy", remedy),
             ("template", created(ResourceKind::Template)),
             ("cluster", created(ResourceKind::Cluster)),
             ("left", self.listed()),
@@ -65,18 +79,18 @@ impl SmoketestOutcome {
     /// Returns one sentence if the run did not pass.
     pub fn sentence(&self, context: &Context) -> Option<String> {
         let failure = self.failure.as_ref()?;
-        let remedy = self
-            .link()
-            .map(|link| format!("; link {link}: {}", context.with_names(link.remedy())));
+        let link = self
+            .link(context)
+            .map(|(link, remedy)| format!("; link {link}: {remedy}"));
         Some(format!(
             "{failure}{}; {}",
-            remedy.unwrap_or_default(),
+            link.unwrap_or_default(),
             self.leftovers()
         ))
     }
 
     /// Says what is left and who removes it.
-    pub fn leftovers(&self) -> String {
+    fn leftovers(&self) -> String {
         if self.left.is_empty() {
             return "nothing is left".to_owned();
         }
@@ -86,7 +100,7 @@ impl SmoketestOutcome {
                 format!("the unit's service {unit} is removing it: journalctl -u {unit}")
             }
             CleanupOwner::Nobody => {
-                let commands: Vec<String> = self
+                let commands: Vec<_> = self
                     .left
                     .iter()
                     .map(CloudResource::delete_command)
@@ -100,8 +114,10 @@ impl SmoketestOutcome {
         format!("left: {}; {how}", self.listed())
     }
 
-    fn link(&self) -> Option<Link> {
-        self.failure.as_ref().and_then(|failure| failure.link)
+    /// The link at fault and its remedy.
+    fn link(&self, context: &Context) -> Option<(Link, String)> {
+        let link = self.failure.as_ref()?.link?;
+        Some((link, context.with_names(link.remedy())))
     }
 
     fn listed(&self) -> String {

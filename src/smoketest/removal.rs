@@ -7,11 +7,11 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::api::Session;
-use super::failure::{SmoketestFailure, Stage};
-use super::progress::{Progress, StopRequest};
+use super::failure::{Failure, Stage};
+use super::progress::StopRequest;
 use super::resource::{CloudResource, ResourceKind};
 use super::runs::Runs;
-use super::watch::Watch;
+use super::watch::watch;
 
 /// The time that Cluster API may take to remove machines, load balancer and network.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -27,23 +27,19 @@ const FAILED_LOOKS: u32 = 15;
 /// anything behind.
 const TRIES: u32 = 4;
 
-/// The leftovers that could not be removed, and the first reason.
+/// The resources that could not be removed, and the first reason.
 #[derive(Debug, Default)]
-pub struct RemainingLeftovers {
+pub struct Remaining {
     pub resources: Vec<CloudResource>,
-    pub failure: Option<SmoketestFailure>,
+    pub failure: Option<Failure>,
 }
 
 /// Removes what earlier runs left, as far as the account sees it, and logs what may be left elsewhere. What cannot be
 /// removed does not keep the run from going on.
 ///
 /// # Errors
-/// A [`SmoketestFailure`] if Magnum does not list what exists; another error if the state file cannot be written.
-pub fn remove_leftovers(
-    session: &mut Session<'_>,
-    runs: &mut Runs,
-    progress: &mut Progress<'_>,
-) -> Result<RemainingLeftovers> {
+/// A [`Failure`] if Magnum does not list what exists; another error if the state file cannot be written.
+pub fn remove_leftovers(session: &mut Session, runs: &mut Runs) -> Result<Remaining> {
     let mut found = Vec::new();
     for kind in ResourceKind::ALL {
         let path = format!("/{}", kind.collection());
@@ -51,24 +47,23 @@ pub fn remove_leftovers(
         found.extend(with_prefix(kind, &listed, &runs.prefix));
     }
     for resource in &found {
-        progress.log(format!("{resource} is left from an earlier run"));
+        session.log(format!("{resource} is left from an earlier run"));
     }
-    let mut resources = found.clone();
-    let failure = remove(session, &mut resources, progress);
-    let is_removed = |name: &str| !resources.iter().any(|left| left.name == name);
-    let removed: Vec<String> = found
-        .into_iter()
-        .map(|found| found.name)
-        .filter(|name| is_removed(name))
-        .collect();
-    for run in runs.forget(session.project(), &removed)? {
-        progress.log(format!(
-            "{} may still exist in a project that this account does not see ({}): run the action once with \
-             credentials of that one",
-            run.name, run.account
+    let remaining = remove(session, &found);
+    found.retain(|found| {
+        remaining
+            .resources
+            .iter()
+            .all(|left| left.name != found.name)
+    });
+    for run in runs.forget(&session.project, &found)? {
+        let (name, account) = (&run.name, &run.account);
+        session.log(format!(
+            "{name} may still exist in a project that this account does not see ({account}): run \
+             the action once with credentials of that one"
         ));
     }
-    Ok(RemainingLeftovers { resources, failure })
+    Ok(remaining)
 }
 
 /// Returns the resources of this unit's runs in a list of Magnum's.
@@ -79,108 +74,83 @@ fn with_prefix(kind: ResourceKind, listed: &Value, prefix: &str) -> Vec<CloudRes
         .collect()
 }
 
-/// Removes these resources, clusters first, and takes what is gone from the list. Returns the first reason why something
-/// stays.
-pub fn remove(
-    session: &mut Session<'_>,
-    resources: &mut Vec<CloudResource>,
-    progress: &mut Progress<'_>,
-) -> Option<SmoketestFailure> {
-    let mut first = None;
-    let mut left: Vec<CloudResource> = Vec::new();
-    for kind in ResourceKind::ALL {
-        for resource in resources.iter().filter(|resource| resource.kind == kind) {
-            // The template of a cluster that stays.
-            if left.iter().any(|cluster| cluster.name == resource.name) {
-                left.push(resource.clone());
-                continue;
-            }
-            let removed = match kind {
-                ResourceKind::Cluster => remove_cluster(session, resource, progress),
-                ResourceKind::Template => {
-                    delete(session, Stage::TemplateDelete, resource, progress).map(drop)
-                }
-            };
-            match removed {
-                Ok(()) => progress.log(format!("{resource} is gone")),
-                Err(failure) => {
-                    progress.log(format!("{resource} stays: {failure}"));
-                    left.push(resource.clone());
-                    first = first.or(Some(failure));
-                }
+/// Removes these resources, clusters first.
+pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
+    let mut remaining = Remaining::default();
+    let of_kind = |kind| {
+        resources
+            .iter()
+            .filter(move |resource| resource.kind == kind)
+    };
+    for resource in ResourceKind::ALL.into_iter().flat_map(of_kind) {
+        let name = &resource.name;
+        // The template of a cluster that stays.
+        if remaining
+            .resources
+            .iter()
+            .any(|cluster| cluster.name == *name)
+        {
+            remaining.resources.push(resource.clone());
+            continue;
+        }
+        let removed = match resource.kind {
+            ResourceKind::Cluster => remove_cluster(session, resource),
+            ResourceKind::Template => delete(session, Stage::TemplateDelete, resource),
+        };
+        match removed {
+            Ok(()) => session.log(format!("{resource} is gone")),
+            Err(failure) => {
+                session.log(format!("{resource} stays: {failure}"));
+                remaining.resources.push(resource.clone());
+                remaining.failure.get_or_insert(failure);
             }
         }
     }
-    *resources = left;
-    first
+    remaining
 }
 
 /// Deletes a cluster and waits until it is gone.
-fn remove_cluster(
-    session: &mut Session<'_>,
-    cluster: &CloudResource,
-    progress: &mut Progress<'_>,
-) -> Result<(), SmoketestFailure> {
+fn remove_cluster(session: &mut Session, cluster: &CloudResource) -> Result<(), Failure> {
     let stage = Stage::ClusterDelete;
     // A deletion that has failed before says so until the conductor has tried again.
     let before = session.find(stage, &cluster.path()).ok().flatten();
     let before = before.map(|shown| shown["updated_at"].clone());
-    if !delete(session, stage, cluster, progress)? {
-        return Ok(());
-    }
-    let mut watch = Watch::new(stage, cluster.path(), FAILED_LOOKS);
-    loop {
-        let limit = match progress.stop_request() {
-            StopRequest::None => LIMIT,
-            StopRequest::Stop => STOPPED_LIMIT,
-            StopRequest::Abort => return Err(SmoketestFailure::stopped(stage)),
-        };
-        let is_late = watch.elapsed() > limit;
-        match watch.look(session, progress, is_late)? {
-            Some(None) => return Ok(()),
-            Some(Some(seen)) => {
-                let is_news =
-                    before.as_ref() != Some(&seen.updated_at) || watch.elapsed() > RETRY_LIMIT;
-                if seen.status == "DELETE_FAILED" && is_news {
-                    return Err(SmoketestFailure::of_cluster(
-                        stage,
-                        &seen.status,
-                        &seen.reason,
-                    ));
-                }
-                if is_late {
-                    let state = format!("still {} after {} s", seen.status, limit.as_secs());
-                    return Err(SmoketestFailure::of_cluster(stage, &state, &seen.reason));
-                }
+    delete(session, stage, cluster)?;
+    let limit = |request| match request {
+        StopRequest::None => Some(LIMIT),
+        StopRequest::Stop => Some(STOPPED_LIMIT),
+        StopRequest::Abort => None,
+    };
+    watch(
+        session,
+        stage,
+        &cluster.path(),
+        FAILED_LOOKS,
+        &limit,
+        &|seen, elapsed| match seen {
+            None => Some(Ok(())),
+            Some(seen) => {
+                let is_news = before.as_ref() != Some(&seen.updated_at) || elapsed > RETRY_LIMIT;
+                (seen.status == "DELETE_FAILED" && is_news).then(|| Err(seen.failure(stage)))
             }
-            None => {}
-        }
-        progress.pause(StopRequest::Stop);
-    }
+        },
+    )
 }
 
-/// Requests the deletion of a resource. Returns whether there was one.
-fn delete(
-    session: &mut Session<'_>,
-    stage: Stage,
-    resource: &CloudResource,
-    progress: &Progress<'_>,
-) -> Result<bool, SmoketestFailure> {
-    let mut tries = 0;
+/// Requests the deletion of a resource, which may be gone already.
+fn delete(session: &mut Session, stage: Stage, resource: &CloudResource) -> Result<(), Failure> {
+    let mut tries = 1;
     loop {
-        tries += 1;
         match session.request(stage, &Method::DELETE, &resource.path(), None) {
-            Ok(_) => return Ok(true),
-            Err(failure) if failure.status == 404 => return Ok(false),
-            Err(failure)
-                if failure.may_pass()
-                    && tries < TRIES
-                    && progress.stop_request() < StopRequest::Abort =>
-            {
-                progress.pause(StopRequest::Stop);
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) if failure.status == 404 => return Ok(()),
+            Err(failure) if failure.may_pass() && tries < TRIES => {}
+            answer => return answer.map(drop),
         }
+        if session.progress.stop_request() == StopRequest::Abort {
+            return Err(Failure::stopped(stage));
+        }
+        tries += 1;
+        session.progress.pause(StopRequest::Stop);
     }
 }
 

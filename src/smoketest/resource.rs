@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use strum::Display;
 
 use super::api::Session;
-use super::failure::{SmoketestFailure, Stage, quote};
-use super::parameters::{ClusterSize, Parameters};
-use super::progress::{Progress, StopRequest};
+use super::failure::{Failure, Stage, quote};
+use super::parameters::Parameters;
+use super::progress::StopRequest;
 
 /// The kind of a resource, in the order of removal: a template is in use as long as its cluster exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
@@ -73,27 +73,20 @@ impl CloudResource {
 
 impl fmt::Display for CloudResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} ({})",
-            self.kind,
-            self.name,
-            self.id.as_deref().unwrap_or("id unknown")
-        )
+        let id = self.id.as_deref().unwrap_or("id unknown");
+        write!(f, "{} {} ({id})", self.kind, self.name)
     }
 }
 
 /// Creates a template and has Magnum show it. Returns its id.
 ///
 /// # Errors
-/// If Magnum refuses, or somebody stops the run; `created` says what exists then.
+/// If Magnum refuses, or somebody stops the run; `Session::created` says what exists then.
 pub fn create_template(
+    session: &mut Session,
     parameters: &Parameters,
     name: &str,
-    session: &mut Session<'_>,
-    created: &mut Vec<CloudResource>,
-    progress: &mut Progress<'_>,
-) -> Result<String, SmoketestFailure> {
+) -> Result<String, Failure> {
     let body = json!({
         "name": name,
         "coe": "kubernetes",
@@ -104,24 +97,21 @@ pub fn create_template(
         "flavor_id": parameters.flavor,
         "network_driver": parameters.network_driver,
         "labels": parameters.labels,
-        "master_lb_enabled": parameters.cluster.is_some_and(|size| size.masters > 1),
+        "master_lb_enabled": parameters.create_cluster && parameters.master_count > 1,
         "public": false,
     });
-    stop_if_asked(Stage::TemplateCreate, progress)?;
     let id = create(
         session,
         Stage::TemplateCreate,
         ResourceKind::Template,
         &body,
-        created,
     )?;
-    progress.log(format!("template {name} created ({id})"));
     let path = format!("/{}/{id}", ResourceKind::Template.collection());
     let shown = session.request(Stage::TemplateShow, &Method::GET, &path, None)?;
     let text = |key: &str| quote(shown[key].as_str().unwrap_or_default());
     let (coe, distro, labels) = (text("coe"), text("cluster_distro"), &shown["labels"]);
-    progress.log(format!(
-        "Magnum shows it: coe {coe}, image's distribution {distro}, labels {labels}"
+    session.log(format!(
+        "Magnum shows it: coe {coe}, image's os {distro}, labels {labels}"
     ));
     Ok(id)
 }
@@ -131,72 +121,43 @@ pub fn create_template(
 /// # Errors
 /// As [`create_template`].
 pub fn create_cluster(
+    session: &mut Session,
     parameters: &Parameters,
-    size: ClusterSize,
+    name: &str,
     template: &str,
-    session: &mut Session<'_>,
-    created: &mut Vec<CloudResource>,
-    progress: &mut Progress<'_>,
-) -> Result<String, SmoketestFailure> {
-    let name = created
-        .first()
-        .map(|template| template.name.clone())
-        .unwrap_or_default();
+) -> Result<String, Failure> {
     let body = json!({
         "name": name,
         "cluster_template_id": template,
         "keypair": parameters.keypair,
-        "master_count": size.masters,
-        "node_count": size.nodes,
-        "create_timeout": parameters.timeout.as_secs().div_ceil(60),
+        "master_count": parameters.master_count,
+        "node_count": parameters.node_count,
+        "create_timeout": parameters.timeout.div_ceil(60),
     });
-    stop_if_asked(Stage::ClusterCreate, progress)?;
-    let id = create(
-        session,
-        Stage::ClusterCreate,
-        ResourceKind::Cluster,
-        &body,
-        created,
-    )?;
-    progress.log(format!("cluster {name} requested ({id})"));
-    Ok(id)
+    create(session, Stage::ClusterCreate, ResourceKind::Cluster, &body)
 }
 
-/// Creates a resource. It counts as created from before the request until Magnum refuses: one whose answer is lost may
-/// have been carried out.
+/// Creates a resource, unless somebody wants the run to stop. It counts as created unless Magnum refuses: a request whose
+/// answer is lost may have been carried out.
 fn create(
-    session: &mut Session<'_>,
+    session: &mut Session,
     stage: Stage,
     kind: ResourceKind,
     body: &Value,
-    created: &mut Vec<CloudResource>,
-) -> Result<String, SmoketestFailure> {
-    let mut resource = CloudResource {
-        id: None,
-        ..CloudResource::parse(kind, body)
-    };
-    created.push(resource.clone());
-    let answer = session.request(
-        stage,
-        &Method::POST,
-        &format!("/{}", kind.collection()),
-        Some(body),
-    );
-    created.pop();
+) -> Result<String, Failure> {
+    if session.progress.stop_request() > StopRequest::None {
+        return Err(Failure::stopped(stage));
+    }
+    let mut resource = CloudResource::parse(kind, body);
+    let path = format!("/{}", kind.collection());
+    let answer = session.request(stage, &Method::POST, &path, Some(body));
     match &answer {
         Ok(answer) => resource.id = CloudResource::parse(kind, answer).id,
         Err(failure) if (400..500).contains(&failure.status) => return Err(failure.clone()),
         Err(_) => {}
     }
-    created.push(resource.clone());
-    answer.map(|_| resource.ident().to_owned())
-}
-
-/// # Errors
-/// If somebody wants the run to stop.
-pub fn stop_if_asked(stage: Stage, progress: &Progress<'_>) -> Result<(), SmoketestFailure> {
-    match progress.stop_request() {
-        StopRequest::None => Ok(()),
-        StopRequest::Stop | StopRequest::Abort => Err(SmoketestFailure::stopped(stage)),
-    }
+    session.created.push(resource.clone());
+    answer?;
+    session.log(format!("{resource} is requested"));
+    Ok(resource.ident().to_owned())
 }

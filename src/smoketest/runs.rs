@@ -12,6 +12,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::cleaner;
+use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::{Lock, Root, STATE_DIRECTORY};
 
@@ -58,7 +59,7 @@ pub fn lock(root: &Root) -> Result<Lock> {
         Problem::waiting(
             "Another smoketest is at work on this unit",
             format!(
-                "it, or its clean-up, must end first; see: journalctl -u {}",
+                "it or its clean-up must end first: journalctl -u {}",
                 cleaner::UNIT
             ),
         )
@@ -117,15 +118,11 @@ impl Runs {
     /// # Errors
     /// If it cannot be written.
     pub fn end(&mut self, leaves_something: bool) -> Result<()> {
-        self.state
-            .unfinished
-            .retain(|run| leaves_something || run.name != self.name);
-        let this = self
-            .state
-            .unfinished
-            .iter_mut()
-            .filter(|run| run.name == self.name);
-        this.for_each(|run| run.is_over = true);
+        let runs = &mut self.state.unfinished;
+        runs.retain(|run| leaves_something || run.name != self.name);
+        for run in runs.iter_mut().filter(|run| run.name == self.name) {
+            run.is_over = true;
+        }
         self.save()
     }
 
@@ -134,11 +131,11 @@ impl Runs {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn forget(&mut self, project: &str, removed: &[String]) -> Result<&[UnfinishedRun]> {
+    pub fn forget(&mut self, project: &str, removed: &[CloudResource]) -> Result<&[UnfinishedRun]> {
         // An administrator sees what is in other projects too.
-        self.state
-            .unfinished
-            .retain(|run| run.project != project && !removed.contains(&run.name));
+        let is_removed = |name: &str| removed.iter().any(|resource| resource.name == name);
+        let runs = &mut self.state.unfinished;
+        runs.retain(|run| run.project != project && !is_removed(&run.name));
         self.save()?;
         Ok(&self.state.unfinished)
     }
@@ -161,8 +158,11 @@ fn random() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use crate::system::testing::Scratch;
 
+    use super::super::resource::ResourceKind;
     use super::*;
 
     #[test]
@@ -175,8 +175,10 @@ mod tests {
             runs.begin(project, "somebody").unwrap();
             names.push(runs.name);
         }
+        let removed = json!({"name": names[2], "uuid": "1"});
+        let removed = CloudResource::parse(ResourceKind::Cluster, &removed);
         let mut runs = Runs::load(&scratch.root).unwrap();
-        let left = runs.forget("here", &names[2..]).unwrap();
+        let left = runs.forget("here", &[removed]).unwrap();
         let left: Vec<&str> = left.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(left, &names[1..2]);
         assert!(names.iter().all(|name| name.starts_with(&runs.prefix)));

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::api::Session;
-use super::failure::{Link, SmoketestFailure, Stage, quote};
-use super::progress::{Progress, StopRequest};
-use super::resource::{ResourceKind, stop_if_asked};
+use super::failure::{Failure, Link, Stage, quote};
+use super::progress::StopRequest;
+use super::resource::ResourceKind;
 
 /// How often the log says that nothing has changed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
@@ -21,124 +21,102 @@ const FAILED_LOOKS: u32 = 5;
 #[derive(Debug)]
 pub struct SeenCluster {
     pub status: String,
-    pub reason: String,
+    reason: String,
     pub updated_at: Value,
 }
 
-/// Looks at a cluster again and again, and logs what changes.
-#[derive(Debug)]
-pub struct Watch {
-    stage: Stage,
-    path: String,
-    began: Instant,
-    last_status: String,
-    logged: Instant,
-    failed: u32,
-    may_fail: u32,
+impl SeenCluster {
+    pub fn failure(&self, stage: Stage) -> Failure {
+        Failure::of_cluster(stage, &self.status, &self.reason)
+    }
 }
 
-impl Watch {
-    /// `may_fail` looks in a row may fail.
-    pub fn new(stage: Stage, path: String, may_fail: u32) -> Self {
-        let now = Instant::now();
-        Self {
-            stage,
-            path,
-            began: now,
-            last_status: String::new(),
-            logged: now,
-            failed: 0,
-            may_fail,
-        }
-    }
+/// Says for what is seen, after this time, whether the watch ends: `None` to go on.
+type Check<'a> = &'a dyn Fn(Option<&SeenCluster>, Duration) -> Option<Result<(), Failure>>;
 
-    pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    /// Looks once: `None` if the look failed and the next may not, `Some(None)` if there is no such cluster.
-    ///
-    /// # Errors
-    /// If too many looks have failed, or this was the last.
-    pub fn look(
-        &mut self,
-        session: &mut Session<'_>,
-        progress: &mut Progress<'_>,
-        is_last: bool,
-    ) -> Result<Option<Option<SeenCluster>>, SmoketestFailure> {
-        let shown = match session.find(self.stage, &self.path) {
-            Ok(shown) => shown,
+/// Looks at a cluster until `check` ends the watch, and logs what changes. Of the looks in a row `may_fail` may fail.
+///
+/// # Errors
+/// If `check` says so, nobody has taken the cluster up, or it has not come to an end within `limit`, which depends on
+/// what the signals ask for; `None` stops at once.
+pub fn watch(
+    session: &mut Session,
+    stage: Stage,
+    path: &str,
+    may_fail: u32,
+    limit: &dyn Fn(StopRequest) -> Option<Duration>,
+    check: Check<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let (mut last, mut logged, mut failed) = (String::new(), began, 0);
+    loop {
+        let request = session.progress.stop_request();
+        let limit = limit(request).ok_or_else(|| Failure::stopped(stage))?;
+        let elapsed = began.elapsed();
+        let is_late = elapsed >= limit;
+        match look(session, stage, path) {
+            Err(failure) if failed >= may_fail || is_late => return Err(failure),
             Err(failure) => {
-                self.failed += 1;
-                if self.failed > self.may_fail || is_last {
-                    return Err(failure);
-                }
+                failed += 1;
                 // Once: while a cluster goes, this is usual.
-                if self.failed == 1 {
-                    progress.log(format!("{failure}; trying again"));
+                if failed == 1 {
+                    session.log(format!("{failure}; trying again"));
                 }
-                return Ok(None);
             }
-        };
-        self.failed = 0;
-        let Some(shown) = shown else {
-            return Ok(Some(None));
-        };
-        let text = |key: &str| shown[key].as_str().unwrap_or_default();
-        let (status, reason) = (quote(text("status")), session.redact(text("status_reason")));
-        if status != self.last_status || self.logged.elapsed() >= SIGN_OF_LIFE {
-            progress.log(format!("cluster is {status} {}", quote(&reason)).trim_end());
-            (self.last_status, self.logged) = (status.clone(), Instant::now());
+            Ok(seen) => {
+                failed = 0;
+                if let Some(SeenCluster { status, reason, .. }) = &seen
+                    && (*status != last || logged.elapsed() >= SIGN_OF_LIFE)
+                {
+                    session.log(format!("cluster is {status} {}", quote(reason)).trim_end());
+                    (last, logged) = (status.clone(), Instant::now());
+                }
+                if let Some(end) = check(seen.as_ref(), elapsed) {
+                    return end;
+                }
+                match seen {
+                    Some(SeenCluster { status, reason, .. }) if is_late => {
+                        let state = format!("still {status} after {} s", limit.as_secs());
+                        return Err(Failure::of_cluster(stage, &state, &reason));
+                    }
+                    None if is_late || elapsed > ACCEPTED_LIMIT => {
+                        let message = "accepted by the API, but no conductor has taken it up";
+                        return Err(Failure::new(stage, Link::Conductor, message));
+                    }
+                    Some(_) | None => {}
+                }
+            }
         }
-        Ok(Some(Some(SeenCluster {
-            status,
-            reason,
-            updated_at: shown["updated_at"].clone(),
-        })))
+        session.progress.pause(request);
     }
+}
+
+fn look(session: &mut Session, stage: Stage, path: &str) -> Result<Option<SeenCluster>, Failure> {
+    let shown = session.find(stage, path)?;
+    Ok(shown.map(|shown| {
+        let text = |key: &str| session.redact(shown[key].as_str().unwrap_or_default());
+        let updated_at = shown["updated_at"].clone();
+        SeenCluster {
+            status: quote(&text("status")),
+            reason: text("status_reason"),
+            updated_at,
+        }
+    }))
 }
 
 /// Waits until a cluster is complete.
 ///
 /// # Errors
 /// If it fails, is not complete in time, cannot be looked at, or somebody stops the run.
-pub fn wait_until_complete(
-    session: &mut Session<'_>,
-    id: &str,
-    limit: Duration,
-    progress: &mut Progress<'_>,
-) -> Result<(), SmoketestFailure> {
+pub fn wait_until_complete(session: &mut Session, id: &str, time: u64) -> Result<(), Failure> {
     let stage = Stage::ClusterWait;
-    let mut watch = Watch::new(
-        stage,
-        format!("/{}/{id}", ResourceKind::Cluster.collection()),
-        FAILED_LOOKS,
-    );
-    loop {
-        stop_if_asked(stage, progress)?;
-        let is_late = watch.elapsed() >= limit;
-        match watch.look(session, progress, is_late)? {
-            Some(Some(seen)) => match seen.status.as_str() {
-                "CREATE_COMPLETE" => return Ok(()),
-                "CREATE_FAILED" => {
-                    return Err(SmoketestFailure::of_cluster(
-                        stage,
-                        &seen.status,
-                        &seen.reason,
-                    ));
-                }
-                status if is_late => {
-                    let state = format!("still {status} after {} s", limit.as_secs());
-                    return Err(SmoketestFailure::of_cluster(stage, &state, &seen.reason));
-                }
-                _ => {}
-            },
-            Some(None) if is_late || watch.elapsed() > ACCEPTED_LIMIT => {
-                let message = "the API has accepted the cluster, and no conductor has taken it up";
-                return Err(SmoketestFailure::new(stage, Link::Conductor, message));
-            }
-            Some(None) | None => {}
-        }
-        progress.pause(StopRequest::None);
-    }
+    let path = format!("/{}/{id}", ResourceKind::Cluster.collection());
+    let limit = |request| (request == StopRequest::None).then_some(Duration::from_secs(time));
+    watch(session, stage, &path, FAILED_LOOKS, &limit, &|seen, _| {
+        seen.and_then(|seen| match seen.status.as_str() {
+            "CREATE_COMPLETE" => Some(Ok(())),
+            "CREATE_FAILED" => Some(Err(seen.failure(stage))),
+            _ => None,
+        })
+    })
 }
