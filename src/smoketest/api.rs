@@ -56,8 +56,7 @@ impl Session {
         if let Some(authority) = &account.cacert {
             let trusted = Certificate::from_pem_bundle(authority.as_bytes());
             let trusted = trusted.ok().filter(|all| !all.is_empty()).ok_or_else(|| {
-                let detail =
-                    "cacert of the secret (or cafile of magnum.conf) holds no PEM certificates";
+                let detail = "cacert of the secret (or cafile of magnum.conf) holds no PEM certificates";
                 Problem::blocked("The account's CA is not PEM", detail)
             })?;
             builder = builder.tls_certs_merge(trusted);
@@ -83,8 +82,7 @@ impl Session {
         let account = &self.account;
         let (domain, project_domain) = (&account.user_domain_name, &account.project_domain_name);
         let password = account.password.expose();
-        let user =
-            json!({"name": account.username, "password": password, "domain": {"name": domain}});
+        let user = json!({"name": account.username, "password": password, "domain": {"name": domain}});
         let project = json!({"name": account.project_name, "domain": {"name": project_domain}});
         let identity = json!({"methods": ["password"], "password": {"user": user}});
         let body = json!({"auth": {"identity": identity, "scope": {"project": project}}});
@@ -98,10 +96,7 @@ impl Session {
         let body = &answer.body["token"];
         self.magnum = magnum_in(&body["catalog"], &self.endpoint, account.region.as_deref())
             .map_err(|message| Failure::new(Stage::Catalogue, Link::Keystone, &message))?;
-        self.project = body["project"]["id"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        self.project = body["project"]["id"].as_str().unwrap_or_default().to_owned();
         self.token = Secret::new(token);
         Ok(())
     }
@@ -165,10 +160,7 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
     let services = catalog.as_array().into_iter().flatten();
     let magnum = services.filter(|service| service["type"] == "container-infra");
     let mut others = Vec::new();
-    for found in magnum
-        .filter_map(|service| service["endpoints"].as_array())
-        .flatten()
-    {
+    for found in magnum.filter_map(|service| service["endpoints"].as_array()).flatten() {
         let [interface, of_region, url] =
             ["interface", "region", "url"].map(|key| found[key].as_str().unwrap_or_default());
         if interface == endpoint && region.is_none_or(|region| region == of_region) {
@@ -178,21 +170,13 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
         others.push(format!("{interface} in {of_region}"));
     }
     let (region, others) = (region.unwrap_or("any"), others.join(", "));
-    Err(format!(
-        "no {endpoint} endpoint of container-infra in region {region}, only: {others}"
-    ))
+    Err(format!("no {endpoint} endpoint of container-infra in region {region}, only: {others}"))
 }
 
 fn send(stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, Failure> {
-    let no_answer = |is_hanging, reason: String| {
-        Failure::no_answer(stage, is_hanging, &format!("{address}: {reason}"))
-    };
-    let answer = request.send().map_err(|error| {
-        no_answer(
-            error.is_timeout() && !error.is_connect(),
-            http::reason(&error),
-        )
-    })?;
+    let no_answer = |is_hanging, reason: String| Failure::no_answer(stage, is_hanging, &format!("{address}: {reason}"));
+    let answer =
+        request.send().map_err(|error| no_answer(error.is_timeout() && !error.is_connect(), http::reason(&error)))?;
     let status = answer.status().as_u16();
     let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
     let (token, location) = (header("X-Subject-Token"), header("Location"));
@@ -207,21 +191,13 @@ fn send(stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, 
         (_, Ok(body)) => body,
         (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),
     };
-    Ok(Answer {
-        status,
-        token,
-        body,
-    })
+    Ok(Answer { status, token, body })
 }
 
 /// Returns the message of an answer that is not a success: Magnum's `errors[0].detail`, Keystone's `error.message`, or
 /// its text.
 fn message(body: &Value) -> String {
-    let known = [
-        &body["errors"][0]["detail"],
-        &body["error"]["message"],
-        body,
-    ];
+    let known = [&body["errors"][0]["detail"], &body["error"]["message"], body];
     let known = known.into_iter().find_map(Value::as_str);
     known.map_or_else(|| body.to_string(), str::to_owned)
 }
@@ -247,23 +223,16 @@ mod tests {
                         public in B, internal in A";
         assert_eq!(found("internal", Some("B")).unwrap_err(), expected);
         let error = magnum_in(&json!([]), "public", None).unwrap_err();
-        assert_eq!(
-            error,
-            "no public endpoint of container-infra in region any, only: "
-        );
+        assert_eq!(error, "no public endpoint of container-infra in region any, only: ");
     }
 
     #[test]
     fn a_message_is_where_each_service_puts_it() {
         let magnum = json!({"errors": [{"status": 400, "title": "t", "detail": "Unable to find flavor x."}]});
         assert_eq!(message(&magnum), "Unable to find flavor x.");
-        let keystone =
-            json!({"error": {"code": 401, "message": "The request", "title": "Unauthorized"}});
+        let keystone = json!({"error": {"code": 401, "message": "The request", "title": "Unauthorized"}});
         assert_eq!(message(&keystone), "The request");
-        assert_eq!(
-            message(&Value::String("<h1>503</h1>".into())),
-            "<h1>503</h1>"
-        );
+        assert_eq!(message(&Value::String("<h1>503</h1>".into())), "<h1>503</h1>");
         assert_eq!(message(&json!({"odd": 1})), "{\"odd\":1}");
     }
 }

@@ -52,12 +52,7 @@ impl Cleaner {
     ///
     /// # Errors
     /// If this program cannot be found.
-    pub fn start(
-        system: &System,
-        account: &KeystoneAccount,
-        endpoint: &str,
-        run: &str,
-    ) -> Result<Self> {
+    pub fn start(system: &System, account: &KeystoneAccount, endpoint: &str, run: &str) -> Result<Self> {
         let (account, endpoint, run) = (account.clone(), endpoint.to_owned(), run.to_owned());
         let command = Command::new("systemd-run", LIMIT)
             .args(["--quiet", "--collect", "--pipe", &format!("--unit={UNIT}")])
@@ -65,15 +60,9 @@ impl Cleaner {
             .args(["systemd-cat", "--identifier", UNIT, "--"])
             .arg(own_program()?)
             .arg(COMMAND)
-            .stdin(serde_json::to_vec(&Handover {
-                account,
-                endpoint,
-                run,
-            })?);
+            .stdin(serde_json::to_vec(&Handover { account, endpoint, run })?);
         let system = system.clone();
-        Ok(Self(std::thread::spawn(move || {
-            system.stdout(&command).map(drop)
-        })))
+        Ok(Self(std::thread::spawn(move || system.stdout(&command).map(drop))))
     }
 
     /// Waits until it has ended, once the run has recorded its end.
@@ -81,9 +70,7 @@ impl Cleaner {
     /// # Errors
     /// If it did not run.
     pub fn join(self) -> Result<()> {
-        self.0
-            .join()
-            .unwrap_or_else(|_| Err(anyhow!("the cleaner's thread panicked")))
+        self.0.join().unwrap_or_else(|_| Err(anyhow!("the cleaner's thread panicked")))
     }
 
     /// Whether it is there to take over.
@@ -133,10 +120,7 @@ fn wait_for_end(system: &System, run: &str) -> Result<Option<Lock>> {
         }
         std::thread::sleep(POLL);
     }
-    Err(anyhow!(
-        "the smoketest {run} has not ended within {} s",
-        LIMIT.as_secs()
-    ))
+    Err(anyhow!("the smoketest {run} has not ended within {} s", LIMIT.as_secs()))
 }
 
 fn retry(session: &mut Session, runs: &mut Runs, pause: Duration) -> Result<Remaining> {

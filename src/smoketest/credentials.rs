@@ -71,18 +71,12 @@ impl KeystoneAccount {
             values.extend(value.map(|value| (key.to_owned(), Secret::new(value.to_owned()))));
         }
         if let Some(path) = values.get("cacert").map(|path| path.expose().clone()) {
-            let read = root
-                .resolve(Path::new(&path))
-                .and_then(|path| root.read(&path));
+            let read = root.resolve(Path::new(&path)).and_then(|path| root.read(&path));
             let bytes = read.with_context(|| format!("cafile of magnum.conf is {path}"))?;
             let pem = Secret::new(String::from_utf8_lossy(&bytes).into_owned());
             values.insert("cacert".to_owned(), pem);
         }
-        Self::parse(
-            values,
-            "Incomplete Keystone account in magnum.conf",
-            MAGNUM_REMEDY,
-        )
+        Self::parse(values, "Incomplete Keystone account in magnum.conf", MAGNUM_REMEDY)
     }
 
     /// Builds an account from the values of the secret's keys. All are texts, so an error can only be a key that is
@@ -117,18 +111,11 @@ mod tests {
 
     use super::*;
 
-    const KEYS: [&str; 6] = [
-        "auth-url",
-        "username",
-        "password",
-        "project-name",
-        "user-domain-name",
-        "project-domain-name",
-    ];
+    const KEYS: [&str; 6] =
+        ["auth-url", "username", "password", "project-name", "user-domain-name", "project-domain-name"];
 
     fn secret() -> BTreeMap<String, Secret<String>> {
-        KEYS.map(|key| (key.to_owned(), Secret::new(format!("the-{key}"))))
-            .into()
+        KEYS.map(|key| (key.to_owned(), Secret::new(format!("the-{key}")))).into()
     }
 
     fn of_secret(secret: Values) -> Result<KeystoneAccount> {
@@ -165,28 +152,15 @@ mod tests {
         scratch.link("/etc/ca.pem", "real.pem");
         let account = KeystoneAccount::of_magnum(&scratch.root).unwrap();
         assert_eq!(account.name(), "other@d in project services@d");
-        assert_eq!(
-            (account.region.as_deref(), account.cacert.as_deref()),
-            (Some("R"), Some("PEM"))
-        );
-        scratch.put(
-            "/etc/magnum/magnum.conf",
-            "[keystone_auth]\nauth_url = http://k:5000\n",
-        );
-        let error = KeystoneAccount::of_magnum(&scratch.root)
-            .unwrap_err()
-            .to_string();
+        assert_eq!((account.region.as_deref(), account.cacert.as_deref()), (Some("R"), Some("PEM")));
+        scratch.put("/etc/magnum/magnum.conf", "[keystone_auth]\nauth_url = http://k:5000\n");
+        let error = KeystoneAccount::of_magnum(&scratch.root).unwrap_err().to_string();
         assert!(error.contains("missing field `username`"), "{error}");
     }
 
     #[test]
     fn keystones_address_ends_in_its_version() {
-        for given in [
-            "http://k:5000",
-            "http://k:5000/",
-            "http://k:5000/v3/",
-            "http://k:5000/v2.0",
-        ] {
+        for given in ["http://k:5000", "http://k:5000/", "http://k:5000/v3/", "http://k:5000/v2.0"] {
             assert_eq!(version_3(given), "http://k:5000/v3");
         }
     }

@@ -126,11 +126,7 @@ pub struct Failure {
 impl Failure {
     pub fn new(stage: Stage, link: Link, message: &str) -> Self {
         let (message, link) = (quote(message.trim_end_matches(": ")), Some(link));
-        Self {
-            link,
-            message,
-            ..Self::stopped(stage)
-        }
+        Self { link, message, ..Self::stopped(stage) }
     }
 
     pub fn no_answer(stage: Stage, is_hanging: bool, reason: &str) -> Self {
@@ -145,10 +141,7 @@ impl Failure {
 
     pub fn refused(stage: Stage, status: u16, message: &str) -> Self {
         let link = Link::of_refusal(stage, status, message);
-        Self {
-            status,
-            ..Self::new(stage, link, &format!("HTTP {status}: {message}"))
-        }
+        Self { status, ..Self::new(stage, link, &format!("HTTP {status}: {message}")) }
     }
 
     /// A cluster that failed, with Magnum's `status_reason`.
@@ -159,12 +152,7 @@ impl Failure {
     }
 
     pub fn stopped(stage: Stage) -> Self {
-        Self {
-            stage,
-            status: 0,
-            message: "told to stop".to_owned(),
-            link: None,
-        }
+        Self { stage, status: 0, message: "told to stop".to_owned(), link: None }
     }
 
     /// Whether another try may succeed.
@@ -198,52 +186,22 @@ mod tests {
     #[test]
     fn a_refusal_is_placed_by_stage_and_status() {
         use Stage::{ClusterCreate, Leftovers, TemplateCreate, TemplateShow, Token};
-        let limit =
-            "Resource limit exceeded: You have reached the maximum clusters per project, 0.";
+        let limit = "Resource limit exceeded: You have reached the maximum clusters per project, 0.";
         for (stage, status, message, link) in [
             (Token, 401, "", Link::Credentials),
             (Token, 503, "", Link::Keystone),
             (Leftovers, 401, "", Link::MagnumApi),
-            (
-                Leftovers,
-                403,
-                "reason: Keystone client authentication failed",
-                Link::Trust,
-            ),
-            (
-                Leftovers,
-                500,
-                "Timed out waiting for a reply to message ID 1",
-                Link::Conductor,
-            ),
-            (
-                TemplateCreate,
-                400,
-                "Cluster type (vm, Unset, kubernetes) not supported.",
-                Link::Request,
-            ),
+            (Leftovers, 403, "reason: Keystone client authentication failed", Link::Trust),
+            (Leftovers, 500, "Timed out waiting for a reply to message ID 1", Link::Conductor),
+            (TemplateCreate, 400, "Cluster type (vm, Unset, kubernetes) not supported.", Link::Request),
             (TemplateCreate, 401, "", Link::MagnumApi),
-            (
-                TemplateCreate,
-                403,
-                "Policy doesn't allow clustertemplate:create",
-                Link::Credentials,
-            ),
+            (TemplateCreate, 403, "Policy doesn't allow clustertemplate:create", Link::Credentials),
             (TemplateCreate, 503, "<html>", Link::MagnumApi),
             (TemplateShow, 404, "no", Link::MagnumApi),
             (ClusterCreate, 403, limit, Link::Request),
-            (
-                ClusterCreate,
-                404,
-                "Unable to find keypair nokey.",
-                Link::Request,
-            ),
+            (ClusterCreate, 404, "Unable to find keypair nokey.", Link::Request),
         ] {
-            assert_eq!(
-                Link::of_refusal(stage, status, message),
-                link,
-                "{stage} {status} {message}"
-            );
+            assert_eq!(Link::of_refusal(stage, status, message), link, "{stage} {status} {message}");
         }
     }
 
@@ -263,43 +221,19 @@ mod tests {
                     HTTPSConnectionPool(host='localhost', port=8779): Max retries exceeded with url: /volume";
         let forbidden = "403 Client Error: Forbidden for url: https://10.0.0.1:6443/apis";
         for (reason, link) in [
-            (
-                "Failed to create trustee or trust for Cluster: be4af8ac",
-                Link::Trust,
-            ),
+            ("Failed to create trustee or trust for Cluster: be4af8ac", Link::Trust),
             (refused, Link::Trust),
-            (
-                "Failed to create certificates for Cluster: d543f4da",
-                Link::Certificates,
-            ),
-            (
-                "Image 3333 does not have a kube_version property.",
-                Link::Request,
-            ),
-            (
-                "Flavor tiny does not have enough RAM to run Kubernetes.",
-                Link::Request,
-            ),
-            (
-                "[Errno 2] No such file or directory: '/etc/magnum/kubeconfig'",
-                Link::ManagementCluster,
-            ),
+            ("Failed to create certificates for Cluster: d543f4da", Link::Certificates),
+            ("Image 3333 does not have a kube_version property.", Link::Request),
+            ("Flavor tiny does not have enough RAM to run Kubernetes.", Link::Request),
+            ("[Errno 2] No such file or directory: '/etc/magnum/kubeconfig'", Link::ManagementCluster),
             ("[Errno 2] No such file or directory: 'helm'", Link::Helm),
             ("Service Unavailable (HTTP 503)", Link::Cloud),
             (away, Link::Cloud),
             (forbidden, Link::ManagementCluster),
-            (
-                &away[away.find("HTTPS").unwrap()..],
-                Link::ManagementCluster,
-            ),
-            (
-                &helm("Kubernetes cluster unreachable: unknown"),
-                Link::ManagementCluster,
-            ),
-            (
-                &helm("secrets is forbidden: User \"x\" cannot list"),
-                Link::ManagementCluster,
-            ),
+            (&away[away.find("HTTPS").unwrap()..], Link::ManagementCluster),
+            (&helm("Kubernetes cluster unreachable: unknown"), Link::ManagementCluster),
+            (&helm("secrets is forbidden: User \"x\" cannot list"), Link::ManagementCluster),
             (&helm("path \"chart.tgz\" not found"), Link::Helm),
             ("KeyError", Link::Conductor),
             ("", Link::ManagementCluster),
@@ -311,10 +245,7 @@ mod tests {
 
     #[test]
     fn a_hanging_api_waits_for_its_conductor() {
-        for (stage, link) in [
-            (Stage::Leftovers, Link::Conductor),
-            (Stage::Token, Link::Keystone),
-        ] {
+        for (stage, link) in [(Stage::Leftovers, Link::Conductor), (Stage::Token, Link::Keystone)] {
             assert_eq!(Failure::no_answer(stage, true, "").link, Some(link));
         }
     }
@@ -329,19 +260,10 @@ mod tests {
 
     #[test]
     fn a_message_is_shown_as_it_is_without_credentials_control_characters_or_its_end() {
-        let failure = Failure::of_cluster(
-            Stage::ClusterWait,
-            "CREATE_FAILED",
-            &helm("no https://u:p4ss@h/x"),
-        );
+        let failure = Failure::of_cluster(Stage::ClusterWait, "CREATE_FAILED", &helm("no https://u:p4ss@h/x"));
         let shown = failure.to_string();
-        assert!(shown.starts_with(
-            "cluster-wait: CREATE_FAILED: Unexpected error while running command.\\nCommand"
-        ));
-        assert!(
-            shown.contains("no https://h/x") && !shown.contains("p4ss"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("cluster-wait: CREATE_FAILED: Unexpected error while running command.\\nCommand"));
+        assert!(shown.contains("no https://h/x") && !shown.contains("p4ss"), "{shown}");
         assert_eq!(quote(" a\u{1b}[31mb\té "), "a\\u{1b}[31mb\\té");
         assert_eq!(quote(&"é".repeat(5000)).chars().count(), MESSAGE_LIMIT + 1);
         assert_eq!(failure.stage.to_string(), "cluster-wait");

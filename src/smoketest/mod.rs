@@ -53,12 +53,7 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
     run_until(system, context, Signals::listen()?, PAUSE)
 }
 
-fn run_until(
-    system: &System,
-    context: &Context,
-    signals: Signals,
-    pause: Duration,
-) -> Result<Option<String>> {
+fn run_until(system: &System, context: &Context, signals: Signals, pause: Duration) -> Result<Option<String>> {
     let given = tools::action_get(system)?;
     let host = system.clone();
     let progress = Progress::new(signals, pause, move |line| tools::action_log(&host, line));
@@ -99,14 +94,7 @@ fn execute(
     let mut runs = Runs::load(&system.root)?;
     let mut session = Session::new(account.clone(), parameters.endpoint.clone(), progress)?;
     let mut outcome = SmoketestOutcome::default();
-    if let Err(error) = test(
-        system,
-        parameters,
-        &account,
-        &mut runs,
-        &mut session,
-        &mut outcome,
-    ) {
+    if let Err(error) = test(system, parameters, &account, &mut runs, &mut session, &mut outcome) {
         outcome.failure = Some(error.downcast::<Failure>()?);
     }
     outcome.finish(session.progress, context);
@@ -125,10 +113,7 @@ fn test(
     let keystone = without_credentials(&account.auth_url);
     session.log(format!("as {} at {keystone}", account.name()));
     session.log_in()?;
-    session.log(format!(
-        "Magnum is at {}",
-        without_credentials(&session.magnum)
-    ));
+    session.log(format!("Magnum is at {}", without_credentials(&session.magnum)));
     let leftovers = removal::remove_leftovers(session, runs)?;
     outcome.left = leftovers.resources;
     runs.begin(&session.project, &account.name())?;
@@ -149,10 +134,7 @@ fn test(
         }
     }
     created?;
-    remaining
-        .failure
-        .or(leftovers.failure)
-        .map_or(Ok(()), |failure| Err(failure.into()))
+    remaining.failure.or(leftovers.failure).map_or(Ok(()), |failure| Err(failure.into()))
 }
 
 fn create(session: &mut Session, wanted: &Parameters, name: &str) -> Result<(), Failure> {

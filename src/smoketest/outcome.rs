@@ -46,9 +46,7 @@ impl SmoketestOutcome {
     pub fn results(&self, context: &Context) -> Vec<(&'static str, String)> {
         let created = |kind: ResourceKind| {
             let found = self.created.iter().find(|resource| resource.kind == kind);
-            found
-                .map(|resource| resource.name.clone())
-                .unwrap_or_default()
+            found.map(|resource| resource.name.clone()).unwrap_or_default()
         };
         let link = self.link(context);
         let outcome = match (&self.failure, &link) {
@@ -56,13 +54,8 @@ impl SmoketestOutcome {
             (Some(_), Some(_)) => "failed",
             (Some(_), None) => "interrupted",
         };
-        let stage = self
-            .failure
-            .as_ref()
-            .map_or(Stage::Done, |failure| failure.stage);
-        let (chain, remedy) = link
-            .map(|(link, remedy)| (link.to_string(), remedy))
-            .unwrap_or_default();
+        let stage = self.failure.as_ref().map_or(Stage::Done, |failure| failure.stage);
+        let (chain, remedy) = link.map(|(link, remedy)| (link.to_string(), remedy)).unwrap_or_default();
         vec![
             ("outcome", outcome.to_owned()),
             ("stage", stage.to_string()),
@@ -79,14 +72,8 @@ impl SmoketestOutcome {
     /// Returns one sentence if the run did not pass.
     pub fn sentence(&self, context: &Context) -> Option<String> {
         let failure = self.failure.as_ref()?;
-        let link = self
-            .link(context)
-            .map(|(link, remedy)| format!("; link {link}: {remedy}"));
-        Some(format!(
-            "{failure}{}; {}",
-            link.unwrap_or_default(),
-            self.leftovers()
-        ))
+        let link = self.link(context).map(|(link, remedy)| format!("; link {link}: {remedy}"));
+        Some(format!("{failure}{}; {}", link.unwrap_or_default(), self.leftovers()))
     }
 
     /// Says what is left and who removes it.
@@ -100,15 +87,8 @@ impl SmoketestOutcome {
                 format!("the unit's service {unit} is removing it: journalctl -u {unit}")
             }
             CleanupOwner::Nobody => {
-                let commands: Vec<_> = self
-                    .left
-                    .iter()
-                    .map(CloudResource::delete_command)
-                    .collect();
-                format!(
-                    "the next smoketest tries again, or run: {}",
-                    commands.join("; ")
-                )
+                let commands: Vec<_> = self.left.iter().map(CloudResource::delete_command).collect();
+                format!("the next smoketest tries again, or run: {}", commands.join("; "))
             }
         };
         format!("left: {}; {how}", self.listed())

@@ -54,24 +54,15 @@ impl Parameters {
 }
 
 fn invalid(parameter: &str, wrong: impl std::fmt::Display) -> Problem {
-    Problem::blocked(
-        format!("Invalid parameter {parameter}"),
-        format!("{parameter} {wrong}"),
-    )
+    Problem::blocked(format!("Invalid parameter {parameter}"), format!("{parameter} {wrong}"))
 }
 
 /// Parses `k=v,k=v`, as the openstack client takes it.
 fn labels(text: &str) -> Result<Value, Problem> {
-    let parts = text
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty());
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let pairs = parts.map(|part| match part.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim(), value.trim())),
-        _ => Err(invalid(
-            "labels",
-            format!("holds {part:?}; write labels=KEY=VALUE,KEY=VALUE"),
-        )),
+        _ => Err(invalid("labels", format!("holds {part:?}; write labels=KEY=VALUE,KEY=VALUE"))),
     });
     pairs.collect()
 }
@@ -109,10 +100,7 @@ mod tests {
             (json!({"labels": "=x"}), "labels"),
             (json!({"timeout": 0}), "timeout"),
             (json!({"timeout": -5}), "timeout"),
-            (
-                json!({"create-cluster": true, "node-count": 0}),
-                "node-count",
-            ),
+            (json!({"create-cluster": true, "node-count": 0}), "node-count"),
         ] {
             let error = Parameters::read(given(&change)).unwrap_err().to_string();
             assert!(error.contains(word), "{change}: {error}");

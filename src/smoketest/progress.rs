@@ -31,9 +31,7 @@ impl Signals {
     /// # Errors
     /// If the signals cannot be blocked.
     pub fn listen() -> Result<Self> {
-        let set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
-            .into_iter()
-            .collect();
+        let set: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         set.thread_block().context("blocking signals")?;
         let signals = Self::default();
         let counted = signals.clone();
@@ -71,18 +69,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(
-        signals: Signals,
-        pause: Duration,
-        sink: impl FnMut(&str) -> Result<()> + 'static,
-    ) -> Self {
-        Self {
-            began: Instant::now(),
-            lines: Vec::new(),
-            sink: Some(Box::new(sink)),
-            signals,
-            pause,
-        }
+    pub fn new(signals: Signals, pause: Duration, sink: impl FnMut(&str) -> Result<()> + 'static) -> Self {
+        Self { began: Instant::now(), lines: Vec::new(), sink: Some(Box::new(sink)), signals, pause }
     }
 
     pub fn log(&mut self, line: impl Display) {

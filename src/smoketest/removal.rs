@@ -50,12 +50,7 @@ pub fn remove_leftovers(session: &mut Session, runs: &mut Runs) -> Result<Remain
         session.log(format!("{resource} is left from an earlier run"));
     }
     let remaining = remove(session, &found);
-    found.retain(|found| {
-        remaining
-            .resources
-            .iter()
-            .all(|left| left.name != found.name)
-    });
+    found.retain(|found| remaining.resources.iter().all(|left| left.name != found.name));
     for run in runs.forget(&session.project, &found)? {
         let (name, account) = (&run.name, &run.account);
         session.log(format!(
@@ -77,19 +72,11 @@ fn with_prefix(kind: ResourceKind, listed: &Value, prefix: &str) -> Vec<CloudRes
 /// Removes these resources, clusters first.
 pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
     let mut remaining = Remaining::default();
-    let of_kind = |kind| {
-        resources
-            .iter()
-            .filter(move |resource| resource.kind == kind)
-    };
+    let of_kind = |kind| resources.iter().filter(move |resource| resource.kind == kind);
     for resource in ResourceKind::ALL.into_iter().flat_map(of_kind) {
         let name = &resource.name;
         // The template of a cluster that stays.
-        if remaining
-            .resources
-            .iter()
-            .any(|cluster| cluster.name == *name)
-        {
+        if remaining.resources.iter().any(|cluster| cluster.name == *name) {
             remaining.resources.push(resource.clone());
             continue;
         }
@@ -121,20 +108,13 @@ fn remove_cluster(session: &mut Session, cluster: &CloudResource) -> Result<(), 
         StopRequest::Stop => Some(STOPPED_LIMIT),
         StopRequest::Abort => None,
     };
-    watch(
-        session,
-        stage,
-        &cluster.path(),
-        FAILED_LOOKS,
-        &limit,
-        &|seen, elapsed| match seen {
-            None => Some(Ok(())),
-            Some(seen) => {
-                let is_news = before.as_ref() != Some(&seen.updated_at) || elapsed > RETRY_LIMIT;
-                (seen.status == "DELETE_FAILED" && is_news).then(|| Err(seen.failure(stage)))
-            }
-        },
-    )
+    watch(session, stage, &cluster.path(), FAILED_LOOKS, &limit, &|seen, elapsed| match seen {
+        None => Some(Ok(())),
+        Some(seen) => {
+            let is_news = before.as_ref() != Some(&seen.updated_at) || elapsed > RETRY_LIMIT;
+            (seen.status == "DELETE_FAILED" && is_news).then(|| Err(seen.failure(stage)))
+        }
+    })
 }
 
 /// Requests the deletion of a resource, which may be gone already.
@@ -168,11 +148,7 @@ mod tests {
             {"uuid": "3", "name": "production"},
             {"uuid": "4", "name": null},
         ]});
-        let found = with_prefix(
-            ResourceKind::Cluster,
-            &listed,
-            "magnum-capi-helm-smoketest-aaaa-",
-        );
+        let found = with_prefix(ResourceKind::Cluster, &listed, "magnum-capi-helm-smoketest-aaaa-");
         let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["cluster magnum-capi-helm-smoketest-aaaa-1 (1)"]);
     }

@@ -45,11 +45,7 @@ impl CloudResource {
     /// Parses what Magnum shows of one.
     pub fn parse(kind: ResourceKind, shown: &Value) -> Self {
         let text = |key: &str| shown[key].as_str().map(str::to_owned);
-        Self {
-            kind,
-            name: text("name").unwrap_or_default(),
-            id: text("uuid"),
-        }
+        Self { kind, name: text("name").unwrap_or_default(), id: text("uuid") }
     }
 
     pub fn path(&self) -> String {
@@ -82,11 +78,7 @@ impl fmt::Display for CloudResource {
 ///
 /// # Errors
 /// If Magnum refuses, or somebody stops the run; `Session::created` says what exists then.
-pub fn create_template(
-    session: &mut Session,
-    parameters: &Parameters,
-    name: &str,
-) -> Result<String, Failure> {
+pub fn create_template(session: &mut Session, parameters: &Parameters, name: &str) -> Result<String, Failure> {
     let body = json!({
         "name": name,
         "coe": "kubernetes",
@@ -100,19 +92,12 @@ pub fn create_template(
         "master_lb_enabled": parameters.create_cluster && parameters.master_count > 1,
         "public": false,
     });
-    let id = create(
-        session,
-        Stage::TemplateCreate,
-        ResourceKind::Template,
-        &body,
-    )?;
+    let id = create(session, Stage::TemplateCreate, ResourceKind::Template, &body)?;
     let path = format!("/{}/{id}", ResourceKind::Template.collection());
     let shown = session.request(Stage::TemplateShow, &Method::GET, &path, None)?;
     let text = |key: &str| quote(shown[key].as_str().unwrap_or_default());
     let (coe, distro, labels) = (text("coe"), text("cluster_distro"), &shown["labels"]);
-    session.log(format!(
-        "Magnum shows it: coe {coe}, image's os {distro}, labels {labels}"
-    ));
+    session.log(format!("Magnum shows it: coe {coe}, image's os {distro}, labels {labels}"));
     Ok(id)
 }
 
@@ -139,12 +124,7 @@ pub fn create_cluster(
 
 /// Creates a resource, unless somebody wants the run to stop. It counts as created unless Magnum refuses: a request whose
 /// answer is lost may have been carried out.
-fn create(
-    session: &mut Session,
-    stage: Stage,
-    kind: ResourceKind,
-    body: &Value,
-) -> Result<String, Failure> {
+fn create(session: &mut Session, stage: Stage, kind: ResourceKind, body: &Value) -> Result<String, Failure> {
     if session.progress.stop_request() > StopRequest::None {
         return Err(Failure::stopped(stage));
     }

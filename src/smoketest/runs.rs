@@ -58,10 +58,7 @@ pub fn lock(root: &Root) -> Result<Lock> {
     let held = || {
         Problem::waiting(
             "Another smoketest is at work on this unit",
-            format!(
-                "it or its clean-up must end first: journalctl -u {}",
-                cleaner::UNIT
-            ),
+            format!("it or its clean-up must end first: journalctl -u {}", cleaner::UNIT),
         )
     };
     Ok(root.try_lock(LOCK)?.ok_or_else(held)?)
@@ -85,18 +82,10 @@ impl Runs {
     pub fn load(root: &Root) -> Result<Self> {
         let state = match root.load(FILE)? {
             Some(state) => state,
-            None => RunsState {
-                unit: random()?,
-                unfinished: Vec::new(),
-            },
+            None => RunsState { unit: random()?, unfinished: Vec::new() },
         };
         let prefix = format!("magnum-capi-helm-smoketest-{}-", state.unit);
-        Ok(Self {
-            root: root.clone(),
-            name: format!("{prefix}{}", random()?),
-            prefix,
-            state,
-        })
+        Ok(Self { root: root.clone(), name: format!("{prefix}{}", random()?), prefix, state })
     }
 
     /// Records, before anything is created, that this run may leave something in this project.
@@ -182,12 +171,7 @@ mod tests {
         let left: Vec<&str> = left.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(left, &names[1..2]);
         assert!(names.iter().all(|name| name.starts_with(&runs.prefix)));
-        assert!(
-            lock(&scratch.root)
-                .unwrap_err()
-                .to_string()
-                .contains("at work")
-        );
+        assert!(lock(&scratch.root).unwrap_err().to_string().contains("at work"));
     }
 
     #[test]

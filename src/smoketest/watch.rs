@@ -96,11 +96,7 @@ fn look(session: &mut Session, stage: Stage, path: &str) -> Result<Option<SeenCl
     Ok(shown.map(|shown| {
         let text = |key: &str| session.redact(shown[key].as_str().unwrap_or_default());
         let updated_at = shown["updated_at"].clone();
-        SeenCluster {
-            status: quote(&text("status")),
-            reason: text("status_reason"),
-            updated_at,
-        }
+        SeenCluster { status: quote(&text("status")), reason: text("status_reason"), updated_at }
     }))
 }
 

@@ -9,30 +9,18 @@ fn what_cannot_be_deleted_is_named_and_the_next_run_removes_it() {
     let run = unit.run(CLUSTER);
     run.assert_failed("cluster-delete", "helm", "DELETE_FAILED: no helm");
     let (name, left) = (run.result("template").to_owned(), run.result("left"));
-    assert!(
-        left.starts_with(&format!("cluster {name} (id-"))
-            && left.contains(&format!(", template {name} (id-"))
-    );
+    assert!(left.starts_with(&format!("cluster {name} (id-")) && left.contains(&format!(", template {name} (id-")));
     let message = run.message.as_deref().unwrap();
-    let expected = format!(
-        "left: {left}; the next smoketest tries again, or run: openstack coe cluster delete id-"
-    );
+    let expected = format!("left: {left}; the next smoketest tries again, or run: openstack coe cluster delete id-");
     assert!(message.contains(&expected), "{message}");
-    assert!(
-        message.contains("; openstack coe cluster template delete id-"),
-        "{message}"
-    );
+    assert!(message.contains("; openstack coe cluster template delete id-"), "{message}");
     assert_eq!(unit.cloud.names().len(), 2);
 
     let run = unit.run("{}");
     run.assert_passed();
     for kind in ["cluster", "template"] {
         let words = format!("{kind} {name} (");
-        assert!(
-            run.result("report").contains(&words),
-            "{}",
-            run.result("report")
-        );
+        assert!(run.result("report").contains(&words), "{}", run.result("report"));
     }
     assert_eq!((unit.cloud.names(), unit.unfinished()), (vec![], 0));
 }
@@ -46,10 +34,7 @@ fn what_may_be_left_where_this_account_does_not_see_it_is_named() {
     unit.cloud.state().project = "elsewhere".into();
     let run = unit.run("{}");
     run.assert_passed();
-    assert!(
-        run.result("report")
-            .contains("may still exist in a project that this account does not see")
-    );
+    assert!(run.result("report").contains("may still exist in a project that this account does not see"));
     assert_eq!(unit.unfinished(), 1);
 }
 
@@ -73,16 +58,8 @@ fn a_run_that_is_told_to_stop_cleans_up() {
     interrupt(&unit, false);
     let run = unit.run(CLUSTER);
     let found = ["outcome", "stage", "chain", "remedy", "left"].map(|key| run.result(key));
-    assert_eq!(
-        found,
-        ["interrupted", "cluster-wait", "", "", ""],
-        "{}",
-        run.result("report")
-    );
-    assert_eq!(
-        run.message.as_deref(),
-        Some("cluster-wait: told to stop; nothing is left")
-    );
+    assert_eq!(found, ["interrupted", "cluster-wait", "", "", ""], "{}", run.result("report"));
+    assert_eq!(run.message.as_deref(), Some("cluster-wait: told to stop; nothing is left"));
     assert_eq!((unit.cloud.names(), unit.unfinished()), (vec![], 0));
 }
 
@@ -97,53 +74,29 @@ fn a_run_that_is_told_twice_leaves_the_rest_to_its_cleaner() {
     unit.cloud.state().deletion = [("DELETE_IN_PROGRESS", ""); 1000].into();
     let run = unit.run(CLUSTER);
     assert_eq!(run.result("outcome"), "interrupted");
-    assert!(
-        run.result("report")
-            .contains("stays: cluster-delete: told to stop"),
-        "{}",
-        run.result("report")
-    );
-    let words = "the unit's service magnum-capi-helm-smoketest is removing it: journalctl -u magnum-capi-helm-smoketest";
-    assert!(
-        run.message.as_deref().unwrap().contains(words),
-        "{:?}",
-        run.message
-    );
+    assert!(run.result("report").contains("stays: cluster-delete: told to stop"), "{}", run.result("report"));
+    let words =
+        "the unit's service magnum-capi-helm-smoketest is removing it: journalctl -u magnum-capi-helm-smoketest";
+    assert!(run.message.as_deref().unwrap().contains(words), "{:?}", run.message);
     assert_eq!((unit.cloud.names().len(), unit.unfinished()), (2, 1));
 
     // What that does: it reads the account from the pipe, and the run's lock is free.
     unit.cloud.state().deletion.clear();
     unit.cloud.faults("GET /magnum/v1/clusters", 503, "<h1>", 2);
-    let handover = run
-        .commands
-        .iter()
-        .find(|command| command.program == "systemd-run")
-        .unwrap()
-        .stdin
-        .clone();
+    let handover = run.commands.iter().find(|command| command.program == "systemd-run").unwrap().stdin.clone();
     let log = clean(&unit, &handover).unwrap();
-    for words in [
-        "without removing what it created",
-        "HTTP 503: <h1>; trying again",
-        "is gone",
-        "nothing is left",
-    ] {
+    for words in ["without removing what it created", "HTTP 503: <h1>; trying again", "is gone", "nothing is left"] {
         assert!(log.contains(words), "no {words}: {log}");
     }
     assert_eq!((unit.cloud.names(), unit.unfinished()), (vec![], 0));
-    assert_eq!(
-        clean(&unit, &handover).unwrap(),
-        "",
-        "the run has ended in order"
-    );
+    assert_eq!(clean(&unit, &handover).unwrap(), "", "the run has ended in order");
 }
 
 /// Runs the cleaner, and returns its log.
 fn clean(unit: &Unit, handover: &[u8]) -> Result<String> {
     let (sender, log) = std::sync::mpsc::channel();
-    let progress = Progress::new(Signals::default(), Duration::from_millis(1), move |line| {
-        Ok(sender.send(line.to_owned())?)
-    });
+    let progress =
+        Progress::new(Signals::default(), Duration::from_millis(1), move |line| Ok(sender.send(line.to_owned())?));
     let pause = Duration::from_millis(1);
     let system = unit.scratch.system(|_| None);
     cleaner::clean(&system, handover, progress, pause)?;
@@ -153,13 +106,7 @@ fn clean(unit: &Unit, handover: &[u8]) -> Result<String> {
 #[test]
 fn the_cleaner_says_what_it_cannot_remove_and_reads_nothing_else() {
     let unit = Unit::new();
-    let handover = unit
-        .run("{}")
-        .commands
-        .into_iter()
-        .find(|command| command.program == "systemd-run")
-        .unwrap()
-        .stdin;
+    let handover = unit.run("{}").commands.into_iter().find(|command| command.program == "systemd-run").unwrap().stdin;
     let error = clean(&unit, b"{\"hunter2\"").unwrap_err().to_string();
     assert_eq!(error, "only the action smoketest uses this command");
 
@@ -173,9 +120,7 @@ fn the_cleaner_says_what_it_cannot_remove_and_reads_nothing_else() {
         name: runs.name,
     });
     unit.cloud.fault("DELETE", 409, "in use");
-    let error = clean(&unit, handover.to_string().as_bytes())
-        .unwrap_err()
-        .to_string();
+    let error = clean(&unit, handover.to_string().as_bytes()).unwrap_err().to_string();
     assert_eq!(error, "template-delete: HTTP 409: in use");
 }
 
@@ -185,8 +130,5 @@ fn a_run_without_a_cleaner_says_so_and_goes_on() {
     unit.cleaner = || None;
     let run = unit.run("{}");
     run.assert_passed();
-    assert!(
-        run.result("report")
-            .contains("there was no cleaner: systemd-run --quiet failed")
-    );
+    assert!(run.result("report").contains("there was no cleaner: systemd-run --quiet failed"));
 }

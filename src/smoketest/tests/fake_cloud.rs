@@ -50,10 +50,7 @@ impl FakeCloud {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(State {
-            project: "here".into(),
-            ..State::default()
-        }));
+        let state = Arc::new(Mutex::new(State { project: "here".into(), ..State::default() }));
         let (served, own_address) = (state.clone(), address.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -73,28 +70,13 @@ impl FakeCloud {
         self.faults(request, status, body, usize::MAX);
     }
 
-    pub fn faults(
-        &self,
-        request: &'static str,
-        status: u16,
-        body: impl Into<String>,
-        times: usize,
-    ) {
+    pub fn faults(&self, request: &'static str, status: u16, body: impl Into<String>, times: usize) {
         let body = body.into();
-        self.state().faults.push(Fault {
-            request,
-            status,
-            body,
-            times,
-        });
+        self.state().faults.push(Fault { request, status, body, times });
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.state()
-            .existing
-            .iter()
-            .map(|found| format!("{} {}", found.collection, found.name))
-            .collect()
+        self.state().existing.iter().map(|found| format!("{} {}", found.collection, found.name)).collect()
     }
 }
 
@@ -102,10 +84,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, address: &str) -> std::io:
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
-    let request = line
-        .rsplit_once(' ')
-        .map(|(request, _)| request.to_owned())
-        .unwrap_or_default();
+    let request = line.rsplit_once(' ').map(|(request, _)| request.to_owned()).unwrap_or_default();
     let mut length = 0;
     loop {
         let mut header = String::new();
@@ -126,10 +105,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, address: &str) -> std::io:
             observer(&request);
         }
         state.requests.push(request.clone());
-        let fault = state
-            .faults
-            .iter_mut()
-            .find(|fault| fault.times > 0 && request.starts_with(fault.request));
+        let fault = state.faults.iter_mut().find(|fault| fault.times > 0 && request.starts_with(fault.request));
         match fault {
             Some(fault) => {
                 fault.times -= 1;
@@ -146,10 +122,7 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, address: &str) -> std::io:
         _ => format!("X-Subject-Token: {TOKEN}\r\n"),
     };
     let length = answer.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status} x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{answer}"
-    )
+    write!(stream, "HTTP/1.1 {status} x\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{answer}")
 }
 
 impl State {
@@ -157,60 +130,31 @@ impl State {
         let (method, path) = request.split_once(' ').unwrap();
         if path == "/v3/auth/tokens" {
             if body["auth"]["identity"]["password"]["user"]["password"] != PASSWORD {
-                return (
-                    401,
-                    json!({"error": {"message": "The request requires authentication."}}),
-                );
+                return (401, json!({"error": {"message": "The request requires authentication."}}));
             }
             let url = format!("{address}/magnum");
             let endpoints = json!([{"interface": "public", "region": "R", "url": url}]);
             let catalog = json!([{"type": "container-infra", "endpoints": endpoints}]);
-            return (
-                201,
-                json!({"token": {"project": {"id": self.project}, "catalog": catalog}}),
-            );
+            return (201, json!({"token": {"project": {"id": self.project}, "catalog": catalog}}));
         }
         let path = path.strip_prefix("/magnum/v1/").unwrap();
         let (collection, id) = path.split_once('/').unwrap_or((path, ""));
-        let found = self
-            .existing
-            .iter()
-            .position(|found| [&found.id, &found.name].contains(&&id.to_owned()));
+        let found = self.existing.iter().position(|found| [&found.id, &found.name].contains(&&id.to_owned()));
         match (method, found) {
             ("GET", None) if id.is_empty() => {
-                let all = self
-                    .existing
-                    .iter()
-                    .filter(|found| found.collection == collection);
-                let all: Vec<Value> = all
-                    .map(|found| json!({"uuid": found.id, "name": found.name}))
-                    .collect();
+                let all = self.existing.iter().filter(|found| found.collection == collection);
+                let all: Vec<Value> = all.map(|found| json!({"uuid": found.id, "name": found.name})).collect();
                 (200, json!({ collection: all }))
             }
             ("POST", _) => {
-                let (name, id) = (
-                    body["name"].as_str().unwrap(),
-                    format!("id-{}", self.requests.len()),
-                );
-                self.existing.push(Existing {
-                    collection: collection.into(),
-                    id: id.clone(),
-                    name: name.into(),
-                });
+                let (name, id) = (body["name"].as_str().unwrap(), format!("id-{}", self.requests.len()));
+                self.existing.push(Existing { collection: collection.into(), id: id.clone(), name: name.into() });
                 self.is_deleting = false;
                 (202, json!({"uuid": id, "name": name}))
             }
             ("GET", Some(index)) if collection == "clusters" => {
-                let statuses = if self.is_deleting {
-                    &mut self.deletion
-                } else {
-                    &mut self.statuses
-                };
-                let next = if self.is_deleting || statuses.len() > 1 {
-                    statuses.pop_front()
-                } else {
-                    None
-                };
+                let statuses = if self.is_deleting { &mut self.deletion } else { &mut self.statuses };
+                let next = if self.is_deleting || statuses.len() > 1 { statuses.pop_front() } else { None };
                 match next.or(statuses.front().copied()) {
                     None if self.is_deleting => {
                         self.existing.remove(index);
@@ -219,17 +163,11 @@ impl State {
                     shown => {
                         let (status, reason) = shown.unwrap_or(("CREATE_COMPLETE", ""));
                         let updated_at = self.requests.len();
-                        (
-                            200,
-                            json!({"status": status, "status_reason": reason, "updated_at": updated_at}),
-                        )
+                        (200, json!({"status": status, "status_reason": reason, "updated_at": updated_at}))
                     }
                 }
             }
-            ("GET", Some(_)) => (
-                200,
-                json!({"coe": "kubernetes", "cluster_distro": "ubuntu", "labels": {}}),
-            ),
+            ("GET", Some(_)) => (200, json!({"coe": "kubernetes", "cluster_distro": "ubuntu", "labels": {}})),
             ("DELETE", Some(_)) if collection == "clusters" => {
                 self.is_deleting = true;
                 (204, Value::Null)

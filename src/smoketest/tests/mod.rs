@@ -41,18 +41,11 @@ impl Finished {
     /// It failed at this stage for this link, and message and report say this.
     #[track_caller]
     fn assert_failed(&self, stage: &str, link: &str, words: &str) {
-        let found = (
-            self.result("outcome"),
-            self.result("stage"),
-            self.result("chain"),
-        );
+        let found = (self.result("outcome"), self.result("stage"), self.result("chain"));
         assert_eq!(found, ("failed", stage, link), "{}", self.result("report"));
         let message = self.message.as_deref().unwrap();
         for text in [message, self.result("report")] {
-            assert!(
-                text.contains(words) && text.contains(self.result("remedy")),
-                "no {words}: {text}"
-            );
+            assert!(text.contains(words) && text.contains(self.result("remedy")), "no {words}: {text}");
         }
     }
 
@@ -60,12 +53,7 @@ impl Finished {
     fn assert_passed(&self) {
         assert_eq!(self.message, None);
         let found = ["outcome", "stage", "chain", "remedy", "left"].map(|key| self.result(key));
-        assert_eq!(
-            found,
-            ["passed", "done", "", "", ""],
-            "{}",
-            self.result("report")
-        );
+        assert_eq!(found, ["passed", "done", "", "", ""], "{}", self.result("report"));
     }
 }
 
@@ -82,13 +70,7 @@ impl Unit {
         ];
         let scratch = Scratch::new();
         scratch.root.make_state_directory().unwrap();
-        Self {
-            scratch,
-            cloud,
-            secret: secret.into(),
-            signals: Signals::default(),
-            cleaner: || Some(String::new()),
-        }
+        Self { scratch, cloud, secret: secret.into(), signals: Signals::default(), cleaner: || Some(String::new()) }
     }
 
     /// Runs the action with these parameters, beside those that it needs.
@@ -96,19 +78,11 @@ impl Unit {
         let mut given = json!({"image": "noble", "keypair": "key", "external-network": "ext", "master-flavor": "m",
             "flavor": "f", "labels": "a=b", "network-driver": "calico", "create-cluster": false, "master-count": 3, "node-count": 1,
             "timeout": 60, "credentials": "secret:1", "endpoint": "public"});
-        for (key, value) in serde_json::from_str::<Value>(parameters)
-            .unwrap()
-            .as_object()
-            .unwrap()
-        {
+        for (key, value) in serde_json::from_str::<Value>(parameters).unwrap().as_object().unwrap() {
             given[key] = value.clone();
         }
         let commands = Arc::new(Mutex::new(Vec::new()));
-        let (ran, secret, cleaner) = (
-            commands.clone(),
-            json!(self.secret).to_string(),
-            self.cleaner,
-        );
+        let (ran, secret, cleaner) = (commands.clone(), json!(self.secret).to_string(), self.cleaner);
         let system = self.scratch.system(move |command| {
             ran.lock().unwrap().push(command.clone());
             match command.program.to_str() {
@@ -125,41 +99,19 @@ impl Unit {
             proxy: Vec::new(),
             charm: String::new(),
         };
-        let message = run_until(
-            &system,
-            &context,
-            self.signals.clone(),
-            Duration::from_millis(1),
-        )
-        .unwrap();
+        let message = run_until(&system, &context, self.signals.clone(), Duration::from_millis(1)).unwrap();
         let commands = commands.lock().unwrap().clone();
-        let set = commands
-            .iter()
-            .find(|command| command.program == "action-set");
-        let pairs = set
-            .into_iter()
-            .flat_map(|command| &command.args[1..])
-            .map(|arg| arg.to_str().unwrap());
-        let results: BTreeMap<String, String> = pairs
-            .filter_map(|arg| arg.split_once('='))
-            .map(|(key, value)| (key.into(), value.into()))
-            .collect();
+        let set = commands.iter().find(|command| command.program == "action-set");
+        let pairs = set.into_iter().flat_map(|command| &command.args[1..]).map(|arg| arg.to_str().unwrap());
+        let results: BTreeMap<String, String> =
+            pairs.filter_map(|arg| arg.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect();
         let shown = format!("{message:?}{results:?}");
-        assert!(
-            !shown.contains(PASSWORD) && !shown.contains(TOKEN) && !shown.contains("a:b@"),
-            "{shown}"
-        );
-        Finished {
-            message,
-            results,
-            commands,
-        }
+        assert!(!shown.contains(PASSWORD) && !shown.contains(TOKEN) && !shown.contains("a:b@"), "{shown}");
+        Finished { message, results, commands }
     }
 
     fn unfinished(&self) -> usize {
-        let state: Value =
-            serde_json::from_str(&self.scratch.text(state_path("smoketest.json")).unwrap())
-                .unwrap();
+        let state: Value = serde_json::from_str(&self.scratch.text(state_path("smoketest.json")).unwrap()).unwrap();
         state["unfinished"].as_array().unwrap().len()
     }
 }
@@ -169,28 +121,14 @@ fn a_template_is_created_shown_and_deleted() {
     let unit = Unit::new();
     let run = unit.run("{}");
     run.assert_passed();
-    assert!(
-        run.result("template")
-            .starts_with("magnum-capi-helm-smoketest-")
-    );
+    assert!(run.result("template").starts_with("magnum-capi-helm-smoketest-"));
     assert_eq!(run.result("cluster"), "");
-    for words in [
-        "as smoker@tenants in project smoke@tenants",
-        "coe kubernetes",
-        "ubuntu",
-        "is gone",
-        "nothing is left",
-    ] {
-        assert!(
-            run.result("report").contains(words),
-            "no {words}: {}",
-            run.result("report")
-        );
+    for words in
+        ["as smoker@tenants in project smoke@tenants", "coe kubernetes", "ubuntu", "is gone", "nothing is left"]
+    {
+        assert!(run.result("report").contains(words), "no {words}: {}", run.result("report"));
     }
-    let logged = run
-        .commands
-        .iter()
-        .filter(|command| command.program == "action-log");
+    let logged = run.commands.iter().filter(|command| command.program == "action-log");
     assert_eq!(logged.count(), run.result("report").lines().count());
     assert_eq!((unit.cloud.names(), unit.unfinished()), (vec![], 0));
 }
@@ -199,22 +137,12 @@ fn a_template_is_created_shown_and_deleted() {
 fn the_cleaner_gets_the_account_through_a_pipe_alone() {
     let unit = Unit::new();
     let run = unit.run("{}");
-    let started = run
-        .commands
-        .iter()
-        .find(|command| command.program == "systemd-run")
-        .unwrap();
+    let started = run.commands.iter().find(|command| command.program == "systemd-run").unwrap();
     assert!(String::from_utf8_lossy(&started.stdin).contains(PASSWORD));
     for command in &run.commands {
         assert!(!format!("{:?}{:?}", command.args, command.env).contains(PASSWORD));
     }
-    assert!(
-        !unit
-            .scratch
-            .text(state_path("smoketest.json"))
-            .unwrap()
-            .contains(PASSWORD)
-    );
+    assert!(!unit.scratch.text(state_path("smoketest.json")).unwrap().contains(PASSWORD));
 }
 
 #[test]
@@ -222,30 +150,16 @@ fn a_cluster_is_created_watched_and_deleted_also_while_requests_fail_for_a_momen
     let unit = Unit::new();
     unit.cloud.state().statuses = [("CREATE_IN_PROGRESS", ""), ("CREATE_COMPLETE", "")].into();
     unit.cloud.state().deletion = [("DELETE_IN_PROGRESS", "")].into();
-    for request in [
-        "GET /magnum/v1/clusters/",
-        "DELETE /magnum/v1/clusters/",
-        "DELETE /magnum/v1/clustertemplates/",
-    ] {
+    for request in ["GET /magnum/v1/clusters/", "DELETE /magnum/v1/clusters/", "DELETE /magnum/v1/clustertemplates/"] {
         unit.cloud.faults(request, 503, "<html>", 2);
     }
     // A token that has expired is renewed.
-    unit.cloud
-        .faults("GET /magnum/v1/clustertemplates/", 401, "", 1);
+    unit.cloud.faults("GET /magnum/v1/clustertemplates/", 401, "", 1);
     let run = unit.run(CLUSTER);
     run.assert_passed();
     assert_eq!(run.result("cluster"), run.result("template"));
-    for words in [
-        "CREATE_IN_PROGRESS",
-        "CREATE_COMPLETE",
-        "DELETE_IN_PROGRESS",
-        "HTTP 503: <html>; trying again",
-    ] {
-        assert!(
-            run.result("report").contains(words),
-            "no {words}: {}",
-            run.result("report")
-        );
+    for words in ["CREATE_IN_PROGRESS", "CREATE_COMPLETE", "DELETE_IN_PROGRESS", "HTTP 503: <html>; trying again"] {
+        assert!(run.result("report").contains(words), "no {words}: {}", run.result("report"));
     }
     assert_eq!(unit.cloud.names(), [""; 0]);
 }

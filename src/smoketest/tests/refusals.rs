@@ -17,70 +17,14 @@ fn a_refusal_is_shown_with_its_link_and_nothing_is_left() {
             "request",
             "find\\nflavor x.",
         ),
-        (
-            "POST /magnum/v1/clustert",
-            403,
-            body("Policy"),
-            "template-create",
-            "credentials",
-            "HTTP 403: Policy",
-        ),
-        (
-            "POST /magnum/v1/clustert",
-            503,
-            "<h1>".into(),
-            "template-create",
-            "magnum-api",
-            "HTTP 503: <h1>",
-        ),
-        (
-            "POST /magnum/v1/clusters",
-            404,
-            body("no keypair"),
-            "cluster-create",
-            "request",
-            "no keypair",
-        ),
-        (
-            "GET /magnum/v1/clustertemplates/",
-            404,
-            body("x"),
-            "template-show",
-            "magnum-api",
-            "HTTP 404",
-        ),
-        (
-            "GET /magnum/",
-            401,
-            body(TOKEN),
-            "leftovers",
-            "magnum-api",
-            "HTTP 401: ***",
-        ),
-        (
-            "GET /magnum/",
-            301,
-            "http://u:p@other/".into(),
-            "leftovers",
-            "magnum-api",
-            "it redirects to http://other/",
-        ),
-        (
-            "GET /magnum/",
-            200,
-            " ".repeat((8 << 20) + 1),
-            "leftovers",
-            "magnum-api",
-            "more than 8 MiB",
-        ),
-        (
-            "POST /v3/",
-            500,
-            PASSWORD.into(),
-            "token",
-            "keystone",
-            "HTTP 500: ***",
-        ),
+        ("POST /magnum/v1/clustert", 403, body("Policy"), "template-create", "credentials", "HTTP 403: Policy"),
+        ("POST /magnum/v1/clustert", 503, "<h1>".into(), "template-create", "magnum-api", "HTTP 503: <h1>"),
+        ("POST /magnum/v1/clusters", 404, body("no keypair"), "cluster-create", "request", "no keypair"),
+        ("GET /magnum/v1/clustertemplates/", 404, body("x"), "template-show", "magnum-api", "HTTP 404"),
+        ("GET /magnum/", 401, body(TOKEN), "leftovers", "magnum-api", "HTTP 401: ***"),
+        ("GET /magnum/", 301, "http://u:p@other/".into(), "leftovers", "magnum-api", "it redirects to http://other/"),
+        ("GET /magnum/", 200, " ".repeat((8 << 20) + 1), "leftovers", "magnum-api", "more than 8 MiB"),
+        ("POST /v3/", 500, PASSWORD.into(), "token", "keystone", "HTTP 500: ***"),
     ] {
         let unit = Unit::new();
         unit.cloud.fault(request, status, body);
@@ -92,39 +36,20 @@ fn a_refusal_is_shown_with_its_link_and_nothing_is_left() {
 #[test]
 fn an_account_that_keystone_refuses_and_an_endpoint_that_is_not_there_are_named() {
     let mut unit = Unit::new();
-    unit.run(r#"{"endpoint": "admin"}"#).assert_failed(
-        "catalogue",
-        "keystone",
-        "only: public in R",
-    );
+    unit.run(r#"{"endpoint": "admin"}"#).assert_failed("catalogue", "keystone", "only: public in R");
     unit.secret.insert("password", "wrong".into());
-    unit.run("{}").assert_failed(
-        "token",
-        "credentials",
-        "HTTP 401: The request requires authentication.",
-    );
+    unit.run("{}").assert_failed("token", "credentials", "HTTP 401: The request requires authentication.");
     unit.secret.insert("auth-url", "http://127.0.0.1:1".into());
-    unit.run("{}").assert_failed(
-        "token",
-        "keystone",
-        "no answer from http://127.0.0.1:1/v3/auth/tokens",
-    );
+    unit.run("{}").assert_failed("token", "keystone", "no answer from http://127.0.0.1:1/v3/auth/tokens");
 }
 
 #[test]
 fn what_is_wrong_before_anything_is_sent_is_no_outcome() {
     let mut unit = Unit::new();
     unit.secret.insert("cacert", "no certificate".into());
-    for (parameters, words) in [
-        ("{}", "holds no PEM certificates"),
-        (r#"{"image": " "}"#, "image is empty"),
-    ] {
+    for (parameters, words) in [("{}", "holds no PEM certificates"), (r#"{"image": " "}"#, "image is empty")] {
         let run = unit.run(parameters);
-        assert!(
-            run.message.as_deref().unwrap().contains(words),
-            "{:?}",
-            run.message
-        );
+        assert!(run.message.as_deref().unwrap().contains(words), "{:?}", run.message);
         assert!(run.results.is_empty());
     }
     let _lock = runs::lock(&unit.scratch.root).unwrap();
@@ -152,19 +77,11 @@ fn a_cluster_that_is_not_complete_in_time_is_the_management_clusters_or_the_cond
     unit.cloud.state().statuses = [("CREATE_IN_PROGRESS", "")].into();
     let parameters = r#"{"create-cluster": true, "timeout": 1}"#;
     let words = "still CREATE_IN_PROGRESS after 1 s";
-    unit.run(parameters)
-        .assert_failed("cluster-wait", "management-cluster", words);
+    unit.run(parameters).assert_failed("cluster-wait", "management-cluster", words);
     let unit = Unit::new();
     unit.cloud.fault("GET /magnum/v1/clusters/", 404, "");
-    unit.run(parameters)
-        .assert_failed("cluster-wait", "conductor", "no conductor has taken it up");
+    unit.run(parameters).assert_failed("cluster-wait", "conductor", "no conductor has taken it up");
     let unit = Unit::new();
-    unit.cloud.faults(
-        "GET /magnum/v1/clusters/",
-        500,
-        "Timed out waiting for a reply",
-        6,
-    );
-    unit.run(parameters)
-        .assert_failed("cluster-wait", "conductor", "HTTP 500");
+    unit.cloud.faults("GET /magnum/v1/clusters/", 500, "Timed out waiting for a reply", 6);
+    unit.run(parameters).assert_failed("cluster-wait", "conductor", "HTTP 500");
 }
