@@ -10,7 +10,7 @@ use super::index::{self, Limits};
 use super::{InstalledDrivers, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
-use crate::system::{Access, Backups, Root, TemporaryDirectory, sha256, state_path};
+use crate::system::{Access, Backups, Root, Temporary, sha256, state_path};
 
 /// The wheel of the driver that was installed last: to put it back takes no network.
 const WHEEL: &str = "driver.whl";
@@ -18,7 +18,7 @@ const WHEEL: &str = "driver.whl";
 /// A staged driver; its directory goes when this is dropped.
 #[derive(Debug)]
 pub struct Staged {
-    directory: TemporaryDirectory,
+    directory: Temporary,
     wheel: Vec<u8>,
     sha256: Sha256,
 }
