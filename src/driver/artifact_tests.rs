@@ -234,3 +234,90 @@ fn a_wheel_with_a_link_changes_no_mode_and_writes_nothing() {
     assert_eq!(["/", "/etc", "/etc/shadow"].map(state), before);
     assert!(!scratch.path("/usr/local/lib").exists());
 }
+
+/// Installs what `source` gives.
+fn install(system: &System, source: &DriverSource) {
+    system.root.make_directories(Path::new(SITE)).unwrap();
+    let artifact = obtain(system, source).unwrap();
+    artifact
+        .install(&system.root, Path::new(SITE), &mut Backups::default())
+        .unwrap();
+}
+
+#[test]
+fn next_to_another_magnum_the_driver_is_tried_again() {
+    let scratch = installed();
+    let (system, asked) = unit(&scratch, GOOD);
+    let source = source_of(&scratch, b"not needed");
+    obtain(&system, &source).unwrap();
+    let upgraded = Installation {
+        version: "19.0.0".into(),
+        ..installation()
+    };
+    let observed = inspect(&scratch.root, &python()).unwrap();
+    DriverArtifact::obtain(&system, &source, &upgraded, &observed.installed, &[]).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn another_build_than_the_charm_installed_is_replaced() {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let (system, _) = unit(&scratch, GOOD);
+    let source = source_of(&scratch, &wheel(&[]));
+    install(&system, &source);
+    let more = ("magnum_capi_helm/more.py", &b"more"[..], 0o100_644);
+    scratch.put(format!("{SITE}/{}", more.0), more.1);
+    scratch.put(format!("{SITE}/{DIST_INFO}/RECORD"), record(&[more]));
+    assert!(
+        inspect(&scratch.root, &python())
+            .unwrap()
+            .installed
+            .intact(&pin())
+            .is_some()
+    );
+    install(&system, &source);
+    assert_eq!(scratch.text(format!("{SITE}/{}", more.0)), None);
+}
+
+#[test]
+fn a_driver_that_proves_to_be_the_pinned_build_is_not_installed_again() {
+    let scratch = installed();
+    let (system, _) = unit(&scratch, GOOD);
+    let bytes = wheel(&[]);
+    let mut source = source_of(&scratch, &bytes);
+    source.sha256 = Some(crate::system::sha256(&bytes).parse().unwrap());
+    let artifact = obtain(&system, &source).unwrap();
+    assert_eq!(artifact.facts.wheel_sha256, source.sha256);
+    let error = artifact
+        .install(&scratch.root, Path::new(SITE), &mut Backups::default())
+        .unwrap_err();
+    assert_eq!(error.to_string(), "no driver is staged");
+}
+
+#[test]
+fn a_wheel_that_was_changed_in_the_state_directory_is_not_used() {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let (system, _) = unit(&scratch, GOOD);
+    let source = source_of(&scratch, &wheel(&[]));
+    install(&system, &source);
+    scratch
+        .root
+        .remove(&Path::new(SITE).join("magnum_capi_helm"))
+        .unwrap();
+    scratch.put("/var/lib/magnum-capi-helm/driver.whl", "changed");
+    let index = crate::juju::settings::Address::new("index-url", "http://mirror.example/").unwrap();
+    let problem = problem(obtain(
+        &system,
+        &DriverSource {
+            index: Some(index),
+            wheel: None,
+            ..source
+        },
+    ));
+    assert_eq!(
+        problem.summary,
+        "index-url is on plain http: set an https address"
+    );
+}

@@ -136,26 +136,21 @@ impl Part for DriverPart<'_> {
     }
 }
 
-/// The problem with a wheel that is not the pinned one, whole and well-formed.
+/// The problem with a wheel that is not a valid one of the pinned version.
 fn not_the_wheel(source: &DriverSource, what: &str) -> Problem {
     let (origin, remedy) = match source.wheel {
         Some(_) => (
             "Resource driver-wheel",
-            "run: juju attach-resource APPLICATION driver-wheel=FILE with one that is",
+            "run: juju attach-resource APPLICATION driver-wheel=FILE",
         ),
         None => (
             "Package index's file",
-            "set index-url to an index whose wheel is, or another driver-pin",
+            "set another index-url or driver-pin",
         ),
     };
-    let detail = format!(
-        "it is not a wheel of {} that can be installed: {what}; {remedy}",
-        source.pin
-    );
-    Problem::blocked(
-        format!("{origin} is not a valid wheel of the pinned driver"),
-        detail,
-    )
+    let summary = format!("{origin} is not a valid wheel of the pinned driver");
+    let detail = format!("it is not a wheel of {} that can be installed", source.pin);
+    Problem::blocked(summary, format!("{detail}: {what}; {remedy}"))
 }
 
 #[cfg(test)]

@@ -92,9 +92,8 @@ impl Staged {
     /// # Errors
     /// If a rename fails; what is then in place is found by the next comparison with RECORD.
     pub fn install(&self, root: &Root, site: &Path, backups: &mut Backups) -> Result<()> {
-        let mut names = root.names(self.path())?;
-        // The package first, dist-info last: what RECORD is compared with is never newer than it.
-        names.sort_by_key(|name| name.ends_with(".dist-info"));
+        // The package first, dist-info last, as they sort: what RECORD is compared with is never newer than it.
+        let names = root.names(self.path())?;
         let new: Vec<PathBuf> = names.iter().map(|name| site.join(name)).collect();
         let installed = InstalledDrivers::inspect(root, site)?.0;
         let old = installed.into_iter().map(|driver| driver.dist_info);
