@@ -21,26 +21,14 @@ pub struct DriverSubject<'a> {
 /// Runs the driver's checks.
 pub fn checks<'a>(subject: &DriverSubject<'a>) -> Vec<CheckResult> {
     let checks: [Check<DriverSubject<'a>>; 6] = [
-        Check {
-            id: "driver-version",
-            question: "Is exactly the pinned driver installed?",
-            answer: version,
-        },
-        Check {
-            id: "driver-record",
-            question: "Is every file of the driver as its RECORD says?",
-            answer: record,
-        },
+        Check { id: "driver-version", question: "Is exactly the pinned driver installed?", answer: version },
+        Check { id: "driver-record", question: "Is every file of the driver as its RECORD says?", answer: record },
         Check {
             id: "driver-shadowed",
             question: "Is it the first copy of the driver that Python finds?",
             answer: shadowed,
         },
-        Check {
-            id: "driver-loads",
-            question: "Does the driver's entry point load as user magnum?",
-            answer: loads,
-        },
+        Check { id: "driver-loads", question: "Does the driver's entry point load as user magnum?", answer: loads },
         Check {
             id: "driver-requirements",
             question: "Does this Python have what the driver requires?",
@@ -116,17 +104,11 @@ fn shadowed(subject: &DriverSubject<'_>) -> Outcome {
 
 fn loads(subject: &DriverSubject<'_>) -> Outcome {
     match subject.python.get(|answers| &answers.loads)? {
-        Asked::Answer(Loaded {
-            class,
-            version,
-            file,
-            ..
-        }) => pass(format!(
-            "{ENTRY_POINT} is {class} of {version}, from {file}"
-        )),
+        Asked::Answer(Loaded { class, version, file, .. }) => {
+            pass(format!("{ENTRY_POINT} is {class} of {version}, from {file}"))
+        }
         Asked::Error(error) => {
-            let remedy =
-                "run any hook to install the driver anew; if this stays, choose another driver-pin";
+            let remedy = "run any hook to install the driver anew; if this stays, choose another driver-pin";
             fail(error, remedy)
         }
     }
@@ -175,10 +157,7 @@ fn enabled(subject: &DriverSubject<'_>) -> Outcome {
         return pass(found);
     }
     let remedy = "disable that driver: set disable-other-drivers=true, or remove its package";
-    fail(
-        format!("{found}: another driver makes the clusters {taken}"),
-        remedy,
-    )
+    fail(format!("{found}: another driver makes the clusters {taken}"), remedy)
 }
 
 #[cfg(test)]

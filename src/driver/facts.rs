@@ -65,15 +65,10 @@ impl DriverFacts {
 
     /// Returns what to expect of a driver that has never been loaded here: that it works, and knows the options that
     /// it is given.
-    pub fn expected(
-        settings: &Settings,
-        installation: &Installation,
-        installed: Option<&InstalledDriver>,
-    ) -> Self {
+    pub fn expected(settings: &Settings, installation: &Installation, installed: Option<&InstalledDriver>) -> Self {
         let options = settings.capi_helm_options.iter();
-        let (record_sha256, directories) = installed
-            .map(|driver| (driver.record_sha256.clone(), driver.directories.clone()))
-            .unwrap_or_default();
+        let (record_sha256, directories) =
+            installed.map(|driver| (driver.record_sha256.clone(), driver.directories.clone())).unwrap_or_default();
         Self {
             pin: settings.driver.pin.clone(),
             sha256: settings.driver.sha256.clone(),
@@ -85,12 +80,7 @@ impl DriverFacts {
         }
     }
 
-    pub(super) fn is_of(
-        &self,
-        driver: &InstalledDriver,
-        source: &DriverSource,
-        installation: &Installation,
-    ) -> bool {
+    pub(super) fn is_of(&self, driver: &InstalledDriver, source: &DriverSource, installation: &Installation) -> bool {
         self.pin == source.pin
             && self.sha256 == source.sha256
             && self.record_sha256 == driver.record_sha256
@@ -115,10 +105,7 @@ impl DriverFacts {
         let answer: Result<Answer> = installation.python.ask(system, &question);
         let answer = answer.map_err(|error| {
             let summary = "Pinned driver does not load next to this unit's Magnum";
-            let detail = format!(
-                "driver-pin {pin} does not load: {}",
-                magnum::exception(&error)
-            );
+            let detail = format!("driver-pin {pin} does not load: {}", magnum::exception(&error));
             Problem::blocked(summary, format!("{detail}; choose another version"))
         })?;
         if !answer.missing.is_empty() {
@@ -157,10 +144,7 @@ pub(super) fn missing(requirements: &[(String, Option<String>)]) -> String {
 }
 
 fn next_to(installation: &Installation) -> (String, String) {
-    (
-        installation.python.version.clone(),
-        installation.version.clone(),
-    )
+    (installation.python.version.clone(), installation.version.clone())
 }
 
 fn cache(root: &Root) -> Result<BTreeMap<String, DriverFacts>> {

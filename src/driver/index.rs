@@ -19,7 +19,8 @@ use crate::problem::Problem;
 use crate::system::{Root, http, sha256};
 
 const PYPI: &str = "https://pypi.org/simple/";
-const ACCEPTED: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
+const ACCEPTED: &str =
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
 /// The most bytes of a page or a wheel; the driver's wheel has 50 kB.
 const SIZE_LIMIT: u64 = 8 << 20;
 const MOST_REDIRECTS: usize = 10;
@@ -33,10 +34,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const USUAL: Self = Self {
-        silence: Duration::from_secs(30),
-        total: Duration::from_secs(180),
-    };
+    pub const USUAL: Self = Self { silence: Duration::from_secs(30), total: Duration::from_secs(180) };
 }
 
 /// Fetches the pinned wheel for a Python of this version. A wheel that its publisher has withdrawn is fetched too: the
@@ -70,14 +68,11 @@ pub fn fetch(
     let Some(wheel) = wheels.find(|file| file.is_wheel_of(pin.version())) else {
         let summary = "Pinned driver version is not in the package index";
         let remedy = "set driver-pin to a version that it has, or index-url to another index";
-        return Err(index
-            .blocked(summary, &format!("does not have {pin}; {remedy}"))
-            .into());
+        return Err(index.blocked(summary, &format!("does not have {pin}; {remedy}")).into());
     };
     if let Some(wanted) = wheel.refuses(python) {
         let summary = "Pinned driver does not support this unit's Python";
-        let detail =
-            format!("driver-pin {pin} requires Python {wanted}, and this unit has {python}");
+        let detail = format!("driver-pin {pin} requires Python {wanted}, and this unit has {python}");
         return Err(Problem::blocked(summary, format!("{detail}; choose another version")).into());
     }
     index.wheel(wheel, &page)
@@ -114,20 +109,10 @@ impl Index {
             }
         });
         let client = http::proxied(limits.silence, proxy)
-            .and_then(|builder| {
-                Ok(http::trusting_unit(builder, root)?
-                    .redirect(policy)
-                    .build()?)
-            })
+            .and_then(|builder| Ok(http::trusting_unit(builder, root)?.redirect(policy).build()?))
             .map_err(|error| cannot_fetch(&shown, &format!("{error:#}")))?;
         let began = Instant::now();
-        Ok(Self {
-            client,
-            page,
-            shown,
-            limits,
-            began,
-        })
+        Ok(Self { client, page, shown, limits, began })
     }
 
     fn wheel(&self, wheel: &IndexFile, page: &Url) -> Result<Vec<u8>> {
@@ -135,21 +120,13 @@ impl Index {
         let address = page.join(&wheel.url).ok();
         let Some(address) = address.filter(|address| is_allowed(address, &self.page)) else {
             let detail = format!("names no https address for {name}; set another index");
-            return Err(self
-                .blocked("Package index serves the driver over plain http", &detail)
-                .into());
+            return Err(self.blocked("Package index serves the driver over plain http", &detail).into());
         };
         let bytes = self.body(self.get(&address)?)?;
         let announced = wheel.hashes.get("sha256");
         if announced.is_some_and(|announced| !announced.eq_ignore_ascii_case(&sha256(&bytes))) {
-            let detail =
-                format!("serves {name} with another sha256 than it announces; check the index");
-            return Err(self
-                .blocked(
-                    "Package index serves a wheel with a wrong checksum",
-                    &detail,
-                )
-                .into());
+            let detail = format!("serves {name} with another sha256 than it announces; check the index");
+            return Err(self.blocked("Package index serves a wheel with a wrong checksum", &detail).into());
         }
         Ok(bytes)
     }
@@ -167,38 +144,21 @@ impl Index {
             if !error.is_redirect() {
                 return cannot_fetch(&self.shown, &reason);
             }
-            let detail =
-                format!("is not the index itself ({reason}); set the https address of the index");
-            self.blocked(
-                "Package index redirects to an address that is not allowed",
-                &detail,
-            )
+            let detail = format!("is not the index itself ({reason}); set the https address of the index");
+            self.blocked("Package index redirects to an address that is not allowed", &detail)
         })?;
         let status = answer.status();
-        let said = format!(
-            "says {status} for {}",
-            without_credentials(answer.url().as_str())
-        );
+        let said = format!("says {status} for {}", without_credentials(answer.url().as_str()));
         Err(match status {
             _ if status.is_success() => return Ok(answer),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let remedy =
-                    "set index-credentials to a secret with a username and password that it knows";
-                self.blocked(
-                    "Package index refuses access: check index-credentials",
-                    &format!("{said}; {remedy}"),
-                )
+                let remedy = "set index-credentials to a secret with a username and password that it knows";
+                self.blocked("Package index refuses access: check index-credentials", &format!("{said}; {remedy}"))
             }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                cannot_fetch(&self.shown, &said)
-            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => cannot_fetch(&self.shown, &said),
             _ if status.is_client_error() => {
-                let remedy =
-                    format!("set an index that has {DISTRIBUTION}, like https://HOST/simple/");
-                self.blocked(
-                    "Package index does not have the driver: check index-url",
-                    &format!("{said}; {remedy}"),
-                )
+                let remedy = format!("set an index that has {DISTRIBUTION}, like https://HOST/simple/");
+                self.blocked("Package index does not have the driver: check index-url", &format!("{said}; {remedy}"))
             }
             _ => cannot_fetch(&self.shown, &said),
         })
@@ -231,10 +191,7 @@ impl Index {
 }
 
 fn cannot_fetch(index: &str, reason: &str) -> Problem {
-    Problem::waiting(
-        "Cannot fetch the driver",
-        format!("{index}: {reason}; every hook tries again"),
-    )
+    Problem::waiting("Cannot fetch the driver", format!("{index}: {reason}; every hook tries again"))
 }
 
 /// Whether the charm may ask this address: https, or the index's own host and port.

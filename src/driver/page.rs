@@ -30,9 +30,7 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
         files: Vec<IndexFile>,
     }
     if content_type.contains("json") {
-        return serde_json::from_slice::<Page>(body)
-            .ok()
-            .map(|page| page.files);
+        return serde_json::from_slice::<Page>(body).ok().map(|page| page.files);
     }
     let files = content_type.contains("html").then(|| anchors(body))?;
     (!files.is_empty()).then_some(files)
@@ -56,9 +54,7 @@ fn anchors(body: &[u8]) -> Vec<IndexFile> {
         let hashes = fragment.split('&').filter_map(|hash| hash.split_once('='));
         files.push(IndexFile {
             filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
-            hashes: hashes
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            hashes: hashes.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             requires_python: attribute("data-requires-python"),
             url: url.to_owned(),
         });
@@ -71,14 +67,10 @@ impl IndexFile {
     /// [name](https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention).
     pub fn is_wheel_of(&self, version: &Version) -> bool {
         let name = self.filename.replace("%2B", "+").replace("%2b", "+");
-        let Some(parts) = name
-            .strip_suffix(".whl")
-            .map(|stem| stem.split('-').collect::<Vec<_>>())
-        else {
+        let Some(parts) = name.strip_suffix(".whl").map(|stem| stem.split('-').collect::<Vec<_>>()) else {
             return false;
         };
-        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..]
-        else {
+        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..] else {
             return false;
         };
         name.to_lowercase().replace('.', "_") == PACKAGE
@@ -101,9 +93,7 @@ mod tests {
 
     fn only(content_type: &str, body: &str) -> IndexFile {
         let files = files(content_type, body.as_bytes()).unwrap();
-        let [file] = &files[..] else {
-            panic!("{files:?}")
-        };
+        let [file] = &files[..] else { panic!("{files:?}") };
         file.clone()
     }
 
@@ -118,18 +108,10 @@ mod tests {
         let file = only("application/vnd.pypi.simple.v1+json", json);
         assert_eq!(only("text/html; charset=utf-8", html), file);
         assert_eq!(only("application/vnd.pypi.simple.v1+html", html), file);
-        for (python, refused) in [
-            ("3.7.9", Some(">=3.8")),
-            ("3.8.0rc1", None),
-            ("3.11.2", None),
-            ("odd", None),
-        ] {
+        for (python, refused) in [("3.7.9", Some(">=3.8")), ("3.8.0rc1", None), ("3.11.2", None), ("odd", None)] {
             assert_eq!(file.refuses(python), refused, "{python}");
         }
-        let invalid = IndexFile {
-            requires_python: Some("3.x, maybe".into()),
-            ..file
-        };
+        let invalid = IndexFile { requires_python: Some("3.x, maybe".into()), ..file };
         assert_eq!(invalid.refuses("3.7"), None);
     }
 
@@ -143,21 +125,14 @@ mod tests {
             ("application/json", "no JSON"),
             ("", ""),
         ] {
-            assert_eq!(
-                files(content_type, body.as_bytes()),
-                None,
-                "{content_type}: {body}"
-            );
+            assert_eq!(files(content_type, body.as_bytes()), None, "{content_type}: {body}");
         }
     }
 
     #[test]
     fn only_the_wheel_of_the_very_version_is_taken() {
         let is_wheel = |name: &str| {
-            let file = IndexFile {
-                filename: format!("{name}.whl"),
-                ..IndexFile::default()
-            };
+            let file = IndexFile { filename: format!("{name}.whl"), ..IndexFile::default() };
             file.is_wheel_of(&"1.1.0".parse().unwrap())
         };
         for name in [
@@ -178,11 +153,8 @@ mod tests {
             assert!(!is_wheel(name), "{name}");
         }
         assert!(
-            !IndexFile {
-                filename: "magnum_capi_helm-1.1.0.tar.gz".into(),
-                ..IndexFile::default()
-            }
-            .is_wheel_of(&"1.1.0".parse().unwrap())
+            !IndexFile { filename: "magnum_capi_helm-1.1.0.tar.gz".into(), ..IndexFile::default() }
+                .is_wheel_of(&"1.1.0".parse().unwrap())
         );
     }
 }
