@@ -108,8 +108,8 @@ impl Index {
                 attempt.error("it redirects to plain http")
             }
         });
-        let client = http::proxied(limits.silence, proxy)
-            .and_then(|builder| Ok(http::trusting_unit(builder, root)?.redirect(policy).build()?))
+        let client = http::outside(root, limits.silence, proxy)
+            .and_then(|builder| Ok(builder.redirect(policy).build()?))
             .map_err(|error| cannot_fetch(&shown, &format!("{error:#}")))?;
         let began = Instant::now();
         Ok(Self { client, page, shown, limits, began })
