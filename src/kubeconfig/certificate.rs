@@ -9,8 +9,8 @@ use rustls::{Error, InconsistentKeys};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::KubeconfigFault;
 use super::validity::Validity;
+use super::{KubeconfigFault, fault};
 use crate::system::Secret;
 
 /// Whether a key belongs to a certificate.
@@ -46,16 +46,16 @@ pub fn pair(
     let until = periods.iter().map(|(_, until)| *until).min();
     let validity = Validity::new("client certificate", from, until);
     if String::from_utf8_lossy(key.expose()).contains("ENCRYPTED") {
-        return Err(KubeconfigFault::new(
+        return Err(fault(
             "has a client-key that is encrypted, and nobody is there to type its password; decrypt it: openssl pkey \
              -in KEY",
         ));
     }
-    let not_a_key = |_| KubeconfigFault::new("has a client-key that is not a private key in PEM");
+    let not_a_key = |_| fault("has a client-key that is not a private key in PEM");
     let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(not_a_key)?;
     match CertifiedKey::from_der(chain, key, &default_provider()) {
         Ok(_) => Ok((validity, KeyMatch::Matches)),
-        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(KubeconfigFault::new(
+        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(fault(
             "has a client-key that does not belong to its client-certificate; take both from the same user",
         )),
         Err(_) => Ok((validity, KeyMatch::Unknown)),
@@ -70,12 +70,11 @@ fn certificates(pem: &[u8], field: &str) -> Result<Certificates, KubeconfigFault
         .collect::<Result<_, _>>()
         .ok();
     let chain = chain.filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or_else(|| {
-        KubeconfigFault::new(format!("has a {field} that is not a certificate in PEM"))
-    })?;
+    let chain =
+        chain.ok_or_else(|| fault(format!("has a {field} that is not a certificate in PEM")))?;
     let periods: Option<Vec<_>> = chain.iter().map(period).collect();
     let periods = periods.ok_or_else(|| {
-        KubeconfigFault::new(format!(
+        fault(format!(
             "has a {field} with a certificate that does not parse"
         ))
     })?;

@@ -30,6 +30,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use document::Target;
+
 pub use access::AccessRule;
 pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
@@ -53,14 +55,27 @@ impl FromStr for Kubeconfig {
     type Err = KubeconfigFault;
 
     fn from_str(text: &str) -> Result<Self, KubeconfigFault> {
-        document::target(text)?;
-        Ok(Self(Secret::new(text.to_owned())))
+        let kubeconfig = Self(Secret::new(text.to_owned()));
+        kubeconfig.target().map(|_| kubeconfig)
     }
 }
 
 impl Kubeconfig {
     pub fn content(&self) -> &Secret<String> {
         &self.0
+    }
+
+    fn target(&self) -> Result<Target, KubeconfigFault> {
+        document::target(self.0.expose())
+    }
+
+    /// Decodes the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are not text, or lead nowhere.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KubeconfigFault> {
+        let text = std::str::from_utf8(bytes).map_err(|_| fault("is not text in UTF-8"))?;
+        text.parse()
     }
 }
 
@@ -69,10 +84,8 @@ impl Kubeconfig {
 #[error("{0}")]
 pub struct KubeconfigFault(String);
 
-impl KubeconfigFault {
-    pub fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
+pub(crate) fn fault(what: impl Into<String>) -> KubeconfigFault {
+    KubeconfigFault(what.into())
 }
 
 /// The kubeconfig's file beside what stands at its path.

@@ -3,12 +3,13 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::compatibility::{Harm, Stack};
+use super::compatibility::Stack;
 use super::memory::{Memory, Passed};
 use super::programs::{self, ProgramsToAsk};
-use super::report::{ManagementReport, denial};
+use super::report::{CHECKS, KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
-use super::{ApiError, Selection, UsableKubeconfig};
+use super::{ApiError, Selection};
+use crate::check::{self, Status};
 use crate::juju::settings::Settings;
 use crate::problem::Problem;
 use crate::step::Thoroughness;
@@ -16,6 +17,7 @@ use crate::system::{Root, System, sha256};
 
 /// How long a management cluster on which everything passed is not asked everything again.
 const PASSED_FOR: i64 = 24 * 60 * 60;
+const UNFIT: &str = "Management cluster does not fit driver or chart";
 const REMEDY: &str = "run: juju update-secret SECRET kubeconfig#file=FILE";
 
 /// Returns what is wrong with the selected kubeconfig: its age, driver or helm that refuse it, and a management cluster
@@ -31,38 +33,36 @@ pub fn problems(
     ask: &ProgramsToAsk<'_>,
 ) -> Result<Vec<Problem>> {
     let mut problems: Vec<Problem> = selection.problem.iter().cloned().collect();
-    let pin = &settings.driver.pin;
+    let (content, pin) = (&selection.content, &settings.driver.pin);
     // When it was selected, the driver may not have been installed yet.
-    if let Some(refusal) =
-        programs::refusal(system, &selection.content, pin, ask, Thoroughness::Full)?
-    {
-        problems.push(Problem::blocked(
-            "Kubeconfig is not usable",
-            format!("it {refusal}; {REMEDY}"),
-        ));
+    if let Some(refusal) = programs::refusal(system, content, pin, ask, Thoroughness::Full)? {
+        let detail = format!("it {refusal}; {REMEDY}");
+        problems.push(Problem::blocked("Kubeconfig is not usable", detail));
     }
     let age = age(&selection.usable.validity, Timestamp::now());
     problems.extend(of_age(&age, settings.expiry_warning_days));
-    let server = &selection.usable.server;
     match &selection.identity {
         // Its age explains the rejection.
         Err(ApiError::Rejected(_)) if !matches!(age, Age::Valid(_)) => {}
-        Err(error) => problems.extend(of_error(server, error)),
-        Ok(_) => problems.extend(of_cluster(&system.root, selection, stack)?),
+        Err(error) => {
+            let online = ManagementReport::failed(error.clone());
+            problems.extend(of_cluster(selection, online));
+        }
+        Ok(_) => problems.extend(ask_daily(&system.root, selection, stack)?),
     }
     Ok(problems)
 }
 
 fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     match age {
-        Age::Expired(ends) => Some(Problem::blocked(
-            "Kubeconfig has expired",
-            format!("{ends}; {REMEDY}"),
-        )),
-        Age::NotYetValid(begins) => Some(Problem::waiting(
-            "Kubeconfig is not valid yet",
-            begins.to_string(),
-        )),
+        Age::Expired(ends) => {
+            let detail = format!("{ends}; {REMEDY}");
+            Some(Problem::blocked("Kubeconfig has expired", detail))
+        }
+        Age::NotYetValid(begins) => {
+            let detail = begins.to_string();
+            Some(Problem::waiting("Kubeconfig is not valid yet", detail))
+        }
         Age::Valid(Some((ends, days))) if *days < i64::from(warning_days) => {
             let summary = format!("Kubeconfig expires in {days} days");
             Some(Problem::notice(summary, format!("{ends}; {REMEDY}")))
@@ -71,28 +71,9 @@ fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     }
 }
 
-fn of_error(server: &str, error: &ApiError) -> Option<Problem> {
-    let detail = format!("{server} {error}");
-    match error {
-        ApiError::Rejected(_) => {
-            let summary = "Management cluster rejects the kubeconfig";
-            Some(Problem::blocked(summary, format!("{detail}; {REMEDY}")))
-        }
-        ApiError::Unreachable { kind, .. } => Some(Problem::waiting(
-            format!("Management cluster does not answer ({kind})"),
-            detail,
-        )),
-        ApiError::Unexpected(_) => Some(Problem::waiting(
-            "Management cluster does not answer as expected",
-            detail,
-        )),
-        ApiError::Unsupported => None,
-    }
-}
-
 /// Asks the management cluster everything, unless everything passed within a day with the same kubeconfig, driver and
 /// chart: each of many hooks on each of many units would be too often.
-fn of_cluster(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
+fn ask_daily(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
     let mut memory = Memory::load(root)?;
     let kubeconfig = sha256(selection.content.expose().as_bytes());
     let what = sha256(format!("{kubeconfig} {stack:?}").as_bytes());
@@ -102,10 +83,8 @@ fn of_cluster(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<P
     if memory.passed.as_ref().is_some_and(is_recent) {
         return Ok(Vec::new());
     }
-    let problems = of_report(
-        &selection.usable,
-        &ManagementReport::ask(&selection.usable, stack),
-    );
+    let online = ManagementReport::ask(&selection.usable, stack);
+    let problems = of_cluster(selection, online);
     let passed = problems.is_empty().then_some(Passed { what, at: now });
     if memory.passed != passed {
         memory.passed = passed;
@@ -114,40 +93,34 @@ fn of_cluster(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<P
     Ok(problems)
 }
 
-fn of_report(usable: &UsableKubeconfig, report: &ManagementReport) -> Vec<Problem> {
-    let server = &usable.server;
+/// Turns the findings of the checks of the management cluster into problems.
+fn of_cluster(selection: &Selection, online: ManagementReport) -> Vec<Problem> {
+    let report = KubeconfigReport {
+        usable: Some(Ok(selection.usable.clone())),
+        online: Some(online),
+        ..KubeconfigReport::absent(0)
+    };
     let mut problems = Vec::new();
-    let mut failed = |error: &ApiError| problems.extend(of_error(server, error));
-    match report {
-        // It may have stopped answering since it was asked for the identity.
-        ManagementReport {
-            identity: Err(error),
-            ..
-        } => failed(error),
-        ManagementReport {
-            denied: Some(Err(error)),
-            ..
-        } => failed(error),
-        ManagementReport {
-            incompatible: Some(Err(error)),
-            ..
-        } => failed(error),
-        _ => {}
-    }
-    if let Some(Ok(denied)) = &report.denied
-        && !denied.is_empty()
-    {
-        problems.push(Problem::blocked(
-            "Kubeconfig's user lacks permissions",
-            denial(server, denied),
-        ));
-    }
-    for found in report.incompatible.iter().flatten().flatten() {
-        let detail = format!("{server}: {}; {}", found.what, found.remedy);
-        let summary = "Management cluster does not fit driver or chart";
-        problems.push(match found.harm {
-            Harm::Fatal => Problem::blocked(summary, detail),
-            Harm::Cosmetic => Problem::notice(summary, detail),
+    for result in check::run(CHECKS, &report) {
+        let detail = format!("{}; {}", result.evidence, result.remedy);
+        let silent = "Management cluster does not answer";
+        problems.extend(match (result.id, result.status) {
+            ("management-identity", Status::Fail) => {
+                let summary = "Management cluster rejects the kubeconfig";
+                Some(Problem::blocked(summary, detail))
+            }
+            ("management-permissions", Status::Fail) => Some(Problem::blocked(
+                "Kubeconfig's user lacks permissions",
+                detail,
+            )),
+            ("management-capi", Status::Fail) => Some(Problem::blocked(UNFIT, detail)),
+            ("management-capi", Status::Warn) if !report.stopped() => {
+                Some(Problem::notice(UNFIT, detail))
+            }
+            (id, Status::Warn) if id.starts_with("management-") => {
+                Some(Problem::waiting(silent, detail))
+            }
+            _ => None,
         });
     }
     problems
@@ -155,6 +128,7 @@ fn of_report(usable: &UsableKubeconfig, report: &ManagementReport) -> Vec<Proble
 
 #[cfg(test)]
 mod tests {
+    use super::super::UsableKubeconfig;
     use super::super::testing::{cluster, serve, usable};
     use super::super::validity::Validity;
     use super::*;
@@ -248,7 +222,6 @@ mod tests {
                         "Kubeconfig's user lacks permissions".to_owned()
                     ),
                     (Kind::Blocked, fit.clone()),
-                    (Kind::Notice, fit.clone()),
                 ]
             );
         }
@@ -299,10 +272,7 @@ mod tests {
             (
                 ending(-9, 99),
                 silent,
-                vec![(
-                    Kind::Waiting,
-                    "Management cluster does not answer (refused)",
-                )],
+                vec![(Kind::Waiting, "Management cluster does not answer")],
             ),
         ] {
             let found = found(&scratch(), &of(usable, identity));

@@ -7,7 +7,7 @@ use super::compatibility::{Harm, Incompatibility, Stack};
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig};
+use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, fault};
 use crate::check::{Check, Finding};
 use crate::juju::settings::Pin;
 
@@ -80,11 +80,7 @@ impl ManagementReport {
     pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Self {
         let session = Session::open(usable);
         match session.and_then(|session| session.whoami().map(|name| (session, name))) {
-            Err(error) => Self {
-                identity: Err(error),
-                denied: None,
-                incompatible: None,
-            },
+            Err(error) => Self::failed(error),
             Ok((session, name)) => Self {
                 identity: Ok(name),
                 denied: Some(session.denied()),
@@ -94,6 +90,14 @@ impl ManagementReport {
                         .map(|served| stack.incompatibilities(&served)),
                 ),
             },
+        }
+    }
+
+    pub fn failed(error: ApiError) -> Self {
+        Self {
+            identity: Err(error),
+            denied: None,
+            incompatible: None,
         }
     }
 }
@@ -156,6 +160,12 @@ impl KubeconfigReport {
             online.ok_or_else(|| Finding::skip("it is not asked while offline"))?,
             server,
         ))
+    }
+
+    /// Whether the management cluster knew the user and then gave no list of what it serves.
+    pub fn stopped(&self) -> bool {
+        let online = self.online.as_ref();
+        online.is_some_and(|online| matches!(online.incompatible, Some(Err(_))))
     }
 
     fn usable(&self) -> Answer {
@@ -265,8 +275,7 @@ fn known<'a, T>(answer: &'a Option<Result<T, ApiError>>, server: &str) -> Result
     }
 }
 
-/// Returns what is denied, for people.
-pub fn denial(server: &str, denied: &[AccessRule]) -> String {
+fn denial(server: &str, denied: &[AccessRule]) -> String {
     let rules: Vec<String> = denied.iter().map(ToString::to_string).collect();
     format!(
         "{server} does not let the kubeconfig's user {}; give it a role that allows that in every namespace",
@@ -435,7 +444,7 @@ mod tests {
             (result.status, result.evidence.as_str()),
             (Fail, "the kubeconfig is refused by helm (duplicate name)")
         );
-        noted.usable = Some(Err(KubeconfigFault::new("has no current-context")));
+        noted.usable = Some(Err(fault("has no current-context")));
         assert_eq!(
             usable_check(&noted).evidence,
             "the kubeconfig has no current-context"

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use super::memory::Memory;
 use super::programs::{self, ProgramsToAsk};
 use super::validity::{Age, age};
-use super::{ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, read_as_magnum};
+use super::{
+    ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum,
+};
 use crate::juju::GrantedKubeconfig;
 use crate::juju::settings::Pin;
 use crate::problem::Problem;
@@ -51,7 +53,7 @@ pub fn select(
                 Err(fault) => return Ok(Err(fault)),
             };
             let refusal = programs::refusal(system, content, pin, programs, thoroughness)?;
-            Ok(refusal.map_or(Ok(usable), |refusal| Err(KubeconfigFault::new(refusal))))
+            Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
         },
         connect: |usable: &UsableKubeconfig| match thoroughness {
             Thoroughness::Full => Session::open(usable).and_then(|session| session.whoami()),
@@ -215,7 +217,7 @@ mod tests {
     fn inspect(content: &Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>> {
         let server = content.expose().clone();
         if server.contains("unusable") {
-            return Ok(Err(KubeconfigFault::new("is unusable")));
+            return Ok(Err(fault("is unusable")));
         }
         let end = |name: &str, at| if server.contains(name) { NOW } else { at };
         let moment = |at| Timestamp::from_second(at).ok();

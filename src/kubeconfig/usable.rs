@@ -3,15 +3,15 @@
 //! The rules are those of `Client.__init__` in `magnum_capi_helm/kubernetes.py`: it needs the current user's client
 //! certificate and key, or from 1.3.0 on a token. Everything else is the programs' to say ([`super::programs`]).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pep440_rs::Version;
 
 use super::certificate::{self, KeyMatch};
-use super::document::{self, Material, Target};
+use super::document::{Material, Target};
 use super::validity::Validity;
-use super::{Kubeconfig, KubeconfigFault};
+use super::{Kubeconfig, KubeconfigFault, fault};
 use crate::juju::settings::Pin;
 use crate::magnum::MAGNUM_USER;
 use crate::system::{Command, Secret, System};
@@ -57,16 +57,18 @@ impl Kubeconfig {
         pin: &Pin,
         read: ReadFile<'_>,
     ) -> Result<UsableKubeconfig, KubeconfigFault> {
-        let target = document::target(self.0.expose())?;
-        let (mut validity, mut notes) = (Vec::new(), target.notes.clone());
+        let Target { cluster, user } = &self.target()?;
+        let (mut validity, mut notes) = (Vec::new(), self.target()?.notes());
         let mut authority = None;
-        if let Some(material) = &target.authority {
+        if let Some(material) = cluster.authority()? {
             let pem = content(material, "certificate-authority", read)?;
             validity.push(certificate::authority(&pem)?);
             authority = Some(pem);
         }
-        let login = match (&target.certificate, &target.key) {
-            (Some(certificate), Some(key)) => {
+        let takes_tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
+        let token = user.token.as_ref().filter(|token| !token.is_empty());
+        let login = match (user.certificate()?, user.key()?, token) {
+            (Some(certificate), Some(key), _) => {
                 let certificate = content(certificate, "client-certificate", read)?;
                 let key = Secret::new(content(key, "client-key", read)?);
                 let (period, matches) = certificate::pair(&certificate, &key)?;
@@ -78,19 +80,26 @@ impl Kubeconfig {
                 }
                 Login::Certificate { certificate, key }
             }
-            (Some(_), None) => {
-                return Err(KubeconfigFault::new(
-                    "has a client certificate without its key; add client-key-data",
-                ));
+            (None, None, Some(token)) if takes_tokens => {
+                validity.extend(Validity::of_token(token));
+                Login::Token(Secret::new(token.clone()))
             }
-            (None, _) => {
-                let token = token(&target, pin)?;
-                validity.extend(Validity::of_token(token.expose()));
-                Login::Token(token)
+            (certificate, key, token) => {
+                let way = match (certificate, key, token) {
+                    (Some(_), ..) => "a client certificate without its key",
+                    (_, Some(_), _) => "a client key without its certificate",
+                    (_, _, Some(_)) => "a token (which drivers from 1.3.0 on can use)",
+                    _ => user.other_login(),
+                };
+                let or_token = if takes_tokens { ", or a token" } else { "" };
+                return Err(fault(format!(
+                    "authenticates with {way}, and {pin} needs a client certificate and key{or_token}; use a \
+                     kubeconfig that has them"
+                )));
             }
         };
         Ok(UsableKubeconfig {
-            server: target.server,
+            server: cluster.server()?,
             authority,
             login,
             validity,
@@ -99,59 +108,23 @@ impl Kubeconfig {
     }
 }
 
-/// Returns the token, if that is what there is and the driver can use it.
-fn token(target: &Target, pin: &Pin) -> Result<Secret<String>, KubeconfigFault> {
-    let takes_tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
-    let needs = match takes_tokens {
-        true => "a client certificate and key, or a token",
-        false => "a client certificate and key",
-    };
-    let what = match &target.token {
-        Some(_) if !takes_tokens => "a token (which drivers from 1.3.0 on can use)",
-        Some(_) if target.has_plugin => {
-            return Err(KubeconfigFault::new(
-                "has both a token and an exec plugin; take out one of them",
-            ));
-        }
-        Some(_) if target.has_login_in_server => {
-            return Err(KubeconfigFault::new(
-                "has a user name or password in its server, which go in place of the token; take them out of server",
-            ));
-        }
-        Some(token) if token.expose() == "REDACTED" => {
-            return Err(KubeconfigFault::new(
-                "has REDACTED for a token: kubectl config view leaves it out without --raw",
-            ));
-        }
-        Some(token) => return Ok(token.clone()),
-        None if target.has_plugin => "an exec plugin, which the driver cannot run",
-        None if target.token_file.is_some() => "tokenFile, which the driver ignores",
-        None if target.key.is_some() => "a client key that has no certificate",
-        None if target.has_username => "a user name and password",
-        None => "nothing",
-    };
-    Err(KubeconfigFault::new(format!(
-        "authenticates with {what}, and {pin} needs {needs}; use a kubeconfig that has them"
-    )))
-}
-
 fn content(
-    material: &Material,
+    material: Material,
     field: &str,
     read: ReadFile<'_>,
 ) -> Result<Vec<u8>, KubeconfigFault> {
     let path = match material {
-        Material::Inline(bytes) => return Ok(bytes.expose().clone()),
-        Material::File(path) => Path::new(path),
+        Material::Inline(bytes) => return Ok(bytes),
+        Material::File(path) => PathBuf::from(path),
     };
     if !path.is_absolute() {
-        return Err(KubeconfigFault::new(format!(
+        return Err(fault(format!(
             "names a relative path as {field}, which driver and helm look for in different directories; embed it: \
              kubectl config view --flatten --raw"
         )));
     }
-    read(path).map_err(|why| {
-        KubeconfigFault::new(format!(
+    read(&path).map_err(|why| {
+        fault(format!(
             "names a file as {field} that user magnum cannot read here ({why}); put it on every magnum unit, or embed \
              it: kubectl config view --flatten --raw"
         ))
@@ -244,10 +217,6 @@ pub(super) mod tests {
             "{fault}"
         );
         assert!(!fault.contains("hunter2"));
-        let login = "server: 'https://u:hunter2@192.0.2.1:6443'";
-        let fault = usable(login, "token: a", "1.4.0").unwrap_err();
-        assert!(fault.contains("in place of the token"), "{fault}");
-        assert!(usable(login, &by_certificate(), "1.1.0").is_ok());
     }
 
     #[test]
@@ -257,10 +226,9 @@ pub(super) mod tests {
         for (user, words) in [
             (EXEC, "an exec plugin, which the driver cannot run"),
             (
-                "exec: {command: aws}, token: t",
-                "both a token and an exec plugin",
+                "auth-provider: {name: gcp}",
+                "auth-provider, which helm refuses",
             ),
-            ("auth-provider: {name: gcp}", "a user with auth-provider"),
             ("username: a, password: b", "a user name and password"),
             (
                 "tokenFile: /pki/client.crt",
@@ -271,8 +239,7 @@ pub(super) mod tests {
                 &format!("{certificate}, token: t"),
                 "a client certificate without its key",
             ),
-            (&key, "a client key that has no certificate"),
-            ("token: REDACTED", "without --raw"),
+            (&key, "a client key without its certificate"),
             ("token: ''", "authenticates with nothing"),
             (
                 "client-certificate: /absent, client-key: /k",
