@@ -131,7 +131,7 @@ impl Request {
                 driver: programs::ask_driver(system, None, &self.pin, path),
                 helm: programs::ask_helm(
                     system,
-                    helm_on(system, &own_path()),
+                    helm_on(system, &own_path()).as_deref(),
                     None,
                     &std::path::absolute(path)?,
                 ),

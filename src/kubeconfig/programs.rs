@@ -4,44 +4,38 @@
 //! They read a copy of the candidate that only root and group magnum can read. Their messages may quote what they read,
 //! so of these only constant parts are shown.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
-use super::PATH;
 use super::memory::{Memory, Verdict};
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
 use crate::step::Thoroughness;
 use crate::system::{Access, Command, FileIdentity, Secret, System, sha256};
 
+/// The directory of the kubeconfig itself: user magnum reaches what is in it.
+const DIRECTORY: &str = "/etc/magnum";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
 /// Constant parts of the messages with which helm's Kubernetes client refuses a kubeconfig. They only make a message
 /// more precise: whether helm refuses does not depend on them.
-const HELM_REASONS: [&str; 19] = [
-    "apiVersion must be specified",
+const HELM_REASONS: [&str; 12] = [
     "are both specified",
     "auth plugin has been removed",
     "cannot unmarshal",
-    "command must be specified",
-    "context was not found",
     "duplicate name",
-    "illegal base64 data",
-    "interactiveMode must be specified",
     "invalid 'proxy-url'",
     "invalid header field value",
-    "is registered for version",
     "more than one authentication method found",
+    "must be specified",
     "no such file or directory",
-    "permission denied",
     "specifying a root certificates file with the insecure flag is not allowed",
     "unable to load root certificates",
     "unsupported elliptic curve",
-    "yaml: line",
 ];
 /// Begins what Go's TLS says of certificates and keys; it quotes nothing.
 const TLS_REASON: &str = "tls: ";
@@ -82,25 +76,24 @@ struct DriverAnswer {
 impl ProgramVerdicts {
     /// Returns which program refuses the kubeconfig, and why.
     pub fn refusal(&self) -> Option<String> {
-        [("the driver", &self.driver), ("helm", &self.helm)]
-            .into_iter()
-            .find_map(|(program, verdict)| match verdict {
-                ProgramVerdict::Refuses(reason) => {
-                    Some(format!("is refused by {program} ({reason})"))
-                }
-                _ => None,
-            })
+        let refuses = |program: &str, verdict: &ProgramVerdict| match verdict {
+            ProgramVerdict::Refuses(why) => Some(format!("is refused by {program} ({why})")),
+            _ => None,
+        };
+        refuses("the driver", &self.driver).or_else(|| refuses("helm", &self.helm))
     }
 
     /// Returns which programs were not asked, and why.
     pub fn not_asked(&self) -> Vec<String> {
-        [("the driver", &self.driver), ("helm", &self.helm)]
-            .into_iter()
-            .filter_map(|(program, verdict)| match verdict {
-                ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
-                _ => None,
-            })
-            .collect()
+        let silent = |program: &str, verdict: &ProgramVerdict| match verdict {
+            ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
+            _ => None,
+        };
+        let both = [
+            silent("the driver", &self.driver),
+            silent("helm", &self.helm),
+        ];
+        both.into_iter().flatten().collect()
     }
 }
 
@@ -114,27 +107,19 @@ pub fn ask(
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
-    let parent = Path::new(PATH)
-        .parent()
-        .context("the kubeconfig has no directory")?;
-    let directory = system.root.temporary_directory(parent)?;
+    let root = &system.root;
+    let directory = root.temporary_directory(Path::new(DIRECTORY))?;
     let copy = directory.path().join("kubeconfig");
     let access = Access {
         gid: programs.magnum_gid,
         ..Access::of_root(0o640)
     };
-    system
-        .root
-        .write(&copy, content.expose().as_bytes(), access)?;
+    root.write(&copy, content.expose().as_bytes(), access)?;
     let python = programs.python.filter(|_| programs.driver.is_some());
+    let helm = programs.helm.as_ref().map(|helm| helm.path.as_path());
     Ok(ProgramVerdicts {
         driver: ask_driver(system, python, pin, &copy),
-        helm: ask_helm(
-            system,
-            programs.helm.as_ref().map(|helm| helm.path.clone()),
-            Some(MAGNUM_USER),
-            &copy,
-        ),
+        helm: ask_helm(system, helm, Some(MAGNUM_USER), &copy),
     })
 }
 
@@ -170,7 +155,7 @@ pub fn ask_driver(
 /// Asks helm to use the kubeconfig with a server that does not answer.
 pub fn ask_helm(
     system: &System,
-    helm: Option<PathBuf>,
+    helm: Option<&Path>,
     user: Option<&'static str>,
     kubeconfig: &Path,
 ) -> ProgramVerdict {
@@ -292,7 +277,12 @@ mod tests {
 
     fn helm_says(words: &'static str) -> ProgramVerdict {
         let system = System::new(Scratch::new().root, Helm(words));
-        ask_helm(&system, Some("/usr/bin/helm".into()), None, Path::new("/k"))
+        ask_helm(
+            &system,
+            Some(Path::new("/usr/bin/helm")),
+            None,
+            Path::new("/k"),
+        )
     }
 
     /// As helm 3.17.3 prints it.

@@ -432,7 +432,7 @@ mod tests {
             .as_mut()
             .unwrap()
             .notes
-            .push("it is odd");
+            .push("it is odd".into());
         assert_eq!(usable_check(&noted).status, Warn);
         let helm = ProgramVerdict::Refuses("duplicate name".into());
         noted.programs = Some(ProgramVerdicts {

@@ -32,8 +32,8 @@ pub struct UsableKubeconfig {
     pub authority: Option<Vec<u8>>,
     pub login: Login,
     pub validity: Vec<Validity>,
-    /// What driver or helm ignores; for people.
-    pub notes: Vec<&'static str>,
+    /// What may not be as the operator expects.
+    pub notes: Vec<String>,
 }
 
 /// How the driver authenticates.
@@ -57,8 +57,13 @@ impl Kubeconfig {
         pin: &Pin,
         read: ReadFile<'_>,
     ) -> Result<UsableKubeconfig, KubeconfigFault> {
-        let Target { cluster, user } = &self.target()?;
-        let (mut validity, mut notes) = (Vec::new(), self.target()?.notes());
+        let target = self.target()?;
+        let Target { cluster, user } = &target;
+        let (mut validity, mut notes) = (Vec::new(), Vec::new());
+        let ignored = target.ignored();
+        if !ignored.is_empty() {
+            notes.push(format!("the driver ignores {}", ignored.join(", ")));
+        }
         let mut authority = None;
         if let Some(material) = cluster.authority()? {
             let pem = content(material, "certificate-authority", read)?;
@@ -74,9 +79,9 @@ impl Kubeconfig {
                 let (period, matches) = certificate::pair(&certificate, &key)?;
                 validity.push(period);
                 if matches == KeyMatch::Unknown {
-                    notes.push(
-                        "the charm cannot check that client-key belongs to client-certificate",
-                    );
+                    let unknown =
+                        "the charm cannot check that client-key belongs to client-certificate";
+                    notes.push(unknown.to_owned());
                 }
                 Login::Certificate { certificate, key }
             }
@@ -257,21 +262,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_driver_or_helm_ignores_is_noted() {
-        let cluster = format!(
-            "{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x"
-        );
+    fn what_the_driver_ignores_is_noted() {
+        let ignored = "insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x";
+        let usable_with = |more: &str| {
+            let cluster = format!("{SERVER}, {more}");
+            usable(&cluster, &by_certificate(), "1.1.0").unwrap()
+        };
         assert_eq!(
-            usable(&cluster, &by_certificate(), "1.1.0")
-                .unwrap()
-                .notes
-                .len(),
-            3
+            usable_with(ignored).notes,
+            ["the driver ignores insecure-skip-tls-verify, proxy-url, tls-server-name"]
         );
-        let authority = format!(
-            "{SERVER}, certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false"
-        );
-        let usable = usable(&authority, &by_certificate(), "1.1.0").unwrap();
+        let usable =
+            usable_with("certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false");
         assert!(usable.notes.is_empty() && usable.authority.is_some());
     }
 }
