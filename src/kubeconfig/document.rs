@@ -317,7 +317,6 @@ users:
                 "kind: Config\nkind: Config",
                 "a field twice, in line ",
             ),
-            ("https://h:6443", "https://h/ x", "not an https address"),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
             (
                 "server: 'https://h:6443'",

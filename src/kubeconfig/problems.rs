@@ -44,10 +44,7 @@ pub fn problems(
     match &selection.identity {
         // Its age explains the rejection.
         Err(ApiError::Rejected(_)) if !matches!(age, Age::Valid(_)) => {}
-        Err(error) => {
-            let online = ManagementReport::failed(error.clone());
-            problems.extend(of_cluster(selection, online));
-        }
+        Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
         Ok(_) => problems.extend(ask_daily(&system.root, selection, stack)?),
     }
     Ok(problems)
@@ -94,7 +91,7 @@ fn ask_daily(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<Pr
 }
 
 /// Turns the findings of the checks of the management cluster into problems.
-fn of_cluster(selection: &Selection, online: ManagementReport) -> Vec<Problem> {
+fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>) -> Vec<Problem> {
     let report = KubeconfigReport {
         usable: Some(Ok(selection.usable.clone())),
         online: Some(online),
@@ -103,8 +100,11 @@ fn of_cluster(selection: &Selection, online: ManagementReport) -> Vec<Problem> {
     let mut problems = Vec::new();
     for result in check::run(CHECKS, &report) {
         let detail = format!("{}; {}", result.evidence, result.remedy);
-        let silent = "Management cluster does not answer";
         problems.extend(match (result.id, result.status) {
+            ("management-api", Status::Warn) => {
+                let summary = "Management cluster does not answer";
+                Some(Problem::waiting(summary, detail))
+            }
             ("management-identity", Status::Fail) => {
                 let summary = "Management cluster rejects the kubeconfig";
                 Some(Problem::blocked(summary, detail))
@@ -114,12 +114,7 @@ fn of_cluster(selection: &Selection, online: ManagementReport) -> Vec<Problem> {
                 detail,
             )),
             ("management-capi", Status::Fail) => Some(Problem::blocked(UNFIT, detail)),
-            ("management-capi", Status::Warn) if !report.stopped() => {
-                Some(Problem::notice(UNFIT, detail))
-            }
-            (id, Status::Warn) if id.starts_with("management-") => {
-                Some(Problem::waiting(silent, detail))
-            }
+            ("management-capi", Status::Warn) => Some(Problem::notice(UNFIT, detail)),
             _ => None,
         });
     }

@@ -61,44 +61,33 @@ pub struct KubeconfigReport {
     /// `None` if the kubeconfig is not usable.
     pub programs: Option<ProgramVerdicts>,
     /// `None` if the management cluster was not asked.
-    pub online: Option<ManagementReport>,
+    pub online: Option<Result<ManagementReport, ApiError>>,
     /// Warn this many days before the end.
     pub warning_days: u16,
 }
 
-/// What the management cluster said; what depends on its knowing the user is `None` if it does not.
+/// What the management cluster said.
 #[derive(Debug)]
 pub struct ManagementReport {
-    pub identity: Result<String, ApiError>,
+    /// The user's name there.
+    pub user: String,
     /// What the driver and helm need and the user may not do.
-    pub denied: Option<Result<Vec<AccessRule>, ApiError>>,
-    pub incompatible: Option<Result<Vec<Incompatibility>, ApiError>>,
+    pub denied: Vec<AccessRule>,
+    pub incompatible: Vec<Incompatibility>,
 }
 
 impl ManagementReport {
     /// Asks everything.
-    pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Self {
-        let session = Session::open(usable);
-        match session.and_then(|session| session.whoami().map(|name| (session, name))) {
-            Err(error) => Self::failed(error),
-            Ok((session, name)) => Self {
-                identity: Ok(name),
-                denied: Some(session.denied()),
-                incompatible: Some(
-                    session
-                        .served()
-                        .map(|served| stack.incompatibilities(&served)),
-                ),
-            },
-        }
-    }
-
-    pub fn failed(error: ApiError) -> Self {
-        Self {
-            identity: Err(error),
-            denied: None,
-            incompatible: None,
-        }
+    ///
+    /// # Errors
+    /// If it does not answer, or stops answering, or does not know the user.
+    pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Result<Self, ApiError> {
+        let session = Session::open(usable)?;
+        Ok(Self {
+            user: session.whoami()?,
+            denied: session.denied()?,
+            incompatible: stack.incompatibilities(&session.served()?),
+        })
     }
 }
 
@@ -153,19 +142,20 @@ impl KubeconfigReport {
     }
 
     /// Returns what the management cluster said, and its address.
-    fn online(&self) -> Result<(&ManagementReport, &str), Finding> {
-        let server = self.read()?.server.as_str();
+    fn online(&self) -> Result<(&Result<ManagementReport, ApiError>, &str), Finding> {
+        let server = &self.read()?.server;
         let online = self.online.as_ref();
-        Ok((
-            online.ok_or_else(|| Finding::skip("it is not asked while offline"))?,
-            server,
-        ))
+        let online = online.ok_or_else(|| Finding::skip("it is not asked while offline"))?;
+        Ok((online, server))
     }
 
-    /// Whether the management cluster knew the user and then gave no list of what it serves.
-    pub fn stopped(&self) -> bool {
-        let online = self.online.as_ref();
-        online.is_some_and(|online| matches!(online.incompatible, Some(Err(_))))
+    /// Returns its answers; skips what needs them if there are none.
+    fn answers(&self) -> Result<(&ManagementReport, &str), Finding> {
+        let (online, server) = self.online()?;
+        match online {
+            Ok(answers) => Ok((answers, server)),
+            Err(error) => Err(Finding::skip(format!("{server} {error}"))),
+        }
     }
 
     fn usable(&self) -> Answer {
@@ -209,7 +199,7 @@ impl KubeconfigReport {
 
     fn api(&self) -> Answer {
         let (online, server) = self.online()?;
-        match &online.identity {
+        match online {
             Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
             Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
             Err(error) => Err(Finding::warn(
@@ -221,66 +211,41 @@ impl KubeconfigReport {
     }
 
     fn identity(&self) -> Answer {
-        let (online, server) = self.online()?;
-        match &online.identity {
-            Ok(name) => Ok(format!("{server} knows the user as {name}")),
-            Err(error @ ApiError::Rejected(_)) => {
-                Err(Finding::fail(format!("{server} {error}"), NEW_ONE))
-            }
-            Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
-            Err(_) => Err(Finding::skip("it does not answer")),
+        if let (Err(error @ ApiError::Rejected(_)), server) = self.online()? {
+            return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
         }
+        let (answers, server) = self.answers()?;
+        Ok(format!("{server} knows the user as {}", answers.user))
     }
 
     fn permissions(&self) -> Answer {
-        let (online, server) = self.online()?;
-        let denied = known(&online.denied, server)?;
-        match denied[..] {
-            [] => Ok("everything that is needed".to_owned()),
-            _ => Err(Finding::fail(
-                denial(server, denied),
-                "bind that user to cluster-admin, or to a ClusterRole with these verbs",
-            )),
+        let (answers, server) = self.answers()?;
+        if answers.denied.is_empty() {
+            return Ok("everything that is needed".to_owned());
         }
+        let denied: Vec<String> = answers.denied.iter().map(ToString::to_string).collect();
+        let denied = denied.join(", ");
+        Err(Finding::fail(
+            format!("{server} does not let the kubeconfig's user {denied}"),
+            "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
+        ))
     }
 
     fn capi(&self) -> Answer {
-        let (online, server) = self.online()?;
-        let found = known(&online.incompatible, server)?;
+        let (answers, server) = self.answers()?;
+        let found = &answers.incompatible;
         if found.is_empty() {
             return Ok("driver, chart and the served versions fit".to_owned());
         }
         let all =
             |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let (evidence, remedy) = (
-            format!("{server}: {}", all(|one| &one.what)),
-            all(|one| &one.remedy),
-        );
+        let evidence = format!("{server}: {}", all(|one| &one.what));
+        let remedy = all(|one| &one.remedy);
         match found.iter().any(|one| one.harm == Harm::Fatal) {
             true => Err(Finding::fail(evidence, remedy)),
             false => Err(Finding::warn(evidence, remedy)),
         }
     }
-}
-
-/// Returns an answer that needs a known user; it may have stopped answering in between.
-fn known<'a, T>(answer: &'a Option<Result<T, ApiError>>, server: &str) -> Result<&'a T, Finding> {
-    match answer {
-        None => Err(Finding::skip("it does not know the user")),
-        Some(Ok(answer)) => Ok(answer),
-        Some(Err(error)) => Err(Finding::warn(
-            format!("not the graft, but {server} {error}"),
-            "look at the management cluster, then run verify again",
-        )),
-    }
-}
-
-fn denial(server: &str, denied: &[AccessRule]) -> String {
-    let rules: Vec<String> = denied.iter().map(ToString::to_string).collect();
-    format!(
-        "{server} does not let the kubeconfig's user {}; give it a role that allows that in every namespace",
-        rules.join(", ")
-    )
 }
 
 #[cfg(test)]
@@ -302,7 +267,10 @@ mod tests {
         }
     }
 
-    fn report(usable: UsableKubeconfig, online: Option<ManagementReport>) -> KubeconfigReport {
+    fn report(
+        usable: UsableKubeconfig,
+        online: Option<Result<ManagementReport, ApiError>>,
+    ) -> KubeconfigReport {
         let (driver, helm) = (ProgramVerdict::Accepts, ProgramVerdict::Accepts);
         let programs = Some(ProgramVerdicts { driver, helm });
         KubeconfigReport {
@@ -345,57 +313,32 @@ mod tests {
 
     #[test]
     fn each_finding_has_its_status() {
-        let online = |identity, denied, incompatible| {
-            Some(ManagementReport {
-                identity,
+        let capi = |harm| {
+            let incompatible = vec![Incompatibility {
+                harm,
+                what: "a".into(),
+                remedy: "b".into(),
+            }];
+            let (user, denied) = ("admin".into(), vec![]);
+            Ok(ManagementReport {
+                user,
                 denied,
                 incompatible,
             })
         };
-        let unexpected = || ApiError::Unexpected("x".into());
-        let found = |harm| Incompatibility {
-            harm,
-            what: "a".into(),
-            remedy: "b".into(),
-        };
-        let known = || Ok("admin".to_owned());
-        let silent = ApiError::Unreachable {
-            kind: Unreachable::Tls,
-            reason: "x".into(),
-        };
+        let (kind, reason) = (Unreachable::Tls, "x".into());
         for (online, expected) in [
+            (Err(ApiError::Rejected(401)), [Pass, Fail, Skip, Skip]),
+            (Err(ApiError::Unsupported), [Skip, Skip, Skip, Skip]),
             (
-                online(Err(ApiError::Rejected(401)), None, None),
-                [Pass, Fail, Skip, Skip],
+                Err(ApiError::Unreachable { kind, reason }),
+                [Warn, Skip, Skip, Skip],
             ),
-            (
-                online(Err(ApiError::Unsupported), None, None),
-                [Skip, Skip, Skip, Skip],
-            ),
-            (online(Err(silent), None, None), [Warn, Skip, Skip, Skip]),
-            (
-                online(known(), Some(Err(unexpected())), Some(Err(unexpected()))),
-                [Pass, Pass, Warn, Warn],
-            ),
-            (
-                online(
-                    known(),
-                    Some(Ok(vec![])),
-                    Some(Ok(vec![found(Harm::Cosmetic)])),
-                ),
-                [Pass, Pass, Pass, Warn],
-            ),
-            (
-                online(
-                    known(),
-                    Some(Ok(vec![])),
-                    Some(Ok(vec![found(Harm::Fatal)])),
-                ),
-                [Pass, Pass, Pass, Fail],
-            ),
+            (capi(Harm::Cosmetic), [Pass, Pass, Pass, Warn]),
+            (capi(Harm::Fatal), [Pass, Pass, Pass, Fail]),
         ] {
             assert_eq!(
-                statuses(&report(usable("https://h"), online))[2..],
+                statuses(&report(usable("https://h"), Some(online)))[2..],
                 expected
             );
         }
