@@ -39,8 +39,8 @@ pub enum ApiError {
     /// It answers something that a Kubernetes API does not.
     #[error("does not answer as a Kubernetes API ({0})")]
     Unexpected(String),
-    /// The driver can use credentials of this kind, and the charm cannot.
-    #[error("cannot be asked with this kind of client key")]
+    /// The charm cannot use credentials of this kind, and the driver may.
+    #[error("cannot be asked by the charm with credentials of this kind")]
     Unsupported,
 }
 

@@ -134,3 +134,37 @@ fn printable(text: &str) -> String {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_written_where_it_differs_and_the_graft_waits_for_it() {
+        let wanted = managed_file(&Secret::new("content".into()), 64);
+        assert_eq!((wanted.access.gid, wanted.access.mode), (64, 0o640));
+        let part = |wanted| KubeconfigPart {
+            wanted,
+            found: &Entry::Absent,
+        };
+        let mut plan = Plan::default();
+        part(Some(&wanted)).plan(&mut plan);
+        part(None).plan(&mut plan);
+        let steps: Vec<String> = plan
+            .into_steps(true)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(steps, ["write /etc/magnum/kubeconfig: missing"]);
+        assert!(part(Some(&wanted)).is_ready() && !part(None).is_ready());
+    }
+
+    #[test]
+    fn a_kubeconfig_that_is_not_text_is_refused_and_none_shows_in_debug_output() {
+        let refused = Kubeconfig::from_bytes(b"\xff").unwrap_err();
+        assert_eq!(refused.to_string(), "is not text in UTF-8");
+        let text = testing::kubeconfig("server: 'https://h'", "token: hunter2");
+        let kubeconfig = Kubeconfig::from_bytes(text.as_bytes()).unwrap();
+        assert!(!format!("{kubeconfig:?}").contains("hunter2"));
+    }
+}

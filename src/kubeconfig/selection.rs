@@ -202,10 +202,17 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::super::client::Unreachable;
+    use super::super::testing::{cluster, fixture, kubeconfig};
     use super::super::usable::Login;
     use super::super::validity::Validity;
     use super::*;
+    use crate::system::testing::Scratch;
 
     const NOW: i64 = 1_000_000;
 
@@ -350,7 +357,7 @@ mod tests {
 
     #[test]
     fn only_a_selection_that_the_management_cluster_accepted_is_remembered() {
-        let scratch = crate::system::testing::Scratch::new();
+        let scratch = Scratch::new();
         scratch.root.make_state_directory().unwrap();
         let content = named("new");
         let usable = inspect(&content).unwrap().unwrap();
@@ -368,6 +375,57 @@ mod tests {
         assert_eq!(
             Memory::load(&scratch.root).unwrap().accepted,
             Some(named("new"))
+        );
+    }
+
+    /// A kubeconfig of a management cluster on this machine.
+    fn of_loopback() -> Secret<String> {
+        let server = cluster("v1beta1", |_| true).server;
+        let authority = STANDARD.encode(fixture("server-ca.crt"));
+        let cluster = format!("server: '{server}', certificate-authority-data: {authority}");
+        Secret::new(kubeconfig(&cluster, "token: hunter2"))
+    }
+
+    #[test]
+    fn a_hook_tries_the_granted_one_and_the_guard_asks_nobody() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch
+            .root
+            .make_directories(Path::new("/etc/magnum"))
+            .unwrap();
+        let python = crate::magnum::Python {
+            executable: "/usr/bin/python3".into(),
+            version: "3.11.2".into(),
+            site: "/site".into(),
+            path: vec![],
+        };
+        let etc = scratch.root.metadata(Path::new("/etc")).unwrap().unwrap();
+        let programs = ProgramsToAsk {
+            python: Some(&python),
+            driver: Some("record".into()),
+            helm: None,
+            magnum_gid: scratch.root.access_of(&etc).gid,
+        };
+        let pin = "magnum-capi-helm==1.4.0".parse().unwrap();
+        let content = of_loopback();
+        let remedy = "run: x".to_owned();
+        let granted = Ok(Some(GrantedKubeconfig { content, remedy }));
+        let selected = |verdict: &'static str, thoroughness| {
+            let client = format!(r#"{{"version": "1.4.0", "client": {verdict}}}"#);
+            let system = scratch.system(move |_| Some(client.clone()));
+            let selection = select(&system, &granted, None, &pin, &programs, thoroughness);
+            selection.map(|selection| selection.unwrap().identity)
+        };
+        let accepts = r#"{"answer": true}"#;
+        let identity = selected(accepts, Thoroughness::Full).unwrap();
+        assert_eq!(identity, Ok("admin".to_owned()));
+        let identity = selected(accepts, Thoroughness::Quick).unwrap();
+        assert_eq!(identity, Err(ApiError::Unsupported));
+        let problem = selected(r#"{"error": "KeyError"}"#, Thoroughness::Full).unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "Granted kubeconfig is not usable: it is refused by the driver (KeyError); run: x"
         );
     }
 }

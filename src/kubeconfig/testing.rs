@@ -17,6 +17,16 @@ pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("tests/fixtures/kubeconfig/{name}")).unwrap()
 }
 
+/// A kubeconfig of this cluster and this user.
+pub fn kubeconfig(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
+         contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
+         clusters: [{{name: mgmt, cluster: {{{cluster}}}}}]\n\
+         users: [{{name: admin, user: {{{user}}}}}]\n"
+    )
+}
+
 /// Serves on a port of its own until the test ends; `answer` gets method, path and body, and returns the status with
 /// further header lines and the body.
 pub fn serve(

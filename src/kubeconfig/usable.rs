@@ -153,10 +153,11 @@ pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
+    use super::super::testing::kubeconfig;
     use super::*;
 
     fn fixture(name: &str) -> Result<Vec<u8>, String> {
@@ -168,22 +169,12 @@ pub(super) mod tests {
         STANDARD.encode(fixture(name).unwrap())
     }
 
-    pub(in super::super) fn by_certificate() -> String {
+    fn by_certificate() -> String {
         let (certificate, key) = (data("client.crt"), data("client-sec1.key"));
         format!("client-certificate-data: {certificate}, client-key-data: {key}")
     }
 
-    pub(in super::super) const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
-
-    /// A kubeconfig of this cluster and this user.
-    pub(in super::super) fn kubeconfig(cluster: &str, user: &str) -> String {
-        format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
-             contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
-             clusters: [{{name: mgmt, cluster: {{{cluster}}}}}]\n\
-             users: [{{name: admin, user: {{{user}}}}}]\n"
-        )
-    }
+    const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
 
     fn usable(cluster: &str, user: &str, version: &str) -> Result<UsableKubeconfig, String> {
         let pin = format!("magnum-capi-helm=={version}").parse().unwrap();
