@@ -4,8 +4,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use super::compatibility::Stack;
-use super::memory::{Memory, Passed};
-use super::programs::{self, ProgramsToAsk};
+use super::memory::{self, Memory, Passed};
+use super::programs::ProgramsToAsk;
 use super::report::{CHECKS, KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
 use super::{ApiError, Selection};
@@ -35,7 +35,7 @@ pub fn problems(
     let mut problems: Vec<Problem> = selection.problem.iter().cloned().collect();
     let (content, pin) = (&selection.content, &settings.driver.pin);
     // When it was selected, the driver may not have been installed yet.
-    if let Some(refusal) = programs::refusal(system, content, pin, ask, Thoroughness::Full)? {
+    if let Some(refusal) = memory::refusal(system, content, pin, ask, Thoroughness::Full)? {
         let detail = format!("it {refusal}; {REMEDY}");
         problems.push(Problem::blocked("Kubeconfig is not usable", detail));
     }
@@ -124,7 +124,7 @@ fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>)
 #[cfg(test)]
 mod tests {
     use super::super::UsableKubeconfig;
-    use super::super::testing::{cluster, serve, usable};
+    use super::super::testing::{cluster, gid, scratch, serve, usable};
     use super::super::validity::Validity;
     use super::*;
     use crate::problem::{Kind, STATUS_LENGTH};
@@ -143,23 +143,12 @@ mod tests {
         }
     }
 
-    fn scratch() -> Scratch {
-        let scratch = Scratch::new();
-        scratch.root.make_state_directory().unwrap();
-        scratch
-            .root
-            .make_directories("/etc/magnum".as_ref())
-            .unwrap();
-        scratch
-    }
-
     fn found(scratch: &Scratch, selection: &Selection) -> Vec<(Kind, String)> {
         let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.4.0"});
         let config: crate::juju::settings::RawConfig = serde_json::from_value(config).unwrap();
         let settings = config.validated(Default::default()).unwrap();
         let stack = Stack::new(&settings, Some("0.25.1"));
-        let meta = scratch.root.metadata("/etc".as_ref()).unwrap().unwrap();
-        let magnum_gid = scratch.root.access_of(&meta).gid;
+        let magnum_gid = gid(scratch);
         let ask = ProgramsToAsk {
             magnum_gid,
             ..ProgramsToAsk::default()

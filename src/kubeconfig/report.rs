@@ -7,7 +7,7 @@ use super::compatibility::{Harm, Incompatibility, Stack};
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, fault};
+use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig};
 use crate::check::{Check, Finding};
 use crate::juju::settings::Pin;
 
@@ -251,6 +251,7 @@ impl KubeconfigReport {
 #[cfg(test)]
 mod tests {
     use super::super::client::Unreachable;
+    use super::super::fault;
     use super::super::programs::ProgramVerdict;
     use super::super::testing::{cluster, usable};
     use super::super::validity::Validity;

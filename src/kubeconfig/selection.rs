@@ -4,11 +4,13 @@
 //! work and the last one that did still works, that one stays. If neither works, the new one is used: it is what the
 //! operator wants.
 
+use std::fmt;
+
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::memory::Memory;
-use super::programs::{self, ProgramsToAsk};
+use super::memory::{self, Memory};
+use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
 use super::{
     ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum,
@@ -52,7 +54,7 @@ pub fn select(
                 Ok(usable) => usable,
                 Err(fault) => return Ok(Err(fault)),
             };
-            let refusal = programs::refusal(system, content, pin, programs, thoroughness)?;
+            let refusal = memory::refusal(system, content, pin, programs, thoroughness)?;
             Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
         },
         connect: |usable: &UsableKubeconfig| match thoroughness {
@@ -76,6 +78,10 @@ pub fn remember(root: &Root, selection: &Selection) -> Result<()> {
     memory.save(root)
 }
 
+fn not_usable(why: impl fmt::Display, remedy: &str) -> Problem {
+    Problem::blocked("Kubeconfig is not usable", format!("it {why}; {remedy}"))
+}
+
 /// How a kubeconfig is checked and tried; passed in.
 struct Trial<I, C> {
     now: Timestamp,
@@ -94,41 +100,33 @@ where
         used: Option<&Secret<String>>,
         accepted: Option<&Secret<String>>,
     ) -> Result<Option<Selection>> {
-        let invalid = |why: String, remedy: &str| {
-            Problem::blocked(
-                "Granted kubeconfig is not usable",
-                format!("it {why}; {remedy}"),
-            )
-        };
-        let problem = match granted {
-            Ok(Some(new)) => match (self.inspect)(&new.content)? {
-                Err(fault) => invalid(fault.to_string(), &new.remedy),
+        // The same one is not tried twice.
+        let other = accepted.filter(|accepted| used != Some(*accepted));
+        let is_new = |new: &GrantedKubeconfig| used != Some(&new.content);
+        let problem = match (granted, used) {
+            (Err(problem), _) => problem.clone(),
+            (Ok(None), None) => return Ok(None),
+            (Ok(None), Some(used)) => match (self.inspect)(used)? {
+                Ok(_) => return self.earlier([Some(used), other], None),
+                Err(fault) => not_usable(fault, "grant another one"),
+            },
+            (Ok(Some(new)), _) => match (self.inspect)(&new.content)? {
+                Err(fault) => not_usable(fault, &new.remedy),
+                // One that is in use goes on until there is another; its age is reported elsewhere.
                 Ok(usable) => match age(&usable.validity, self.now) {
-                    // One that is in use goes on until there is another; its age is reported elsewhere.
-                    Age::Expired(ends) if used != Some(&new.content) => {
-                        invalid(format!("has expired: {ends}"), &new.remedy)
+                    Age::Expired(ends) if is_new(new) => {
+                        not_usable(format!("has expired: {ends}"), &new.remedy)
                     }
-                    Age::NotYetValid(begins) if used != Some(&new.content) => {
-                        invalid(format!("is not valid yet: {begins}"), &new.remedy)
+                    Age::NotYetValid(begins) if is_new(new) => {
+                        not_usable(format!("is not valid yet: {begins}"), &new.remedy)
                     }
                     _ => return self.try_new(new, usable, accepted).map(Some),
                 },
             },
-            Ok(None) => match used {
-                None => return Ok(None),
-                Some(used) => match (self.inspect)(used)? {
-                    Ok(_) => return self.earlier([Some(used), accepted], None),
-                    Err(fault) => Problem::blocked(
-                        "Kubeconfig is not usable",
-                        format!("it {fault}; grant another one"),
-                    ),
-                },
-            },
-            Err(problem) => problem.clone(),
         };
         let is_granted =
             |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
-        let others = [used, accepted].map(|other| other.filter(|other| !is_granted(other)));
+        let others = [used, other].map(|other| other.filter(|other| !is_granted(other)));
         match self.earlier(others, Some(&problem))? {
             Some(selection) => Ok(Some(selection)),
             None => Err(problem.into()),
@@ -142,29 +140,20 @@ where
         usable: UsableKubeconfig,
         accepted: Option<&Secret<String>>,
     ) -> Result<Selection> {
-        let identity = (self.connect)(&usable);
-        if let Err(error) = &identity
+        let mut selection = self.connect(&new.content, usable);
+        if let Err(error) = &selection.identity
             && *error != ApiError::Unsupported
         {
-            let stays = Problem::blocked(
-                "Granted kubeconfig does not work; the earlier one stays",
-                format!(
-                    "with the granted one, {} {error}; replace it with one that works; {}",
-                    usable.server, new.remedy
-                ),
-            );
+            let (server, remedy) = (&selection.usable.server, &new.remedy);
+            let summary = "Granted kubeconfig does not work; the earlier one stays";
+            let problem = Problem::blocked(summary, format!("{server} {error}; {remedy}"));
             let accepted = accepted.filter(|accepted| **accepted != new.content);
-            let earlier = self.earlier([accepted, None], Some(&stays))?;
+            let earlier = self.earlier([accepted, None], Some(&problem))?;
             if let Some(earlier) = earlier.filter(|earlier| earlier.identity.is_ok()) {
-                return Ok(earlier);
+                selection = earlier;
             }
         }
-        Ok(Selection {
-            content: new.content.clone(),
-            usable,
-            identity,
-            problem: None,
-        })
+        Ok(selection)
     }
 
     /// Selects the first that the management cluster accepts, or else the first that is usable.
@@ -173,24 +162,13 @@ where
         candidates: [Option<&Secret<String>>; 2],
         problem: Option<&Problem>,
     ) -> Result<Option<Selection>> {
-        let mut first: Option<Selection> = None;
+        let mut first = None;
         for content in candidates.into_iter().flatten() {
-            if first
-                .as_ref()
-                .is_some_and(|first| first.content == *content)
-            {
-                continue;
-            }
             let Ok(usable) = (self.inspect)(content)? else {
                 continue;
             };
-            let identity = (self.connect)(&usable);
-            let selection = Selection {
-                content: content.clone(),
-                identity,
-                usable,
-                problem: problem.cloned(),
-            };
+            let mut selection = self.connect(content, usable);
+            selection.problem = problem.cloned();
             if selection.identity.is_ok() {
                 return Ok(Some(selection));
             }
@@ -198,21 +176,27 @@ where
         }
         Ok(first)
     }
+
+    fn connect(&self, content: &Secret<String>, usable: UsableKubeconfig) -> Selection {
+        Selection {
+            content: content.clone(),
+            identity: (self.connect)(&usable),
+            usable,
+            problem: None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
     use super::super::client::Unreachable;
-    use super::super::testing::{cluster, fixture, kubeconfig};
+    use super::super::testing::{cluster, fixture, gid, kubeconfig, python, scratch};
     use super::super::usable::Login;
     use super::super::validity::Validity;
     use super::*;
-    use crate::system::testing::Scratch;
 
     const NOW: i64 = 1_000_000;
 
@@ -307,10 +291,9 @@ mod tests {
                 Some("expired"),
                 uses("expired"),
             ),
-            // A grant that is revoked changes nothing.
             (Err("not granted"), old, old, stays("old")),
             (Ok(None), old, old, uses("old")),
-            // Nor does it keep one in place that never worked, when another did.
+            // A revoked grant keeps none in place that never worked, when another did.
             (Err("not granted"), silent, old, stays("old")),
             (Ok(None), silent, old, uses("old")),
             (
@@ -332,7 +315,7 @@ mod tests {
 
     #[test]
     fn without_an_earlier_one_the_problem_is_returned() {
-        let unusable = "Granted kubeconfig is not usable: it";
+        let unusable = "Kubeconfig is not usable: it";
         for (granted, message) in [
             (Err("Not granted"), "Not granted".to_owned()),
             (
@@ -350,15 +333,13 @@ mod tests {
         ] {
             assert_eq!(selected(granted, None, None), Err(message));
         }
-        // It is in use, and the driver that is wanted now cannot use it.
         assert!(selected(Ok(Some("unusable")), Some("unusable"), None).is_err());
         assert!(selected(Ok(None), Some("unusable"), None).is_err());
     }
 
     #[test]
     fn only_a_selection_that_the_management_cluster_accepted_is_remembered() {
-        let scratch = Scratch::new();
-        scratch.root.make_state_directory().unwrap();
+        let scratch = scratch();
         let content = named("new");
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
@@ -388,24 +369,12 @@ mod tests {
 
     #[test]
     fn a_hook_tries_the_granted_one_and_the_guard_asks_nobody() {
-        let scratch = Scratch::new();
-        scratch.root.make_state_directory().unwrap();
-        scratch
-            .root
-            .make_directories(Path::new("/etc/magnum"))
-            .unwrap();
-        let python = crate::magnum::Python {
-            executable: "/usr/bin/python3".into(),
-            version: "3.11.2".into(),
-            site: "/site".into(),
-            path: vec![],
-        };
-        let etc = scratch.root.metadata(Path::new("/etc")).unwrap().unwrap();
+        let (scratch, python) = (scratch(), python());
         let programs = ProgramsToAsk {
             python: Some(&python),
             driver: Some("record".into()),
             helm: None,
-            magnum_gid: scratch.root.access_of(&etc).gid,
+            magnum_gid: gid(&scratch),
         };
         let pin = "magnum-capi-helm==1.4.0".parse().unwrap();
         let content = of_loopback();
@@ -425,7 +394,7 @@ mod tests {
         let problem = selected(r#"{"error": "KeyError"}"#, Thoroughness::Full).unwrap_err();
         assert_eq!(
             problem.to_string(),
-            "Granted kubeconfig is not usable: it is refused by the driver (KeyError); run: x"
+            "Kubeconfig is not usable: it is refused by the driver (KeyError); run: x"
         );
     }
 }

@@ -11,10 +11,36 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::UsableKubeconfig;
 use super::usable::Login;
+use crate::magnum::Python;
 use crate::system::Secret;
+use crate::system::testing::Scratch;
 
 pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("tests/fixtures/kubeconfig/{name}")).unwrap()
+}
+
+/// A unit with the charm's and Magnum's directories.
+pub fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let directory = std::path::Path::new("/etc/magnum");
+    scratch.root.make_directories(directory).unwrap();
+    scratch
+}
+
+/// A group that the test may give files to.
+pub fn gid(scratch: &Scratch) -> u32 {
+    let etc = scratch.root.metadata("/etc".as_ref()).unwrap().unwrap();
+    scratch.root.access_of(&etc).gid
+}
+
+pub fn python() -> Python {
+    Python {
+        executable: "/usr/bin/python3".into(),
+        version: "3.11.2".into(),
+        site: "/site".into(),
+        path: vec![],
+    }
 }
 
 /// A kubeconfig of this cluster and this user.
