@@ -367,10 +367,12 @@ users:
         let brackets = format!("{GOOD}x: {}", "[".repeat(20_000));
         let long = format!("{GOOD}# {}", "x".repeat(SIZE_LIMIT));
         let quoted = format!("{GOOD}x: \"{}\"", "\\n".repeat(400_000));
-        for text in [merges, block, keys, brackets, long] {
-            assert!(target(&text).is_err());
+        for text in [&merges, &block, &keys, &long] {
+            assert!(target(text).is_err());
         }
         assert!(target(&quoted).is_ok());
+        let shown = target(&brackets).err().unwrap().to_string();
+        assert!(shown.contains("nested too deeply"), "{shown}");
         assert!(
             began.elapsed() < std::time::Duration::from_secs(20),
             "{:?}",
