@@ -17,7 +17,7 @@ use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::kubeconfig::report::{CHECKS, KubeconfigReport, Reach};
-use crate::kubeconfig::{Kubeconfig, KubeconfigFault, read_as_magnum};
+use crate::kubeconfig::{Kubeconfig, KubeconfigFault, fault, read_as_magnum};
 use crate::magnum::{MAGNUM_USER, Python};
 use crate::system::{Account, SYSTEM_PATH, System};
 
@@ -117,7 +117,12 @@ impl Request {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
             None => Ok(ProgramVerdicts {
                 driver: programs::ask_driver(system, None, &self.pin, path),
-                helm: programs::ask_helm(system, helm_on(system, &own_path()), None, &std::path::absolute(path)?),
+                helm: programs::ask_helm(
+                    system,
+                    helm_on(system, &own_path()).as_deref(),
+                    None,
+                    &std::path::absolute(path)?,
+                ),
             }),
         };
         KubeconfigReport::inspect(
@@ -158,9 +163,8 @@ fn helm_on(system: &System, path: &OsStr) -> Option<PathBuf> {
 }
 
 fn kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigFault> {
-    let bytes = read(path).map_err(|error| KubeconfigFault::new(format!("cannot be read: {error:#}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| KubeconfigFault::new("is not text in UTF-8"))?;
-    text.parse()
+    let bytes = read(path).map_err(|error| fault(format!("cannot be read: {error:#}")))?;
+    Kubeconfig::from_bytes(&bytes)
 }
 
 /// Reads a file that the operator names, through links too.

@@ -34,10 +34,12 @@ pub fn outside(root: &Root, limit: Duration, proxy: &[(String, String)]) -> Resu
     let value = |name: &str| proxy.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let except = value("no_proxy").and_then(NoProxy::from_string);
     let mut builder = direct().timeout(limit).connect_timeout(Duration::from_secs(15));
-    for (name, proxy_for) in [("http_proxy", Proxy::http::<&str> as fn(_) -> _), ("https_proxy", Proxy::https::<&str>)] {
+    for (name, proxy_for) in [("http_proxy", Proxy::http::<&str> as fn(_) -> _), ("https_proxy", Proxy::https::<&str>)]
+    {
         if let Some(address) = value(name) {
             // The cause would show the address, and with it a password.
-            let proxy = proxy_for(address).ok().with_context(|| format!("the model's {name} is not a valid address"))?;
+            let proxy =
+                proxy_for(address).ok().with_context(|| format!("the model's {name} is not a valid address"))?;
             builder = builder.proxy(proxy.no_proxy(except.clone()));
         }
     }
