@@ -21,26 +21,14 @@ pub struct DriverSubject<'a> {
 /// Runs the driver's checks.
 pub fn checks<'a>(subject: &DriverSubject<'a>) -> Vec<CheckResult> {
     let checks: [Check<DriverSubject<'a>>; 6] = [
-        Check {
-            id: "driver-version",
-            question: "Is exactly the pinned driver installed?",
-            answer: version,
-        },
-        Check {
-            id: "driver-record",
-            question: "Is every file of the driver as its RECORD says?",
-            answer: record,
-        },
+        Check { id: "driver-version", question: "Is exactly the pinned driver installed?", answer: version },
+        Check { id: "driver-record", question: "Is every file of the driver as its RECORD says?", answer: record },
         Check {
             id: "driver-shadowed",
             question: "Is it the first copy of the driver that Python finds?",
             answer: shadowed,
         },
-        Check {
-            id: "driver-loads",
-            question: "Does the driver's entry point load as user magnum?",
-            answer: loads,
-        },
+        Check { id: "driver-loads", question: "Does the driver's entry point load as user magnum?", answer: loads },
         Check {
             id: "driver-requirements",
             question: "Does this Python have what the driver requires?",
@@ -57,9 +45,7 @@ pub fn checks<'a>(subject: &DriverSubject<'a>) -> Vec<CheckResult> {
 
 fn version(subject: &DriverSubject<'_>) -> Outcome {
     let Some(pin) = subject.pin else {
-        return Ok(Err(Finding::skip(
-            "the pin is not known while the settings are not valid",
-        )));
+        return Ok(Err(Finding::skip("the pin is not known while the settings are not valid")));
     };
     let installed = &subject.observed.installed;
     Ok(match installed.0.as_slice() {
@@ -76,11 +62,7 @@ fn record(subject: &DriverSubject<'_>) -> Outcome {
     if drivers.is_empty() {
         return Ok(Err(Finding::skip("the driver is not installed")));
     }
-    let damage: Vec<String> = drivers
-        .iter()
-        .flat_map(|driver| &driver.damage)
-        .map(ToString::to_string)
-        .collect();
+    let damage: Vec<String> = drivers.iter().flat_map(|driver| &driver.damage).map(ToString::to_string).collect();
     if !damage.is_empty() {
         return Ok(Err(Finding::fail(damage.join(", "), ANY_HOOK)));
     }
@@ -90,39 +72,25 @@ fn record(subject: &DriverSubject<'_>) -> Outcome {
         pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
     });
     if is_other_build {
-        return Ok(Err(Finding::fail(
-            "RECORD itself is not the one that was installed",
-            ANY_HOOK,
-        )));
+        return Ok(Err(Finding::fail("RECORD itself is not the one that was installed", ANY_HOOK)));
     }
-    Ok(Ok(
-        "every file has the sha256 in RECORD and is readable for user magnum".into(),
-    ))
+    Ok(Ok("every file has the sha256 in RECORD and is readable for user magnum".into()))
 }
 
 fn shadowed(subject: &DriverSubject<'_>) -> Outcome {
     let shadows = &subject.observed.shadows;
     if shadows.is_empty() {
-        return Ok(Ok(
-            "no other copy comes before it on user magnum's path".into()
-        ));
+        return Ok(Ok("no other copy comes before it on user magnum's path".into()));
     }
-    let found: Vec<String> = shadows
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    Ok(Err(Finding::fail(
-        format!("Python finds {} first", found.join(", ")),
-        ANY_HOOK,
-    )))
+    let found: Vec<String> = shadows.iter().map(|path| path.display().to_string()).collect();
+    Ok(Err(Finding::fail(format!("Python finds {} first", found.join(", ")), ANY_HOOK)))
 }
 
 fn loads(subject: &DriverSubject<'_>) -> Outcome {
     Ok(match subject.python.get(|answers| &answers.loads)? {
-        Asked::Answer(loaded) => Ok(format!(
-            "{ENTRY_POINT} is {} of {}, from {}",
-            loaded.class, loaded.version, loaded.file
-        )),
+        Asked::Answer(loaded) => {
+            Ok(format!("{ENTRY_POINT} is {} of {}, from {}", loaded.class, loaded.version, loaded.file))
+        }
         Asked::Error(error) => Err(Finding::fail(
             error.clone(),
             "run any hook to install the driver anew; if this stays, choose another driver-pin",
@@ -149,10 +117,7 @@ fn enabled(subject: &DriverSubject<'_>) -> Outcome {
         Ok(Asked::Answer(enabled)) => enabled,
         Ok(Asked::Error(error)) => {
             let evidence = format!("Magnum's loader says {error}");
-            return Ok(Err(Finding::fail(
-                evidence,
-                "repair what driver-loads and conf-effective report",
-            )));
+            return Ok(Err(Finding::fail(evidence, "repair what driver-loads and conf-effective report")));
         }
     };
     let drivers = enabled.iter().map(|(name, kinds)| match kinds.is_empty() {
@@ -169,9 +134,7 @@ fn enabled(subject: &DriverSubject<'_>) -> Outcome {
     if subject.only_ours && enabled.len() > 1 {
         return Ok(Err(Finding::fail(
             format!("{found}, though disable-other-drivers is true"),
-            format!(
-                "take disabled_drivers out of the file that conf-effective names; else {ANY_HOOK}"
-            ),
+            format!("take disabled_drivers out of the file that conf-effective names; else {ANY_HOOK}"),
         )));
     }
     // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.

@@ -21,7 +21,8 @@ use crate::problem::Problem;
 use crate::system::{Root, http, sha256};
 
 const PYPI: &str = "https://pypi.org/simple/";
-const ACCEPTED: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
+const ACCEPTED: &str =
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
 /// The most bytes of a page or a wheel; the driver's wheel has 50 kB.
 const SIZE_LIMIT: u64 = 8 << 20;
 const MOST_REDIRECTS: usize = 10;
@@ -35,10 +36,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const USUAL: Self = Self {
-        silence: Duration::from_secs(30),
-        total: Duration::from_secs(180),
-    };
+    pub const USUAL: Self = Self { silence: Duration::from_secs(30), total: Duration::from_secs(180) };
 }
 
 /// Fetches the pinned wheel for a Python of this version.
@@ -58,44 +56,20 @@ pub fn fetch(
     };
     let index = Index::new(root, page, proxy, limits)?;
     let answer = index.get(&index.page)?;
-    let content_type = answer
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let (content_type, address) = (
-        content_type.unwrap_or_default().to_owned(),
-        answer.url().clone(),
-    );
+    let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let (content_type, address) = (content_type.unwrap_or_default().to_owned(), answer.url().clone());
     let files = page::files(&content_type, &index.body(answer)?).ok_or_else(|| {
-        let wrong = format!(
-            "{} is not a page of one; set it like https://HOST/simple/",
-            index.shown
-        );
-        Problem::blocked(
-            "index-url does not point to a Python package index",
-            format!("index-url: {wrong}"),
-        )
+        let wrong = format!("{} is not a page of one; set it like https://HOST/simple/", index.shown);
+        Problem::blocked("index-url does not point to a Python package index", format!("index-url: {wrong}"))
     })?;
-    let wheel = files
-        .iter()
-        .rfind(|file| file.is_wheel_of(source.pin.version()))
-        .ok_or_else(|| {
-            let missing = format!(
-                "driver-pin {} is not in the package index {}",
-                source.pin, index.shown
-            );
-            let remedy = "choose a version that is, or set index-url to an index that has it";
-            Problem::blocked(
-                "Pinned driver version is not in the package index",
-                format!("{missing}; {remedy}"),
-            )
-        })?;
+    let wheel = files.iter().rfind(|file| file.is_wheel_of(source.pin.version())).ok_or_else(|| {
+        let missing = format!("driver-pin {} is not in the package index {}", source.pin, index.shown);
+        let remedy = "choose a version that is, or set index-url to an index that has it";
+        Problem::blocked("Pinned driver version is not in the package index", format!("{missing}; {remedy}"))
+    })?;
     check_python(source, wheel, python)?;
     if let Some(reason) = wheel.yanked() {
-        warn!(
-            "{} is withdrawn (yanked) by its publisher: {reason}",
-            source.pin
-        );
+        warn!("{} is withdrawn (yanked) by its publisher: {reason}", source.pin);
     }
     index.wheel(wheel, &address)
 }
@@ -114,19 +88,10 @@ impl Index {
     fn new(root: &Root, mut page: Url, proxy: &[(String, String)], limits: Limits) -> Result<Self> {
         if page.scheme() != "https" && !is_loopback(&page) {
             let host = page.host_str().unwrap_or_default();
-            let refusal = format!(
-                "index-url: the charm does not trust {host} over plain http; use an https address"
-            );
-            return Err(Problem::blocked(
-                "index-url is on plain http: set an https address",
-                refusal,
-            )
-            .into());
+            let refusal = format!("index-url: the charm does not trust {host} over plain http; use an https address");
+            return Err(Problem::blocked("index-url is on plain http: set an https address", refusal).into());
         }
-        page.set_path(&format!(
-            "{}/{DISTRIBUTION}/",
-            page.path().trim_end_matches('/')
-        ));
+        page.set_path(&format!("{}/{DISTRIBUTION}/", page.path().trim_end_matches('/')));
         let shown = without_credentials(page.as_str());
         let origin = page.clone();
         let policy = Policy::custom(move |attempt| {
@@ -139,30 +104,15 @@ impl Index {
             }
         });
         let client = http::proxied(limits.silence, proxy)
-            .and_then(|builder| {
-                Ok(http::trusting_unit(builder, root)?
-                    .redirect(policy)
-                    .build()?)
-            })
+            .and_then(|builder| Ok(http::trusting_unit(builder, root)?.redirect(policy).build()?))
             .map_err(|error| cannot_fetch(&shown, &format!("{error:#}")))?;
-        Ok(Self {
-            client,
-            page,
-            shown,
-            limits,
-            began: Instant::now(),
-        })
+        Ok(Self { client, page, shown, limits, began: Instant::now() })
     }
 
     fn wheel(&self, wheel: &IndexFile, page: &Url) -> Result<Vec<u8>> {
-        let address = wheel
-            .address(page)
-            .filter(|address| is_allowed(address, &self.page));
+        let address = wheel.address(page).filter(|address| is_allowed(address, &self.page));
         let address = address.ok_or_else(|| {
-            let wrong = format!(
-                "{} names no https address for {}",
-                self.shown, wheel.filename
-            );
+            let wrong = format!("{} names no https address for {}", self.shown, wheel.filename);
             Problem::blocked(
                 "Package index serves the driver over plain http",
                 format!("index-url: {wrong}; set another index"),
@@ -175,11 +125,7 @@ impl Index {
                 "index-url: {} has another sha256 than {} announces; check the index",
                 wheel.filename, self.shown
             );
-            return Err(Problem::blocked(
-                "Package index serves a wheel with a wrong checksum",
-                detail,
-            )
-            .into());
+            return Err(Problem::blocked("Package index serves a wheel with a wrong checksum", detail).into());
         }
         Ok(bytes)
     }
@@ -202,18 +148,17 @@ impl Index {
             }
         })?;
         let status = answer.status();
-        let said = format!(
-            "index-url: {} says {status} for {}",
-            self.shown,
-            without_credentials(answer.url().as_str())
-        );
+        let said =
+            format!("index-url: {} says {status} for {}", self.shown, without_credentials(answer.url().as_str()));
         Err(match status {
             _ if status.is_success() => return Ok(answer),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Problem::blocked(
                 "Package index refuses access: check index-credentials",
                 format!("{said}; set index-credentials to a secret with a username and password that it knows"),
             ),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => self.cannot_fetch(&format!("it says {status}")),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                self.cannot_fetch(&format!("it says {status}"))
+            }
             _ if status.is_client_error() => Problem::blocked(
                 "Package index does not have the driver: check index-url",
                 format!("{said}; set index-url to an index that has {DISTRIBUTION}, like https://HOST/simple/"),
@@ -228,19 +173,12 @@ impl Index {
         loop {
             if self.began.elapsed() > self.limits.total {
                 let limit = self.limits.total.as_secs();
-                return Err(self
-                    .cannot_fetch(&format!("the download is not complete after {limit} s"))
-                    .into());
+                return Err(self.cannot_fetch(&format!("the download is not complete after {limit} s")).into());
             }
-            let count = answer
-                .read(&mut buffer)
-                .map_err(|_| self.cannot_fetch("the download ended early"))?;
+            let count = answer.read(&mut buffer).map_err(|_| self.cannot_fetch("the download ended early"))?;
             bytes.extend_from_slice(&buffer[..count]);
             if bytes.len() as u64 > SIZE_LIMIT {
-                let detail = format!(
-                    "index-url: {} sends more than 8 MiB; set another index",
-                    self.shown
-                );
+                let detail = format!("index-url: {} sends more than 8 MiB; set another index", self.shown);
                 return Err(Problem::blocked("Package index sends too much", detail).into());
             }
             if count == 0 {
@@ -255,10 +193,7 @@ impl Index {
 }
 
 fn cannot_fetch(index: &str, reason: &str) -> Problem {
-    Problem::waiting(
-        "Cannot fetch the driver",
-        format!("{index}: {reason}; every hook tries again"),
-    )
+    Problem::waiting("Cannot fetch the driver", format!("{index}: {reason}; every hook tries again"))
 }
 
 /// Whether the charm may ask this address: https, or the index's own host and port.
@@ -281,10 +216,7 @@ fn check_python(source: &DriverSource, wheel: &IndexFile, python: &str) -> Resul
         return Ok(());
     };
     let wanted = requires.parse::<VersionSpecifiers>().ok();
-    let running = python
-        .parse::<Version>()
-        .ok()
-        .map(|version| Version::new(version.release()));
+    let running = python.parse::<Version>().ok().map(|version| Version::new(version.release()));
     match (wanted, running) {
         (Some(wanted), Some(running)) if !wanted.contains(&running) => Err(Problem::blocked(
             "Pinned driver does not support this unit's Python",

@@ -35,9 +35,7 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
         files: Vec<IndexFile>,
     }
     if content_type.contains("json") {
-        return serde_json::from_slice::<Page>(body)
-            .ok()
-            .map(|page| page.files);
+        return serde_json::from_slice::<Page>(body).ok().map(|page| page.files);
     }
     let files = content_type.contains("html").then(|| anchors(body))?;
     (!files.is_empty()).then_some(files)
@@ -61,9 +59,7 @@ fn anchors(body: &[u8]) -> Vec<IndexFile> {
         let hashes = fragment.split('&').filter_map(|hash| hash.split_once('='));
         files.push(IndexFile {
             filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
-            hashes: hashes
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            hashes: hashes.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             requires_python: attribute("data-requires-python"),
             yanked: attribute("data-yanked").map_or(Value::Null, Value::String),
             url: url.to_owned(),
@@ -77,14 +73,10 @@ impl IndexFile {
     /// [name](https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention).
     pub fn is_wheel_of(&self, version: &Version) -> bool {
         let name = self.filename.replace("%2B", "+").replace("%2b", "+");
-        let Some(parts) = name
-            .strip_suffix(".whl")
-            .map(|stem| stem.split('-').collect::<Vec<_>>())
-        else {
+        let Some(parts) = name.strip_suffix(".whl").map(|stem| stem.split('-').collect::<Vec<_>>()) else {
             return false;
         };
-        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..]
-        else {
+        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..] else {
             return false;
         };
         name.to_lowercase().replace('.', "_") == PACKAGE
@@ -103,9 +95,7 @@ impl IndexFile {
 
     /// Returns the file's address.
     pub fn address(&self, page: &Url) -> Option<Url> {
-        page.join(&self.url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
+        page.join(&self.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     }
 }
 
@@ -115,9 +105,7 @@ mod tests {
 
     fn only(content_type: &str, body: &str) -> IndexFile {
         let files = files(content_type, body.as_bytes()).unwrap();
-        let [file] = &files[..] else {
-            panic!("{files:?}")
-        };
+        let [file] = &files[..] else { panic!("{files:?}") };
         file.clone()
     }
 
@@ -132,20 +120,11 @@ mod tests {
         let file = only("application/vnd.pypi.simple.v1+json", json);
         assert_eq!(only("text/html; charset=utf-8", html), file);
         assert_eq!(only("application/vnd.pypi.simple.v1+html", html), file);
-        assert_eq!(
-            (file.yanked(), file.requires_python.as_deref()),
-            (Some("broken"), Some(">=3.8"))
-        );
+        assert_eq!((file.yanked(), file.requires_python.as_deref()), (Some("broken"), Some(">=3.8")));
         let page = Url::parse("https://mirror.example/root/simple/magnum-capi-helm/").unwrap();
         let address = file.address(&page).unwrap();
-        assert_eq!(
-            address.as_str(),
-            "https://mirror.example/root/packages/magnum_capi_helm-1.1.0-py3-none-any.whl"
-        );
-        let elsewhere = IndexFile {
-            url: "file:///etc/shadow".into(),
-            ..file
-        };
+        assert_eq!(address.as_str(), "https://mirror.example/root/packages/magnum_capi_helm-1.1.0-py3-none-any.whl");
+        let elsewhere = IndexFile { url: "file:///etc/shadow".into(), ..file };
         assert_eq!(elsewhere.address(&page), None);
     }
 
@@ -159,21 +138,14 @@ mod tests {
             ("application/json", "no JSON"),
             ("", ""),
         ] {
-            assert_eq!(
-                files(content_type, body.as_bytes()),
-                None,
-                "{content_type}: {body}"
-            );
+            assert_eq!(files(content_type, body.as_bytes()), None, "{content_type}: {body}");
         }
     }
 
     #[test]
     fn only_the_wheel_of_the_very_version_is_taken() {
         let is_wheel = |name: &str| {
-            let file = IndexFile {
-                filename: format!("{name}.whl"),
-                ..IndexFile::default()
-            };
+            let file = IndexFile { filename: format!("{name}.whl"), ..IndexFile::default() };
             file.is_wheel_of(&"1.1.0".parse().unwrap())
         };
         for name in [
@@ -194,11 +166,8 @@ mod tests {
             assert!(!is_wheel(name), "{name}");
         }
         assert!(
-            !IndexFile {
-                filename: "magnum_capi_helm-1.1.0.tar.gz".into(),
-                ..IndexFile::default()
-            }
-            .is_wheel_of(&"1.1.0".parse().unwrap())
+            !IndexFile { filename: "magnum_capi_helm-1.1.0.tar.gz".into(), ..IndexFile::default() }
+                .is_wheel_of(&"1.1.0".parse().unwrap())
         );
     }
 }

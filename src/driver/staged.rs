@@ -53,12 +53,7 @@ impl Staged {
     ///
     /// # Errors
     /// A [`Problem`](crate::problem::Problem) if it is not the pinned wheel, or one that would write elsewhere.
-    pub fn new(
-        root: &Root,
-        python: &Python,
-        source: &DriverSource,
-        wheel: Vec<u8>,
-    ) -> Result<Self> {
+    pub fn new(root: &Root, python: &Python, source: &DriverSource, wheel: Vec<u8>) -> Result<Self> {
         let sha256 = wheel::checked_sha256(&wheel, source)?;
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
@@ -71,11 +66,7 @@ impl Staged {
             root.make_directories(above)?;
             root.write(&path, &bytes, Access::PUBLIC)?;
         }
-        Ok(Self {
-            directory,
-            wheel,
-            sha256,
-        })
+        Ok(Self { directory, wheel, sha256 })
     }
 
     pub fn path(&self) -> &Path {
@@ -146,9 +137,6 @@ mod tests {
             replace_in_two_steps(&scratch.root, new, old).unwrap();
             assert_eq!(scratch.text("/etc/it/file").as_deref(), Some(content));
         }
-        assert_eq!(
-            scratch.text("/etc/staged/it.replaced/file").as_deref(),
-            Some("first")
-        );
+        assert_eq!(scratch.text("/etc/staged/it.replaced/file").as_deref(), Some("first"));
     }
 }

@@ -126,45 +126,26 @@ struct User {
 /// If it leads nowhere: the reason, naming the field.
 pub fn target(text: &str) -> Result<Target, KubeconfigFault> {
     let document = parse(text)?;
-    for (field, found, wanted) in [
-        ("apiVersion", &document.api_version, "v1"),
-        ("kind", &document.kind, "Config"),
-    ] {
+    for (field, found, wanted) in [("apiVersion", &document.api_version, "v1"), ("kind", &document.kind, "Config")] {
         // helm takes a document that leaves them out.
         if found.as_ref().is_some_and(|found| found != wanted) {
-            return Err(KubeconfigFault::new(format!(
-                "is not a kubeconfig: {field} is not {wanted}"
-            )));
+            return Err(KubeconfigFault::new(format!("is not a kubeconfig: {field} is not {wanted}")));
         }
     }
     let current = document.current_context;
     let current = current.ok_or_else(|| KubeconfigFault::new("has no current-context"))?;
     let contexts = document.contexts.unwrap_or_default();
-    let context = contexts
-        .into_iter()
-        .find(|named| named.name.as_ref() == Some(&current));
+    let context = contexts.into_iter().find(|named| named.name.as_ref() == Some(&current));
     let context = context.and_then(|named| named.context);
-    let context = context
-        .ok_or_else(|| KubeconfigFault::new("has no context with the name in current-context"))?;
+    let context = context.ok_or_else(|| KubeconfigFault::new("has no context with the name in current-context"))?;
     let clusters = document.clusters.unwrap_or_default();
-    let cluster = clusters
-        .into_iter()
-        .find(|named| is_named(&named.name, &context.cluster));
+    let cluster = clusters.into_iter().find(|named| is_named(&named.name, &context.cluster));
     let cluster = cluster.and_then(|named| named.cluster);
     let users = document.users.unwrap_or_default();
-    let user = users
-        .into_iter()
-        .find(|named| is_named(&named.name, &context.user));
+    let user = users.into_iter().find(|named| is_named(&named.name, &context.user));
     let user = user.and_then(|named| named.user);
-    let missing = |what| {
-        KubeconfigFault::new(format!(
-            "has no {what} with the name in its current context"
-        ))
-    };
-    join(
-        cluster.ok_or_else(|| missing("cluster"))?,
-        user.ok_or_else(|| missing("user"))?,
-    )
+    let missing = |what| KubeconfigFault::new(format!("has no {what} with the name in its current context"));
+    join(cluster.ok_or_else(|| missing("cluster"))?, user.ok_or_else(|| missing("user"))?)
 }
 
 fn is_named(name: &Option<String>, wanted: &Option<String>) -> bool {
@@ -174,9 +155,7 @@ fn is_named(name: &Option<String>, wanted: &Option<String>) -> bool {
 /// The parser's own messages would quote what it read, so only places go into the fault.
 fn parse(text: &str) -> Result<Document, KubeconfigFault> {
     if text.len() > SIZE_LIMIT {
-        return Err(KubeconfigFault::new(
-            "is not a kubeconfig: it has more than 1 MiB",
-        ));
+        return Err(KubeconfigFault::new("is not a kubeconfig: it has more than 1 MiB"));
     }
     if nesting(text) > NESTING_LIMIT || aliases(text) > ALIAS_LIMIT {
         let deep = "is not a kubeconfig: its YAML is nested too deeply, or has too many aliases";
@@ -192,19 +171,12 @@ fn parse(text: &str) -> Result<Document, KubeconfigFault> {
             None => "is not a single YAML document".to_owned(),
         })
     })?;
-    value
-        .apply_merge()
-        .map_err(|_| KubeconfigFault::new("has a YAML merge key that names no mapping"))?;
+    value.apply_merge().map_err(|_| KubeconfigFault::new("has a YAML merge key that names no mapping"))?;
     if !value.is_mapping() {
-        return Err(KubeconfigFault::new(
-            "is not a kubeconfig: there is no mapping at its top",
-        ));
+        return Err(KubeconfigFault::new("is not a kubeconfig: there is no mapping at its top"));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
-        KubeconfigFault::new(format!(
-            "has another type of value than a kubeconfig at {}",
-            error.path()
-        ))
+        KubeconfigFault::new(format!("has another type of value than a kubeconfig at {}", error.path()))
     })
 }
 
@@ -224,13 +196,8 @@ fn nesting(text: &str) -> usize {
 
 /// Counts what may be an alias: `*name` where a value begins.
 fn aliases(text: &str) -> usize {
-    let begins = |pair: &[u8]| {
-        pair[1] == b'*' && matches!(pair[0], b' ' | b'\t' | b'\n' | b'[' | b'{' | b',' | b':')
-    };
-    text.as_bytes()
-        .windows(2)
-        .filter(|pair| begins(pair))
-        .count()
+    let begins = |pair: &[u8]| pair[1] == b'*' && matches!(pair[0], b' ' | b'\t' | b'\n' | b'[' | b'{' | b',' | b':');
+    text.as_bytes().windows(2).filter(|pair| begins(pair)).count()
 }
 
 fn join(cluster: Cluster, user: User) -> Result<Target, KubeconfigFault> {
@@ -247,26 +214,11 @@ fn join(cluster: Cluster, user: User) -> Result<Target, KubeconfigFault> {
             insecure.is_some_and(|value| value != Value::Bool(false) && !value.is_null()),
             "the driver ignores insecure-skip-tls-verify and verifies the server by this unit's own authorities",
         ),
-        (
-            is_given(&cluster.tls_server_name),
-            "the driver ignores tls-server-name and verifies the name in server",
-        ),
-        (
-            is_given(&cluster.proxy_url),
-            "the driver ignores proxy-url, only helm goes through it",
-        ),
-        (
-            has_login_in_server,
-            "the API server ignores the user name and password in server",
-        ),
-        (
-            token_file.is_some(),
-            "the driver ignores tokenFile, which helm prefers to token",
-        ),
-        (
-            is_given(&user.impersonated),
-            "the driver ignores as: it acts as the user itself, and helm as the other",
-        ),
+        (is_given(&cluster.tls_server_name), "the driver ignores tls-server-name and verifies the name in server"),
+        (is_given(&cluster.proxy_url), "the driver ignores proxy-url, only helm goes through it"),
+        (has_login_in_server, "the API server ignores the user name and password in server"),
+        (token_file.is_some(), "the driver ignores tokenFile, which helm prefers to token"),
+        (is_given(&user.impersonated), "the driver ignores as: it acts as the user itself, and helm as the other"),
     ];
     Ok(Target {
         server,
@@ -275,40 +227,23 @@ fn join(cluster: Cluster, user: User) -> Result<Target, KubeconfigFault> {
             cluster.certificate_authority,
             cluster.certificate_authority_data,
         )?,
-        certificate: material(
-            "client-certificate",
-            user.client_certificate,
-            user.client_certificate_data,
-        )?,
+        certificate: material("client-certificate", user.client_certificate, user.client_certificate_data)?,
         key: material("client-key", user.client_key, user.client_key_data)?,
-        token: user
-            .token
-            .filter(|token| !token.is_empty())
-            .map(Secret::new),
+        token: user.token.filter(|token| !token.is_empty()).map(Secret::new),
         token_file,
         has_username: is_given(&user.username),
         has_plugin: is_given(&user.exec),
         has_login_in_server,
-        notes: ignored
-            .iter()
-            .filter(|(holds, _)| *holds)
-            .map(|(_, note)| *note)
-            .collect(),
+        notes: ignored.iter().filter(|(holds, _)| *holds).map(|(_, note)| *note).collect(),
     })
 }
 
 fn is_given(value: &Option<Value>) -> bool {
-    value
-        .as_ref()
-        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+    value.as_ref().is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 /// A path goes before the content, as for the driver.
-fn material(
-    field: &str,
-    path: Option<String>,
-    data: Option<String>,
-) -> Result<Option<Material>, KubeconfigFault> {
+fn material(field: &str, path: Option<String>, data: Option<String>) -> Result<Option<Material>, KubeconfigFault> {
     if let Some(path) = path.filter(|path| !path.is_empty()) {
         return Ok(Some(Material::File(path)));
     }
@@ -317,9 +252,8 @@ fn material(
     };
     let data: String = data.split_whitespace().collect();
     // The decoder's own message would quote a byte of it.
-    let decoded = BASE64
-        .decode(data)
-        .map_err(|_| KubeconfigFault::new(format!("has a {field}-data that is not base64")))?;
+    let decoded =
+        BASE64.decode(data).map_err(|_| KubeconfigFault::new(format!("has a {field}-data that is not base64")))?;
     Ok(Some(Material::Inline(Secret::new(decoded))))
 }
 
@@ -342,9 +276,7 @@ fn server(server: Option<String>) -> Result<(String, bool), KubeconfigFault> {
     }
     let has_login = !address.username().is_empty() || address.password().is_some();
     if has_login {
-        let cleared = address
-            .set_username("")
-            .and_then(|()| address.set_password(None));
+        let cleared = address.set_username("").and_then(|()| address.set_password(None));
         cleared.map_err(|()| not_https())?;
     }
     let shown = if has_login { address.as_str() } else { &server };
@@ -372,11 +304,7 @@ users:
         assert!(target(GOOD).is_ok());
         for (from, to, words) in [
             ("current-context: c", "", "no current-context"),
-            (
-                "current-context: c",
-                "current-context: d",
-                "no context with the name",
-            ),
+            ("current-context: c", "current-context: d", "no context with the name"),
             ("name: c, context", "context", "no context with the name"),
             ("user: u}", "user: x}", "no user with the name"),
             ("cluster: k,", "", "no cluster with the name"),
@@ -386,26 +314,14 @@ users:
             ("https://h:6443", "h:6443", "not an https address"),
             ("https://h:6443", "https:/h", "not an https address"),
             ("https://h:6443", "https:///h", "not an https address"),
-            (
-                "kind: Config",
-                "kind: Config\nkind: Config",
-                "a field twice, in line ",
-            ),
+            ("kind: Config", "kind: Config\nkind: Config", "a field twice, in line "),
             ("https://h:6443", "https://h/ x", "not an https address"),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
-            (
-                "server: 'https://h:6443'",
-                "server: 6443",
-                "at clusters[0].cluster.server",
-            ),
+            ("server: 'https://h:6443'", "server: 6443", "at clusters[0].cluster.server"),
             ("server: 'https://h:6443'", "", "a cluster without server"),
             ("users:", "people:", "no user with the name"),
             ("name: other", "name: 7", "at users[1].name"),
-            (
-                "token: hunter2",
-                "client-key-data: '?'",
-                "client-key-data that is not base64",
-            ),
+            ("token: hunter2", "client-key-data: '?'", "client-key-data that is not base64"),
             ("- {name: c", "- [name: c", "line 5, column"),
             ("users:", "---\nusers:", "not a single YAML document"),
             ("token: hunter2", "<<: [hunter2]", "merge key"),
@@ -423,10 +339,7 @@ users:
 
     #[test]
     fn merge_keys_and_aliases_are_resolved() {
-        let merged = GOOD.replace(
-            "user: {token: hunter2}",
-            "user: {<<: &auth {token: hunter2}}",
-        );
+        let merged = GOOD.replace("user: {token: hunter2}", "user: {<<: &auth {token: hunter2}}");
         let found = target(&merged).unwrap();
         assert_eq!(found.token, Some(Secret::new("hunter2".into())));
         assert!(!format!("{found:?}").contains("hunter2"));
@@ -436,10 +349,7 @@ users:
     fn a_hostile_document_is_refused_at_once() {
         let began = std::time::Instant::now();
         let keys: String = (0..2000).map(|key| format!("  k{key}: v\n")).collect();
-        let merges = format!(
-            "{GOOD}base: &b\n{keys}all:\n{}",
-            "- {<<: *b}\n".repeat(3000)
-        );
+        let merges = format!("{GOOD}base: &b\n{keys}all:\n{}", "- {<<: *b}\n".repeat(3000));
         let block = format!("{GOOD}x:\n{}y", "- ".repeat(100_000));
         let keys = format!("{GOOD}x:\n{}y", "? ".repeat(100_000));
         let brackets = format!("{GOOD}x: {}", "[".repeat(20_000));
@@ -449,11 +359,7 @@ users:
             assert!(target(&text).is_err());
         }
         assert!(target(&quoted).is_ok());
-        assert!(
-            began.elapsed() < std::time::Duration::from_secs(20),
-            "{:?}",
-            began.elapsed()
-        );
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]

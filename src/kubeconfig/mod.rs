@@ -99,10 +99,7 @@ pub fn managed_file(content: &Secret<String>, magnum_gid: u32) -> ManagedFile {
     ManagedFile {
         path: PATH.into(),
         bytes: content.expose().clone().into_bytes(),
-        access: Access {
-            gid: magnum_gid,
-            ..Access::of_root(0o640)
-        },
+        access: Access { gid: magnum_gid, ..Access::of_root(0o640) },
     }
 }
 

@@ -33,13 +33,8 @@ pub fn problems(
     let mut problems: Vec<Problem> = selection.problem.iter().cloned().collect();
     let pin = &settings.driver.pin;
     // When it was selected, the driver may not have been installed yet.
-    if let Some(refusal) =
-        programs::refusal(system, &selection.content, pin, ask, Thoroughness::Full)?
-    {
-        problems.push(Problem::blocked(
-            "Kubeconfig is not usable",
-            format!("it {refusal}; {REMEDY}"),
-        ));
+    if let Some(refusal) = programs::refusal(system, &selection.content, pin, ask, Thoroughness::Full)? {
+        problems.push(Problem::blocked("Kubeconfig is not usable", format!("it {refusal}; {REMEDY}")));
     }
     let age = age(&selection.usable.validity, Timestamp::now());
     problems.extend(of_age(&age, settings.expiry_warning_days));
@@ -55,14 +50,8 @@ pub fn problems(
 
 fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     match age {
-        Age::Expired(ends) => Some(Problem::blocked(
-            "Kubeconfig has expired",
-            format!("{ends}; {REMEDY}"),
-        )),
-        Age::NotYetValid(begins) => Some(Problem::waiting(
-            "Kubeconfig is not valid yet",
-            begins.to_string(),
-        )),
+        Age::Expired(ends) => Some(Problem::blocked("Kubeconfig has expired", format!("{ends}; {REMEDY}"))),
+        Age::NotYetValid(begins) => Some(Problem::waiting("Kubeconfig is not valid yet", begins.to_string())),
         Age::Valid(Some((ends, days))) if *days < i64::from(warning_days) => {
             let summary = format!("Kubeconfig expires in {days} days");
             Some(Problem::notice(summary, format!("{ends}; {REMEDY}")))
@@ -78,14 +67,10 @@ fn of_error(server: &str, error: &ApiError) -> Option<Problem> {
             let summary = "Management cluster rejects the kubeconfig";
             Some(Problem::blocked(summary, format!("{detail}; {REMEDY}")))
         }
-        ApiError::Unreachable { kind, .. } => Some(Problem::waiting(
-            format!("Management cluster does not answer ({kind})"),
-            detail,
-        )),
-        ApiError::Unexpected(_) => Some(Problem::waiting(
-            "Management cluster does not answer as expected",
-            detail,
-        )),
+        ApiError::Unreachable { kind, .. } => {
+            Some(Problem::waiting(format!("Management cluster does not answer ({kind})"), detail))
+        }
+        ApiError::Unexpected(_) => Some(Problem::waiting("Management cluster does not answer as expected", detail)),
         ApiError::Unsupported => None,
     }
 }
@@ -97,15 +82,11 @@ fn of_cluster(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<P
     let kubeconfig = sha256(selection.content.expose().as_bytes());
     let what = sha256(format!("{kubeconfig} {stack:?}").as_bytes());
     let now = Timestamp::now().as_second();
-    let is_recent =
-        |passed: &Passed| passed.what == what && (0..PASSED_FOR).contains(&(now - passed.at));
+    let is_recent = |passed: &Passed| passed.what == what && (0..PASSED_FOR).contains(&(now - passed.at));
     if memory.passed.as_ref().is_some_and(is_recent) {
         return Ok(Vec::new());
     }
-    let problems = of_report(
-        &selection.usable,
-        &ManagementReport::ask(&selection.usable, stack),
-    );
+    let problems = of_report(&selection.usable, &ManagementReport::ask(&selection.usable, stack));
     let passed = problems.is_empty().then_some(Passed { what, at: now });
     if memory.passed != passed {
         memory.passed = passed;
@@ -120,27 +101,15 @@ fn of_report(usable: &UsableKubeconfig, report: &ManagementReport) -> Vec<Proble
     let mut failed = |error: &ApiError| problems.extend(of_error(server, error));
     match report {
         // It may have stopped answering since it was asked for the identity.
-        ManagementReport {
-            identity: Err(error),
-            ..
-        } => failed(error),
-        ManagementReport {
-            denied: Some(Err(error)),
-            ..
-        } => failed(error),
-        ManagementReport {
-            incompatible: Some(Err(error)),
-            ..
-        } => failed(error),
+        ManagementReport { identity: Err(error), .. } => failed(error),
+        ManagementReport { denied: Some(Err(error)), .. } => failed(error),
+        ManagementReport { incompatible: Some(Err(error)), .. } => failed(error),
         _ => {}
     }
     if let Some(Ok(denied)) = &report.denied
         && !denied.is_empty()
     {
-        problems.push(Problem::blocked(
-            "Kubeconfig's user lacks permissions",
-            denial(server, denied),
-        ));
+        problems.push(Problem::blocked("Kubeconfig's user lacks permissions", denial(server, denied)));
     }
     for found in report.incompatible.iter().flatten().flatten() {
         let detail = format!("{server}: {}; {}", found.what, found.remedy);
@@ -166,21 +135,13 @@ mod tests {
 
     fn of(usable: UsableKubeconfig, identity: Result<&str, ApiError>) -> Selection {
         let content = Secret::new(usable.server.clone());
-        Selection {
-            content,
-            usable,
-            identity: identity.map(str::to_owned),
-            problem: None,
-        }
+        Selection { content, usable, identity: identity.map(str::to_owned), problem: None }
     }
 
     fn scratch() -> Scratch {
         let scratch = Scratch::new();
         scratch.root.make_state_directory().unwrap();
-        scratch
-            .root
-            .make_directories("/etc/magnum".as_ref())
-            .unwrap();
+        scratch.root.make_directories("/etc/magnum".as_ref()).unwrap();
         scratch
     }
 
@@ -191,35 +152,15 @@ mod tests {
         let stack = Stack::new(&settings, Some("0.25.1"));
         let meta = scratch.root.metadata("/etc".as_ref()).unwrap().unwrap();
         let magnum_gid = scratch.root.access_of(&meta).gid;
-        let ask = ProgramsToAsk {
-            magnum_gid,
-            ..ProgramsToAsk::default()
-        };
-        let problems = problems(
-            &scratch.system(|_| None),
-            selection,
-            &settings,
-            &stack,
-            &ask,
-        )
-        .unwrap();
-        assert!(
-            problems
-                .iter()
-                .all(|problem| problem.summary.chars().count() <= STATUS_LENGTH)
-        );
-        problems
-            .into_iter()
-            .map(|problem| (problem.kind, problem.summary))
-            .collect()
+        let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
+        let problems = problems(&scratch.system(|_| None), selection, &settings, &stack, &ask).unwrap();
+        assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
+        problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()
     }
 
     #[test]
     fn a_management_cluster_on_which_everything_passes_is_not_asked_again_within_a_day() {
-        let (scratch, asked) = (
-            scratch(),
-            std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)),
-        );
+        let (scratch, asked) = (scratch(), std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)));
         let counter = asked.clone();
         let allows = move |_: &str| counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 100;
         let selection = of(cluster("v1beta1", allows), Ok("admin"));
@@ -232,30 +173,19 @@ mod tests {
     #[test]
     fn what_does_not_pass_there_is_reported_each_time() {
         let scratch = scratch();
-        let old = of(
-            cluster("v1alpha7", |rule| {
-                !rule.contains('*') && rule != "get secrets"
-            }),
-            Ok("admin"),
-        );
+        let old = of(cluster("v1alpha7", |rule| !rule.contains('*') && rule != "get secrets"), Ok("admin"));
         let fit = "Management cluster does not fit driver or chart".to_owned();
         for _ in 0..2 {
             assert_eq!(
                 found(&scratch, &old),
                 [
-                    (
-                        Kind::Blocked,
-                        "Kubeconfig's user lacks permissions".to_owned()
-                    ),
+                    (Kind::Blocked, "Kubeconfig's user lacks permissions".to_owned()),
                     (Kind::Blocked, fit.clone()),
                     (Kind::Notice, fit.clone()),
                 ]
             );
         }
-        let gone = of(
-            serve(|_, _, _| ("503 Unavailable", String::new())),
-            Ok("admin"),
-        );
+        let gone = of(serve(|_, _, _| ("503 Unavailable", String::new())), Ok("admin"));
         assert_eq!(found(&scratch, &gone)[0].0, Kind::Waiting);
     }
 
@@ -269,47 +199,19 @@ mod tests {
             usable
         };
         let rejected = || Err(ApiError::Rejected(401));
-        let silent = Err(ApiError::Unreachable {
-            kind: super::super::client::Unreachable::Refused,
-            reason: String::new(),
-        });
+        let silent =
+            Err(ApiError::Unreachable { kind: super::super::client::Unreachable::Refused, reason: String::new() });
         let unsupported = || Err(ApiError::Unsupported);
         for (usable, identity, expected) in [
             (ending(-9, 99), unsupported(), vec![]),
-            (
-                ending(-9, 9),
-                unsupported(),
-                vec![(Kind::Notice, "Kubeconfig expires in 9 days")],
-            ),
-            (
-                ending(-9, -1),
-                rejected(),
-                vec![(Kind::Blocked, "Kubeconfig has expired")],
-            ),
-            (
-                ending(1, 99),
-                unsupported(),
-                vec![(Kind::Waiting, "Kubeconfig is not valid yet")],
-            ),
-            (
-                ending(-9, 99),
-                rejected(),
-                vec![(Kind::Blocked, "Management cluster rejects the kubeconfig")],
-            ),
-            (
-                ending(-9, 99),
-                silent,
-                vec![(
-                    Kind::Waiting,
-                    "Management cluster does not answer (refused)",
-                )],
-            ),
+            (ending(-9, 9), unsupported(), vec![(Kind::Notice, "Kubeconfig expires in 9 days")]),
+            (ending(-9, -1), rejected(), vec![(Kind::Blocked, "Kubeconfig has expired")]),
+            (ending(1, 99), unsupported(), vec![(Kind::Waiting, "Kubeconfig is not valid yet")]),
+            (ending(-9, 99), rejected(), vec![(Kind::Blocked, "Management cluster rejects the kubeconfig")]),
+            (ending(-9, 99), silent, vec![(Kind::Waiting, "Management cluster does not answer (refused)")]),
         ] {
             let found = found(&scratch(), &of(usable, identity));
-            let found: Vec<(Kind, &str)> = found
-                .iter()
-                .map(|(kind, summary)| (*kind, summary.as_str()))
-                .collect();
+            let found: Vec<(Kind, &str)> = found.iter().map(|(kind, summary)| (*kind, summary.as_str())).collect();
             assert_eq!(found, expected);
         }
     }

@@ -80,19 +80,11 @@ impl ManagementReport {
     pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Self {
         let session = Session::open(usable);
         match session.and_then(|session| session.whoami().map(|name| (session, name))) {
-            Err(error) => Self {
-                identity: Err(error),
-                denied: None,
-                incompatible: None,
-            },
+            Err(error) => Self { identity: Err(error), denied: None, incompatible: None },
             Ok((session, name)) => Self {
                 identity: Ok(name),
                 denied: Some(session.denied()),
-                incompatible: Some(
-                    session
-                        .served()
-                        .map(|served| stack.incompatibilities(&served)),
-                ),
+                incompatible: Some(session.served().map(|served| stack.incompatibilities(&served))),
             },
         }
     }
@@ -103,12 +95,7 @@ type Answer = Result<String, Finding>;
 impl KubeconfigReport {
     /// The report where there is no kubeconfig.
     pub fn absent(warning_days: u16) -> Self {
-        Self {
-            usable: None,
-            programs: None,
-            online: None,
-            warning_days,
-        }
+        Self { usable: None, programs: None, online: None, warning_days }
     }
 
     /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm.
@@ -140,9 +127,7 @@ impl KubeconfigReport {
     /// Returns what was read of the kubeconfig; skips what comes after if it is not usable.
     fn read(&self) -> Result<&UsableKubeconfig, Finding> {
         match &self.usable {
-            None => Err(Finding::skip(
-                "there is no kubeconfig, or the pin is not known",
-            )),
+            None => Err(Finding::skip("there is no kubeconfig, or the pin is not known")),
             Some(Err(_)) => Err(Finding::skip("the kubeconfig is not usable")),
             Some(Ok(usable)) => Ok(usable),
         }
@@ -152,10 +137,7 @@ impl KubeconfigReport {
     fn online(&self) -> Result<(&ManagementReport, &str), Finding> {
         let server = self.read()?.server.as_str();
         let online = self.online.as_ref();
-        Ok((
-            online.ok_or_else(|| Finding::skip("it is not asked while offline"))?,
-            server,
-        ))
+        Ok((online.ok_or_else(|| Finding::skip("it is not asked while offline"))?, server))
     }
 
     fn usable(&self) -> Answer {
@@ -214,9 +196,7 @@ impl KubeconfigReport {
         let (online, server) = self.online()?;
         match &online.identity {
             Ok(name) => Ok(format!("{server} knows the user as {name}")),
-            Err(error @ ApiError::Rejected(_)) => {
-                Err(Finding::fail(format!("{server} {error}"), NEW_ONE))
-            }
+            Err(error @ ApiError::Rejected(_)) => Err(Finding::fail(format!("{server} {error}"), NEW_ONE)),
             Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
             Err(_) => Err(Finding::skip("it does not answer")),
         }
@@ -240,12 +220,8 @@ impl KubeconfigReport {
         if found.is_empty() {
             return Ok("driver, chart and the served versions fit".to_owned());
         }
-        let all =
-            |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let (evidence, remedy) = (
-            format!("{server}: {}", all(|one| &one.what)),
-            all(|one| &one.remedy),
-        );
+        let all = |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
+        let (evidence, remedy) = (format!("{server}: {}", all(|one| &one.what)), all(|one| &one.remedy));
         match found.iter().any(|one| one.harm == Harm::Fatal) {
             true => Err(Finding::fail(evidence, remedy)),
             false => Err(Finding::warn(evidence, remedy)),
@@ -286,22 +262,13 @@ mod tests {
 
     fn stack() -> Stack {
         let (driver, chart) = ("1.4.0".parse().unwrap(), Some("0.25.1".to_owned()));
-        Stack {
-            driver,
-            chart,
-            api_resources: None,
-        }
+        Stack { driver, chart, api_resources: None }
     }
 
     fn report(usable: UsableKubeconfig, online: Option<ManagementReport>) -> KubeconfigReport {
         let (driver, helm) = (ProgramVerdict::Accepts, ProgramVerdict::Accepts);
         let programs = Some(ProgramVerdicts { driver, helm });
-        KubeconfigReport {
-            usable: Some(Ok(usable)),
-            programs,
-            online,
-            warning_days: 30,
-        }
+        KubeconfigReport { usable: Some(Ok(usable)), programs, online, warning_days: 30 }
     }
 
     fn statuses(report: &KubeconfigReport) -> [Status; 6] {
@@ -317,84 +284,33 @@ mod tests {
         assert_eq!(statuses(&report(good, online)), [Pass; 6]);
         let poor = cluster("v1alpha7", |rule| rule == "get secrets");
         let online = asked(&poor);
-        assert_eq!(
-            statuses(&report(poor, online)),
-            [Pass, Pass, Pass, Pass, Fail, Fail]
-        );
+        assert_eq!(statuses(&report(poor, online)), [Pass, Pass, Pass, Pass, Fail, Fail]);
         let gone = usable("https://127.0.0.1:1");
         let online = asked(&gone);
-        assert_eq!(
-            statuses(&report(gone.clone(), online)),
-            [Pass, Pass, Warn, Skip, Skip, Skip]
-        );
-        assert_eq!(
-            statuses(&report(gone, None)),
-            [Pass, Pass, Skip, Skip, Skip, Skip]
-        );
+        assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
+        assert_eq!(statuses(&report(gone, None)), [Pass, Pass, Skip, Skip, Skip, Skip]);
         assert_eq!(statuses(&KubeconfigReport::absent(30)), [Skip; 6]);
     }
 
     #[test]
     fn each_finding_has_its_status() {
-        let online = |identity, denied, incompatible| {
-            Some(ManagementReport {
-                identity,
-                denied,
-                incompatible,
-            })
-        };
+        let online = |identity, denied, incompatible| Some(ManagementReport { identity, denied, incompatible });
         let unexpected = || ApiError::Unexpected("x".into());
-        let found = |harm| Incompatibility {
-            harm,
-            what: "a".into(),
-            remedy: "b".into(),
-        };
+        let found = |harm| Incompatibility { harm, what: "a".into(), remedy: "b".into() };
         let known = || Ok("admin".to_owned());
-        let silent = ApiError::Unreachable {
-            kind: Unreachable::Tls,
-            reason: "x".into(),
-        };
+        let silent = ApiError::Unreachable { kind: Unreachable::Tls, reason: "x".into() };
         for (online, expected) in [
-            (
-                online(Err(ApiError::Rejected(401)), None, None),
-                [Pass, Fail, Skip, Skip],
-            ),
-            (
-                online(Err(ApiError::Unsupported), None, None),
-                [Skip, Skip, Skip, Skip],
-            ),
+            (online(Err(ApiError::Rejected(401)), None, None), [Pass, Fail, Skip, Skip]),
+            (online(Err(ApiError::Unsupported), None, None), [Skip, Skip, Skip, Skip]),
             (online(Err(silent), None, None), [Warn, Skip, Skip, Skip]),
-            (
-                online(known(), Some(Err(unexpected())), Some(Err(unexpected()))),
-                [Pass, Pass, Warn, Warn],
-            ),
-            (
-                online(
-                    known(),
-                    Some(Ok(vec![])),
-                    Some(Ok(vec![found(Harm::Cosmetic)])),
-                ),
-                [Pass, Pass, Pass, Warn],
-            ),
-            (
-                online(
-                    known(),
-                    Some(Ok(vec![])),
-                    Some(Ok(vec![found(Harm::Fatal)])),
-                ),
-                [Pass, Pass, Pass, Fail],
-            ),
+            (online(known(), Some(Err(unexpected())), Some(Err(unexpected()))), [Pass, Pass, Warn, Warn]),
+            (online(known(), Some(Ok(vec![])), Some(Ok(vec![found(Harm::Cosmetic)]))), [Pass, Pass, Pass, Warn]),
+            (online(known(), Some(Ok(vec![])), Some(Ok(vec![found(Harm::Fatal)]))), [Pass, Pass, Pass, Fail]),
         ] {
-            assert_eq!(
-                statuses(&report(usable("https://h"), online))[2..],
-                expected
-            );
+            assert_eq!(statuses(&report(usable("https://h"), online))[2..], expected);
         }
-        let day =
-            |days: i64| Timestamp::from_second(Timestamp::now().as_second() + days * 86_400).ok();
-        for (from, until, expected) in
-            [(-9, 99, Pass), (-9, 9, Warn), (-9, -1, Fail), (1, 99, Fail)]
-        {
+        let day = |days: i64| Timestamp::from_second(Timestamp::now().as_second() + days * 86_400).ok();
+        for (from, until, expected) in [(-9, 99, Pass), (-9, 9, Warn), (-9, -1, Fail), (1, 99, Fail)] {
             let mut usable = usable("https://h");
             usable.validity = vec![Validity::new("token", day(from), day(until))];
             assert_eq!(statuses(&report(usable, None))[1], expected);
@@ -406,39 +322,20 @@ mod tests {
         let mut noted = report(usable("https://h"), None);
         let usable_check = |report: &KubeconfigReport| check::run(CHECKS, report).swap_remove(0);
         let driver = ProgramVerdict::NotAsked("no driver is installed here");
-        noted.programs = Some(ProgramVerdicts {
-            driver,
-            helm: ProgramVerdict::Accepts,
-        });
+        noted.programs = Some(ProgramVerdicts { driver, helm: ProgramVerdict::Accepts });
         let result = usable_check(&noted);
         assert_eq!(result.status, Pass);
-        assert_eq!(
-            result.evidence,
-            "it leads to https://h; the driver was not asked (no driver is installed here)"
-        );
-        noted
-            .usable
-            .as_mut()
-            .unwrap()
-            .as_mut()
-            .unwrap()
-            .notes
-            .push("it is odd");
+        assert_eq!(result.evidence, "it leads to https://h; the driver was not asked (no driver is installed here)");
+        noted.usable.as_mut().unwrap().as_mut().unwrap().notes.push("it is odd");
         assert_eq!(usable_check(&noted).status, Warn);
         let helm = ProgramVerdict::Refuses("duplicate name".into());
-        noted.programs = Some(ProgramVerdicts {
-            driver: ProgramVerdict::Accepts,
-            helm,
-        });
+        noted.programs = Some(ProgramVerdicts { driver: ProgramVerdict::Accepts, helm });
         let result = usable_check(&noted);
         assert_eq!(
             (result.status, result.evidence.as_str()),
             (Fail, "the kubeconfig is refused by helm (duplicate name)")
         );
         noted.usable = Some(Err(KubeconfigFault::new("has no current-context")));
-        assert_eq!(
-            usable_check(&noted).evidence,
-            "the kubeconfig has no current-context"
-        );
+        assert_eq!(usable_check(&noted).evidence, "the kubeconfig has no current-context");
     }
 }

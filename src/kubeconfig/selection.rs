@@ -93,10 +93,7 @@ where
         accepted: Option<&Secret<String>>,
     ) -> Result<Option<Selection>> {
         let invalid = |why: String, remedy: &str| {
-            Problem::blocked(
-                "Granted kubeconfig is not usable",
-                format!("it {why}; {remedy}"),
-            )
+            Problem::blocked("Granted kubeconfig is not usable", format!("it {why}; {remedy}"))
         };
         let problem = match granted {
             Ok(Some(new)) => match (self.inspect)(&new.content)? {
@@ -116,16 +113,14 @@ where
                 None => return Ok(None),
                 Some(used) => match (self.inspect)(used)? {
                     Ok(_) => return self.earlier([Some(used), accepted], None),
-                    Err(fault) => Problem::blocked(
-                        "Kubeconfig is not usable",
-                        format!("it {fault}; grant another one"),
-                    ),
+                    Err(fault) => {
+                        Problem::blocked("Kubeconfig is not usable", format!("it {fault}; grant another one"))
+                    }
                 },
             },
             Err(problem) => problem.clone(),
         };
-        let is_granted =
-            |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
+        let is_granted = |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
         let others = [used, accepted].map(|other| other.filter(|other| !is_granted(other)));
         match self.earlier(others, Some(&problem))? {
             Some(selection) => Ok(Some(selection)),
@@ -157,12 +152,7 @@ where
                 return Ok(earlier);
             }
         }
-        Ok(Selection {
-            content: new.content.clone(),
-            usable,
-            identity,
-            problem: None,
-        })
+        Ok(Selection { content: new.content.clone(), usable, identity, problem: None })
     }
 
     /// Selects the first that the management cluster accepts, or else the first that is usable.
@@ -173,22 +163,14 @@ where
     ) -> Result<Option<Selection>> {
         let mut first: Option<Selection> = None;
         for content in candidates.into_iter().flatten() {
-            if first
-                .as_ref()
-                .is_some_and(|first| first.content == *content)
-            {
+            if first.as_ref().is_some_and(|first| first.content == *content) {
                 continue;
             }
             let Ok(usable) = (self.inspect)(content)? else {
                 continue;
             };
             let identity = (self.connect)(&usable);
-            let selection = Selection {
-                content: content.clone(),
-                identity,
-                usable,
-                problem: problem.cloned(),
-            };
+            let selection = Selection { content: content.clone(), identity, usable, problem: problem.cloned() };
             if selection.identity.is_ok() {
                 return Ok(Some(selection));
             }
@@ -219,10 +201,7 @@ mod tests {
         }
         let end = |name: &str, at| if server.contains(name) { NOW } else { at };
         let moment = |at| Timestamp::from_second(at).ok();
-        let (from, until) = (
-            moment(end("early", NOW - 2) + 1),
-            moment(end("expired", NOW + 2)),
-        );
+        let (from, until) = (moment(end("early", NOW - 2) + 1), moment(end("expired", NOW + 2)));
         Ok(Ok(UsableKubeconfig {
             server,
             authority: None,
@@ -249,25 +228,13 @@ mod tests {
         used: Option<&str>,
         accepted: Option<&str>,
     ) -> Result<Option<(String, bool)>, String> {
-        let given = |name: &str| GrantedKubeconfig {
-            content: named(name),
-            remedy: "run: x".into(),
-        };
-        let granted = granted
-            .map(|name| name.map(given))
-            .map_err(|why| Problem::blocked(why, ""));
+        let given = |name: &str| GrantedKubeconfig { content: named(name), remedy: "run: x".into() };
+        let granted = granted.map(|name| name.map(given)).map_err(|why| Problem::blocked(why, ""));
         let (used, accepted) = (used.map(named), accepted.map(named));
-        let trial = Trial {
-            now: Timestamp::from_second(NOW).unwrap(),
-            inspect,
-            connect,
-        };
+        let trial = Trial { now: Timestamp::from_second(NOW).unwrap(), inspect, connect };
         let selection = trial.select(&granted, used.as_ref(), accepted.as_ref());
-        let shown =
-            |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
-        selection
-            .map(|selection| selection.map(shown))
-            .map_err(|problem| problem.to_string())
+        let shown = |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
+        selection.map(|selection| selection.map(shown)).map_err(|problem| problem.to_string())
     }
 
     #[test]
@@ -279,12 +246,7 @@ mod tests {
             (Ok(Some("new")), None, None, uses("new")),
             (Ok(Some("new")), old, old, uses("new")),
             (Ok(silent), old, old, stays("old")),
-            (
-                Ok(silent),
-                Some("silent-old"),
-                Some("silent-old"),
-                uses("silent-new"),
-            ),
+            (Ok(silent), Some("silent-old"), Some("silent-old"), uses("silent-new")),
             // The one that worked last is not forgotten while one that does not is in place.
             (Ok(silent), silent, old, stays("old")),
             (Ok(silent), None, None, uses("silent-new")),
@@ -292,32 +254,18 @@ mod tests {
             (Ok(Some("expired-new")), old, old, stays("old")),
             (Ok(Some("early-new")), old, old, stays("old")),
             // It expired in use: there is nothing better.
-            (
-                Ok(Some("expired")),
-                Some("expired"),
-                Some("expired"),
-                uses("expired"),
-            ),
+            (Ok(Some("expired")), Some("expired"), Some("expired"), uses("expired")),
             // A grant that is revoked changes nothing.
             (Err("not granted"), old, old, stays("old")),
             (Ok(None), old, old, uses("old")),
             // Nor does it keep one in place that never worked, when another did.
             (Err("not granted"), silent, old, stays("old")),
             (Ok(None), silent, old, uses("old")),
-            (
-                Ok(Some("unusable")),
-                silent,
-                Some("silent-old"),
-                stays("silent-new"),
-            ),
+            (Ok(Some("unusable")), silent, Some("silent-old"), stays("silent-new")),
             (Ok(Some("unsupported")), old, old, uses("unsupported")),
             (Ok(None), None, None, Ok(None)),
         ] {
-            assert_eq!(
-                selected(granted, used, accepted),
-                expected,
-                "{granted:?} {used:?} {accepted:?}"
-            );
+            assert_eq!(selected(granted, used, accepted), expected, "{granted:?} {used:?} {accepted:?}");
         }
     }
 
@@ -326,18 +274,9 @@ mod tests {
         let unusable = "Granted kubeconfig is not usable: it";
         for (granted, message) in [
             (Err("Not granted"), "Not granted".to_owned()),
-            (
-                Ok(Some("unusable")),
-                format!("{unusable} is unusable; run: x"),
-            ),
-            (
-                Ok(Some("expired")),
-                format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x"),
-            ),
-            (
-                Ok(Some("early")),
-                format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x"),
-            ),
+            (Ok(Some("unusable")), format!("{unusable} is unusable; run: x")),
+            (Ok(Some("expired")), format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x")),
+            (Ok(Some("early")), format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x")),
         ] {
             assert_eq!(selected(granted, None, None), Err(message));
         }
@@ -353,19 +292,11 @@ mod tests {
         let content = named("new");
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
-        let mut selection = Selection {
-            content,
-            usable,
-            identity,
-            problem: None,
-        };
+        let mut selection = Selection { content, usable, identity, problem: None };
         remember(&scratch.root, &selection).unwrap();
         assert_eq!(Memory::load(&scratch.root).unwrap().accepted, None);
         selection.identity = Ok("admin".into());
         remember(&scratch.root, &selection).unwrap();
-        assert_eq!(
-            Memory::load(&scratch.root).unwrap().accepted,
-            Some(named("new"))
-        );
+        assert_eq!(Memory::load(&scratch.root).unwrap().accepted, Some(named("new")));
     }
 }

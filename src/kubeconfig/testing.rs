@@ -19,9 +19,7 @@ pub fn fixture(name: &str) -> Vec<u8> {
 
 /// Serves on a port of its own until the test ends; `answer` gets method, path and body, and returns the status with
 /// further header lines and the body.
-pub fn serve(
-    answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static,
-) -> UsableKubeconfig {
+pub fn serve(answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static) -> UsableKubeconfig {
     let chain = vec![CertificateDer::from_pem_slice(&fixture("server.crt")).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(&fixture("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -59,12 +57,8 @@ pub fn serve(
                 let length = body.len();
                 let mut stream = stream.into_inner();
                 // A client may hang up before it has read everything.
-                let head = format!(
-                    "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-                );
-                if stream.write_all(head.as_bytes()).is_ok()
-                    && stream.write_all(body.as_bytes()).is_ok()
-                {
+                let head = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+                if stream.write_all(head.as_bytes()).is_ok() && stream.write_all(body.as_bytes()).is_ok() {
                     stream.conn.send_close_notify();
                     stream.flush().ok();
                 }
@@ -86,15 +80,10 @@ pub fn usable(server: &str) -> UsableKubeconfig {
 }
 
 /// A management cluster that knows the user, allows what `allows` says, and serves these versions of the provider.
-pub fn cluster(
-    openstack: &'static str,
-    allows: impl Fn(&str) -> bool + Send + Sync + 'static,
-) -> UsableKubeconfig {
+pub fn cluster(openstack: &'static str, allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> UsableKubeconfig {
     serve(move |_, path, body| {
         let body = match path.rsplit('/').next() {
-            Some("selfsubjectreviews") => {
-                r#"{"status": {"userInfo": {"username": "admin"}}}"#.to_owned()
-            }
+            Some("selfsubjectreviews") => r#"{"status": {"userInfo": {"username": "admin"}}}"#.to_owned(),
             Some("selfsubjectaccessreviews") => {
                 let review: serde_json::Value = serde_json::from_str(body).unwrap();
                 let asked = &review["spec"]["resourceAttributes"];

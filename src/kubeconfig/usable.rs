@@ -52,11 +52,7 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// If that driver would fail on its first use: why, and what to do.
-    pub fn usable_by(
-        &self,
-        pin: &Pin,
-        read: ReadFile<'_>,
-    ) -> Result<UsableKubeconfig, KubeconfigFault> {
+    pub fn usable_by(&self, pin: &Pin, read: ReadFile<'_>) -> Result<UsableKubeconfig, KubeconfigFault> {
         let target = document::target(self.0.expose())?;
         let (mut validity, mut notes) = (Vec::new(), target.notes.clone());
         let mut authority = None;
@@ -72,16 +68,12 @@ impl Kubeconfig {
                 let (period, matches) = certificate::pair(&certificate, &key)?;
                 validity.push(period);
                 if matches == KeyMatch::Unknown {
-                    notes.push(
-                        "the charm cannot check that client-key belongs to client-certificate",
-                    );
+                    notes.push("the charm cannot check that client-key belongs to client-certificate");
                 }
                 Login::Certificate { certificate, key }
             }
             (Some(_), None) => {
-                return Err(KubeconfigFault::new(
-                    "has a client certificate without its key; add client-key-data",
-                ));
+                return Err(KubeconfigFault::new("has a client certificate without its key; add client-key-data"));
             }
             (None, _) => {
                 let token = token(&target, pin)?;
@@ -89,13 +81,7 @@ impl Kubeconfig {
                 Login::Token(token)
             }
         };
-        Ok(UsableKubeconfig {
-            server: target.server,
-            authority,
-            login,
-            validity,
-            notes,
-        })
+        Ok(UsableKubeconfig { server: target.server, authority, login, validity, notes })
     }
 }
 
@@ -109,9 +95,7 @@ fn token(target: &Target, pin: &Pin) -> Result<Secret<String>, KubeconfigFault> 
     let what = match &target.token {
         Some(_) if !takes_tokens => "a token (which drivers from 1.3.0 on can use)",
         Some(_) if target.has_plugin => {
-            return Err(KubeconfigFault::new(
-                "has both a token and an exec plugin; take out one of them",
-            ));
+            return Err(KubeconfigFault::new("has both a token and an exec plugin; take out one of them"));
         }
         Some(_) if target.has_login_in_server => {
             return Err(KubeconfigFault::new(
@@ -135,11 +119,7 @@ fn token(target: &Target, pin: &Pin) -> Result<Secret<String>, KubeconfigFault> 
     )))
 }
 
-fn content(
-    material: &Material,
-    field: &str,
-    read: ReadFile<'_>,
-) -> Result<Vec<u8>, KubeconfigFault> {
+fn content(material: &Material, field: &str, read: ReadFile<'_>) -> Result<Vec<u8>, KubeconfigFault> {
     let path = match material {
         Material::Inline(bytes) => return Ok(bytes.expose().clone()),
         Material::File(path) => Path::new(path),
@@ -163,10 +143,7 @@ fn content(
 /// # Errors
 /// Why that fails, in a few words.
 pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
-    let command = Command::new("cat", READ_LIMIT)
-        .as_user(MAGNUM_USER)
-        .arg("--")
-        .arg(path);
+    let command = Command::new("cat", READ_LIMIT).as_user(MAGNUM_USER).arg("--").arg(path);
     let output = system.run(&command).map_err(|error| format!("{error:#}"))?;
     match output.code {
         Some(0) => Ok(output.stdout),
@@ -211,9 +188,7 @@ pub(super) mod tests {
         let pin = format!("magnum-capi-helm=={version}").parse().unwrap();
         let read = |path: &Path| fixture(&path.to_string_lossy());
         let kubeconfig = kubeconfig(cluster, user).parse::<Kubeconfig>();
-        kubeconfig
-            .and_then(|kubeconfig| kubeconfig.usable_by(&pin, &read))
-            .map_err(|fault| fault.to_string())
+        kubeconfig.and_then(|kubeconfig| kubeconfig.usable_by(&pin, &read)).map_err(|fault| fault.to_string())
     }
 
     const EXEC: &str = "exec: {command: aws}";
@@ -239,10 +214,7 @@ pub(super) mod tests {
         let token = usable(SERVER, "token: hunter2", "1.3.0").unwrap();
         assert_eq!(token.login, Login::Token(Secret::new("hunter2".into())));
         let fault = usable(SERVER, "token: hunter2", "1.2.1").unwrap_err();
-        assert!(
-            fault.contains("needs a client certificate and key; use"),
-            "{fault}"
-        );
+        assert!(fault.contains("needs a client certificate and key; use"), "{fault}");
         assert!(!fault.contains("hunter2"));
         let login = "server: 'https://u:hunter2@192.0.2.1:6443'";
         let fault = usable(login, "token: a", "1.4.0").unwrap_err();
@@ -256,33 +228,18 @@ pub(super) mod tests {
         let key = format!("client-key-data: {}", data("client-sec1.key"));
         for (user, words) in [
             (EXEC, "an exec plugin, which the driver cannot run"),
-            (
-                "exec: {command: aws}, token: t",
-                "both a token and an exec plugin",
-            ),
+            ("exec: {command: aws}, token: t", "both a token and an exec plugin"),
             ("auth-provider: {name: gcp}", "a user with auth-provider"),
             ("username: a, password: b", "a user name and password"),
-            (
-                "tokenFile: /pki/client.crt",
-                "tokenFile, which the driver ignores",
-            ),
+            ("tokenFile: /pki/client.crt", "tokenFile, which the driver ignores"),
             (&certificate, "a client certificate without its key"),
-            (
-                &format!("{certificate}, token: t"),
-                "a client certificate without its key",
-            ),
+            (&format!("{certificate}, token: t"), "a client certificate without its key"),
             (&key, "a client key that has no certificate"),
             ("token: REDACTED", "without --raw"),
             ("token: ''", "authenticates with nothing"),
-            (
-                "client-certificate: /absent, client-key: /k",
-                "that user magnum cannot read",
-            ),
+            ("client-certificate: /absent, client-key: /k", "that user magnum cannot read"),
             ("client-certificate: rel, client-key: /k", "a relative path"),
-            (
-                "client-certificate-data: '!', client-key-data: ''",
-                "not base64",
-            ),
+            ("client-certificate-data: '!', client-key-data: ''", "not base64"),
         ] {
             let fault = usable(SERVER, user, "1.4.0").unwrap_err();
             assert!(fault.contains(words), "{user}: {fault}");
@@ -291,19 +248,9 @@ pub(super) mod tests {
 
     #[test]
     fn what_driver_or_helm_ignores_is_noted() {
-        let cluster = format!(
-            "{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x"
-        );
-        assert_eq!(
-            usable(&cluster, &by_certificate(), "1.1.0")
-                .unwrap()
-                .notes
-                .len(),
-            3
-        );
-        let authority = format!(
-            "{SERVER}, certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false"
-        );
+        let cluster = format!("{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x");
+        assert_eq!(usable(&cluster, &by_certificate(), "1.1.0").unwrap().notes.len(), 3);
+        let authority = format!("{SERVER}, certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false");
         let usable = usable(&authority, &by_certificate(), "1.1.0").unwrap();
         assert!(usable.notes.is_empty() && usable.authority.is_some());
     }
