@@ -12,7 +12,8 @@ use lexopt::prelude::{Long, ValueExt};
 use nix::unistd::Uid;
 use serde_json::json;
 
-use crate::check::{self, CheckResult, Report, Status};
+use crate::check::{self, Check, Outcome, Report, Status};
+use crate::conf::checks::plain_ascii;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
@@ -23,6 +24,9 @@ use crate::system::{Account, SYSTEM_PATH, System};
 
 /// The largest file that is read.
 const SIZE_LIMIT: u64 = 8 << 20;
+
+const CONF_CHECKS: [Check<[PathBuf]>; 1] =
+    [Check::new("conf-ascii", "Are the configuration files plain ASCII?", conf_ascii)];
 
 /// How the answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +99,7 @@ impl Request {
     fn report(&self, system: &System) -> Result<Report> {
         let mut results = check::run(CHECKS, &self.kubeconfig_report(system)?);
         if !self.conf.is_empty() {
-            let read = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
-            let files: Result<Vec<_>> = self.conf.iter().map(read).collect();
-            let question = "Are the configuration files plain ASCII?";
-            results.push(CheckResult::new("conf-ascii", question, files.and_then(|files| check::plain_ascii(&files))));
+            results.extend(check::run(&CONF_CHECKS, self.conf.as_slice()));
         }
         Ok(Report::new(results))
     }
@@ -119,7 +120,7 @@ impl Request {
                 driver: programs::ask_driver(system, None, &self.pin, path),
                 helm: programs::ask_helm(
                     system,
-                    helm_on(system, &own_path()).as_deref(),
+                    helm_on(system, &std::env::var_os("PATH").unwrap_or_default()).as_deref(),
                     None,
                     &std::path::absolute(path)?,
                 ),
@@ -150,8 +151,9 @@ fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pi
     programs::ask(system, kubeconfig.content(), pin, &programs)
 }
 
-fn own_path() -> OsString {
-    std::env::var_os("PATH").unwrap_or_default()
+fn conf_ascii(paths: &[PathBuf]) -> Outcome {
+    let files: Result<Vec<_>> = paths.iter().map(|path| Ok((path.clone(), read(path)?))).collect();
+    plain_ascii(&files?)
 }
 
 /// Returns the first helm on a PATH.

@@ -2,7 +2,7 @@
 
 use super::facts::missing;
 use super::{DesiredDriver, ObservedDriver};
-use crate::check::{ANY_HOOK, Check, CheckResult, Finding, Outcome, run};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, ENTRY_POINT, Loaded, PythonAnswers};
 
@@ -18,41 +18,27 @@ pub struct DriverSubject<'a> {
     pub only_ours: bool,
 }
 
-/// Runs the driver's checks.
-pub fn checks<'a>(subject: &DriverSubject<'a>) -> Vec<CheckResult> {
-    let checks: [Check<DriverSubject<'a>>; 6] = [
-        Check { id: "driver-version", question: "Is exactly the pinned driver installed?", answer: version },
-        Check { id: "driver-record", question: "Is every file of the driver as its RECORD says?", answer: record },
-        Check {
-            id: "driver-shadowed",
-            question: "Is it the first copy of the driver that Python finds?",
-            answer: shadowed,
-        },
-        Check { id: "driver-loads", question: "Does the driver's entry point load as user magnum?", answer: loads },
-        Check {
-            id: "driver-requirements",
-            question: "Does this Python have what the driver requires?",
-            answer: requirements,
-        },
-        Check {
-            id: "driver-enabled",
-            question: "Does Magnum's own driver map give clusters to the drivers it should?",
-            answer: enabled,
-        },
+impl DriverSubject<'_> {
+    pub const CHECKS: [Check<Self>; 6] = [
+        Check::new("driver-version", "Is exactly the pinned driver installed?", version),
+        Check::new("driver-record", "Is every file of the driver as its RECORD says?", record),
+        Check::new("driver-shadowed", "Is it the first copy of the driver that Python finds?", shadowed),
+        Check::new("driver-loads", "Does the driver's entry point load as user magnum?", loads),
+        Check::new("driver-requirements", "Does this Python have what the driver requires?", requirements),
+        Check::new("driver-enabled", "Does Magnum's own driver map give clusters to the drivers it should?", enabled),
     ];
-    run(&checks, subject)
 }
 
 fn pass(evidence: impl Into<String>) -> Outcome {
-    Ok(Ok(evidence.into()))
+    Ok(evidence.into())
 }
 
 fn fail(evidence: impl Into<String>, remedy: &str) -> Outcome {
-    Ok(Err(Finding::fail(evidence, remedy)))
+    Err(Finding::fail(evidence, remedy))
 }
 
 fn skip(reason: &str) -> Outcome {
-    Ok(Err(Finding::skip(reason)))
+    Err(Finding::skip(reason))
 }
 
 fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
@@ -127,9 +113,8 @@ fn requirements(subject: &DriverSubject<'_>) -> Outcome {
 
 fn enabled(subject: &DriverSubject<'_>) -> Outcome {
     let enabled = match subject.python.get_with_driver(|answers| &answers.enabled)? {
-        Err(finding) => return Ok(Err(finding)),
-        Ok(Asked::Answer(enabled)) => enabled,
-        Ok(Asked::Error(error)) => {
+        Asked::Answer(enabled) => enabled,
+        Asked::Error(error) => {
             let remedy = "repair what driver-loads and conf-effective report";
             return fail(format!("Magnum's loader says {error}"), remedy);
         }

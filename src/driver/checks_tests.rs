@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::inspect;
 use super::super::tests::{self as unit, SITE, installed, pin};
 use super::*;
-use crate::check::Status;
+use crate::check::{Status, run};
 use crate::system::testing::Scratch;
 
 fn answers(loads: &str, enabled: &str) -> PythonAnswers {
@@ -37,7 +37,8 @@ fn checked(
 ) -> Vec<(Status, String)> {
     let observed = inspect(&scratch.root, &unit::python()).unwrap();
     let pin = desired.map(|desired| &desired.pin);
-    let results = checks(&DriverSubject { pin, desired, observed: &observed, python, only_ours });
+    let subject = DriverSubject { pin, desired, observed: &observed, python, only_ours };
+    let results = run(&DriverSubject::CHECKS, &subject);
     let ids: Vec<&str> = results.iter().map(|result| result.id).collect();
     let expected = ["version", "record", "shadowed", "loads", "requirements", "enabled"];
     assert_eq!(ids, expected.map(|id| format!("driver-{id}")));

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 pub use artifact::DriverArtifact;
-pub use checks::{DriverSubject, checks};
+pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use installed::{DriverDamage, InstalledDriver, InstalledDrivers};
 

@@ -14,35 +14,28 @@ pub struct KubeconfigSubject<'a> {
 
 impl KubeconfigSubject<'_> {
     pub const CHECKS: [Check<Self>; 2] = [
-        Check {
-            id: "kubeconfig-file",
-            question: "Is the granted kubeconfig in place, with its owner and mode?",
-            answer: file,
-        },
-        Check {
-            id: "kubeconfig-readable",
-            question: "Can user magnum read the kubeconfig that the services are configured to use?",
-            answer: readable,
-        },
+        Check::new("kubeconfig-file", "Is the granted kubeconfig in place, with its owner and mode?", file),
+        Check::new(
+            "kubeconfig-readable",
+            "Can user magnum read the kubeconfig that the services are configured to use?",
+            readable,
+        ),
     ];
 }
 
 fn file(subject: &KubeconfigSubject<'_>) -> Outcome {
-    let Some(wanted) = subject.wanted else {
-        return Ok(Err(Finding::skip("no kubeconfig is given")));
-    };
-    Ok(match wanted.drift(subject.found) {
+    let wanted = subject.wanted.ok_or_else(|| Finding::skip("no kubeconfig is given"))?;
+    match wanted.drift(subject.found) {
         None => Ok(format!("{PATH} is the granted one, root:magnum 0640")),
         Some(drift) => Err(Finding::fail(format!("{PATH}: {drift}"), ANY_HOOK)),
-    })
+    }
 }
 
 fn readable(subject: &KubeconfigSubject<'_>) -> Outcome {
-    Ok(match subject.python.get_with_driver(|answers| &answers.kubeconfig)? {
-        Err(finding) => Err(finding),
-        Ok(Asked::Answer(size)) => Ok(format!("user magnum reads {size} bytes")),
-        Ok(Asked::Error(error)) => Err(Finding::fail(error.clone(), ANY_HOOK)),
-    })
+    match subject.python.get_with_driver(|answers| &answers.kubeconfig)? {
+        Asked::Answer(size) => Ok(format!("user magnum reads {size} bytes")),
+        Asked::Error(error) => Err(Finding::fail(error.clone(), ANY_HOOK)),
+    }
 }
 
 #[cfg(test)]

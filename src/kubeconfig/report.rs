@@ -8,42 +8,42 @@ use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
 use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig};
-use crate::check::{Check, Finding};
+use crate::check::{Check, Finding, Outcome};
 use crate::juju::settings::Pin;
 
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
 
 pub const CHECKS: &[Check<KubeconfigReport>] = &[
-    Check {
-        id: "kubeconfig-usable",
-        question: "Can the pinned driver, and the helm it runs, use this kubeconfig?",
-        answer: |report| Ok(report.usable()),
-    },
-    Check {
-        id: "kubeconfig-expiry",
-        question: "Are its certificates or its token valid, and for how long?",
-        answer: |report| Ok(report.expiry()),
-    },
-    Check {
-        id: "management-api",
-        question: "Does the management cluster answer from here, and can it be trusted?",
-        answer: |report| Ok(report.api()),
-    },
-    Check {
-        id: "management-identity",
-        question: "Does the management cluster know the kubeconfig's user?",
-        answer: |report| Ok(report.identity()),
-    },
-    Check {
-        id: "management-permissions",
-        question: "May that user do there what the driver and helm do?",
-        answer: |report| Ok(report.permissions()),
-    },
-    Check {
-        id: "management-capi",
-        question: "Is Cluster API there, in versions that fit the driver and the chart?",
-        answer: |report| Ok(report.capi()),
-    },
+    Check::new(
+        "kubeconfig-usable",
+        "Can the pinned driver, and the helm it runs, use this kubeconfig?",
+        KubeconfigReport::usable,
+    ),
+    Check::new(
+        "kubeconfig-expiry",
+        "Are its certificates or its token valid, and for how long?",
+        KubeconfigReport::expiry,
+    ),
+    Check::new(
+        "management-api",
+        "Does the management cluster answer from here, and can it be trusted?",
+        KubeconfigReport::api,
+    ),
+    Check::new(
+        "management-identity",
+        "Does the management cluster know the kubeconfig's user?",
+        KubeconfigReport::identity,
+    ),
+    Check::new(
+        "management-permissions",
+        "May that user do there what the driver and helm do?",
+        KubeconfigReport::permissions,
+    ),
+    Check::new(
+        "management-capi",
+        "Is Cluster API there, in versions that fit the driver and the chart?",
+        KubeconfigReport::capi,
+    ),
 ];
 
 /// Whether the management cluster is asked.
@@ -90,8 +90,6 @@ impl ManagementReport {
         })
     }
 }
-
-type Answer = Result<String, Finding>;
 
 impl KubeconfigReport {
     /// The report where there is no kubeconfig.
@@ -151,7 +149,7 @@ impl KubeconfigReport {
         }
     }
 
-    fn usable(&self) -> Answer {
+    fn usable(&self) -> Outcome {
         if let Some(Err(fault)) = &self.usable {
             return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
         }
@@ -172,7 +170,7 @@ impl KubeconfigReport {
         }
     }
 
-    fn expiry(&self) -> Answer {
+    fn expiry(&self) -> Outcome {
         match age(&self.read()?.validity, Timestamp::now()) {
             Age::Expired(ends) => Err(Finding::fail(format!("expired: {ends}"), NEW_ONE)),
             Age::NotYetValid(begins) => Err(Finding::fail(
@@ -190,7 +188,7 @@ impl KubeconfigReport {
         }
     }
 
-    fn api(&self) -> Answer {
+    fn api(&self) -> Outcome {
         let (online, server) = self.online()?;
         match online {
             Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
@@ -203,7 +201,7 @@ impl KubeconfigReport {
         }
     }
 
-    fn identity(&self) -> Answer {
+    fn identity(&self) -> Outcome {
         if let (Err(error @ ApiError::Rejected(_)), server) = self.online()? {
             return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
         }
@@ -211,7 +209,7 @@ impl KubeconfigReport {
         Ok(format!("{server} knows the user as {}", answers.user))
     }
 
-    fn permissions(&self) -> Answer {
+    fn permissions(&self) -> Outcome {
         let (answers, server) = self.answers()?;
         if answers.denied.is_empty() {
             return Ok("everything that is needed".to_owned());
@@ -224,7 +222,7 @@ impl KubeconfigReport {
         ))
     }
 
-    fn capi(&self) -> Answer {
+    fn capi(&self) -> Outcome {
         let (answers, server) = self.answers()?;
         let found = &answers.incompatible;
         if found.is_empty() {
