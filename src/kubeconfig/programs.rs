@@ -7,16 +7,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
-use super::PATH;
 use super::memory::{Memory, Verdict};
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
 use crate::step::Thoroughness;
 use crate::system::{Access, Command, FileIdentity, Secret, System, sha256};
 
+/// Where the copy lies: in memory, and in no directory whose changes are looked at.
+pub const COPY_PARENT: &str = "/run";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -71,6 +72,8 @@ pub struct ProgramsToAsk<'a> {
     pub driver: Option<String>,
     pub helm: Option<FileIdentity>,
     pub magnum_gid: u32,
+    /// Whether nothing may be remembered, since nothing may be changed.
+    pub is_dry_run: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,8 +113,7 @@ pub fn ask(
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
-    let parent = Path::new(PATH).parent().context("the kubeconfig has no directory")?;
-    let directory = system.root.temporary_directory(parent)?;
+    let directory = system.root.temporary_directory(Path::new(COPY_PARENT))?;
     let copy = directory.path().join("kubeconfig");
     let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
     system.root.write(&copy, content.expose().as_bytes(), access)?;
@@ -211,7 +213,7 @@ pub fn refusal(
     let verdicts = ask(system, content, pin, programs)?;
     let refusal = verdicts.refusal();
     // One that could not be asked is asked again by the next hook.
-    if verdicts.not_asked().is_empty() {
+    if verdicts.not_asked().is_empty() && !programs.is_dry_run {
         memory.add(Verdict { what, refusal: refusal.clone() });
         memory.save(&system.root)?;
     }
