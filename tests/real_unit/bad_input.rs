@@ -3,7 +3,7 @@
 use lab::{Fault, SecretUri};
 
 use crate::management::PASSWORD;
-use crate::support::{CONF, Deployment, assert_same, conf};
+use crate::support::{CONF, Deployment, INDEX, assert_same, conf};
 
 /// One thing an operator can get wrong.
 struct Case {
@@ -151,7 +151,7 @@ impl Wrong {
             Self::Resource(_) => it.application.attach_resource("kubeconfig", None).unwrap(),
             _ => {}
         }
-        it.set(&[("kubeconfig", it.secret.as_ref())]);
+        it.set(&[("index-url", INDEX), ("kubeconfig", it.secret.as_ref())]);
     }
 }
 
