@@ -14,8 +14,8 @@ use crate::juju::settings::Pin;
 use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
 use crate::system::{Access, Command, FileIdentity, Secret, System};
 
-/// The directory of the kubeconfig itself: user magnum reaches what is in it.
-const DIRECTORY: &str = "/etc/magnum";
+/// Where the copy lies: in memory, and in no directory whose changes are looked at.
+pub const COPY_PARENT: &str = "/run";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -63,6 +63,8 @@ pub struct ProgramsToAsk<'a> {
     pub driver: Option<String>,
     pub helm: Option<FileIdentity>,
     pub magnum_gid: u32,
+    /// Whether nothing may be remembered, since nothing may be changed.
+    pub is_dry_run: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +105,7 @@ pub fn ask(
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
     let root = &system.root;
-    let directory = root.temporary_directory(Path::new(DIRECTORY))?;
+    let directory = root.temporary_directory(Path::new(COPY_PARENT))?;
     let copy = directory.path().join("kubeconfig");
     let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
     root.write(&copy, content.expose().as_bytes(), access)?;
