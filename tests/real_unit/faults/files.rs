@@ -72,7 +72,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["conf-effective"],
             &["50-op.conf"],
         )
-        .by("mend the file that the evidence names", format!("chmod 0644 {other}")),
+        .by("repair the file that the evidence names", format!("chmod 0644 {other}")),
         fault(
             "a file that does not parse",
             format!("echo 'no section' >{other}"),
@@ -80,7 +80,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["50-op.conf"],
         )
         .by(
-            "mend the file that the evidence names",
+            "repair the file that the evidence names",
             format!("sed -i '1i [DEFAULT]' {other}; sed -i 's/^no section$/# &/' {other}"),
         ),
         fault(

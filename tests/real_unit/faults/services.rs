@@ -72,7 +72,7 @@ pub fn of_the_services() -> Vec<Fault> {
             &["magnum-conductor"],
         )
         // What systemd has counted goes on counting when it was about to start it again itself.
-        .by("shows why it ends; mend that", format!("rm {later}; systemctl reset-failed {CONDUCTOR}; systemctl restart {CONDUCTOR}; sleep 6")),
+        .by("shows why it ends; fix that", format!("rm {later}; systemctl reset-failed {CONDUCTOR}; systemctl restart {CONDUCTOR}; sleep 6")),
         fault(
             "a missing directory that --config-dir names: both are down at the next start",
             format!("mv {CONF_DIRECTORY} /root/; systemctl restart {CONDUCTOR}; {}; mkdir {CONF_DIRECTORY}; chmod 0755 {CONF_DIRECTORY}; cp -a /root/magnum.conf.d/* {CONF_DIRECTORY}/; systemctl stop {CONDUCTOR}; rm -r /root/magnum.conf.d", twice_restarted(CONDUCTOR)),

@@ -64,7 +64,7 @@ impl Deployment {
         let deployment = Self::deployed();
         deployment.grant();
         deployment.hook("config-changed");
-        deployment.assert_status("active", &["driver 1.1.0 grafted"], "after the grant");
+        deployment.assert_status("active", &["Driver 1.1.0 grafted"], "after the grant");
         deployment
     }
 

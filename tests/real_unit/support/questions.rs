@@ -83,7 +83,7 @@ impl Deployment {
     /// processes, the driver's version, no litter.
     #[track_caller]
     pub fn assert_whole(&self, version: &str, case: &str) {
-        self.assert_status("active", &[&format!("driver {version} grafted")], case);
+        self.assert_status("active", &[&format!("Driver {version} grafted")], case);
         assert_eq!(self.unit.app_version(), version, "{case}: workload version");
         let group: u32 = self.shell("id -g magnum").trim().parse().unwrap();
         let mut files =

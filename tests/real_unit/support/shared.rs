@@ -58,7 +58,7 @@ impl Deployment {
         self.unit.hook("config-changed")?.expect_ok()?;
         let run = self.unit.hook("update-status")?.expect_ok()?;
         let (kind, message) = self.unit.status();
-        ensure!(kind == "active" && message == "driver 1.1.0 grafted", "{kind}: {message}");
+        ensure!(kind == "active" && message == "Driver 1.1.0 grafted", "{kind}: {message}");
         ensure!(run.log.is_empty(), "{}", run.log_text());
         // What a test has pushed, and what it may look for in the journal.
         self.machine().shell(
