@@ -15,17 +15,6 @@ pub fn of_the_services() -> Vec<Fault> {
             "cp -a {drop_in} /root/override.conf; rm {drop_in}; systemctl daemon-reload; systemctl restart {service}; mv /root/override.conf {drop_in}; systemctl daemon-reload; {api_answers}"
         )
     };
-    // The daemon logs to a file, as its own configuration says, and there the texts are read.
-    let logged = |text: &str| {
-        format!(
-            "printf '[DEFAULT]\\nlog_file = /var/log/magnum/conductor.log\\n' >{later}
-             systemctl restart {CONDUCTOR}
-             until [ -s /var/log/magnum/conductor.log ]; do sleep 0.2; done; sleep 5
-             pid=$(systemctl show --property=MainPID --value {CONDUCTOR})
-             echo \"$(date '+%F %T.000') $pid ERROR magnum [-] {text}\" >>/var/log/magnum/conductor.log"
-        )
-    };
-    let restarted = || format!("systemctl restart {CONDUCTOR}; sleep 6");
     vec![
         fault(
             "the API stopped",
@@ -80,6 +69,24 @@ pub fn of_the_services() -> Vec<Fault> {
             &["magnum-conductor"],
         )
         .typed("systemctl start magnum-conductor"),
+    ]
+}
+
+/// Faults that show in what the services log, or in what the API answers.
+pub fn of_what_they_say() -> Vec<Fault> {
+    let later = format!("{CONF_DIRECTORY}/99-z.conf");
+    // The daemon logs to a file, as its own configuration says, and there the texts are read.
+    let logged = |text: &str| {
+        format!(
+            "printf '[DEFAULT]\\nlog_file = /var/log/magnum/conductor.log\\n' >{later}
+             systemctl restart {CONDUCTOR}
+             until [ -s /var/log/magnum/conductor.log ]; do sleep 0.2; done; sleep 5
+             pid=$(systemctl show --property=MainPID --value {CONDUCTOR})
+             echo \"$(date '+%F %T.000') $pid ERROR magnum [-] {text}\" >>/var/log/magnum/conductor.log"
+        )
+    };
+    let restarted = || format!("systemctl restart {CONDUCTOR}; sleep 6");
+    vec![
         fault(
             "the API hangs: active, and no answer",
             format!("kill -STOP $(systemctl show --property=MainPID --value {API})"),

@@ -45,7 +45,7 @@ impl Deployment {
         machine.wait_for_magnum().unwrap();
         let mut application = application();
         // Nearly every test is about what a hook does: nothing else is to do it before.
-        application.set_config(&[("guard", "false")]).unwrap();
+        application.set_config(&[("guard", "false"), ("index-url", INDEX)]).unwrap();
         let unit = application.add_unit(machine, "magnum/0").unwrap();
         let secret = application.add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())]).unwrap();
         Self { application, unit, management, secret }
