@@ -7,16 +7,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
-use super::PATH;
 use super::memory::{Memory, Verdict};
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
 use crate::step::Thoroughness;
 use crate::system::{Access, Command, FileIdentity, Secret, System, sha256};
 
+/// Where the copies are made: in memory, and not where the guard watches.
+pub const COPIES: &str = "/run";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -110,8 +111,7 @@ pub fn ask(
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
-    let parent = Path::new(PATH).parent().context("the kubeconfig has no directory")?;
-    let directory = system.root.temporary_directory(parent)?;
+    let directory = system.root.temporary_directory(Path::new(COPIES))?;
     let copy = directory.path().join("kubeconfig");
     let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
     system.root.write(&copy, content.expose().as_bytes(), access)?;
@@ -332,7 +332,7 @@ mod tests {
         let scratch = Scratch::new();
         let root = &scratch.root;
         root.make_state_directory().unwrap();
-        root.make_directories(Path::new("/etc/magnum")).unwrap();
+        root.make_directories(Path::new(COPIES)).unwrap();
         scratch.put("/usr/bin/helm", "");
         let asked = Arc::new(AtomicUsize::new(0));
         let system = System::new(root.clone(), Unit { root: root.clone(), asked: asked.clone() });
@@ -355,6 +355,6 @@ mod tests {
         assert_eq!(refusal(&ask, Quick), (true, 3));
         ask.driver = Some("b".to_owned());
         assert_eq!(refusal(&ask, Full), (true, 5));
-        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
+        assert_eq!(root.names(Path::new(COPIES)).unwrap(), [""; 0]);
     }
 }
