@@ -41,7 +41,7 @@ pub const HOOKS: [&str; 18] = [
 ];
 
 /// The header of every file the charm writes.
-const HEADER: &str = "# Written by the magnum-capi-helm charm, which puts back what is changed here.\n";
+const HEADER: &str = "# Written by the magnum-capi-helm charm, which reverts changes made here.\n";
 
 /// The command line of the runbook's section 8.
 pub fn command_line(service: &str) -> String {
