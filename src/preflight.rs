@@ -141,6 +141,7 @@ fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pi
         driver: python.as_ref().map(|python| python.version.clone()),
         helm: helm.map(|helm| system.root.identity(&helm)).transpose()?.flatten(),
         magnum_gid: account.gid,
+        is_dry_run: true,
     };
     programs::ask(system, kubeconfig.content(), pin, &programs)
 }

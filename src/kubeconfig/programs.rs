@@ -16,8 +16,8 @@ use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
 use crate::step::Thoroughness;
 use crate::system::{Access, Command, FileIdentity, Secret, System, sha256};
 
-/// Where the copies are made: in memory, and not where the guard watches.
-pub const COPIES: &str = "/run";
+/// Where the copy lies: in memory, and in no directory whose changes are looked at.
+pub const COPY_PARENT: &str = "/run";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -72,6 +72,8 @@ pub struct ProgramsToAsk<'a> {
     pub driver: Option<String>,
     pub helm: Option<FileIdentity>,
     pub magnum_gid: u32,
+    /// Whether nothing may be remembered, since nothing may be changed.
+    pub is_dry_run: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,7 +113,7 @@ pub fn ask(
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
-    let directory = system.root.temporary_directory(Path::new(COPIES))?;
+    let directory = system.root.temporary_directory(Path::new(COPY_PARENT))?;
     let copy = directory.path().join("kubeconfig");
     let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
     system.root.write(&copy, content.expose().as_bytes(), access)?;
@@ -211,7 +213,7 @@ pub fn refusal(
     let verdicts = ask(system, content, pin, programs)?;
     let refusal = verdicts.refusal();
     // One that could not be asked is asked again by the next hook.
-    if verdicts.not_asked().is_empty() {
+    if verdicts.not_asked().is_empty() && !programs.is_dry_run {
         memory.add(Verdict { what, refusal: refusal.clone() });
         memory.save(&system.root)?;
     }

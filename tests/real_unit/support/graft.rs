@@ -9,7 +9,9 @@ pub const DROP_INS: [&str; 2] = [
     "/etc/systemd/system/magnum-api.service.d/override.conf",
     "/etc/systemd/system/magnum-conductor.service.d/override.conf",
 ];
-/// Where pip on Debian 12 installs to.
+/// The lab's package index, on the unit itself.
+pub const INDEX: &str = "http://127.0.0.1:8090/simple/";
+/// The site directory of the system administrator on Debian 12.
 pub const SITE: &str = "/usr/local/lib/python3.11/dist-packages";
 /// What the charm remembers.
 pub const STATE: &str = "/var/lib/magnum-capi-helm";
