@@ -179,7 +179,7 @@ mod tests {
         scratch.root.make_state_directory().unwrap();
         scratch
             .root
-            .make_directories(programs::COPIES.as_ref())
+            .make_directories("/etc/magnum".as_ref())
             .unwrap();
         scratch
     }

@@ -334,7 +334,7 @@ mod tests {
         let scratch = Scratch::new();
         let root = &scratch.root;
         root.make_state_directory().unwrap();
-        root.make_directories(Path::new(COPIES)).unwrap();
+        root.make_directories(Path::new("/etc/magnum")).unwrap();
         scratch.put("/usr/bin/helm", "");
         let asked = Arc::new(AtomicUsize::new(0));
         let system = System::new(root.clone(), Unit { root: root.clone(), asked: asked.clone() });
@@ -357,6 +357,6 @@ mod tests {
         assert_eq!(refusal(&ask, Quick), (true, 3));
         ask.driver = Some("b".to_owned());
         assert_eq!(refusal(&ask, Full), (true, 5));
-        assert_eq!(root.names(Path::new(COPIES)).unwrap(), [""; 0]);
+        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
     }
 }

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Result;
-use cap_std::fs::MetadataExt as _;
-use jiff::Timestamp;
 
 use super::Desired;
 use crate::chart;
@@ -17,9 +15,6 @@ use crate::kubeconfig::{self, programs};
 use crate::magnum::{CONF_DIRECTORY, Python, Service};
 use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
 use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
-
-/// In seconds, longer than driver and helm are asked about a copy of a kubeconfig.
-const COPY_LIFE: i64 = 120;
 
 /// The graft as observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,13 +143,6 @@ pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
         .chain(sites.map(Path::to_owned))
     {
         found.extend(root.temporaries(&directory)?);
-    }
-    // `verify` and `preflight` hold no lock, so a young copy may be in use.
-    for copy in root.temporaries(Path::new(COPIES))? {
-        let made = root.metadata(&copy)?.map(|meta| meta.mtime());
-        if made.is_some_and(|made| Timestamp::now().as_second() - made > COPY_LIFE) {
-            found.push(copy);
-        }
     }
     Ok(found)
 }

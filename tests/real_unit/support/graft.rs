@@ -15,8 +15,6 @@ pub const INDEX: &str = "http://127.0.0.1:8090/simple/";
 pub const SITE: &str = "/usr/local/lib/python3.11/dist-packages";
 /// What the charm remembers.
 pub const STATE: &str = "/var/lib/magnum-capi-helm";
-/// The lab's package index.
-pub const INDEX: &str = "http://127.0.0.1:8090/simple/";
 /// The versions in the lab's package index, the charm's default first.
 pub const VERSIONS: [&str; 4] = ["1.1.0", "1.2.1", "1.3.0", "1.4.0"];
 
