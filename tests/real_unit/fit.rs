@@ -127,12 +127,13 @@ fn what_is_served_must_fit_driver_and_chart() {
     it.application.reset_config("helm-chart-version").unwrap();
     let words =
         ["chart 0.4.0 creates infrastructure.cluster.x-k8s.io/v1alpha7", "serves v1beta1", "set helm-chart-version"];
-    assert_blocked(&serve(OPENSTACK, &["v1beta1"]), &words, "the default chart");
+    let run = serve(OPENSTACK, &["v1beta1"]);
+    assert_blocked(&run, &words, "the default chart");
+    assert_logged(&run, &["v1alpha6", "UNHEALTHY", "driver-pin"], "the default chart");
     capi("fail", &words[..2], "the default chart");
     it.set(&[("helm-chart-version", "0.25.1")]);
-    let run = it.hook("config-changed");
+    it.hook("config-changed");
     it.assert_status("active", &["Driver 1.1.0 grafted; ", "does not fit"], "a chart that fits");
-    assert_logged(&run, &["v1alpha6", "UNHEALTHY", "driver-pin"], "a chart that fits");
     capi("warn", &["reads ", "UNHEALTHY"], "a chart that fits");
     it.set(&[("driver-pin", &pin("1.4.0"))]);
     it.hook("config-changed");

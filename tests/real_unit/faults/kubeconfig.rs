@@ -25,7 +25,7 @@ pub fn of_the_file() -> Vec<Fault> {
             "the kubeconfig readable for all",
             format!("chmod 0644 {KUBECONFIG}"),
             &["kubeconfig-file"],
-            &["mode 0644"],
+            &["mode", "0644"],
         ),
         fault("the kubeconfig of user magnum", format!("chown magnum {KUBECONFIG}"), &["kubeconfig-file"], &["owner"]),
         fault("a token for a driver that knows none", with_key("token: x"), unusable, &["without its key"]),
