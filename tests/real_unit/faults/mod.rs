@@ -171,7 +171,7 @@ fn each_is_found_and_mended(faults: Vec<Fault>) {
         }
         match &fault.mend {
             Mend::Hook => drop(it.hook("update-status")),
-            Mend::Typed => drop(it.shell(&format!("{}; sleep 6", fault.remedy))),
+            Mend::Typed => drop(it.shell(fault.remedy)),
             Mend::Shell(script) => drop(it.shell(script)),
             Mend::Done(mend) => mend(&it),
         }
