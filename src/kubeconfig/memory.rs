@@ -85,7 +85,7 @@ pub fn refusal(
     let verdicts = programs::ask(system, content, pin, ask)?;
     let refusal = verdicts.refusal();
     // One that could not be asked is asked again by the next hook.
-    if verdicts.not_asked().is_empty() && !programs.is_dry_run {
+    if verdicts.not_asked().is_empty() && !ask.is_dry_run {
         memory.add(Verdict { what, refusal: refusal.clone() });
         memory.save(&system.root)?;
     }
