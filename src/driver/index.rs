@@ -60,7 +60,7 @@ pub fn fetch(
     let kind = answer.headers().get(CONTENT_TYPE).cloned();
     let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
     let files = page::files(kind.unwrap_or_default(), &index.body(answer)?).ok_or_else(|| {
-        let summary = "index-url does not point to a Python package index";
+        let summary = "Option index-url does not point to a Python package index";
         let detail = "is not a page of one; set it like https://HOST/simple/";
         index.blocked(summary, detail)
     })?;
@@ -94,7 +94,7 @@ impl Index {
         page.set_path(&path);
         let shown = without_credentials(page.as_str());
         if page.scheme() != "https" && !is_loopback(&page) {
-            let summary = "index-url is on plain http: set an https address";
+            let summary = "Option index-url is on plain http: set an https address";
             let detail = format!("index-url: {shown} cannot be trusted; use an https address");
             return Err(Problem::blocked(summary, detail).into());
         }
