@@ -72,22 +72,16 @@ fn version(subject: &DriverSubject<'_>) -> Outcome {
 }
 
 fn record(subject: &DriverSubject<'_>) -> Outcome {
-    let drivers = &subject.observed.installed.0;
-    if drivers.is_empty() {
-        return Ok(Err(Finding::skip("the driver is not installed")));
-    }
-    let damage: Vec<String> = drivers
-        .iter()
-        .flat_map(|driver| &driver.damage)
-        .map(ToString::to_string)
-        .collect();
-    if !damage.is_empty() {
+    // The others, and a driver of another version, are the finding of `driver-version`.
+    let [driver] = subject.observed.installed.0.as_slice() else {
+        return Ok(Err(Finding::skip("not exactly one driver is installed")));
+    };
+    if !driver.damage.is_empty() {
+        let damage: Vec<String> = driver.damage.iter().map(ToString::to_string).collect();
         return Ok(Err(Finding::fail(damage.join(", "), ANY_HOOK)));
     }
-    // A driver of another version is the finding of `driver-version`.
     let is_other_build = subject.desired.is_some_and(|desired| {
-        let pinned = drivers.iter().find(|driver| driver.is_of(&desired.pin));
-        pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
+        driver.is_of(&desired.pin) && driver.record_sha256 != desired.record_sha256
     });
     if is_other_build {
         return Ok(Err(Finding::fail(
