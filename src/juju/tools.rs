@@ -60,12 +60,12 @@ pub fn secret_get(
     // What a person types into an action may not even look like one.
     if stderr.contains("not found") || stderr.contains("not valid") {
         let remedy = match of {
-            SecretOf::Option(name) => format!("juju config {application} {name}=secret:ID"),
-            SecretOf::Parameter(name) => format!("the action with {name}=secret:ID"),
+            SecretOf::Option(name) => format!("run: juju config {application} {name}=secret:ID"),
+            SecretOf::Parameter(name) => format!("run the action with {name}=secret:ID"),
         };
         return Err(Problem::blocked(
             format!("Secret of {name} does not exist"),
-            format!("{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"),
+            format!("{id} does not exist; {remedy} with a secret that does (see: juju secrets)"),
         )
         .into());
     }
