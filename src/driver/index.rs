@@ -72,7 +72,7 @@ pub fn fetch(
             index.shown
         );
         Problem::blocked(
-            "index-url does not point to a Python package index",
+            "Option index-url does not point to a Python package index",
             format!("index-url: {wrong}"),
         )
     })?;
@@ -118,7 +118,7 @@ impl Index {
                 "index-url: the charm does not trust {host} over plain http; use an https address"
             );
             return Err(Problem::blocked(
-                "index-url is on plain http: set an https address",
+                "Option index-url is on plain http: set an https address",
                 refusal,
             )
             .into());

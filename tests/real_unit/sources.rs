@@ -33,7 +33,7 @@ fn faults() -> Vec<Fault> {
         of("503", "waiting", &["503"]),
         of("garbage", "blocked", &["index-url", "package index"]),
         of("noise", "blocked", &["index-url", "package index"]),
-        of("lies", "blocked", &["index-url", "another sha256 than the index announces"]),
+        of("lies", "blocked", &["index-url", "another sha256 than"]),
         of("half", "waiting", &["Cannot fetch the driver", "ended early"]),
         of("cut", "blocked", &["not a valid wheel", "index-url"]),
         of("auth", "blocked", &["401", "index-credentials"]),

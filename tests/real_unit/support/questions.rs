@@ -35,7 +35,9 @@ impl Deployment {
     #[track_caller]
     pub fn said(&self) -> String {
         let mut said = self.unit.status().1;
-        assert!(said.chars().count() <= 80 && said.starts_with(char::is_uppercase), "{said:?}");
+        // A service's name stays as it is.
+        let begins_well = said.starts_with(char::is_uppercase) || said.starts_with("magnum-");
+        assert!(said.chars().count() <= 80 && begins_well, "{said:?}");
         let logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.shell(&format!("cat {STATE}/logged.json 2>/dev/null || echo []"));
         let details: Vec<String> = serde_json::from_str(&last).unwrap();
