@@ -61,18 +61,15 @@ fn version(subject: &DriverSubject<'_>) -> Outcome {
 }
 
 fn record(subject: &DriverSubject<'_>) -> Outcome {
-    let drivers = &subject.observed.installed.0;
-    if drivers.is_empty() {
-        return skip("the driver is not installed");
+    // The others, and a driver of another version, are the finding of `driver-version`.
+    let [driver] = subject.observed.installed.0.as_slice() else {
+        return skip("not exactly one driver is installed");
+    };
+    if !driver.damage.is_empty() {
+        return fail(joined(&driver.damage), ANY_HOOK);
     }
-    let damage = joined(drivers.iter().flat_map(|driver| &driver.damage));
-    if !damage.is_empty() {
-        return fail(damage, ANY_HOOK);
-    }
-    // A driver of another version is the finding of `driver-version`.
     let is_other_build = subject.desired.is_some_and(|desired| {
-        let pinned = drivers.iter().find(|driver| driver.is_of(&desired.pin));
-        pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
+        driver.is_of(&desired.pin) && driver.record_sha256 != desired.record_sha256
     });
     match is_other_build {
         true => fail("RECORD itself is not the one that was installed", ANY_HOOK),

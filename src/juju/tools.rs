@@ -56,10 +56,10 @@ pub fn secret_get(
     } else if stderr.contains("not found") || stderr.contains("not valid") {
         // What a person types into an action may not even look like one.
         let remedy = match of {
-            SecretOf::Option(name) => format!("juju config {application} {name}=secret:ID"),
-            SecretOf::Parameter(name) => format!("the action with {name}=secret:ID"),
+            SecretOf::Option(name) => format!("run: juju config {application} {name}=secret:ID"),
+            SecretOf::Parameter(name) => format!("run the action with {name}=secret:ID"),
         };
-        let remedy = format!("run: {remedy} with a secret that does (see: juju secrets)");
+        let remedy = format!("{remedy} with a secret that does (see: juju secrets)");
         ("does not exist", format!("{id} does not exist; {remedy}"))
     } else {
         anyhow::bail!(output.failure())

@@ -11,7 +11,7 @@ directory, *command = sys.argv[1:]
 
 def ask(name):
     words = [os.path.join(directory, name) if word == "FILE" else word for word in command]
-    run = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=30)
+    run = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=300)
     return name, [run.returncode, run.stdout, run.stderr]
 
 

@@ -199,7 +199,7 @@ fn who_makes_a_cluster_is_a_link_too() {
         let (cluster, template) = left.split_once(", ").unwrap();
         assert!(cluster.starts_with("cluster ") && template.starts_with("template "));
         let id = cluster.split(['(', ')']).nth(1).unwrap();
-        for word in [format!("left behind: {left}"), format!("openstack coe cluster delete {id}")] {
+        for word in [format!("left: {left}"), format!("openstack coe cluster delete {id}")] {
             assert!(run.message.contains(&word), "no {word}: {}", run.message);
         }
     };

@@ -7,7 +7,7 @@ use super::{CLEANER, PREFIX, Scene, assert_passed};
 use crate::support::{STATE, eventually};
 
 /// With what a cleaner begins its work.
-const AT_WORK: &str = "without removing what it made";
+const AT_WORK: &str = "without removing what it created";
 
 /// A cluster that is never complete, asked for through the stand-in, which can put answers in Magnum's place.
 fn cluster() -> Value {
@@ -49,7 +49,7 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
     });
     assert_interrupted(&run);
     assert_eq!(run.results["left"], "");
-    assert!(run.message.ends_with("; nothing is left behind"));
+    assert!(run.message.ends_with("; nothing is left"));
     assert_eq!(scene.left(), "", "{}", run.results["report"]);
 
     let mut told = false;
@@ -73,7 +73,7 @@ fn a_run_that_is_told_to_stop_cleans_up_unless_it_is_told_so_twice() {
     let left = &run.results["left"];
     assert!(left.starts_with(&format!("cluster {PREFIX}")), "{left}");
     assert!(left.contains(&format!(", template {PREFIX}")), "{left}");
-    for word in [left.as_str(), "it is being removed by", CLEANER] {
+    for word in [left.as_str(), "is removing it", CLEANER] {
         assert!(run.message.contains(word), "{}", run.message);
     }
     seeing(&scene);

@@ -106,7 +106,7 @@ fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() 
     let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, other);
     scene.cloud.faults(scene.it.machine(), &[moved]).unwrap();
     let run = scene.run(&json!({"endpoint": "internal"}));
-    let told = format!("HTTP 301: it leads to {other}");
+    let told = format!("HTTP 301: it redirects to {other}");
     assert_failed(&run, "leftovers", "magnum-api", &told);
 
     scene.it.application.revoke(&scene.account).unwrap();
