@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use strum::Display;
 
 use crate::magnum::Service;
-use crate::system::{ManagedFile, Original};
+use crate::system::{Entry, ManagedFile, Original};
 
 /// Something that a step installs from an artifact, rather than from bytes at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
@@ -22,6 +22,12 @@ pub enum Artifact {
 pub struct DueRestart {
     pub service: Service,
     pub why: String,
+}
+
+impl fmt::Display for DueRestart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.service.name(), self.why)
+    }
 }
 
 /// One step. Doing it twice does no harm, and after a crash at any of them the next plan goes on.
@@ -76,7 +82,7 @@ impl fmt::Display for Step {
             Self::Enable(unit) => write!(f, "start {unit}"),
             Self::Disable(unit) => write!(f, "stop {unit}"),
             Self::Restart(due) => {
-                let each: Vec<String> = due.iter().map(|due| format!("{}: {}", due.service.name(), due.why)).collect();
+                let each: Vec<String> = due.iter().map(ToString::to_string).collect();
                 write!(f, "restart {}", each.join("; "))
             }
         }
@@ -127,18 +133,27 @@ pub struct Plan {
     steps: Vec<(Phase, Step)>,
     /// Whether systemd must read its unit files again before the phase [`Phase::Start`].
     pub reloads: bool,
+    /// The directories for files of the graft that are not there.
+    missing_directories: Vec<PathBuf>,
 }
 
 impl Plan {
+    pub fn new(missing_directories: &[PathBuf]) -> Self {
+        Self { missing_directories: missing_directories.to_vec(), ..Self::default() }
+    }
+
     pub fn add(&mut self, phase: Phase, step: Step) {
         self.steps.push((phase, step));
     }
 
-    /// Adds a write if what stands there differs.
-    pub fn write(&mut self, phase: Phase, file: &ManagedFile, found: &crate::system::Entry) {
-        if let Some(why) = file.drift(found) {
-            self.add(phase, Step::Write { file: file.clone(), why });
-        }
+    /// Adds a write if what stands there differs, after its directory if that is missing. Returns whether it does.
+    pub fn write(&mut self, phase: Phase, file: &ManagedFile, found: &Entry) -> bool {
+        let Some(why) = file.drift(found) else { return false };
+        let missing = self.missing_directories.iter().find(|directory| file.path.parent() == Some(directory));
+        let make = missing.map(|directory| Step::MakeDirectory(directory.clone()));
+        let steps = make.into_iter().chain([Step::Write { file: file.clone(), why }]);
+        self.steps.extend(steps.map(|step| (phase, step)));
+        true
     }
 
     /// Returns the steps in their order; without `switch_on` only those before [`Phase::SwitchOn`].

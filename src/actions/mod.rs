@@ -40,3 +40,8 @@ fn run_verify(system: &System, context: &Context) -> Result<Option<String>> {
     tools::action_set(system, &results)?;
     Ok(report.failure())
 }
+
+fn lines(items: &[impl ToString]) -> String {
+    let lines: Vec<String> = items.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}

@@ -4,6 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use similar::TextDiff;
 
+use super::lines;
 use crate::juju::{Ask, Context, request, tools};
 use crate::reconcile::{DryRun, Observed, dry_run, wanted_mode};
 use crate::rolling::Rolling;
@@ -16,14 +17,13 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
     let diffs = plan.steps.iter().map(|step| diff(step, plan.observed.as_ref()));
     let steps: Vec<(String, String)> = plan.steps.iter().map(ToString::to_string).zip(diffs).collect();
     let as_json = steps.iter().map(|(step, diff)| json!({"step": step, "diff": diff}));
-    let problems = plan.problems.iter().map(|problem| context.with_names(&problem.to_string()));
     tools::action_set(
         system,
         &[
             ("changes", steps.len().to_string()),
             ("plan", text(&steps)),
             ("steps", Value::Array(as_json.collect()).to_string()),
-            ("problems", problems.collect::<Vec<_>>().join("\n")),
+            ("problems", context.with_names(&lines(&plan.problems))),
             ("kept", plan.originals.join("\n")),
         ],
     )?;

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
+use super::lines;
 use crate::juju::{Context, tools};
 use crate::reconcile;
-use crate::services::{self, Health};
+use crate::services;
 use crate::system::System;
 
 /// Restarts, and sets what and why as results; `Some` says why not, or what is wrong afterwards.
@@ -14,17 +15,11 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
         return Ok(Some(format!("Magnum is paused on {principal}; resume it first")));
     }
     let outcome = reconcile::restart(system, context)?;
-    let lines: Vec<String> =
-        outcome.restarted.iter().map(|due| format!("{}: {}", due.service.name(), due.why)).collect();
-    let restarted = match lines.is_empty() {
+    let restarted = match outcome.restarted.is_empty() {
         true => "nothing was due".to_owned(),
-        false => lines.join("\n"),
+        false => lines(&outcome.restarted),
     };
-    let problems = outcome.problems.iter().map(|problem| context.with_names(&problem.to_string()));
-    let problems = problems.collect::<Vec<_>>().join("\n");
+    let problems = context.with_names(&lines(&outcome.problems));
     tools::action_set(system, &[("restarted", restarted), ("problems", problems)])?;
-    Ok(match outcome.health {
-        Health::Unhealthy(problem) => Some(problem.to_string()),
-        _ => None,
-    })
+    Ok(outcome.unhealthy.map(|problem| problem.to_string()))
 }

@@ -6,8 +6,6 @@ mod checks;
 pub use archive::ChartArchive;
 pub use checks::ChartSubject;
 
-use std::path::Path;
-
 use crate::step::{Part, Phase, Plan, Step};
 use crate::system::{Entry, ManagedFile, Original};
 
@@ -19,7 +17,6 @@ pub struct ChartPart<'a> {
     /// The attached chart.
     pub wanted: Option<&'a ManagedFile>,
     pub found: &'a Entry,
-    pub directory_is_missing: bool,
     /// The original of [`PATH`], if the charm has written there.
     pub written: Option<&'a Original>,
 }
@@ -33,15 +30,14 @@ impl Part for ChartPart<'_> {
             }
             return;
         };
-        if let (true, Some(directory)) = (self.directory_is_missing, Path::new(PATH).parent()) {
-            plan.add(Phase::Install, Step::MakeDirectory(directory.to_owned()));
-        }
         plan.write(Phase::Install, wanted, self.found);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
@@ -57,9 +53,9 @@ mod tests {
             (Some(&file), false, Some(&absent), vec![write.clone()]),
             (Some(&file), true, None, vec![Step::MakeDirectory(directory.into()), write]),
         ] {
-            let mut plan = Plan::default();
-            let found = &Entry::Absent;
-            let part = ChartPart { wanted, found, directory_is_missing, written };
+            let missing: Vec<PathBuf> = directory_is_missing.then(|| directory.into()).into_iter().collect();
+            let mut plan = Plan::new(&missing);
+            let part = ChartPart { wanted, found: &Entry::Absent, written };
             part.plan(&mut plan);
             assert_eq!(plan.into_steps(true), expected);
         }

@@ -3,12 +3,9 @@
 pub mod checks;
 mod options;
 
-use std::path::PathBuf;
-
 pub use options::{ConfInputs, conf};
 
-use crate::magnum::CONF_DIRECTORY;
-use crate::step::{Part, Phase, Plan, Step};
+use crate::step::{Part, Phase, Plan};
 use crate::system::{Entry, ManagedFile};
 
 /// The graft's fragment; the number puts it after any other.
@@ -20,15 +17,10 @@ pub const HEADER: &str = "# Written by the magnum-capi-helm charm, which reverts
 pub struct ConfPart<'a> {
     pub wanted: &'a ManagedFile,
     pub found: &'a Entry,
-    pub directory_is_missing: bool,
 }
 
 impl Part for ConfPart<'_> {
     fn plan(&self, plan: &mut Plan) {
-        // The directory comes first: with the drop-in's --config-dir, its absence is fatal.
-        if self.directory_is_missing {
-            plan.add(Phase::SwitchOn, Step::MakeDirectory(PathBuf::from(CONF_DIRECTORY)));
-        }
         plan.write(Phase::SwitchOn, self.wanted, self.found);
     }
 }

@@ -3,7 +3,7 @@
 //! The guard leaves such a path to the hooks for a while; they go on repairing it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -21,15 +21,15 @@ const WITHIN: i64 = 60;
 const LEAVE_FOR: i64 = 600;
 
 /// What the guard remembers from one run to the next.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContestMemory {
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct ContestMemory {
     /// The last repairs, the newest last.
     repairs: Vec<Repair>,
     /// The contested paths.
     contested: BTreeMap<PathBuf, Contest>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Repair {
     at: i64,
     /// Each repaired path, and what was wrong with it.
@@ -37,7 +37,7 @@ struct Repair {
     drift: Vec<(PathBuf, String)>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Contest {
     /// The end of it, in seconds since 1970.
     until: i64,
@@ -48,45 +48,48 @@ struct Contest {
 /// # Errors
 /// If what it remembers cannot be read.
 pub fn contested(root: &Root) -> Result<Vec<Problem>> {
-    let memory = ContestMemory::load(root)?;
-    let notice = |path: &Path| {
+    let notice = |path: &PathBuf| {
         Problem::notice(
             format!("Something keeps undoing {}", path.display()),
             "find what writes that path (such as a configuration management agent) and exclude the path there",
         )
     };
-    Ok(memory.paths(Timestamp::now().as_second()).map(notice).collect())
+    Ok(contested_paths(root)?.iter().map(notice).collect())
+}
+
+/// Returns the paths that the guard leaves to the hooks now.
+///
+/// # Errors
+/// If what it remembers cannot be read.
+pub fn contested_paths(root: &Root) -> Result<Vec<PathBuf>> {
+    let memory: ContestMemory = root.load(FILE)?.unwrap_or_default();
+    Ok(memory.paths(Timestamp::now().as_second()))
+}
+
+/// Enters what the guard has repaired just now, and returns the paths that are contested from now on.
+///
+/// # Errors
+/// If what it remembers cannot be read or written.
+pub fn enter_repairs(root: &Root, drift: &[(PathBuf, String)]) -> Result<Vec<PathBuf>> {
+    if drift.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut memory: ContestMemory = root.load(FILE)?.unwrap_or_default();
+    let contested = memory.enter(Timestamp::now().as_second(), drift);
+    root.save(FILE, &memory)?;
+    Ok(contested)
 }
 
 impl ContestMemory {
-    /// Reads it; empty if there is none.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn load(root: &Root) -> Result<Self> {
-        Ok(root.load(FILE)?.unwrap_or_default())
-    }
-
-    /// Writes it.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn save(&self, root: &Root) -> Result<()> {
-        root.save(FILE, self)
-    }
-
     /// Returns the paths that are contested at `now`.
-    pub fn paths(&self, now: i64) -> impl Iterator<Item = &Path> {
-        let contested = self.contested.iter();
-        contested.filter(move |(_, contest)| contest.until > now).map(|(path, _)| path.as_path())
+    fn paths(&self, now: i64) -> Vec<PathBuf> {
+        let contested = self.contested.iter().filter(|(_, contest)| contest.until > now);
+        contested.map(|(path, _)| path.clone()).collect()
     }
 
     /// Enters what was repaired at `now`, and returns the paths that are contested from now on.
-    pub fn enter(&mut self, now: i64, drift: &[(PathBuf, String)]) -> Vec<PathBuf> {
+    fn enter(&mut self, now: i64, drift: &[(PathBuf, String)]) -> Vec<PathBuf> {
         self.contested.retain(|_, contest| contest.until > now);
-        if drift.is_empty() {
-            return Vec::new();
-        }
         self.repairs.push(Repair { at: now, drift: drift.to_vec() });
         let first = self.repairs.len().saturating_sub(AMONG);
         self.repairs.drain(..first);
@@ -96,10 +99,9 @@ impl ContestMemory {
             repairs.iter().filter(same).count() >= TIMES
         };
         let contested: Vec<PathBuf> = drift.iter().filter(again).map(|(path, _)| path.clone()).collect();
-        let until = now + LEAVE_FOR;
-        let contests = contested.iter().map(|path| (path.clone(), Contest { until }));
-        self.contested.extend(contests);
         if !contested.is_empty() {
+            let until = now + LEAVE_FOR;
+            self.contested.extend(contested.iter().map(|path| (path.clone(), Contest { until })));
             self.repairs.clear();
         }
         contested
@@ -108,6 +110,8 @@ impl ContestMemory {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn drift(path: &str, what: &str) -> Vec<(PathBuf, String)> {
@@ -123,9 +127,9 @@ mod tests {
             assert!(memory.enter(second, &other).is_empty());
         }
         assert_eq!(memory.enter(4, &drift("/a", "missing")), [Path::new("/a")]);
-        assert_eq!(memory.paths(5).collect::<Vec<_>>(), [Path::new("/a")]);
+        assert_eq!(memory.paths(5), [Path::new("/a")]);
         let later = 4 + LEAVE_FOR;
-        assert_eq!(memory.paths(later).count(), 0);
+        assert_eq!(memory.paths(later), [PathBuf::new(); 0]);
         // Then it repairs again, and leaves it again after as many times.
         for second in later..later + 4 {
             assert!(memory.enter(second, &drift("/a", "missing")).is_empty());
@@ -151,11 +155,12 @@ mod tests {
     fn a_contest_is_a_notice_that_names_the_path() {
         let scratch = crate::system::testing::Scratch::new();
         scratch.root.make_state_directory().unwrap();
-        let mut memory = ContestMemory::default();
-        for _ in 0..TIMES {
-            memory.enter(Timestamp::now().as_second(), &drift("/a", "missing"));
+        let drift = drift("/a", "missing");
+        for _ in 1..TIMES {
+            assert!(enter_repairs(&scratch.root, &drift).unwrap().is_empty());
         }
-        memory.save(&scratch.root).unwrap();
+        assert_eq!(enter_repairs(&scratch.root, &drift).unwrap(), [Path::new("/a")]);
+        assert_eq!(contested_paths(&scratch.root).unwrap(), [Path::new("/a")]);
         let notices = contested(&scratch.root).unwrap();
         assert_eq!(notices[0].summary, "Something keeps undoing /a");
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use contest::{ContestMemory, contested};
+pub use contest::{contested, contested_paths, enter_repairs};
 
 use crate::step::{Part, Phase, Plan, Step};
 use crate::system::systemd::Unit;
@@ -81,8 +81,7 @@ impl Part for GuardPart<'_> {
             return;
         }
         for (file, found) in self.wanted.iter().zip(&self.observed.files) {
-            plan.reloads |= file.drift(found).is_some();
-            plan.write(Phase::SwitchOn, file, found);
+            plan.reloads |= plan.write(Phase::SwitchOn, file, found);
         }
         if !self.observed.watches() && !self.is_paused {
             plan.add(Phase::Start, Step::Enable(WATCH));

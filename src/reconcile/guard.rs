@@ -4,16 +4,14 @@
 //! It reconciles as a hook does, under the same lock, but asks nobody: whether the management cluster answers and the
 //! services are healthy is for the next hook to check.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::{Environment, last_good, run as reconcile};
-use crate::guard::{AFTER_RESTART, COMMAND, ContestMemory};
+use crate::guard::{AFTER_RESTART, COMMAND, contested_paths, enter_repairs};
 use crate::juju::settings::RestartMode;
 use crate::juju::{GrantedKubeconfig, Request, charm_version};
 use crate::problem::Problem;
@@ -45,9 +43,7 @@ fn repair(system: &System) -> Result<()> {
     let Some(settings) = last_good(system)?.filter(|settings| settings.guard) else {
         return Ok(());
     };
-    let mut memory = ContestMemory::load(root)?;
-    let now = Timestamp::now().as_second();
-    let contested: Vec<PathBuf> = memory.paths(now).map(ToOwned::to_owned).collect();
+    let contested = contested_paths(root)?;
     let mode = settings.restart_mode;
     let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig { content, remedy: String::new() });
     let request = Request { settings: Ok(settings), kubeconfig: Ok(kubeconfig) };
@@ -61,11 +57,7 @@ fn repair(system: &System) -> Result<()> {
         leave: &contested,
     };
     let outcome = reconcile(request, &environment)?;
-    let before = memory.clone();
-    let newly_contested = memory.enter(now, &outcome.repaired);
-    if memory != before {
-        memory.save(root)?;
-    }
+    let newly_contested = enter_repairs(root, &outcome.repaired)?;
     drop(lock);
     if let Err(error) = look_after_restart(system, &outcome.restarted) {
         warn!("only the next hook looks at what was restarted: {error:#}");

@@ -9,7 +9,6 @@ use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
 use crate::rolling::{Rolling, Situation, is_about_peers, is_own_departure};
-use crate::services::Health;
 use crate::step::Thoroughness;
 use crate::system::System;
 
@@ -63,10 +62,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
         outcome.problems.push(no_kubeconfig());
     }
     outcome.problems.extend(guard::contested(&system.root)?);
-    let unhealthy = match &outcome.health {
-        Health::Unhealthy(problem) => Some(problem.summary.clone()),
-        _ => None,
-    };
+    let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
     let pending = !outcome.pending.is_empty();
     rolling.publish(hook, Situation { pending, unhealthy })?;
     set_status(system, context, &outcome)?;

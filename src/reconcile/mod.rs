@@ -30,8 +30,8 @@ use crate::juju::Request;
 use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, Selection};
 use crate::magnum::{Installation, StartDefaults};
-use crate::problem::{Problem, or_problem};
-use crate::services::{self, DuePlan, Health, Turn, leave_to_hooks};
+use crate::problem::{Kind, Problem, or_problem};
+use crate::services::{self, DuePlan, Turn, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
 use crate::system::systemd::Wait;
 use crate::system::{Backups, Secret, System};
@@ -68,7 +68,8 @@ pub struct Outcome {
     pub restarted: Vec<DueRestart>,
     /// Restarts that are due and wait for their turn.
     pub pending: Vec<DueRestart>,
-    pub health: Health,
+    /// What is wrong with the services, if they are not healthy.
+    pub unhealthy: Option<Problem>,
 }
 
 /// Settings that can be met here: everything they need is at hand.
@@ -173,7 +174,7 @@ fn check_services(
         Thoroughness::Quick => (observed, Vec::new()),
     };
     services::record(&system.root, &services, &inputs)?;
-    outcome.health = Health::of(&problems);
+    outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
     outcome.problems.extend(problems);
     Ok(())
 }

@@ -27,7 +27,7 @@ pub struct Observed {
     pub conf: Entry,
     pub services: ObservedServices,
     pub guard: ObservedGuard,
-    /// Directories of the chart and of the configuration that are not there.
+    /// Those of the [`directories`] that are not there.
     pub missing_directories: Vec<PathBuf>,
     /// Temporary files that a killed hook left.
     pub temporaries: Vec<PathBuf>,
@@ -50,13 +50,9 @@ impl Observed {
             chart: root.inspect(Path::new(chart::PATH))?,
             kubeconfig: root.inspect(Path::new(kubeconfig::PATH))?,
             conf: root.inspect(Path::new(CONF))?,
-            services: ObservedServices {
-                services,
-                drop_ins: drop_ins.into_iter().collect::<Result<_>>()?,
-                missing_directories: missing(root, drop_in_directories())?,
-            },
+            services: ObservedServices { services, drop_ins: drop_ins.into_iter().collect::<Result<_>>()? },
             guard: ObservedGuard::inspect(root, units)?,
-            missing_directories: missing(root, directories())?,
+            missing_directories: missing(root)?,
             temporaries: temporaries(root, Some(&python.site))?,
             written: backups.entries(),
         })
@@ -115,15 +111,15 @@ pub fn is_switched_on(written: &[(PathBuf, Original)]) -> bool {
     written.iter().any(|(path, _)| path == Path::new(CONF))
 }
 
-/// The directories of the configuration and of the chart, which may not exist yet.
-fn directories() -> impl Iterator<Item = PathBuf> {
+/// The directories of the configuration, the chart and the drop-ins, which may not exist yet.
+pub fn directories() -> impl Iterator<Item = PathBuf> {
     let chart = Path::new(chart::PATH).parent();
-    [Some(Path::new(CONF_DIRECTORY)), chart].into_iter().flatten().map(Path::to_owned)
+    [Some(Path::new(CONF_DIRECTORY)), chart].into_iter().flatten().map(Path::to_owned).chain(drop_in_directories())
 }
 
-fn missing(root: &Root, directories: impl Iterator<Item = PathBuf>) -> Result<Vec<PathBuf>> {
+fn missing(root: &Root) -> Result<Vec<PathBuf>> {
     let mut missing = Vec::new();
-    for directory in directories {
+    for directory in directories() {
         if !root.is_directory(&directory)? {
             missing.push(directory);
         }
@@ -137,7 +133,6 @@ pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
     let sites = site.into_iter().flat_map(|site| site.ancestors().take(2));
     let mut found = Vec::new();
     for directory in directories()
-        .chain(drop_in_directories())
         .chain(parents.into_iter().flatten().map(Path::to_owned))
         .chain([STATE_DIRECTORY, programs::COPY_PARENT].map(PathBuf::from))
         .chain(sites.map(Path::to_owned))

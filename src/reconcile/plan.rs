@@ -10,7 +10,7 @@ use crate::guard::{self, GuardPart};
 use crate::helm::{self, HelmPart};
 use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, KubeconfigPart};
-use crate::magnum::{CONF_DIRECTORY, Installation, Service};
+use crate::magnum::{Installation, Service};
 use crate::services::{DesiredServices, ServicesPart, drop_in_path};
 use crate::step::{DueRestart, Part, Plan, Step};
 use crate::system::{ManagedFile, Original, own_program};
@@ -91,8 +91,6 @@ fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
 /// switched on before is upheld in any case.
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let inputs = observed.service_inputs(desired);
-    let is_missing = |directory: &Path| observed.missing_directories.iter().any(|path| path == directory);
-    let chart_directory = Path::new(chart::PATH).parent();
     // A new part is a new folder, and one line here.
     let parts: [&dyn Part; 7] = [
         &DriverPart { desired: &desired.driver, observed: &observed.driver, written: &observed.written },
@@ -100,15 +98,10 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
         &ChartPart {
             wanted: desired.chart.as_ref(),
             found: &observed.chart,
-            directory_is_missing: chart_directory.is_some_and(is_missing),
             written: written_at(observed, chart::PATH),
         },
         &KubeconfigPart { wanted: desired.kubeconfig.as_ref(), found: &observed.kubeconfig },
-        &ConfPart {
-            wanted: &desired.conf,
-            found: &observed.conf,
-            directory_is_missing: is_missing(Path::new(CONF_DIRECTORY)),
-        },
+        &ConfPart { wanted: &desired.conf, found: &observed.conf },
         &ServicesPart { desired: &desired.services, observed: &observed.services, inputs: &inputs },
         &GuardPart {
             wanted: &desired.guard,
@@ -117,7 +110,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
             written: &observed.written,
         },
     ];
-    let mut plan = Plan::default();
+    let mut plan = Plan::new(&observed.missing_directories);
     parts.iter().for_each(|part| part.plan(&mut plan));
     let has_kubeconfig = desired.kubeconfig.is_some();
     let is_ready = parts.iter().all(|part| part.is_ready());

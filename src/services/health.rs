@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::{ObservedService, ServiceInputs, inspect};
 use crate::magnum::{Configuration, Service};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::system::{Root, System, http};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
@@ -18,31 +18,6 @@ pub const STABLE_AFTER: Duration = Duration::from_secs(5);
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Health {
-    #[default]
-    Unknown,
-    /// The API answers and both processes stay.
-    Healthy,
-    Paused,
-    /// Not healthy, and why.
-    Unhealthy(Problem),
-}
-
-impl Health {
-    /// Summarises what [`settle`] found.
-    pub fn of(problems: &[Problem]) -> Self {
-        match problems.iter().max_by_key(|problem| problem.kind) {
-            None => Self::Healthy,
-            Some(worst) => match worst.kind {
-                Kind::Blocked => Self::Unhealthy(worst.clone()),
-                Kind::Maintenance => Self::Paused,
-                Kind::Waiting | Kind::Notice => Self::Unknown,
-            },
-        }
-    }
-}
 
 /// Waits until both services are stable and the API answers, or something keeps them from it. Services that have been
 /// running for long cost one request to the API and nothing else.
@@ -152,8 +127,5 @@ mod tests {
         let problem = api_answer(&scratch.root).unwrap_err();
         assert_eq!(problem.summary, "magnum-api does not answer: see its journal");
         assert!(problem.detail.contains("http://127.0.0.1:1/"), "{problem}");
-        assert_eq!(Health::of(std::slice::from_ref(&problem)), Health::Unhealthy(problem.clone()));
-        assert_eq!(Health::of(&[]), Health::Healthy);
-        assert_eq!(Health::of(&[Problem::maintenance("Magnum is paused")]), Health::Paused);
     }
 }

@@ -11,12 +11,12 @@ mod restart;
 use std::path::{Path, PathBuf};
 
 pub use drop_in::{DesiredServices, drop_in_path};
-pub use health::{Health, STABLE_AFTER, api_answer, settle};
+pub use health::{STABLE_AFTER, api_answer, settle};
 pub use observed::{ObservedService, inspect, inspect_with, record};
 pub use restart::{DuePlan, ServiceInputs, Turn, leave_to_hooks};
 
 use crate::magnum::Service;
-use crate::step::{DueRestart, Part, Phase, Plan, Step};
+use crate::step::{Part, Phase, Plan, Step};
 use crate::system::Entry;
 
 /// What was observed of the part.
@@ -25,8 +25,6 @@ pub struct ObservedServices {
     pub services: Vec<ObservedService>,
     /// What stands at each drop-in's path, in the order of [`Service::ALL`].
     pub drop_ins: Vec<Entry>,
-    /// Directories of drop-ins that are not there.
-    pub missing_directories: Vec<PathBuf>,
 }
 
 impl ObservedServices {
@@ -44,23 +42,13 @@ pub struct ServicesPart<'a> {
 
 impl Part for ServicesPart<'_> {
     fn plan(&self, plan: &mut Plan) {
-        let drop_ins = self.desired.drop_ins.iter().zip(&self.observed.drop_ins);
-        let mut changes = false;
-        for (file, found) in drop_ins {
-            let missing = self.observed.missing_directories.iter();
-            for directory in missing.filter(|directory| file.path.parent() == Some(directory)) {
-                plan.add(Phase::SwitchOn, Step::MakeDirectory(directory.clone()));
-            }
-            changes |= file.drift(found).is_some();
-            plan.write(Phase::SwitchOn, file, found);
+        let mut reloads = self.observed.services.iter().any(ObservedService::is_behind_its_files);
+        for (file, found) in self.desired.drop_ins.iter().zip(&self.observed.drop_ins) {
+            reloads |= plan.write(Phase::SwitchOn, file, found);
         }
-        let reloads = changes || self.observed.services.iter().any(ObservedService::is_behind_its_files);
         plan.reloads |= reloads;
-        let due = self.observed.services.iter().filter_map(|service| {
-            let why = service.restart_due(self.inputs, !reloads)?;
-            Some(DueRestart { service: service.service, why })
-        });
-        let due: Vec<DueRestart> = due.collect();
+        let services = self.observed.services.iter();
+        let due: Vec<_> = services.filter_map(|service| service.restart_due(self.inputs, !reloads)).collect();
         if !due.is_empty() {
             plan.add(Phase::Restart, Step::Restart(due));
         }

@@ -32,42 +32,32 @@ pub enum Turn {
 }
 
 impl ObservedService {
-    /// Returns why the service must be restarted; `None` if it need not, or must not. `is_loaded` says that the
-    /// drop-ins are in place and systemd has read them.
-    pub fn restart_due(&self, inputs: &ServiceInputs, is_loaded: bool) -> Option<String> {
+    /// Returns the restart that the service is due for; `None` if it need not restart, or must not. `is_loaded` says
+    /// that the drop-ins are in place and systemd has read them.
+    pub fn restart_due(&self, inputs: &ServiceInputs, is_loaded: bool) -> Option<DueRestart> {
         if self.unit.is_masked() || !self.unit.exists() {
             return None;
         }
-        let Some(process) = &self.process else {
-            return self.unit.is_failing().then(|| "it has failed".to_owned());
-        };
+        let wanted = inputs.command_lines.get(&self.service).map(String::as_str).unwrap_or_default();
         // With a foreign drop-in after ours, a restart would not bring our command line: it is reported, and not
         // tried again and again.
-        let wanted = inputs.command_lines.get(&self.service);
-        let wanted = wanted.map(String::as_str).unwrap_or_default();
         let is_attainable = !is_loaded || self.runs_next(wanted);
-        if is_attainable && !process.runs(wanted) {
-            return Some("it runs another command line".to_owned());
-        }
-        match &self.read {
-            Some(read) if *read == inputs.fingerprint => None,
-            Some(_) => Some("it has read another configuration or driver".to_owned()),
-            None if self.started_after(inputs) => None,
-            None => Some("it is older than what it reads".to_owned()),
-        }
+        let why = match &self.process {
+            None if self.unit.is_failing() => "it has failed",
+            None => return None,
+            Some(process) if is_attainable && !process.runs(wanted) => "it runs another command line",
+            Some(_) if self.is_current(inputs) => return None,
+            Some(_) if self.read.is_some() => "it has read another configuration or driver",
+            Some(_) => "it is older than what it reads",
+        };
+        Some(DueRestart { service: self.service, why: why.to_owned() })
     }
 
     /// Whether the process is known to have read the right files.
     pub fn is_current(&self, inputs: &ServiceInputs) -> bool {
-        match &self.read {
-            Some(read) => *read == inputs.fingerprint,
-            None => self.started_after(inputs),
-        }
-    }
-
-    fn started_after(&self, inputs: &ServiceInputs) -> bool {
-        match (&self.process, inputs.since) {
-            (Some(process), Some(since)) => process.started > since,
+        match (&self.read, &self.process, inputs.since) {
+            (Some(read), ..) => *read == inputs.fingerprint,
+            (None, Some(process), Some(since)) => process.started > since,
             _ => false,
         }
     }
@@ -76,20 +66,17 @@ impl ObservedService {
 /// Leaves to the hooks what the guard must not restart: services that systemd is restarting already, since the guard
 /// does not wait for a restart and looks again before it is done; and services that have failed while there was no
 /// drift, which is for a hook to check.
-pub fn leave_to_hooks(steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
+pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
     let has_drift = steps.iter().any(|step| step.repairs().is_some());
-    let now = |due: &DueRestart| {
-        let mut observed = services.iter().filter(|observed| observed.service == due.service);
-        observed.all(|observed| !observed.unit.has_job && (has_drift || observed.is_serving()))
-    };
-    let kept = steps.into_iter().filter_map(|step| match step {
-        Step::Restart(mut due) => {
-            due.retain(now);
-            (!due.is_empty()).then_some(Step::Restart(due))
+    let is_left = |observed: &ObservedService| observed.unit.has_job || !(has_drift || observed.is_serving());
+    let left: Vec<Service> = services.iter().filter(|observed| is_left(observed)).map(|it| it.service).collect();
+    for step in &mut steps {
+        if let Step::Restart(due) = step {
+            due.retain(|due| !left.contains(&due.service));
         }
-        step => Some(step),
-    });
-    kept.collect()
+    }
+    steps.retain(|step| !matches!(step, Step::Restart(due) if due.is_empty()));
+    steps
 }
 
 /// A plan, split where it first touches services that are serving.
@@ -108,26 +95,19 @@ pub struct DuePlan {
 impl DuePlan {
     /// Splits `steps`, planned from `services` as observed.
     pub fn new(mut steps: Vec<Step>, services: &[ObservedService]) -> Self {
-        let is_serving = |due: &DueRestart| {
-            let mut all = services.iter();
-            all.any(|observed| observed.service == due.service && observed.is_serving())
-        };
+        let all = Self { before: steps.clone(), ..Self::default() };
         let found = steps.iter().enumerate().find_map(|(at, step)| match step {
             Step::Restart(each) => Some((at, each.clone())),
             _ => None,
         });
-        let Some((at, each)) = found else {
-            return Self { before: steps, ..Self::default() };
-        };
-        let (due, failed): (Vec<_>, Vec<_>) = each.into_iter().partition(is_serving);
+        let Some((at, each)) = found else { return all };
+        let serving: Vec<Service> = services.iter().filter(|it| it.is_serving()).map(|it| it.service).collect();
+        let (due, failed): (Vec<_>, Vec<_>) = each.into_iter().partition(|due| serving.contains(&due.service));
         if due.is_empty() {
-            return Self { before: steps, ..Self::default() };
+            return all;
         }
         let granted = steps.split_off(at);
-        let pending = match failed.is_empty() {
-            true => Vec::new(),
-            false => vec![Step::Restart(failed)],
-        };
+        let pending = (!failed.is_empty()).then_some(Step::Restart(failed)).into_iter().collect();
         Self { before: steps, due, granted, pending }
     }
 

@@ -4,10 +4,10 @@ mod model;
 
 use std::path::PathBuf;
 
-use self::model::{Model, at, conf_and_chart, desired, entry, own, process, restart_of, restarts, settings};
+use self::model::{Model, at, desired, entry, own, process, restart_of, restarts, settings};
 use super::*;
 use crate::driver::InstalledDrivers;
-use crate::services::drop_in_directories;
+use crate::reconcile::observed::directories;
 use crate::system::{Access, Entry, Secret};
 
 #[test]
@@ -49,8 +49,9 @@ const DRIFTS: [fn(&mut Observed); 10] = [
     |observed| observed.helm = None,
     |observed| observed.temporaries = vec!["/etc/magnum/.magnum-capi-helm-x".into()],
     |observed| {
-        observed.missing_directories = conf_and_chart();
-        observed.services.missing_directories = drop_in_directories().collect();
+        observed.missing_directories = directories().collect();
+        observed.conf = Entry::Absent;
+        observed.services.drop_ins = vec![Entry::Absent; 2];
     },
     |observed| observed.services.services[0].process = Some(process("other", 50)),
 ];

@@ -1,7 +1,7 @@
 //! A model of a unit to which steps are applied.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::chart;
@@ -11,10 +11,11 @@ use crate::guard::{self, ObservedGuard};
 use crate::helm::FoundHelm;
 use crate::juju::settings::{Given, Pin, RawConfig, Settings};
 use crate::kubeconfig;
-use crate::magnum::{CONF_DIRECTORY, Installation, Python, Service};
+use crate::magnum::{Installation, Python, Service};
+use crate::reconcile::observed::directories;
 use crate::reconcile::plan::Remains;
 use crate::reconcile::{Desired, Facts, Observed, plan};
-use crate::services::{ObservedService, ObservedServices, drop_in_directories, drop_in_path};
+use crate::services::{ObservedService, ObservedServices, drop_in_path};
 use crate::step::{Artifact, DueRestart, Step};
 use crate::system::systemd::Unit;
 use crate::system::{Access, Entry, Original, Process, RegularFile, Secret};
@@ -89,10 +90,9 @@ impl Model {
                 services: ObservedServices {
                     services: Service::ALL.map(service).to_vec(),
                     drop_ins: vec![Entry::Absent; 2],
-                    missing_directories: drop_in_directories().collect(),
                 },
                 guard: ObservedGuard { files: vec![Entry::Absent; 3], units: vec![Unit::default(); 3] },
-                missing_directories: conf_and_chart(),
+                missing_directories: directories().collect(),
                 temporaries: vec![],
                 written: vec![],
             },
@@ -113,7 +113,6 @@ impl Model {
             Step::RemoveTemporary(path) => self.observed.temporaries.retain(|temporaries| temporaries != path),
             Step::MakeDirectory(path) => {
                 self.observed.missing_directories.retain(|directory| directory != path);
-                self.observed.services.missing_directories.retain(|directory| directory != path);
             }
             Step::SetAside { path, .. } => self.observed.driver.shadows.retain(|shadow| shadow != path),
             Step::Install { artifact: Artifact::Helm, .. } => {
@@ -124,8 +123,7 @@ impl Model {
             }
             Step::Write { file, .. } => {
                 let parent = file.path.parent().unwrap();
-                let missing = &self.observed.missing_directories;
-                let mut missing = missing.iter().chain(&self.observed.services.missing_directories);
+                let mut missing = self.observed.missing_directories.iter();
                 assert!(
                     !missing.any(|directory| directory == parent),
                     "{} is written before its directory is made",
@@ -290,12 +288,6 @@ pub fn restarts(steps: &[Step]) -> Vec<Service> {
             _ => vec![],
         })
         .collect()
-}
-
-/// The directories of the configuration and of the chart.
-pub fn conf_and_chart() -> Vec<PathBuf> {
-    let chart = Path::new(chart::PATH).parent().unwrap();
-    vec![CONF_DIRECTORY.into(), chart.into()]
 }
 
 pub fn restart_of(service: Service) -> Step {
