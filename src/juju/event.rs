@@ -3,8 +3,6 @@
 //! Juju runs `dispatch` with `JUJU_DISPATCH_PATH=hooks/NAME` or `actions/NAME`; an agent without
 //! dispatch runs `hooks/NAME`, which is a link to the same program.
 
-use std::path::Path;
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A hook that reconciles; its name.
@@ -50,24 +48,14 @@ impl Event {
     /// Reads the event from `JUJU_DISPATCH_PATH`, or else from the program's name.
     pub fn new(dispatch_path: Option<&str>, program: &str) -> Self {
         let path = dispatch_path.filter(|path| !path.is_empty()).unwrap_or(program);
-        let path = Path::new(path);
-        let name =
-            |part: Option<&std::ffi::OsStr>| part.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
-        let parent = name(path.parent().and_then(Path::file_name));
-        let name = name(path.file_name());
-        if parent == "actions" {
-            return Self::Action(name);
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match parent.rsplit('/').next() {
+            Some("actions") => Self::Action(name.to_owned()),
+            _ if REMOVING.contains(&name) => Self::Remove,
+            _ if RECONCILING.contains(&name) => Self::Reconcile(name.to_owned()),
+            Some("hooks") => Self::Unknown(name.to_owned()),
+            _ => Self::Command,
         }
-        if REMOVING.contains(&name.as_str()) {
-            return Self::Remove;
-        }
-        if RECONCILING.contains(&name.as_str()) {
-            return Self::Reconcile(name);
-        }
-        if parent == "hooks" || dispatch_path.is_some_and(|path| !path.is_empty()) {
-            return Self::Unknown(name);
-        }
-        Self::Command
     }
 }
 

@@ -30,37 +30,26 @@ pub enum Sink {
 /// # Errors
 /// When logging was set up already.
 pub fn init(sink: Sink) -> Result<(), TryInitError> {
-    tracing_subscriber::registry().with(LogLayer { sink }.with_filter(LevelFilter::INFO)).try_init()
+    tracing_subscriber::registry().with(sink.with_filter(LevelFilter::INFO)).try_init()
 }
 
-struct LogLayer {
-    sink: Sink,
-}
-
-impl<S: Subscriber> Layer<S> for LogLayer {
+impl<S: Subscriber> Layer<S> for Sink {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
-        let level = juju_level(*event.metadata().level());
-        let sent = match &self.sink {
-            Sink::Juju(system) => tools::juju_log(system, level, &line.0),
-            Sink::Stderr => Err(anyhow::anyhow!("not under Juju")),
+        let level = match *event.metadata().level() {
+            Level::WARN => "WARNING",
+            level => level.as_str(),
+        };
+        let sent = match self {
+            Self::Juju(system) => tools::juju_log(system, level, &line.0),
+            Self::Stderr => Err(anyhow::anyhow!("not under Juju")),
         };
         // Juju keeps what a hook prints: a line that cannot be sent is not lost.
         if sent.is_err() {
             // Nor does the program end when there is nobody to read it.
             writeln!(std::io::stderr(), "{level} {}", line.0).ok();
         }
-    }
-}
-
-fn juju_level(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "ERROR",
-        Level::WARN => "WARNING",
-        Level::INFO => "INFO",
-        Level::DEBUG => "DEBUG",
-        Level::TRACE => "TRACE",
     }
 }
 

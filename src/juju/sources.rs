@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Context;
 use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings, Sha256};
-use super::tools::{self, Resource, SecretOf};
+use super::tools::{self, SecretOf};
 use crate::problem::{Problem, or_problem};
 use crate::system::{Secret, System, sha256};
 
@@ -128,16 +128,12 @@ fn resources(system: &System, ask: Ask) -> Result<Resources> {
     }
     let mut found = Resources::new();
     for name in RESOURCES {
-        let path = match tools::resource_get(system, name)? {
-            Resource::File(path) => Some(path),
-            Resource::Absent => None,
+        let path = tools::resource_get(system, name).unwrap_or_else(|why| {
             // One that was attached is not taken for detached.
-            Resource::Unknown(why) => {
-                warn!("Juju does not serve the resource {name}; the last known file is used: {why}");
-                let before = known.as_ref().and_then(|known| known.get(name));
-                before.filter(|path| root.is_file(path).is_ok_and(|is| is)).cloned()
-            }
-        };
+            warn!("Juju does not serve the resource {name}; the last known file is used: {why:#}");
+            let before = known.as_ref().and_then(|known| known.get(name));
+            before.filter(|path| root.is_file(path).is_ok_and(|is| is)).cloned()
+        });
         found.extend(path.map(|path| (name.to_owned(), path)));
     }
     if ask == Ask::Juju && known.as_ref() != Some(&found) {

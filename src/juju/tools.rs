@@ -50,57 +50,37 @@ pub fn secret_get(
         return serde_json::from_slice(&output.stdout).ok().context("secret-get printed no JSON object of strings");
     }
     let stderr = output.stderr.to_lowercase();
-    if stderr.contains("permission denied") {
-        return Err(Problem::blocked(
-            format!("Secret of {name} not granted: run juju grant-secret"),
-            format!("{id} is not granted to this application; run: juju grant-secret {id} {application}"),
-        )
-        .into());
-    }
-    // What a person types into an action may not even look like one.
-    if stderr.contains("not found") || stderr.contains("not valid") {
+    let (wrong, detail) = if stderr.contains("permission denied") {
+        let remedy = format!("juju grant-secret {id} {application}");
+        ("not granted: run juju grant-secret", format!("{id} is not granted to this application; run: {remedy}"))
+    } else if stderr.contains("not found") || stderr.contains("not valid") {
+        // What a person types into an action may not even look like one.
         let remedy = match of {
             SecretOf::Option(name) => format!("juju config {application} {name}=secret:ID"),
             SecretOf::Parameter(name) => format!("the action with {name}=secret:ID"),
         };
-        return Err(Problem::blocked(
-            format!("Secret of {name} does not exist"),
-            format!("{id} does not exist; run: {remedy} with a secret that does (see: juju secrets)"),
-        )
-        .into());
-    }
-    anyhow::bail!(output.failure())
+        let remedy = format!("run: {remedy} with a secret that does (see: juju secrets)");
+        ("does not exist", format!("{id} does not exist; {remedy}"))
+    } else {
+        anyhow::bail!(output.failure())
+    };
+    Err(Problem::blocked(format!("Secret of {name} {wrong}"), detail).into())
 }
 
-/// A resource as Juju has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Resource {
-    File(PathBuf),
-    /// Not attached, or an empty file, which means the same.
-    Absent,
-    /// Juju cannot say now, for this reason: its download from the controller failed.
-    Unknown(String),
-}
-
-/// Asks for a resource.
+/// Returns the file of a resource; `None` if it is not attached, or empty, which means the same.
 ///
 /// # Errors
-/// If the tool cannot be run, or its file cannot be looked at.
-pub fn resource_get(system: &System, name: &str) -> Result<Resource> {
+/// If Juju cannot say now: its download from the controller may have failed.
+pub fn resource_get(system: &System, name: &str) -> Result<Option<PathBuf>> {
     let output = system.run(&Command::inheriting("resource-get", RESOURCE_LIMIT).arg(name))?;
     if output.code != Some(0) {
-        return Ok(match output.stderr.contains("not found") {
-            true => Resource::Absent,
-            false => Resource::Unknown(output.failure()),
-        });
+        anyhow::ensure!(output.stderr.contains("not found"), output.failure());
+        return Ok(None);
     }
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let meta = system.root.metadata(&path)?;
     let meta = meta.with_context(|| format!("resource {name} is not at {}", path.display()))?;
-    Ok(match meta.len() {
-        0 => Resource::Absent,
-        _ => Resource::File(path),
-    })
+    Ok((meta.len() > 0).then_some(path))
 }
 
 /// Sets the unit's status.
@@ -168,6 +148,17 @@ pub enum Bag<'a> {
     Application(&'a str),
 }
 
+impl<'a> Bag<'a> {
+    /// Begins a command on this bag; returns its owner's name too.
+    fn command(self, name: &str, relation: &str) -> (Command, &'a str) {
+        let command = tool(name).args(["-r", relation]);
+        match self {
+            Self::Unit(owner) => (command, owner),
+            Self::Application(owner) => (command.arg("--app"), owner),
+        }
+    }
+}
+
 /// Returns the ids of an endpoint's relations.
 ///
 /// # Errors
@@ -189,12 +180,8 @@ pub fn relation_list(system: &System, relation: &str) -> Result<Vec<String>> {
 /// # Errors
 /// If the tool fails.
 pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
-    let run = tool("relation-get").args(["-r", relation, "--format=json"]);
-    let run = match bag {
-        Bag::Unit(unit) => run.args(["--", key, unit]),
-        Bag::Application(name) => run.args(["--app", "--", key, name]),
-    };
-    json(system, &run)
+    let (command, owner) = bag.command("relation-get", relation);
+    json(system, &command.args(["--format=json", "--", key, owner]))
 }
 
 /// Sets a key in this unit's or application's data bag. Juju keeps it only if the hook succeeds.
@@ -202,12 +189,8 @@ pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) ->
 /// # Errors
 /// If the tool fails.
 pub fn relation_set(system: &System, relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
-    let run = tool("relation-set").args(["-r", relation]);
-    let run = match bag {
-        Bag::Unit(_) => run,
-        Bag::Application(_) => run.arg("--app"),
-    };
-    silent(system, &run.arg("--").arg(format!("{key}={value}")))
+    let (command, _) = bag.command("relation-set", relation);
+    silent(system, &command.arg("--").arg(format!("{key}={value}")))
 }
 
 /// Whether this unit is its application's leader.
@@ -218,41 +201,25 @@ pub fn is_leader(system: &System) -> Result<bool> {
     json(system, &tool("is-leader").arg("--format=json"))
 }
 
-/// Juju's goal state: the units that there are and will be. Among a relation's units stand their applications.
-#[derive(Debug, Default, Deserialize)]
-pub struct GoalState {
-    #[serde(default)]
-    relations: BTreeMap<String, BTreeMap<String, Goal>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Goal {
-    status: String,
-}
-
-impl GoalState {
-    /// Returns the units on the other side of an endpoint.
-    pub fn units(&self, endpoint: &str) -> Vec<&str> {
-        self.which(endpoint, |_| true)
-    }
-
-    /// Returns those that are not being removed.
-    pub fn staying(&self, endpoint: &str) -> Vec<&str> {
-        self.which(endpoint, |goal| goal.status != "dying")
-    }
-
-    fn which(&self, endpoint: &str, of: impl Fn(&Goal) -> bool) -> Vec<&str> {
-        let all = self.relations.get(endpoint).into_iter().flatten();
-        all.filter(|(name, goal)| name.contains('/') && of(goal)).map(|(name, _)| name.as_str()).collect()
-    }
-}
-
-/// Returns the goal state.
+/// Returns the units on the other side of an endpoint, those that there are and will be, with their statuses in Juju's
+/// goal state.
 ///
 /// # Errors
 /// If the tool fails.
-pub fn goal_state(system: &System) -> Result<GoalState> {
-    json(system, &tool("goal-state").arg("--format=json"))
+pub fn goal_units(system: &System, endpoint: &str) -> Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct GoalState {
+        #[serde(default)]
+        relations: BTreeMap<String, BTreeMap<String, Goal>>,
+    }
+    #[derive(Deserialize)]
+    struct Goal {
+        status: String,
+    }
+    let mut goal: GoalState = json(system, &tool("goal-state").arg("--format=json"))?;
+    let related = goal.relations.remove(endpoint).unwrap_or_default().into_iter();
+    // Among the units stand their applications.
+    Ok(related.filter(|(name, _)| name.contains('/')).map(|(name, goal)| (name, goal.status)).collect())
 }
 
 /// Returns the application's status and its message; only the leader may ask.
@@ -260,21 +227,10 @@ pub fn goal_state(system: &System) -> Result<GoalState> {
 /// # Errors
 /// If the tool fails.
 pub fn application_status(system: &System) -> Result<(String, String)> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    struct Shown {
-        application_status: Status,
-    }
-    #[derive(Deserialize)]
-    struct Status {
-        status: String,
-        #[serde(default)]
-        message: String,
-    }
     let run = tool("status-get").args(["--application", "--include-data", "--format=json"]);
-    let shown: Shown = json(system, &run)?;
-    let Status { status, message } = shown.application_status;
-    Ok((status, message))
+    let shown: Value = json(system, &run)?;
+    let text = |key: &str| shown["application-status"][key].as_str().unwrap_or_default().to_owned();
+    Ok((text("status"), text("message")))
 }
 
 /// Sets the application's status; only the leader may.
@@ -301,6 +257,8 @@ fn json<T: serde::de::DeserializeOwned>(system: &System, command: &Command) -> R
 
 #[cfg(test)]
 mod tests {
+    use crate::system::testing::Scratch;
+
     use super::*;
 
     #[test]
@@ -310,9 +268,10 @@ mod tests {
             "magnum": {"status": "joined", "since": "2026-01-01 00:00:00Z"},
             "magnum/0": {"status": "active", "since": "2026-01-01 00:00:00Z"},
             "magnum/10": {"status": "dying", "since": "2026-01-01 00:00:00Z"}}}}"#;
-        let goal: GoalState = serde_json::from_str(printed).unwrap();
-        assert_eq!(goal.units("magnum"), ["magnum/0", "magnum/10"]);
-        assert_eq!(goal.staying("magnum"), ["magnum/0"]);
-        assert_eq!(goal.units("other"), [""; 0]);
+        let system = Scratch::new().system(|_| Some(printed.to_owned()));
+        let units = goal_units(&system, "magnum").unwrap();
+        let statuses = [("magnum/0", "active"), ("magnum/10", "dying")];
+        assert_eq!(units, statuses.map(|(unit, status)| (unit.to_owned(), status.to_owned())).into());
+        assert_eq!(goal_units(&system, "other").unwrap().len(), 0);
     }
 }

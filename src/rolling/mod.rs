@@ -103,35 +103,30 @@ impl UnitState {
 impl LeaderDecision {
     /// Returns the decision that follows from the units' states, the leader's own among them. `is_gone` says whether a
     /// holder that is not among them has left for good.
-    ///
-    /// # Errors
-    /// As `is_gone`.
-    pub fn next<E>(
+    pub fn next(
         &self,
         leader: &str,
         states: &BTreeMap<String, UnitState>,
-        is_gone: impl Fn(&Grant) -> Result<bool, E>,
+        is_gone: impl Fn(&Grant) -> bool,
         now: i64,
-    ) -> Result<Self, E> {
+    ) -> Self {
         if let Some(grant) = &self.grant {
             let is_in_use = match states.get(&grant.unit) {
                 Some(state) => state.holds(grant),
-                None => !is_gone(grant)?,
+                None => !is_gone(grant),
             };
             if is_in_use {
-                return Ok(Self { grant: self.grant.clone(), stopped: stuck(grant, now) });
+                return Self { grant: self.grant.clone(), stopped: stuck(grant, now) };
             }
         }
         let (waiting, others): (Vec<_>, Vec<_>) = states.iter().partition(|(_, state)| state.pending);
         let order = |(unit, state): &(&String, &UnitState)| (state.unhealthy.is_none(), *unit == leader, number(unit));
         let Some((unit, state)) = waiting.into_iter().min_by_key(order) else {
-            return Ok(Self::default());
+            return Self::default();
         };
-        let unhealthy = others.into_iter().find_map(|(unit, state)| {
-            let why = state.unhealthy.clone()?;
-            let unit = unit.clone();
-            Some(Stop { unit, why })
-        });
+        let mut others = others.into_iter();
+        let unhealthy =
+            others.find_map(|(unit, state)| Some(Stop { unit: unit.clone(), why: state.unhealthy.clone()? }));
         let grant = unhealthy.is_none().then(|| Grant {
             unit: unit.clone(),
             ticket: state.ticket,
@@ -139,7 +134,7 @@ impl LeaderDecision {
             since: now,
             to_leader: unit == leader,
         });
-        Ok(Self { grant, stopped: unhealthy })
+        Self { grant, stopped: unhealthy }
     }
 
     /// Returns why `unit` must wait.

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::{Grant, LeaderDecision, Situation, Stop, UnitState};
 use crate::juju::settings::RestartMode;
-use crate::juju::tools::{self, Bag, GoalState};
+use crate::juju::tools::{self, Bag};
 use crate::juju::{Context, PRINCIPAL_ENDPOINT};
 use crate::problem::{Problem, fit_status};
 use crate::services::Turn;
@@ -38,15 +38,19 @@ struct Memory {
     alone: bool,
 }
 
+/// Returns what is remembered; of another version of the charm, it counts as nothing.
+fn memory(root: &Root) -> Result<Option<Memory>> {
+    let memory: Option<serde_json::Value> = root.load(MEMORY)?;
+    Ok(memory.and_then(|memory| serde_json::from_value(memory).ok()))
+}
+
 /// Whether there was only one unit when Juju was last asked: for the guard, which cannot ask. If that is not known,
 /// there may be others.
 ///
 /// # Errors
 /// If what is remembered cannot be read.
 pub fn was_alone(root: &Root) -> Result<bool> {
-    // Written by another version of the charm, it is not known.
-    let memory: Option<serde_json::Value> = root.load(MEMORY)?;
-    Ok(memory.is_some_and(|memory| memory["alone"] == true))
+    Ok(memory(root)?.is_some_and(|memory| memory.alone))
 }
 
 /// The peers as Juju shows them.
@@ -66,12 +70,13 @@ pub struct Rolling<'a> {
     context: &'a Context,
     mode: RestartMode,
     peers: OnceCell<Option<Peers>>,
-    goal: OnceCell<Option<GoalState>>,
+    /// The principal's units with their statuses; `None` if Juju does not say.
+    principals: OnceCell<Option<BTreeMap<String, String>>>,
 }
 
 impl<'a> Rolling<'a> {
     pub fn new(system: &'a System, context: &'a Context, mode: RestartMode) -> Self {
-        Self { system, context, mode, peers: OnceCell::new(), goal: OnceCell::new() }
+        Self { system, context, mode, peers: OnceCell::new(), principals: OnceCell::new() }
     }
 
     /// Returns whether services that are serving may be restarted now.
@@ -108,9 +113,7 @@ impl<'a> Rolling<'a> {
     pub fn publish(&self, hook: &str, now: Situation) -> Result<()> {
         let unit = self.context.unit.as_str();
         let now = Situation { pending: now.pending && self.mode == RestartMode::Rolling, ..now };
-        // Of another version of the charm, it is as if nothing were remembered.
-        let memory: Option<serde_json::Value> = self.system.root.load(MEMORY)?;
-        let memory: Option<Memory> = memory.and_then(|memory| serde_json::from_value(memory).ok());
+        let memory = memory(&self.system.root)?;
         let is_idle = match &memory {
             None => hook == "update-status" && !now.pending,
             Some(last) => {
@@ -148,8 +151,7 @@ impl<'a> Rolling<'a> {
             states.insert(other.clone(), state.unwrap_or_default());
         }
         let now = Timestamp::now().as_second();
-        let is_gone = |grant: &Grant| self.is_gone(grant);
-        let decision = peers.decision.next(&self.context.unit, &states, is_gone, now)?;
+        let decision = peers.decision.next(&self.context.unit, &states, |grant| self.is_gone(grant), now);
         if decision != peers.decision {
             let bag = Bag::Application(self.context.application());
             let encoded = serde_json::to_string(&decision)?;
@@ -162,29 +164,25 @@ impl<'a> Rolling<'a> {
     /// Whether Juju knows of one unit only. It is asked for the principal's units: a subordinate learns of its peers on
     /// other machines only when they have joined.
     fn is_alone(&self) -> Result<bool> {
-        let principals = self.goal().map(|goal| goal.units(PRINCIPAL_ENDPOINT));
-        Ok(match principals {
-            Some(principals) if !principals.is_empty() => principals.len() == 1,
-            _ => self.peers()?.is_none_or(|peers| peers.others.is_empty()),
-        })
+        match self.principals() {
+            Some(principals) if !principals.is_empty() => Ok(principals.len() == 1),
+            _ => Ok(self.peers()?.is_none_or(|peers| peers.others.is_empty())),
+        }
     }
 
     /// Whether the holder of a grant that has not joined, or not any more, has left for good: with its principal's
     /// unit.
-    fn is_gone(&self, grant: &Grant) -> Result<bool> {
-        let goal = self.goal();
-        Ok(goal.is_some_and(|goal| {
-            let staying = goal.staying(PRINCIPAL_ENDPOINT);
-            !staying.contains(&grant.principal.as_str())
-        }))
+    fn is_gone(&self, grant: &Grant) -> bool {
+        let status = |principals: &BTreeMap<String, String>| principals.get(&grant.principal).cloned();
+        self.principals().is_some_and(|all| status(all).is_none_or(|status| status == "dying"))
     }
 
-    fn goal(&self) -> Option<&GoalState> {
+    fn principals(&self) -> Option<&BTreeMap<String, String>> {
         let ask = || {
-            let goal = tools::goal_state(self.system);
+            let goal = tools::goal_units(self.system, PRINCIPAL_ENDPOINT);
             goal.inspect_err(|error| warn!("goal-state fails: {error:#}")).ok()
         };
-        self.goal.get_or_init(ask).as_ref()
+        self.principals.get_or_init(ask).as_ref()
     }
 
     /// `None` while there is no peer relation yet.

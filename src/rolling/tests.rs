@@ -89,8 +89,7 @@ fn grant(unit: &str, ticket: u64) -> Grant {
 fn decided(states: &[(&str, UnitState)], grant: Option<Grant>, now: i64) -> LeaderDecision {
     let states = states.iter().map(|(n, w)| ((*n).to_owned(), w.clone()));
     let old = LeaderDecision { grant, stopped: None };
-    let gone = |_: &Grant| Ok::<_, ()>(true);
-    old.next("c/0", &states.collect(), gone, now).unwrap()
+    old.next("c/0", &states.collect(), |_| true, now)
 }
 
 #[test]

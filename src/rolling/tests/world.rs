@@ -184,8 +184,8 @@ impl World {
         }
         let mut states = read.others;
         states.insert(name.to_owned(), state.clone());
-        let gone = |grant: &Grant| Ok::<_, ()>(!principals.contains(&grant.principal));
-        let decision = read.decision.next(name, &states, gone, 0).unwrap();
+        let gone = |grant: &Grant| !principals.contains(&grant.principal);
+        let decision = read.decision.next(name, &states, gone, 0);
         // Juju writes nothing of a hook that writes as a leader and is none any more.
         if still_leads {
             unit.state = state;
