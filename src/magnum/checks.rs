@@ -28,7 +28,8 @@ fn trust(configuration: &Configuration) -> Outcome {
         ("trustee_domain_admin_password", "trustee_domain_admin_password"),
     ]
     .into_iter()
-    .filter_map(|(id, name)| value(id).or(value(name)).is_none().then_some(id))
+    .filter(|(id, name)| value(id).or(value(name)).is_none())
+    .map(|(id, _)| id)
     .collect();
     Ok(if missing.is_empty() {
         Ok("[trust] names the trustee domain and its administrator".to_owned())
@@ -41,7 +42,7 @@ fn trust(configuration: &Configuration) -> Outcome {
 }
 
 fn keystone(configuration: &Configuration) -> Outcome {
-    let found: Vec<(&str, &str, &str)> = [
+    let found: Vec<String> = [
         ("keystone_auth", "auth_url"),
         ("keystone_authtoken", "auth_url"),
         ("keystone_authtoken", "www_authenticate_uri"),
@@ -49,14 +50,11 @@ fn keystone(configuration: &Configuration) -> Outcome {
     .into_iter()
     .filter_map(|(section, option)| {
         let value = configuration.value(section, option)?;
-        Some((section, option, value))
+        Some(format!("[{section}] {option} is {value}"))
     })
     .collect();
-    let old: Vec<String> = found
-        .iter()
-        .filter(|(.., value)| value.trim_end_matches('/').ends_with("/v2.0"))
-        .map(|(section, option, value)| format!("[{section}] {option} is {value}"))
-        .collect();
+    let old: Vec<&str> =
+        found.iter().map(String::as_str).filter(|found| found.trim_end_matches('/').ends_with("/v2.0")).collect();
     Ok(if found.is_empty() {
         Err(Finding::warn("not the graft, but magnum.conf names no Keystone", "juju relate magnum keystone"))
     } else if old.is_empty() {

@@ -4,7 +4,7 @@
 //! The script (of Debian's openstack-pkg-tools) says itself what it would run, with the argument `show-args`. It is
 //! asked when one of the files it reads has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CONFIGURATION_ARGUMENTS, Service};
 use crate::problem::Problem;
-use crate::system::{Command, FileIdentity, Root, System};
+use crate::system::{Command, FileIdentity, System};
 
 /// For all of OpenStack's services; the file of each service comes after it.
 const COMMON: &str = "/etc/default/openstack";
@@ -48,50 +48,43 @@ pub fn inspect(system: &System) -> Result<BTreeMap<Service, StartDefaults>> {
     let mut cache: BTreeMap<Service, Cached> = root.load(CACHE)?.unwrap_or_default();
     let mut is_new = false;
     for service in Service::ALL {
-        let read = identities(root, service)?;
+        let files = files(service);
+        let read: Result<Vec<_>> = files.iter().map(|path| root.identity(path)).collect();
+        let read: Vec<FileIdentity> = read?.into_iter().flatten().collect();
         if cache.get(&service).is_none_or(|cached| cached.read != read) {
-            let defaults = ask(system, service)?;
+            let defaults = ask(system, service, &files)?;
             cache.insert(service, Cached { read, defaults });
             is_new = true;
         }
     }
-    if is_new && root.is_directory(Path::new(crate::system::STATE_DIRECTORY))? {
+    if is_new {
         root.save(CACHE, &cache)?;
     }
     Ok(cache.into_iter().map(|(service, cached)| (service, cached.defaults)).collect())
 }
 
-fn script(service: Service) -> PathBuf {
-    Path::new("/etc/init.d").join(service.name())
+/// Returns the files that the start script of a service reads, itself the last.
+fn files(service: Service) -> [PathBuf; 3] {
+    let [own, script] = ["/etc/default", "/etc/init.d"].map(|directory| Path::new(directory).join(service.name()));
+    [COMMON.into(), own, script]
 }
 
-fn files(service: Service) -> [PathBuf; 2] {
-    [PathBuf::from(COMMON), Path::new("/etc/default").join(service.name())]
-}
-
-fn identities(root: &Root, service: Service) -> Result<Vec<FileIdentity>> {
-    let paths = files(service).into_iter().chain([script(service)]);
-    let found: Result<Vec<_>> = paths.map(|path| root.identity(&path)).collect();
-    Ok(found?.into_iter().flatten().collect())
-}
-
-fn ask(system: &System, service: Service) -> Result<StartDefaults> {
+fn ask(system: &System, service: Service, [common, own, script]: &[PathBuf; 3]) -> Result<StartDefaults> {
     let mut defaults = StartDefaults::default();
-    if !system.root.is_file(&script(service))? {
+    if !system.root.is_file(script)? {
         return Ok(defaults);
     }
-    let output = system.run(&Command::new(script(service), LIMIT).arg("show-args"))?;
-    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let words: Vec<&str> = printed.split_whitespace().collect();
+    let output = system.run(&Command::new(script, LIMIT).arg("show-args"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let mut words = printed.split_whitespace();
     // Arguments for uWSGI, which Debian's script runs, are not the daemon's.
-    let is_the_daemon = output.code == Some(0) && words.first() == Some(&service.program());
+    let is_the_daemon = output.code == Some(0) && words.next() == Some(service.program());
     if is_the_daemon {
-        defaults.carry(&words[1..], service);
+        defaults.carry(words, service);
     }
-    for path in files(service) {
-        if let Some(text) = system.root.read_text(&path)? {
-            defaults.read_lines(&path, &text, is_the_daemon);
-        }
+    for path in [common, own] {
+        let text = system.root.read_text(path)?.unwrap_or_default();
+        defaults.read_lines(path, &text, is_the_daemon);
     }
     Ok(defaults)
 }
@@ -99,32 +92,24 @@ fn ask(system: &System, service: Service) -> Result<StartDefaults> {
 impl StartDefaults {
     /// Returns the lines that have no effect while the graft is on, as problems.
     pub fn problems<'a>(all: impl Iterator<Item = &'a Self>) -> Vec<Problem> {
-        let mut lines: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+        let mut files: BTreeMap<&Path, BTreeSet<usize>> = BTreeMap::new();
         for (path, line) in all.flat_map(|defaults| &defaults.ignored) {
-            let lines = lines.entry(path).or_default();
-            let line = line.to_string();
-            if !lines.contains(&line) {
-                lines.push(line);
-            }
+            files.entry(path).or_default().insert(*line);
         }
-        let problem = |(path, lines): (&Path, Vec<String>)| {
-            Problem::notice(
-                format!("{} has lines without effect", path.display()),
-                format!(
-                    "line {} has no effect while the graft is on; move it to a drop-in of another name",
-                    lines.join(", ")
-                ),
-            )
+        let problem = |(path, lines): (&Path, BTreeSet<usize>)| {
+            let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
+            let lines = lines.join(", ");
+            let remedy = "has no effect while the graft is on; move it to a drop-in of another name";
+            Problem::notice(format!("{} has lines without effect", path.display()), format!("line {lines} {remedy}"))
         };
-        lines.into_iter().map(problem).collect()
+        files.into_iter().map(problem).collect()
     }
 
     /// Takes over the arguments that the drop-in does not set itself: whole options, also those in two words.
-    fn carry(&mut self, words: &[&str], service: Service) {
+    fn carry<'a>(&mut self, mut words: impl Iterator<Item = &'a str>, service: Service) {
         let log_file = format!("--log-file=/var/log/magnum/{}.log", service.name());
         let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
-        let mut words = words.iter();
-        while let Some(&word) = words.next() {
+        while let Some(word) = words.next() {
             let option = match word {
                 "--pyargv" => break,
                 "--config-file" | "--config-dir" | "--log-file" => match words.next() {
@@ -154,26 +139,28 @@ impl StartDefaults {
                 self.umask = Some(mask.to_owned());
                 continue;
             }
-            let name = code.split_once('=').map(|(name, _)| name);
-            let is_assignment = name
-                .is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
-            let is_for_uwsgi = !is_the_daemon && matches!(name, Some("DAEMON_ARGS" | "USE_SYSLOG"));
-            let is_odd = is_assignment && name == Some("DAEMON_ARGS") && code.contains(['%', '\\'])
-                || name == Some("DAEMON_ARGS") && (!code.is_ascii() || has_inner_quotes(code));
-            let is_carried = (is_assignment && !is_for_uwsgi && !is_odd && name != Some("DAEMON"))
-                || code.is_empty()
-                || code.starts_with('#');
-            if !is_carried {
+            let assignment = code.split_once('=').filter(|(name, _)| is_name(name));
+            let has_effect = match assignment {
+                Some(("DAEMON", _)) => false,
+                Some(("DAEMON_ARGS", value)) => is_the_daemon && is_plain(value),
+                Some(("USE_SYSLOG", _)) => is_the_daemon,
+                Some(_) => true,
+                None => code.is_empty() || code.starts_with('#'),
+            };
+            if !has_effect {
                 self.ignored.push((path.to_owned(), number + 1));
             }
         }
     }
 }
 
-/// Whether a value has quotes within its own, which the shell takes for letters.
-fn has_inner_quotes(code: &str) -> bool {
-    let value = code.split_once('=').map_or("", |(_, value)| value);
-    value.chars().filter(|c| matches!(c, '"' | '\'')).count() > 2
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// Whether the drop-in can have the arguments in a value: quotes within its own are letters for the shell.
+fn is_plain(value: &str) -> bool {
+    value.is_ascii() && !value.contains(['%', '\\']) && value.matches(['"', '\'']).count() <= 2
 }
 
 #[cfg(test)]
@@ -185,6 +172,7 @@ mod tests {
     /// What the conductor is given when its script prints `shown`, and `/etc/default` holds `text`.
     fn given(shown: &'static str, text: &str) -> StartDefaults {
         let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
         scratch.put("/etc/init.d/magnum-conductor", "#!/bin/sh\n");
         scratch.put("/etc/default/magnum-conductor", text);
         let system = scratch.system(move |_| Some(shown.to_owned()));

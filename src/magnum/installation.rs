@@ -3,13 +3,14 @@
 //! It changes: a release upgrade brings another Python, a package upgrade other drivers. So every hook looks at it, at
 //! files alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{self, StartDefaults};
+use super::oslo::assignments;
 use super::{ENTRY_POINT, MAGNUM_CONF, MAGNUM_USER, Python, Service};
 use crate::problem::Problem;
 use crate::system::{FileIdentity, Root, System};
@@ -61,16 +62,17 @@ impl Installation {
         let account = account.ok_or_else(|| missing("user magnum"))?;
         let python = Python::of_program(system, Path::new(Service::Conductor.program()))?;
         let distributions = Distributions::inspect(root, &python.path)?;
-        let magnum = distributions.magnum.as_deref().and_then(version);
         let mut before_site = Vec::new();
         for path in python.path.iter().take_while(|path| **path != python.site) {
             if root.is_directory(path)? {
                 before_site.push(path.clone());
             }
         }
+        let others = distributions.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
+        let others: BTreeSet<String> = others.filter(|name| name != ENTRY_POINT).collect();
         Ok(Self {
-            version: magnum.ok_or_else(|| missing("Magnum's Python package"))?,
-            other_drivers: distributions.other_drivers(root)?,
+            version: distributions.magnum_version().ok_or_else(|| missing("Magnum's Python package"))?,
+            other_drivers: others.into_iter().collect(),
             defaults: defaults::inspect(system)?,
             magnum_gid: account.gid,
             before_site,
@@ -86,74 +88,43 @@ impl Distributions {
         if let Some(known) = root.load::<Self>(CACHE)?.filter(|known| known.directories == directories) {
             return Ok(known);
         }
-        let mut with_drivers = Vec::new();
-        let all = metadata_directories(root, path)?;
-        for (name, directory) in &all {
-            if name != OUR_DISTRIBUTION && !drivers_of(root, directory).is_empty() {
-                with_drivers.push(directory.clone());
+        // As Python's `importlib.metadata` finds them: of two copies, the one earlier on the path counts.
+        let mut all: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for directory in path {
+            for name in root.names(directory)? {
+                if let Some((distribution, _)) = name_and_version(&name) {
+                    all.entry(distribution).or_insert_with(|| directory.join(&name));
+                }
             }
         }
-        let found = Self { directories, with_drivers, magnum: all.get("magnum").cloned() };
-        if root.is_directory(Path::new(crate::system::STATE_DIRECTORY))? {
-            root.save(CACHE, &found)?;
-        }
+        let magnum = all.get("magnum").cloned();
+        all.retain(|name, directory| name != OUR_DISTRIBUTION && !drivers_of(root, directory).is_empty());
+        let found = Self { directories, with_drivers: all.into_values().collect(), magnum };
+        root.save(CACHE, &found)?;
         Ok(found)
     }
 
-    fn other_drivers(&self, root: &Root) -> Result<Vec<String>> {
-        let names = self.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
-        let mut names: Vec<String> = names.filter(|name| name != ENTRY_POINT).collect();
-        names.sort();
-        names.dedup();
-        Ok(names)
+    fn magnum_version(&self) -> Option<String> {
+        let (_, version) = name_and_version(self.magnum.as_ref()?.file_name()?.to_str()?)?;
+        Some(version)
     }
 }
 
-/// Returns the metadata directory of every distribution, as Python's `importlib.metadata` finds them: of two copies of
-/// a distribution, the one earlier on the path counts.
-fn metadata_directories(root: &Root, path: &[PathBuf]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut found = BTreeMap::new();
-    for directory in path {
-        for name in root.names(directory)? {
-            if let Some(distribution) = distribution(&name) {
-                found.entry(distribution).or_insert_with(|| directory.join(&name));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// Returns the names that a distribution registers in `magnum.drivers`. Metadata that cannot be read registers none,
-/// for Python neither.
+/// Returns the names that a distribution registers in `magnum.drivers`, by its
+/// [entry points file](https://packaging.python.org/en/latest/specifications/entry-points/). Metadata that cannot be
+/// read registers none, for Python neither.
 fn drivers_of(root: &Root, metadata: &Path) -> Vec<String> {
-    let text = root.read_text(&metadata.join("entry_points.txt"));
-    entry_points(&text.ok().flatten().unwrap_or_default(), DRIVERS_GROUP)
+    let text = root.read_text(&metadata.join("entry_points.txt")).ok().flatten().unwrap_or_default();
+    let drivers = assignments(&text).filter(|found| found.section.trim() == DRIVERS_GROUP);
+    drivers.map(|found| found.key.to_owned()).collect()
 }
 
-/// Returns the normalised distribution name in `Some.Name-1.0.dist-info` or `….egg-info`.
-fn distribution(directory: &str) -> Option<String> {
-    let (name, _) = name_and_version(directory)?;
-    Some(name.to_lowercase().replace(['-', '.'], "_"))
-}
-
-fn version(metadata: &Path) -> Option<String> {
-    let (_, version) = name_and_version(metadata.file_name()?.to_str()?)?;
-    Some(version.to_owned())
-}
-
-fn name_and_version(directory: &str) -> Option<(&str, &str)> {
+/// Parses `Some.Name-1.0.dist-info` or `….egg-info`; the name is normalised.
+fn name_and_version(directory: &str) -> Option<(String, String)> {
     let stem = directory.strip_suffix(".dist-info").or_else(|| directory.strip_suffix(".egg-info"))?;
-    let (name, rest) = stem.split_once('-').unwrap_or((stem, ""));
-    Some((name, rest.split('-').next().unwrap_or_default()))
-}
-
-/// Returns the names in one group of an
-/// [entry points file](https://packaging.python.org/en/latest/specifications/entry-points/).
-fn entry_points(text: &str, group: &str) -> Vec<String> {
-    super::oslo::assignments(text)
-        .filter(|found| found.section.trim() == group)
-        .map(|found| found.key.to_owned())
-        .collect()
+    let mut parts = stem.split('-');
+    let name = parts.next()?.to_lowercase().replace('.', "_");
+    Some((name, parts.next().unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]

@@ -73,18 +73,6 @@ def entry_point(distribution, name):
     raise LookupError("No 'magnum.drivers' driver found, looking for %r" % name)
 
 
-def capi_helm_options():
-    """The options that the driver has registered by being imported."""
-    import magnum.conf
-
-    return sorted(magnum.conf.CONF.capi_helm)
-
-
-def kind(provided):
-    """What kind of cluster a driver says it makes, as Magnum looks for it."""
-    return [provided["server_type"], provided["os"], provided["coe"]]
-
-
 def attempt(question):
     """A question's answer, or how it failed: one failing must not silence the others."""
     try:
@@ -99,21 +87,20 @@ def driver(directory, name, entry, *arguments):
         sys.path.insert(0, directory)
     distribution = importlib.metadata.distribution(name)
     gaps = requirements(distribution)
-    if gaps:
-        return {"version": distribution.version, "missing": gaps, "options": []}
-    from magnum.common import config
+    options = []
+    if not gaps:
+        import magnum.conf
+        from magnum.common import config
 
-    # A driver may read the configuration while it is imported. A fault in the configuration is
-    # none of the driver's: then it is tried without.
-    if "error" in attempt(lambda: config.parse_args(["magnum"] + list(arguments))):
-        config.parse_args(["magnum"])
-    loaded = entry_point(distribution, entry).load()
-    loaded().provides
-    return {
-        "version": distribution.version,
-        "missing": [],
-        "options": capi_helm_options(),
-    }
+        # A driver may read the configuration while it is imported. A fault in the configuration is
+        # none of the driver's: then it is tried without.
+        if "error" in attempt(lambda: config.parse_args(["magnum"] + list(arguments))):
+            config.parse_args(["magnum"])
+        loaded = entry_point(distribution, entry).load()
+        loaded().provides
+        # Those that it has registered by being imported.
+        options = sorted(magnum.conf.CONF.capi_helm)
+    return {"version": distribution.version, "missing": gaps, "options": options}
 
 
 def verify(name, entry, conductor, api=None):
@@ -127,7 +114,7 @@ def verify(name, entry, conductor, api=None):
             "class": "%s.%s" % (cls.__module__, cls.__qualname__),
             "file": sys.modules[cls.__module__].__file__,
             "missing": requirements(distribution),
-            "provides": [kind(provided) for provided in cls().provides],
+            "provides": [[made[key] for key in ("server_type", "os", "coe")] for made in cls().provides],
         }
 
     def configuration(arguments):
@@ -193,11 +180,8 @@ def inventory(*arguments):
 
     lines = Lines()
     config.parse_args(["magnum"] + list(arguments))
-    points = importlib.metadata.entry_points()
-    if hasattr(points, "select"):
-        points = points.select(group="magnum.drivers")
-    else:
-        points = points.get("magnum.drivers", [])
+    distributions = list(importlib.metadata.distributions())
+    points = [point for found in distributions for point in found.entry_points if point.group == "magnum.drivers"]
     for point in points:
         # A driver registers its options when it is imported.
         attempt(point.load)
@@ -205,8 +189,7 @@ def inventory(*arguments):
     return {
         "configuration": lines,
         "distributions": sorted(
-            "%s==%s %s" % (found.metadata["Name"], found.version, found.locate_file(""))
-            for found in importlib.metadata.distributions()
+            "%s==%s %s" % (found.metadata["Name"], found.version, found.locate_file("")) for found in distributions
         ),
         "drivers": sorted("%s = %s" % (point.name, point.value) for point in points),
     }

@@ -66,8 +66,9 @@ impl Python {
         if let Some(cached) = cached.filter(|cached| cached.interpreter == identity) {
             return Ok(Self { executable, ..cached.python });
         }
-        let where_ = question(&executable, &["where"]).isolated();
-        let python = Self { executable: executable.clone(), ..where_.ask(system)? };
+        // Without user magnum's own modules: what they say would decide where root writes.
+        let python =
+            Self { executable: executable.clone(), ..ask(system, command(&executable).arg("-I"), &["where"])? };
         root.save(CACHE, &Cached { interpreter: identity, python: python.clone() })?;
         Ok(python)
     }
@@ -85,51 +86,28 @@ impl Python {
     /// # Errors
     /// If Python fails; the error holds its traceback.
     pub fn ask<T: DeserializeOwned>(&self, system: &System, words: &[&str]) -> Result<T> {
-        question(&self.executable, words).ask(system)
+        ask(system, command(&self.executable), words)
     }
 }
 
-struct Question {
-    words: Vec<String>,
-    command: Command,
+fn command(executable: &Path) -> Command {
+    Command::new(executable, LIMIT).as_user(MAGNUM_USER).env("PYTHONDONTWRITEBYTECODE", "1").stdin(PROGRAM)
 }
 
-fn question(executable: &Path, words: &[&str]) -> Question {
-    Question {
-        words: words.iter().map(|&word| word.to_owned()).collect(),
-        command: Command::new(executable, LIMIT)
-            .as_user(MAGNUM_USER)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .stdin(PROGRAM),
-    }
-}
-
-impl Question {
-    /// Without user magnum's own modules: what they say would decide where root writes.
-    fn isolated(mut self) -> Self {
-        self.command = self.command.arg("-I");
-        self
-    }
-
-    fn ask<T: DeserializeOwned>(self, system: &System) -> Result<T> {
-        let printed = system.stdout(&self.command.arg("-").args(&self.words))?;
-        let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
-        serde_json::from_slice(answer.unwrap_or_default())
-            .with_context(|| format!("Python's answer to {:?} does not parse", self.words))
-    }
+fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -> Result<T> {
+    let printed = system.stdout(&command.arg("-").args(words))?;
+    let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
+    serde_json::from_slice(answer.unwrap_or_default())
+        .with_context(|| format!("Python's answer to {words:?} does not parse"))
 }
 
 /// Reads `#!/usr/bin/python3`.
 fn interpreter(root: &Root, program: &Path) -> Result<PathBuf> {
     let bytes = root.read(program)?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    std::str::from_utf8(line)
-        .ok()
-        .and_then(|line| line.strip_prefix("#!"))
-        .and_then(|line| line.split_whitespace().next())
-        .filter(|path| path.starts_with('/') && path.contains("python"))
-        .map(PathBuf::from)
-        .with_context(|| format!("{} does not name a Python interpreter", program.display()))
+    let line = String::from_utf8_lossy(bytes.split(|byte| *byte == b'\n').next().unwrap_or_default());
+    let path = line.strip_prefix("#!").and_then(|line| line.split_whitespace().next());
+    let path = path.filter(|path| path.starts_with('/') && path.contains("python"));
+    path.map(PathBuf::from).with_context(|| format!("{} does not name a Python interpreter", program.display()))
 }
 
 #[cfg(test)]
