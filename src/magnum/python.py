@@ -191,7 +191,7 @@ def inventory(*arguments):
         "distributions": sorted(
             "%s==%s %s" % (found.metadata["Name"], found.version, found.locate_file("")) for found in distributions
         ),
-        "drivers": sorted("%s = %s" % (point.name, point.value) for point in points),
+        "drivers": sorted({"%s = %s" % (point.name, point.value) for point in points}),
     }
 
 
