@@ -128,63 +128,68 @@ impl RawConfig {
         self.0.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     }
 
-    /// Checks every option and joins it with what is `given` besides.
+    /// Checks every option and joins it with what is `given` besides. All are checked, even those that a resource makes
+    /// idle: a bad value is never silent.
     ///
     /// # Errors
     /// The first option that is not valid.
     pub fn validated(&self, given: Given) -> Result<Settings, Problem> {
-        let driver = self.driver(&given)?;
         let switch = |option: &str| self.0.get(option).and_then(Value::as_bool);
         Ok(Settings {
-            driver,
+            driver: self.driver(given.driver_wheel, given.credentials.as_ref())?,
             helm: self.helm(given.helm)?,
-            chart: self.chart(given.helm_chart)?,
+            chart: ChartSource {
+                resource: given.helm_chart,
+                repo: self.parsed("helm-chart-repo", plain)?,
+                version: self.parsed("helm-chart-version", plain)?,
+            },
             kubeconfig: None,
             expiry_warning_days: self.expiry_warning_days()?,
             disable_other_drivers: switch("disable-other-drivers").unwrap_or(true),
-            log_to: self.one_of("log-to", LogTo::VARIANTS)?,
+            log_to: self.parsed("log-to", one_of(LogTo::VARIANTS))?.unwrap_or_default(),
             guard: switch("guard").unwrap_or(true),
             capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
-            restart_mode: self.one_of("restart-mode", RestartMode::VARIANTS)?,
+            restart_mode: self.parsed("restart-mode", one_of(RestartMode::VARIANTS))?.unwrap_or_default(),
         })
     }
 
-    fn driver(&self, given: &Given) -> Result<DriverSource, Problem> {
-        let pin: Pin = self.text("driver-pin").unwrap_or_default().parse()?;
-        let wanted: Option<Sha256> = match self.text("driver-sha256") {
-            Some(text) => Some(Sha256::of_option("driver-sha256", text)?),
-            None => None,
-        };
-        let index = match (self.text("index-url"), &given.credentials) {
-            (None, None) => None,
+    /// Parses an option, if it is set.
+    fn parsed<T>(&self, option: &str, parse: impl Fn(&str, &str) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
+        self.text(option).map(|text| parse(option, text)).transpose()
+    }
+
+    fn driver(
+        &self,
+        wheel: Option<(PathBuf, Sha256)>,
+        credentials: Option<&Credentials>,
+    ) -> Result<DriverSource, Problem> {
+        let pin = self.text("driver-pin").unwrap_or_default().parse()?;
+        let index = match (self.parsed("index-url", Address::new)?, credentials) {
             (None, Some(_)) => {
                 let remedy = "set index-url too, or reset index-credentials";
                 return Err(Problem::option("index-credentials", "is set without index-url", remedy));
             }
-            (Some(url), None) => Some(Address::new("index-url", url)?),
-            (Some(url), Some(credentials)) => Some(Address::new("index-url", url)?.with("index-url", credentials)?),
+            (Some(index), Some(credentials)) => Some(index.with("index-url", credentials)?),
+            (index, None) => index,
         };
-        let (wheel, sha256) = match &given.driver_wheel {
-            None => (None, wanted),
-            Some((_, found)) if wanted.as_ref().is_some_and(|wanted| wanted != found) => {
-                let wrong = format!("is not that of the resource driver-wheel, which is {found}");
-                let remedy = format!("attach the right wheel, or set driver-sha256={found} if you trust this one");
-                return Err(Problem::option("driver-sha256", wrong, remedy));
-            }
-            Some((path, found)) => (Some(path.clone()), Some(found.clone())),
+        let sha256 = self.parsed("driver-sha256", Sha256::of_option)?;
+        let Some((path, found)) = wheel else {
+            return Ok(DriverSource { pin, sha256, index, wheel: None });
         };
-        Ok(DriverSource { pin, sha256, index, wheel })
+        if sha256.is_some_and(|wanted| wanted != found) {
+            let wrong = format!("is not that of the resource driver-wheel, which is {found}");
+            let remedy = format!("attach the right wheel, or set driver-sha256={found} if you trust this one");
+            return Err(Problem::option("driver-sha256", wrong, remedy));
+        }
+        Ok(DriverSource { pin, sha256: Some(found), index, wheel: Some(path) })
     }
 
     fn helm(&self, resource: Option<PathBuf>) -> Result<HelmSource, Problem> {
-        let (url, sha256) = (self.text("helm-url"), self.text("helm-sha256"));
-        // Both are checked even when a resource makes them idle: a bad value is never silent.
+        let url = self.parsed("helm-url", Address::new)?;
+        let sha256 = self.parsed("helm-sha256", Sha256::of_option)?;
         let given = match (url, sha256) {
             (None, None) => HelmSource::Found,
-            (Some(url), Some(sha256)) => HelmSource::Url {
-                url: Address::new("helm-url", url)?,
-                sha256: Sha256::of_option("helm-sha256", sha256)?,
-            },
+            (Some(url), Some(sha256)) => HelmSource::Url { url, sha256 },
             (Some(_), None) => {
                 let remedy = "set helm-sha256 to what `sha256sum` prints for the file at helm-url";
                 return Err(Problem::option("helm-url", "is set without helm-sha256", remedy));
@@ -197,17 +202,6 @@ impl RawConfig {
         Ok(resource.map_or(given, HelmSource::Resource))
     }
 
-    /// Parses an option that has one of a few values.
-    fn one_of<T: FromStr + Default>(&self, option: &str, values: &[&str]) -> Result<T, Problem> {
-        let Some(text) = self.text(option) else {
-            return Ok(T::default());
-        };
-        text.parse().map_err(|_| {
-            let wrong = format!("{} is not one of {}", shown(text), values.join(", "));
-            Problem::option(option, wrong, "set one of them")
-        })
-    }
-
     fn expiry_warning_days(&self) -> Result<u16, Problem> {
         let Some(given) = self.0.get("expiry-warning-days") else {
             return Ok(EXPIRY_WARNING_DAYS);
@@ -218,17 +212,24 @@ impl RawConfig {
             Problem::option("expiry-warning-days", wrong, "set one of them")
         })
     }
+}
 
-    fn chart(&self, resource: Option<PathBuf>) -> Result<ChartSource, Problem> {
-        let plain = |option: &str| match self.text(option) {
-            Some(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
-                let wrong = format!("{} holds a character that is not plain ASCII", shown(text));
-                Err(Problem::option(option, wrong, "type it again"))
-            }
-            text => Ok(text.map(str::to_owned)),
-        };
-        Ok(ChartSource { resource, repo: plain("helm-chart-repo")?, version: plain("helm-chart-version")? })
+/// Parses an option that has one of a few values.
+fn one_of<T: FromStr>(values: &[&str]) -> impl Fn(&str, &str) -> Result<T, Problem> {
+    move |option, text| {
+        text.parse().map_err(|_| {
+            let wrong = format!("{} is not one of {}", shown(text), values.join(", "));
+            Problem::option(option, wrong, "set one of them")
+        })
     }
+}
+
+fn plain(option: &str, text: &str) -> Result<String, Problem> {
+    if text.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    let wrong = format!("{} holds a character that is not plain ASCII", shown(text));
+    Err(Problem::option(option, wrong, "type it again"))
 }
 
 /// Returns a value as messages show it: quoted, escaped, cut to 60 characters.

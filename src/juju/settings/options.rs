@@ -31,14 +31,11 @@ impl CapiHelmOptions {
     /// # Errors
     /// The first key that the driver does not know.
     pub fn check_known(&self, driver: impl fmt::Display, known: &[String]) -> Result<(), Problem> {
-        match self.iter().find(|(key, _)| !known.iter().any(|name| name == key)) {
-            None => Ok(()),
-            Some((key, _)) => Err(refused(format!(
-                "{} is not a [capi_helm] option of {driver}; remove it, or set one of {}",
-                shown(key),
-                known.join(", ")
-            ))),
-        }
+        let Some((key, _)) = self.iter().find(|(key, _)| !known.iter().any(|name| name == key)) else {
+            return Ok(());
+        };
+        let (key, known) = (shown(key), known.join(", "));
+        Err(refused(format!("{key} is not a [capi_helm] option of {driver}; remove it, or set one of {known}")))
     }
 }
 
@@ -58,24 +55,24 @@ impl FromStr for CapiHelmOptions {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let at = |problem: String| refused(format!("line {}: {problem}", index + 1));
-            let Some((key, value)) = line.split_once('=') else {
-                return Err(at(format!("{} is not `key = value`; write one a line", shown(line))));
-            };
+            let at = |wrong: String| refused(format!("line {}: {wrong}", index + 1));
+            let (key, value) = line
+                .split_once('=')
+                .ok_or_else(|| at(format!("{} is not `key = value`; write one a line", shown(line))))?;
             let (key, value) = (key.trim(), value.trim());
-            if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-                return Err(at(format!("{} is not an option name; use letters, digits and _", shown(key))));
-            }
-            if value.contains(|c: char| c.is_ascii_control()) {
-                return Err(at(format!("{key} = {} holds a control character; remove it", shown(value))));
-            }
-            if RESERVED.contains(&key) {
-                return Err(at(format!("{key} = {} is set by the charm; remove it", shown(value))));
-            }
-            if options.iter().any(|(earlier, _)| earlier == key) {
-                return Err(at(format!("{key} = {} is set twice; keep one", shown(value))));
-            }
-            options.push((key.to_owned(), value.to_owned()));
+            let wrong = if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+                format!("{} is not an option name; use letters, digits and _", shown(key))
+            } else if value.contains(|c: char| c.is_ascii_control()) {
+                format!("{key} = {} holds a control character; remove it", shown(value))
+            } else if RESERVED.contains(&key) {
+                format!("{key} = {} is set by the charm; remove it", shown(value))
+            } else if options.iter().any(|(earlier, _)| earlier == key) {
+                format!("{key} = {} is set twice; keep one", shown(value))
+            } else {
+                options.push((key.to_owned(), value.to_owned()));
+                continue;
+            };
+            return Err(at(wrong));
         }
         Ok(Self(options))
     }
