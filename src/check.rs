@@ -44,14 +44,27 @@ impl Finding {
     }
 }
 
-/// The outer error means "could not look", the inner one "looked, and it is not well". Otherwise: what was seen.
-pub type Outcome = anyhow::Result<Result<String, Finding>>;
+/// An error means that the check could not look: that is no pass.
+impl From<anyhow::Error> for Finding {
+    fn from(error: anyhow::Error) -> Self {
+        Self::fail(format!("could not look: {error:#}"), "fix what kept the check from looking, then run verify again")
+    }
+}
+
+/// The evidence of a pass, or a finding.
+pub type Outcome = Result<String, Finding>;
 
 /// A question about a `T`. Ids never change their meaning.
 pub struct Check<T: ?Sized> {
     pub id: &'static str,
     pub question: &'static str,
     pub answer: fn(&T) -> Outcome,
+}
+
+impl<T: ?Sized> Check<T> {
+    pub const fn new(id: &'static str, question: &'static str, answer: fn(&T) -> Outcome) -> Self {
+        Self { id, question, answer }
+    }
 }
 
 /// The answer to one check.
@@ -68,14 +81,8 @@ pub struct CheckResult {
 impl CheckResult {
     pub fn new(id: &'static str, question: &'static str, outcome: Outcome) -> Self {
         let (status, evidence, remedy) = match outcome {
-            Ok(Ok(evidence)) => (Status::Pass, evidence, String::new()),
-            Ok(Err(finding)) => (finding.status, finding.evidence, finding.remedy),
-            // Could not look: that is not a pass.
-            Err(error) => (
-                Status::Fail,
-                format!("could not look: {error:#}"),
-                "fix what kept the check from looking, then run verify again".to_owned(),
-            ),
+            Ok(evidence) => (Status::Pass, evidence, String::new()),
+            Err(finding) => (finding.status, finding.evidence, finding.remedy),
         };
         Self { id, status, summary: question, evidence, remedy }
     }
@@ -85,26 +92,6 @@ impl CheckResult {
 pub fn run<T: ?Sized>(checks: &[Check<T>], subject: &T) -> Vec<CheckResult> {
     let run = |check: &Check<T>| CheckResult::new(check.id, check.question, (check.answer)(subject));
     checks.iter().map(run).collect()
-}
-
-/// Checks that files hold plain ASCII; names the first other byte of each line. Each file is its name and its content.
-pub fn plain_ascii(files: &[(String, Vec<u8>)]) -> Outcome {
-    let mut found = Vec::new();
-    for (name, content) in files {
-        for (line, bytes) in content.split(|byte| *byte == b'\n').enumerate() {
-            if let Some(column) = bytes.iter().position(|byte| !byte.is_ascii()) {
-                let (line, byte) = (line + 1, bytes[column]);
-                found.push(format!("{name}:{line}:{}: byte 0x{byte:02X}", column + 1));
-            }
-        }
-    }
-    Ok(match found.is_empty() {
-        true => Ok(format!("{} files, every byte ASCII", files.len())),
-        false => Err(Finding::fail(
-            found.join("; "),
-            "type that character in plain ASCII; any hook restores the charm's own files",
-        )),
-    })
 }
 
 /// The answers to all checks: a table for people, JSON for machines, counts for both.
@@ -176,8 +163,8 @@ mod tests {
     #[test]
     fn a_check_that_could_not_look_has_not_passed() {
         let checks: [Check<str>; 2] = [
-            Check { id: "a", question: "A?", answer: |subject| Ok(Ok(subject.to_owned())) },
-            Check { id: "b", question: "B?", answer: |_| anyhow::bail!("no permission") },
+            Check::new("a", "A?", |subject| Ok(subject.to_owned())),
+            Check::new("b", "B?", |_| Err(anyhow::anyhow!("no permission"))?),
         ];
         let results = run(&checks, "seen");
         assert_eq!((results[0].status, results[0].evidence.as_str()), (Status::Pass, "seen"));
@@ -213,13 +200,5 @@ mod tests {
     fn a_report_without_a_failed_check_has_no_failure() {
         let report = Report::new(vec![result("a", Status::Pass, ""), result("b", Status::Warn, "look")]);
         assert_eq!(report.failure(), None);
-    }
-
-    #[test]
-    fn the_first_byte_of_each_line_that_is_not_ascii_is_named() {
-        let file = |content: &[u8]| ("f".to_owned(), content.to_vec());
-        assert!(plain_ascii(&[file(b"a\nb")]).unwrap().is_ok());
-        let finding = plain_ascii(&[file(b"a\n \xe9\xe9\n\xff")]).unwrap().unwrap_err();
-        assert_eq!(finding.evidence, "f:2:2: byte 0xE9; f:3:1: byte 0xFF");
     }
 }

@@ -12,17 +12,21 @@ use lexopt::prelude::{Long, ValueExt};
 use nix::unistd::Uid;
 use serde_json::json;
 
-use crate::check::{self, CheckResult, Report, Status};
+use crate::check::{self, Check, Outcome, Report, Status};
+use crate::conf::checks::plain_ascii;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::kubeconfig::report::{CHECKS, KubeconfigReport, Reach};
-use crate::kubeconfig::{Kubeconfig, KubeconfigFault, read_as_magnum};
+use crate::kubeconfig::{Kubeconfig, KubeconfigFault, fault, read_as_magnum};
 use crate::magnum::{MAGNUM_USER, Python};
 use crate::system::{Account, SYSTEM_PATH, System};
 
 /// The largest file that is read.
 const SIZE_LIMIT: u64 = 8 << 20;
+
+const CONF_CHECKS: [Check<[PathBuf]>; 1] =
+    [Check::new("conf-ascii", "Are the configuration files plain ASCII?", conf_ascii)];
 
 /// How the answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +99,7 @@ impl Request {
     fn report(&self, system: &System) -> Result<Report> {
         let mut results = check::run(CHECKS, &self.kubeconfig_report(system)?);
         if !self.conf.is_empty() {
-            let read = |path: &PathBuf| Ok((path.display().to_string(), read(path)?));
-            let files: Result<Vec<_>> = self.conf.iter().map(read).collect();
-            let question = "Are the configuration files plain ASCII?";
-            results.push(CheckResult::new("conf-ascii", question, files.and_then(|files| check::plain_ascii(&files))));
+            results.extend(check::run(&CONF_CHECKS, self.conf.as_slice()));
         }
         Ok(Report::new(results))
     }
@@ -117,7 +118,12 @@ impl Request {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
             None => Ok(ProgramVerdicts {
                 driver: programs::ask_driver(system, None, &self.pin, path),
-                helm: programs::ask_helm(system, helm_on(system, &own_path()), None, &std::path::absolute(path)?),
+                helm: programs::ask_helm(
+                    system,
+                    helm_on(system, &std::env::var_os("PATH").unwrap_or_default()).as_deref(),
+                    None,
+                    &std::path::absolute(path)?,
+                ),
             }),
         };
         KubeconfigReport::inspect(
@@ -141,12 +147,14 @@ fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pi
         driver: python.as_ref().map(|python| python.version.clone()),
         helm: helm.map(|helm| system.root.identity(&helm)).transpose()?.flatten(),
         magnum_gid: account.gid,
+        is_dry_run: true,
     };
     programs::ask(system, kubeconfig.content(), pin, &programs)
 }
 
-fn own_path() -> OsString {
-    std::env::var_os("PATH").unwrap_or_default()
+fn conf_ascii(paths: &[PathBuf]) -> Outcome {
+    let files: Result<Vec<_>> = paths.iter().map(|path| Ok((path.clone(), read(path)?))).collect();
+    plain_ascii(&files?)
 }
 
 /// Returns the first helm on a PATH.
@@ -158,9 +166,8 @@ fn helm_on(system: &System, path: &OsStr) -> Option<PathBuf> {
 }
 
 fn kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigFault> {
-    let bytes = read(path).map_err(|error| KubeconfigFault::new(format!("cannot be read: {error:#}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| KubeconfigFault::new("is not text in UTF-8"))?;
-    text.parse()
+    let bytes = read(path).map_err(|error| fault(format!("cannot be read: {error:#}")))?;
+    Kubeconfig::from_bytes(&bytes)
 }
 
 /// Reads a file that the operator names, through links too.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::PATH;
-use crate::check::{self, ANY_HOOK, Check, CheckResult, Finding, Outcome};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::without_credentials;
 use crate::magnum::{Asked, MAGNUM_USER, PythonAnswers};
 use crate::system::{Command, Entry, ManagedFile, System, http};
@@ -23,49 +23,36 @@ pub struct ChartSubject<'a> {
     pub python: &'a PythonAnswers,
 }
 
-/// Runs the checks of the chart.
-pub fn run_checks(subject: &ChartSubject) -> Vec<CheckResult> {
-    let checks = [
-        Check {
-            id: "chart",
-            question: "Is the given chart in place, and can user magnum's helm read it?",
-            answer: chart,
-        },
-        Check {
-            id: "chain-chart-repository",
-            question: "Can this unit reach the repository of the driver's chart?",
-            answer: repository,
-        },
+impl ChartSubject<'_> {
+    pub const CHECKS: [Check<Self>; 2] = [
+        Check::new("chart", "Is the given chart in place, and can user magnum's helm read it?", chart),
+        Check::new("chain-chart-repository", "Can this unit reach the repository of the driver's chart?", repository),
     ];
-    check::run(&checks, subject)
 }
 
 fn chart(subject: &ChartSubject) -> Outcome {
     let Some(wanted) = subject.wanted else {
-        return Ok(Err(Finding::skip("no chart is attached as a resource")));
+        return Err(Finding::skip("no chart is attached as a resource"));
     };
     let Some(helm) = subject.helm else {
-        return Ok(Err(Finding::skip("there is no helm to read it")));
+        return Err(Finding::skip("there is no helm to read it"));
     };
     if let Some(drift) = wanted.drift(subject.found) {
-        return Ok(Err(Finding::fail(format!("{PATH}: {drift}"), ANY_HOOK)));
+        return Err(Finding::fail(format!("{PATH}: {drift}"), ANY_HOOK));
     }
     let command = Command::new(helm, HELM_LIMIT).as_user(MAGNUM_USER);
     let output = subject.system.run(&command.args(["show", "chart", PATH]))?;
-    Ok(if output.code == Some(0) {
-        Ok(format!("helm reads {PATH}"))
-    } else {
-        let remedy = "attach a chart that helm can read: juju attach-resource APPLICATION helm-chart=FILE";
-        Err(Finding::fail(output.failure(), remedy))
-    })
+    if output.code == Some(0) {
+        return Ok(format!("helm reads {PATH}"));
+    }
+    let remedy = "attach a chart that helm can read: juju attach-resource APPLICATION helm-chart=FILE";
+    Err(Finding::fail(output.failure(), remedy))
 }
 
 fn repository(subject: &ChartSubject) -> Outcome {
-    let answers = subject.python.get_with_driver(|answers| &answers.conductor.effective)?;
-    let effective = match answers {
-        Ok(Asked::Answer(effective)) => effective,
-        Ok(Asked::Error(error)) => anyhow::bail!("Python says {error}"),
-        Err(finding) => return Ok(Err(finding)),
+    let effective = match subject.python.get_with_driver(|answers| &answers.conductor.effective)? {
+        Asked::Answer(effective) => effective,
+        Asked::Error(error) => return Err(anyhow::anyhow!("Python says {error}").into()),
     };
     let option = |key: &str| {
         let option = effective.get(&format!("capi_helm.{key}"));
@@ -73,24 +60,24 @@ fn repository(subject: &ChartSubject) -> Outcome {
     };
     let name = option("helm_chart_name");
     let Some(address) = index_of(option("helm_chart_repo"), name) else {
-        return Ok(Ok(format!("none is needed: the chart is {name}")));
+        return Ok(format!("none is needed: the chart is {name}"));
     };
-    let client = http::direct().timeout(REPOSITORY_LIMIT).build()?;
+    let client = http::direct().timeout(REPOSITORY_LIMIT).build().map_err(anyhow::Error::from)?;
     let request = client.get(&address);
     let address = without_credentials(&address);
     let why = match request.send().map(|answer| answer.status()) {
         // A registry asks for a token first: it is there.
         Ok(status) if status.is_success() || status.as_u16() == 401 => {
-            return Ok(Ok(format!("{address} answers")));
+            return Ok(format!("{address} answers"));
         }
         Ok(status) => format!("HTTP {status}"),
         Err(error) => http::reason(&error),
     };
-    Ok(Err(Finding::warn(
+    Err(Finding::warn(
         format!("not the graft, but {address} does not serve the chart: {why}"),
         "let this unit reach it, or attach the chart: juju attach-resource APPLICATION helm-chart=FILE, or set \
          helm-chart-repo to a mirror",
-    )))
+    ))
 }
 
 /// Returns the address at which a chart repository or registry answers; `None` if the chart is on the unit.
@@ -109,7 +96,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use crate::check::Status;
+    use crate::check::{CheckResult, Status, run};
     use crate::system::testing::Scratch;
 
     use super::*;
@@ -143,7 +130,7 @@ mod tests {
             helm,
             python: &answers(&[]),
         };
-        run_checks(&subject).remove(0)
+        run(&ChartSubject::CHECKS, &subject).remove(0)
     }
 
     #[test]
@@ -165,14 +152,14 @@ mod tests {
             helm: Some(Path::new("/usr/bin/helm")),
             python: &answers(&[]),
         };
-        let result = run_checks(&subject).remove(0);
+        let result = run(&ChartSubject::CHECKS, &subject).remove(0);
         assert_eq!(result.evidence, format!("{PATH}: missing"));
     }
 
     fn repository_result(python: &PythonAnswers) -> CheckResult {
         let system = Scratch::new().system(|_| None);
         let subject = ChartSubject { system: &system, wanted: None, found: &Entry::Absent, helm: None, python };
-        run_checks(&subject).remove(1)
+        run(&ChartSubject::CHECKS, &subject).remove(1)
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod archive;
 mod checks;
 
 pub use archive::ChartArchive;
-pub use checks::{ChartSubject, run_checks};
+pub use checks::ChartSubject;
 
 use std::path::Path;
 

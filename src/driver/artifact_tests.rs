@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::inspect;
-use super::super::tests::{
-    DIST_INFO, MODULE, SITE, installation, installed, pin, python, record, wheel, zip_of,
-};
+use super::super::tests::{DIST_INFO, MODULE, SITE, installation, installed, pin, python, record, wheel, zip_of};
 use super::*;
 use crate::problem::Problem;
 use crate::system::testing::{Scratch, command_line};
@@ -18,12 +16,7 @@ fn unit(scratch: &Scratch, answer: &'static str) -> (System, Arc<AtomicUsize>) {
     let system = scratch.system(move |command| {
         counted.fetch_add(1, Ordering::Relaxed);
         let line = command_line(command);
-        assert!(
-            line.ends_with(
-                "magnum-capi-helm k8s_capi_helm_v1 --config-file=/etc/magnum/magnum.conf"
-            ),
-            "{line}"
-        );
+        assert!(line.ends_with("magnum-capi-helm k8s_capi_helm_v1 --config-file=/etc/magnum/magnum.conf"), "{line}");
         (!answer.is_empty()).then(|| answer.to_owned())
     });
     (system, count)
@@ -33,12 +26,7 @@ const GOOD: &str = r#"{"version": "1.1.0", "missing": [], "options": ["kubeconfi
 
 fn source_of(scratch: &Scratch, wheel: &[u8]) -> DriverSource {
     scratch.put("/var/lib/juju/driver.whl", wheel);
-    DriverSource {
-        pin: pin(),
-        sha256: None,
-        index: None,
-        wheel: Some("/var/lib/juju/driver.whl".into()),
-    }
+    DriverSource { pin: pin(), sha256: None, index: None, wheel: Some("/var/lib/juju/driver.whl".into()) }
 }
 
 fn obtain(system: &System, source: &DriverSource) -> Result<DriverArtifact> {
@@ -54,11 +42,7 @@ fn problem(result: Result<DriverArtifact>) -> Problem {
 
 /// The names below the directory that holds the site directory.
 fn temporaries(scratch: &Scratch) -> usize {
-    scratch
-        .root
-        .temporaries(Path::new(SITE).parent().unwrap())
-        .unwrap()
-        .len()
+    scratch.root.temporaries(Path::new(SITE).parent().unwrap()).unwrap().len()
 }
 
 #[test]
@@ -73,29 +57,20 @@ fn a_new_driver_is_tried_and_then_installed_and_removed_with_what_stood_there_pu
     assert_eq!(artifact.facts.options, ["kubeconfig_file"]);
     assert_eq!(scratch.text(format!("{SITE}/{DIST_INFO}/RECORD")), None);
     let mut backups = Backups::default();
-    artifact
-        .install(&scratch.root, Path::new(SITE), &mut backups)
-        .unwrap();
+    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
     drop(artifact);
     let found = inspect(&scratch.root, &python()).unwrap();
     assert!(found.installed.intact(&pin()).is_some(), "{found:?}");
     assert_eq!((scratch.text(&old), temporaries(&scratch)), (None, 0));
     // It is known now, and Python is not asked again.
     let artifact = obtain(&system, &source).unwrap();
-    assert!(
-        artifact
-            .install(&scratch.root, Path::new(SITE), &mut backups)
-            .is_err()
-    );
+    assert!(artifact.install(&scratch.root, Path::new(SITE), &mut backups).is_err());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     for (path, _) in backups.entries() {
         backups.restore(&scratch.root, &path).unwrap();
     }
     assert_eq!(scratch.text(&old).as_deref(), Some("theirs"));
-    assert_eq!(
-        scratch.root.names(Path::new(SITE)).unwrap(),
-        ["magnum_capi_helm-1.0.0.dist-info"]
-    );
+    assert_eq!(scratch.root.names(Path::new(SITE)).unwrap(), ["magnum_capi_helm-1.0.0.dist-info"]);
 }
 
 #[test]
@@ -107,22 +82,12 @@ fn a_damaged_driver_is_repaired_without_network_and_without_python() {
     let mut source = source_of(&scratch, &wheel(&[]));
     let mut backups = Backups::default();
     let artifact = obtain(&system, &source).unwrap();
-    artifact
-        .install(&scratch.root, Path::new(SITE), &mut backups)
-        .unwrap();
+    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
     scratch.put(format!("{SITE}/magnum_capi_helm/driver.py"), "edited");
     source.wheel = None;
     let artifact = obtain(&system, &source).unwrap();
-    artifact
-        .install(&scratch.root, Path::new(SITE), &mut backups)
-        .unwrap();
-    assert!(
-        inspect(&scratch.root, &python())
-            .unwrap()
-            .installed
-            .intact(&pin())
-            .is_some()
-    );
+    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
+    assert!(inspect(&scratch.root, &python()).unwrap().installed.intact(&pin()).is_some());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
@@ -132,19 +97,13 @@ fn a_driver_installed_by_hand_is_adopted_after_one_question() {
     let (system, asked) = unit(&scratch, GOOD);
     let source = source_of(&scratch, b"not needed");
     let facts = obtain(&system, &source).unwrap().facts;
-    assert_eq!(
-        DriverFacts::cached(&scratch.root, &pin()).unwrap(),
-        Some(facts)
-    );
+    assert_eq!(DriverFacts::cached(&scratch.root, &pin()).unwrap(), Some(facts));
     obtain(&system, &source).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     // But not if it must have a checksum, which only a wheel can show.
     let sha256 = Some("ab".repeat(32).parse().unwrap());
     let problem = problem(obtain(&system, &DriverSource { sha256, ..source }));
-    assert_eq!(
-        problem.summary,
-        "Wheel of the driver does not match driver-sha256"
-    );
+    assert_eq!(problem.summary, "Wheel of the driver does not match driver-sha256");
 }
 
 #[test]
@@ -155,22 +114,14 @@ fn a_driver_that_does_not_work_here_is_refused_before_anything_changes() {
             r#"{"version": "1.1.0", "missing": [["magnum>=19", "18.0.0"], ["pbr", null]], "options": []}"#,
             "needs magnum>=19 (found 18.0.0), pbr (not installed); choose another version, or install that",
         ),
-        (
-            r#"{"version": "1.2.0", "missing": [], "options": []}"#,
-            "Python takes it for magnum-capi-helm==1.2.0",
-        ),
+        (r#"{"version": "1.2.0", "missing": [], "options": []}"#, "Python takes it for magnum-capi-helm==1.2.0"),
     ] {
         let scratch = installed();
         scratch.put(format!("{SITE}/magnum_capi_helm/driver.py"), "older");
         let (system, _) = unit(&scratch, answer);
         let problem = problem(obtain(&system, &source_of(&scratch, &wheel(&[]))));
         assert!(problem.detail.contains(expected), "{problem}");
-        assert_eq!(
-            scratch
-                .text(format!("{SITE}/magnum_capi_helm/driver.py"))
-                .as_deref(),
-            Some("older")
-        );
+        assert_eq!(scratch.text(format!("{SITE}/magnum_capi_helm/driver.py")).as_deref(), Some("older"));
         assert_eq!(temporaries(&scratch), 0);
         assert_eq!(DriverFacts::cached(&scratch.root, &pin()).unwrap(), None);
     }
@@ -183,30 +134,15 @@ fn a_wheel_that_is_not_as_its_record_says_is_refused() {
     let own = format!("{DIST_INFO}/RECORD");
     let odd = |rows: &str, more: &[(&str, &[u8], u32)]| {
         let record = record(&[]) + rows;
-        let mut members = vec![
-            ("magnum_capi_helm/driver.py", MODULE, 0o100_644),
-            (&own, record.as_bytes(), 0o100_644),
-        ];
+        let mut members = vec![("magnum_capi_helm/driver.py", MODULE, 0o100_644), (&own, record.as_bytes(), 0o100_644)];
         members.extend(more);
         problem(obtain(&system, &source_of(&scratch, &zip_of(&members)))).detail
     };
     let elsewhere = odd("/etc/hostname,,\n../../etc/hostname,,\n", &[]);
-    assert!(
-        elsewhere.contains("/etc/hostname is outside the driver's directories (and 1 more)"),
-        "{elsewhere}"
-    );
+    assert!(elsewhere.contains("/etc/hostname is outside the driver's directories (and 1 more)"), "{elsewhere}");
     let unlisted = odd("", &[("magnum_capi_helm/more.py", b"", 0o100_644)]);
-    assert!(
-        unlisted.contains("magnum_capi_helm/more.py is not in RECORD"),
-        "{unlisted}"
-    );
-    let unnamed = problem(obtain(
-        &system,
-        &source_of(
-            &scratch,
-            &zip_of(&[("magnum_capi_helm/x.py", b"", 0o100_644)]),
-        ),
-    ));
+    assert!(unlisted.contains("magnum_capi_helm/more.py is not in RECORD"), "{unlisted}");
+    let unnamed = problem(obtain(&system, &source_of(&scratch, &zip_of(&[("magnum_capi_helm/x.py", b"", 0o100_644)]))));
     assert!(unnamed.detail.contains("not installed"), "{unnamed}");
 }
 
@@ -224,13 +160,69 @@ fn a_wheel_with_a_link_changes_no_mode_and_writes_nothing() {
     for target in ["/", "/etc", "../../../../../../etc", "/etc/shadow"] {
         let link = ("magnum_capi_helm/evil", target.as_bytes(), 0o120_777);
         let problem = problem(obtain(&system, &source_of(&scratch, &wheel(&[link]))));
-        assert!(
-            problem
-                .detail
-                .contains("magnum_capi_helm/evil, which is not a plain file"),
-            "{problem}"
-        );
+        assert!(problem.detail.contains("magnum_capi_helm/evil, which is not a plain file"), "{problem}");
     }
     assert_eq!(["/", "/etc", "/etc/shadow"].map(state), before);
     assert!(!scratch.path("/usr/local/lib").exists());
+}
+
+/// Installs what `source` gives.
+fn install(system: &System, source: &DriverSource) {
+    system.root.make_directories(Path::new(SITE)).unwrap();
+    let artifact = obtain(system, source).unwrap();
+    artifact.install(&system.root, Path::new(SITE), &mut Backups::default()).unwrap();
+}
+
+#[test]
+fn next_to_another_magnum_the_driver_is_tried_again() {
+    let scratch = installed();
+    let (system, asked) = unit(&scratch, GOOD);
+    let source = source_of(&scratch, b"not needed");
+    obtain(&system, &source).unwrap();
+    let upgraded = Installation { version: "19.0.0".into(), ..installation() };
+    let observed = inspect(&scratch.root, &python()).unwrap();
+    DriverArtifact::obtain(&system, &source, &upgraded, &observed.installed, &[]).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn another_build_than_the_charm_installed_is_replaced() {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let (system, _) = unit(&scratch, GOOD);
+    let source = source_of(&scratch, &wheel(&[]));
+    install(&system, &source);
+    let more = ("magnum_capi_helm/more.py", &b"more"[..], 0o100_644);
+    scratch.put(format!("{SITE}/{}", more.0), more.1);
+    scratch.put(format!("{SITE}/{DIST_INFO}/RECORD"), record(&[more]));
+    assert!(inspect(&scratch.root, &python()).unwrap().installed.intact(&pin()).is_some());
+    install(&system, &source);
+    assert_eq!(scratch.text(format!("{SITE}/{}", more.0)), None);
+}
+
+#[test]
+fn a_driver_that_proves_to_be_the_pinned_build_is_not_installed_again() {
+    let scratch = installed();
+    let (system, _) = unit(&scratch, GOOD);
+    let bytes = wheel(&[]);
+    let mut source = source_of(&scratch, &bytes);
+    source.sha256 = Some(crate::system::sha256(&bytes).parse().unwrap());
+    let artifact = obtain(&system, &source).unwrap();
+    assert_eq!(artifact.facts.wheel_sha256, source.sha256);
+    let error = artifact.install(&scratch.root, Path::new(SITE), &mut Backups::default()).unwrap_err();
+    assert_eq!(error.to_string(), "no driver is staged");
+}
+
+#[test]
+fn a_wheel_that_was_changed_in_the_state_directory_is_not_used() {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let (system, _) = unit(&scratch, GOOD);
+    let source = source_of(&scratch, &wheel(&[]));
+    install(&system, &source);
+    scratch.root.remove(&Path::new(SITE).join("magnum_capi_helm")).unwrap();
+    scratch.put("/var/lib/magnum-capi-helm/driver.whl", "changed");
+    let index = crate::juju::settings::Address::new("index-url", "http://mirror.example/").unwrap();
+    let problem = problem(obtain(&system, &DriverSource { index: Some(index), wheel: None, ..source }));
+    assert_eq!(problem.summary, "index-url is on plain http: set an https address");
 }

@@ -2,9 +2,9 @@
 
 use super::facts::missing;
 use super::{DesiredDriver, ObservedDriver};
-use crate::check::{ANY_HOOK, Check, CheckResult, Finding, Outcome, run};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::Pin;
-use crate::magnum::{Asked, ClusterKind, ENTRY_POINT, PythonAnswers};
+use crate::magnum::{Asked, ENTRY_POINT, Loaded, PythonAnswers};
 
 /// What the checks look at.
 pub struct DriverSubject<'a> {
@@ -18,179 +18,131 @@ pub struct DriverSubject<'a> {
     pub only_ours: bool,
 }
 
-/// Runs the driver's checks.
-pub fn checks<'a>(subject: &DriverSubject<'a>) -> Vec<CheckResult> {
-    let checks: [Check<DriverSubject<'a>>; 6] = [
-        Check {
-            id: "driver-version",
-            question: "Is exactly the pinned driver installed?",
-            answer: version,
-        },
-        Check {
-            id: "driver-record",
-            question: "Is every file of the driver as its RECORD says?",
-            answer: record,
-        },
-        Check {
-            id: "driver-shadowed",
-            question: "Is it the first copy of the driver that Python finds?",
-            answer: shadowed,
-        },
-        Check {
-            id: "driver-loads",
-            question: "Does the driver's entry point load as user magnum?",
-            answer: loads,
-        },
-        Check {
-            id: "driver-requirements",
-            question: "Does this Python have what the driver requires?",
-            answer: requirements,
-        },
-        Check {
-            id: "driver-enabled",
-            question: "Does Magnum's own driver map give clusters to the drivers it should?",
-            answer: enabled,
-        },
+impl DriverSubject<'_> {
+    pub const CHECKS: [Check<Self>; 6] = [
+        Check::new("driver-version", "Is exactly the pinned driver installed?", version),
+        Check::new("driver-record", "Is every file of the driver as its RECORD says?", record),
+        Check::new("driver-shadowed", "Is it the first copy of the driver that Python finds?", shadowed),
+        Check::new("driver-loads", "Does the driver's entry point load as user magnum?", loads),
+        Check::new("driver-requirements", "Does this Python have what the driver requires?", requirements),
+        Check::new("driver-enabled", "Does Magnum's own driver map give clusters to the drivers it should?", enabled),
     ];
-    run(&checks, subject)
+}
+
+fn pass(evidence: impl Into<String>) -> Outcome {
+    Ok(evidence.into())
+}
+
+fn fail(evidence: impl Into<String>, remedy: &str) -> Outcome {
+    Err(Finding::fail(evidence, remedy))
+}
+
+fn skip(reason: &str) -> Outcome {
+    Err(Finding::skip(reason))
+}
+
+fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(", ")
 }
 
 fn version(subject: &DriverSubject<'_>) -> Outcome {
     let Some(pin) = subject.pin else {
-        return Ok(Err(Finding::skip(
-            "the pin is not known while the settings are not valid",
-        )));
+        return skip("the pin is not known while the settings are not valid");
     };
     let installed = &subject.observed.installed;
-    Ok(match installed.0.as_slice() {
-        [driver] if driver.is_of(pin) => Ok(format!("{pin} in {}", driver.dist_info.display())),
+    match installed.0.as_slice() {
+        [driver] if driver.is_of(pin) => pass(format!("{pin} in {}", driver.dist_info.display())),
         _ => {
             let found = installed.differs(pin, None).unwrap_or_default();
-            Err(Finding::fail(format!("{pin} is pinned: {found}"), ANY_HOOK))
+            fail(format!("{pin} is pinned: {found}"), ANY_HOOK)
         }
-    })
+    }
 }
 
 fn record(subject: &DriverSubject<'_>) -> Outcome {
     let drivers = &subject.observed.installed.0;
     if drivers.is_empty() {
-        return Ok(Err(Finding::skip("the driver is not installed")));
+        return skip("the driver is not installed");
     }
-    let damage: Vec<String> = drivers
-        .iter()
-        .flat_map(|driver| &driver.damage)
-        .map(ToString::to_string)
-        .collect();
+    let damage = joined(drivers.iter().flat_map(|driver| &driver.damage));
     if !damage.is_empty() {
-        return Ok(Err(Finding::fail(damage.join(", "), ANY_HOOK)));
+        return fail(damage, ANY_HOOK);
     }
     // A driver of another version is the finding of `driver-version`.
     let is_other_build = subject.desired.is_some_and(|desired| {
         let pinned = drivers.iter().find(|driver| driver.is_of(&desired.pin));
         pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
     });
-    if is_other_build {
-        return Ok(Err(Finding::fail(
-            "RECORD itself is not the one that was installed",
-            ANY_HOOK,
-        )));
+    match is_other_build {
+        true => fail("RECORD itself is not the one that was installed", ANY_HOOK),
+        false => pass("every file has the sha256 in RECORD and is readable for user magnum"),
     }
-    Ok(Ok(
-        "every file has the sha256 in RECORD and is readable for user magnum".into(),
-    ))
 }
 
 fn shadowed(subject: &DriverSubject<'_>) -> Outcome {
-    let shadows = &subject.observed.shadows;
-    if shadows.is_empty() {
-        return Ok(Ok(
-            "no other copy comes before it on user magnum's path".into()
-        ));
+    let shadows = joined(subject.observed.shadows.iter().map(|path| path.display()));
+    match shadows.is_empty() {
+        true => pass("no other copy comes before it on user magnum's path"),
+        false => fail(format!("Python finds {shadows} first"), ANY_HOOK),
     }
-    let found: Vec<String> = shadows
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    Ok(Err(Finding::fail(
-        format!("Python finds {} first", found.join(", ")),
-        ANY_HOOK,
-    )))
 }
 
 fn loads(subject: &DriverSubject<'_>) -> Outcome {
-    Ok(match subject.python.get(|answers| &answers.loads)? {
-        Asked::Answer(loaded) => Ok(format!(
-            "{ENTRY_POINT} is {} of {}, from {}",
-            loaded.class, loaded.version, loaded.file
-        )),
-        Asked::Error(error) => Err(Finding::fail(
-            error.clone(),
-            "run any hook to install the driver anew; if this stays, choose another driver-pin",
-        )),
-    })
+    match subject.python.get(|answers| &answers.loads)? {
+        Asked::Answer(Loaded { class, version, file, .. }) => {
+            pass(format!("{ENTRY_POINT} is {class} of {version}, from {file}"))
+        }
+        Asked::Error(error) => {
+            let remedy = "run any hook to install the driver anew; if this stays, choose another driver-pin";
+            fail(error, remedy)
+        }
+    }
 }
 
 fn requirements(subject: &DriverSubject<'_>) -> Outcome {
     let Asked::Answer(loaded) = subject.python.get(|answers| &answers.loads)? else {
-        return Ok(Err(Finding::skip("the driver does not load")));
+        return skip("the driver does not load");
     };
     if loaded.missing.is_empty() {
-        return Ok(Ok("every requirement in its metadata holds".into()));
+        return pass("every requirement in its metadata holds");
     }
-    Ok(Err(Finding::fail(
-        format!("missing: {}", missing(&loaded.missing)),
-        "install those packages with apt, or choose another driver-pin",
-    )))
+    let remedy = "install those packages with apt, or choose another driver-pin";
+    fail(format!("missing: {}", missing(&loaded.missing)), remedy)
 }
 
 fn enabled(subject: &DriverSubject<'_>) -> Outcome {
     let enabled = match subject.python.get_with_driver(|answers| &answers.enabled)? {
-        Err(finding) => return Ok(Err(finding)),
-        Ok(Asked::Answer(enabled)) => enabled,
-        Ok(Asked::Error(error)) => {
-            let evidence = format!("Magnum's loader says {error}");
-            return Ok(Err(Finding::fail(
-                evidence,
-                "repair what driver-loads and conf-effective report",
-            )));
+        Asked::Answer(enabled) => enabled,
+        Asked::Error(error) => {
+            let remedy = "repair what driver-loads and conf-effective report";
+            return fail(format!("Magnum's loader says {error}"), remedy);
         }
     };
     let drivers = enabled.iter().map(|(name, kinds)| match kinds.is_empty() {
         true => format!("{name} for no cluster"),
-        false => format!("{name} for {}", listed(kinds)),
+        false => format!("{name} for {}", joined(kinds)),
     });
     let found = format!("Magnum enables {}", drivers.collect::<Vec<_>>().join("; "));
     let Some(ours) = enabled.get(ENTRY_POINT) else {
-        return Ok(Err(Finding::fail(
-            format!("{found}, not {ENTRY_POINT}"),
-            "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook",
-        )));
+        let remedy = "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook";
+        return fail(format!("{found}, not {ENTRY_POINT}"), remedy);
     };
     if subject.only_ours && enabled.len() > 1 {
-        return Ok(Err(Finding::fail(
-            format!("{found}, though disable-other-drivers is true"),
-            format!(
-                "take disabled_drivers out of the file that conf-effective names; else {ANY_HOOK}"
-            ),
-        )));
+        let remedy = "take disabled_drivers out of the file that conf-effective names; else";
+        let evidence = format!("{found}, though disable-other-drivers is true");
+        return fail(evidence, &format!("{remedy} {ANY_HOOK}"));
     }
     // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.
     let Asked::Answer(loaded) = subject.python.get(|answers| &answers.loads)? else {
-        return Ok(Err(Finding::skip("the driver does not load")));
+        return skip("the driver does not load");
     };
-    let taken = listed(loaded.provides.iter().filter(|kind| !ours.contains(kind)));
-    if !taken.is_empty() {
-        return Ok(Err(Finding::fail(
-            format!("{found}: another driver makes the clusters {taken}"),
-            "disable that driver: set disable-other-drivers=true, or remove its package",
-        )));
+    let taken = joined(loaded.provides.iter().filter(|kind| !ours.contains(kind)));
+    if taken.is_empty() {
+        return pass(found);
     }
-    Ok(Ok(found))
-}
-
-fn listed<'a>(kinds: impl IntoIterator<Item = &'a ClusterKind>) -> String {
-    let kinds: Vec<String> = kinds.into_iter().map(ToString::to_string).collect();
-    kinds.join(", ")
+    let remedy = "disable that driver: set disable-other-drivers=true, or remove its package";
+    fail(format!("{found}: another driver makes the clusters {taken}"), remedy)
 }
 
 #[cfg(test)]

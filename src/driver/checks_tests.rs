@@ -5,7 +5,7 @@ use std::path::Path;
 use super::super::inspect;
 use super::super::tests::{self as unit, SITE, installed, pin};
 use super::*;
-use crate::check::Status;
+use crate::check::{Status, run};
 use crate::system::testing::Scratch;
 
 fn answers(loads: &str, enabled: &str) -> PythonAnswers {
@@ -24,10 +24,8 @@ fn loaded(missing: &str) -> String {
 }
 
 const ENABLED: &str = r#"{"answer": {"k8s_capi_helm_v1": [["vm", "ubuntu", "kubernetes"]]}}"#;
-const BOTH: &str =
-    r#"{"answer": {"heat": [], "k8s_capi_helm_v1": [["vm", "ubuntu", "kubernetes"]]}}"#;
-const TAKEN: &str =
-    r#"{"answer": {"heat": [["vm", "ubuntu", "kubernetes"]], "k8s_capi_helm_v1": []}}"#;
+const BOTH: &str = r#"{"answer": {"heat": [], "k8s_capi_helm_v1": [["vm", "ubuntu", "kubernetes"]]}}"#;
+const TAKEN: &str = r#"{"answer": {"heat": [["vm", "ubuntu", "kubernetes"]], "k8s_capi_helm_v1": []}}"#;
 const ERROR: &str = r#"{"error": "ImportError: no"}"#;
 
 /// The status of each check, with the evidence of those that have not passed.
@@ -39,62 +37,26 @@ fn checked(
 ) -> Vec<(Status, String)> {
     let observed = inspect(&scratch.root, &unit::python()).unwrap();
     let pin = desired.map(|desired| &desired.pin);
-    let results = checks(&DriverSubject {
-        pin,
-        desired,
-        observed: &observed,
-        python,
-        only_ours,
-    });
+    let subject = DriverSubject { pin, desired, observed: &observed, python, only_ours };
+    let results = run(&DriverSubject::CHECKS, &subject);
     let ids: Vec<&str> = results.iter().map(|result| result.id).collect();
-    let expected = [
-        "version",
-        "record",
-        "shadowed",
-        "loads",
-        "requirements",
-        "enabled",
-    ];
+    let expected = ["version", "record", "shadowed", "loads", "requirements", "enabled"];
     assert_eq!(ids, expected.map(|id| format!("driver-{id}")));
-    results
-        .into_iter()
-        .map(|result| (result.status, result.evidence))
-        .collect()
+    results.into_iter().map(|result| (result.status, result.evidence)).collect()
 }
 
 fn wanted(scratch: &Scratch) -> DesiredDriver {
     let installed = inspect(&scratch.root, &unit::python()).unwrap().installed;
-    let record_sha256 = installed
-        .0
-        .first()
-        .map(|driver| driver.record_sha256.clone())
-        .unwrap_or_default();
-    DesiredDriver {
-        pin: pin(),
-        record_sha256,
-        site: SITE.into(),
-    }
+    let record_sha256 = installed.0.first().map(|driver| driver.record_sha256.clone()).unwrap_or_default();
+    DesiredDriver { pin: pin(), record_sha256, site: SITE.into() }
 }
 
 #[test]
 fn a_driver_that_is_as_it_should_be_passes_every_check() {
     let scratch = installed();
-    let results = checked(
-        &scratch,
-        &answers(&loaded("[]"), ENABLED),
-        Some(&wanted(&scratch)),
-        true,
-    );
-    assert!(
-        results.iter().all(|(status, _)| *status == Status::Pass),
-        "{results:?}"
-    );
-    let results = checked(
-        &scratch,
-        &answers(&loaded("[]"), BOTH),
-        Some(&wanted(&scratch)),
-        false,
-    );
+    let results = checked(&scratch, &answers(&loaded("[]"), ENABLED), Some(&wanted(&scratch)), true);
+    assert!(results.iter().all(|(status, _)| *status == Status::Pass), "{results:?}");
+    let results = checked(&scratch, &answers(&loaded("[]"), BOTH), Some(&wanted(&scratch)), false);
     let found = "Magnum enables heat for no cluster; k8s_capi_helm_v1 for (vm, ubuntu, kubernetes)";
     assert_eq!(results[5], (Status::Pass, found.to_owned()));
 }
@@ -105,12 +67,7 @@ fn each_check_fails_on_its_own_fault() {
     let absent = PythonAnswers(Err(anyhow::anyhow!("no Python")));
     type Change = fn(&Scratch);
     let cases: [(usize, Change, PythonAnswers, &str); 11] = [
-        (
-            0,
-            |s| s.root.remove(Path::new(SITE)).unwrap(),
-            good(),
-            "magnum-capi-helm==1.1.0 is pinned: not installed",
-        ),
+        (0, |s| s.root.remove(Path::new(SITE)).unwrap(), good(), "magnum-capi-helm==1.1.0 is pinned: not installed"),
         (
             1,
             |s| s.put(format!("{SITE}/magnum_capi_helm/driver.py"), "x"),
@@ -124,48 +81,18 @@ fn each_check_fails_on_its_own_fault() {
             "Python finds /var/lib/magnum/site/magnum_capi_helm.py first",
         ),
         (3, |_| {}, answers(ERROR, ENABLED), "ImportError: no"),
-        (
-            3,
-            |_| {},
-            absent,
-            "could not look: Python could not be asked: no Python",
-        ),
-        (
-            4,
-            |_| {},
-            answers(&loaded(r#"[["pbr", null]]"#), ENABLED),
-            "missing: pbr (not installed)",
-        ),
-        (
-            5,
-            |_| {},
-            answers(&loaded("[]"), ERROR),
-            "Magnum's loader says ImportError: no",
-        ),
+        (3, |_| {}, absent, "could not look: Python could not be asked: no Python"),
+        (4, |_| {}, answers(&loaded(r#"[["pbr", null]]"#), ENABLED), "missing: pbr (not installed)"),
+        (5, |_| {}, answers(&loaded("[]"), ERROR), "Magnum's loader says ImportError: no"),
         (
             5,
             |_| {},
             answers(&loaded("[]"), r#"{"answer": {"heat": []}}"#),
             "Magnum enables heat for no cluster, not k8s_capi_helm_v1",
         ),
-        (
-            5,
-            |_| {},
-            answers(&loaded("[]"), BOTH),
-            "though disable-other-drivers is true",
-        ),
-        (
-            5,
-            |_| {},
-            answers(&loaded("[]"), TAKEN),
-            "though disable-other-drivers is true",
-        ),
-        (
-            1,
-            |_| {},
-            good(),
-            "RECORD itself is not the one that was installed",
-        ),
+        (5, |_| {}, answers(&loaded("[]"), BOTH), "though disable-other-drivers is true"),
+        (5, |_| {}, answers(&loaded("[]"), TAKEN), "though disable-other-drivers is true"),
+        (1, |_| {}, good(), "RECORD itself is not the one that was installed"),
     ];
     for (index, change, python, expected) in cases {
         let scratch = installed();
@@ -179,18 +106,8 @@ fn each_check_fails_on_its_own_fault() {
         assert!(evidence.contains(expected), "{expected}: {evidence}");
     }
     let scratch = installed();
-    let taken = &checked(
-        &scratch,
-        &answers(&loaded("[]"), TAKEN),
-        Some(&wanted(&scratch)),
-        false,
-    )[5];
-    assert!(
-        taken
-            .1
-            .ends_with("another driver makes the clusters (vm, ubuntu, kubernetes)"),
-        "{taken:?}"
-    );
+    let taken = &checked(&scratch, &answers(&loaded("[]"), TAKEN), Some(&wanted(&scratch)), false)[5];
+    assert!(taken.1.ends_with("another driver makes the clusters (vm, ubuntu, kubernetes)"), "{taken:?}");
 }
 
 #[test]

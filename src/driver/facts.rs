@@ -65,33 +65,22 @@ impl DriverFacts {
 
     /// Returns what to expect of a driver that has never been loaded here: that it works, and knows the options that
     /// it is given.
-    pub fn expected(
-        settings: &Settings,
-        installation: &Installation,
-        installed: Option<&InstalledDriver>,
-    ) -> Self {
+    pub fn expected(settings: &Settings, installation: &Installation, installed: Option<&InstalledDriver>) -> Self {
         let options = settings.capi_helm_options.iter();
+        let (record_sha256, directories) =
+            installed.map(|driver| (driver.record_sha256.clone(), driver.directories.clone())).unwrap_or_default();
         Self {
             pin: settings.driver.pin.clone(),
             sha256: settings.driver.sha256.clone(),
-            record_sha256: installed
-                .map(|driver| driver.record_sha256.clone())
-                .unwrap_or_default(),
+            record_sha256,
             wheel_sha256: None,
             next_to: next_to(installation),
             options: options.map(|(key, _)| key.to_owned()).collect(),
-            directories: installed
-                .map(|driver| driver.directories.clone())
-                .unwrap_or_default(),
+            directories,
         }
     }
 
-    pub(super) fn is_of(
-        &self,
-        driver: &InstalledDriver,
-        source: &DriverSource,
-        installation: &Installation,
-    ) -> bool {
+    pub(super) fn is_of(&self, driver: &InstalledDriver, source: &DriverSource, installation: &Installation) -> bool {
         self.pin == source.pin
             && self.sha256 == source.sha256
             && self.record_sha256 == driver.record_sha256
@@ -113,26 +102,17 @@ impl DriverFacts {
         let pin = &source.pin;
         let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
         question.extend(magnum::configuration_arguments(&system.root)?);
-        let answer: Answer = installation
-            .python
-            .ask(system, &question)
-            .map_err(|error| {
-                let reason = magnum::exception(&error);
-                let detail =
-                    format!("driver-pin {pin} does not load: {reason}; choose another version");
-                Problem::blocked(
-                    "Pinned driver does not load next to this unit's Magnum",
-                    detail,
-                )
-            })?;
+        let answer: Result<Answer> = installation.python.ask(system, &question);
+        let answer = answer.map_err(|error| {
+            let summary = "Pinned driver does not load next to this unit's Magnum";
+            let detail = format!("driver-pin {pin} does not load: {}", magnum::exception(&error));
+            Problem::blocked(summary, format!("{detail}; choose another version"))
+        })?;
         if !answer.missing.is_empty() {
-            let missing = missing(&answer.missing);
-            let detail = format!(
-                "driver-pin {pin} needs {missing}; choose another version, or install that"
-            );
-            return Err(
-                Problem::blocked("Pinned driver's requirements are not installed", detail).into(),
-            );
+            let summary = "Pinned driver's requirements are not installed";
+            let detail = format!("driver-pin {pin} needs {}", missing(&answer.missing));
+            let remedy = "choose another version, or install that";
+            return Err(Problem::blocked(summary, format!("{detail}; {remedy}")).into());
         }
         let version = format!("{DISTRIBUTION}=={}", answer.version);
         if version.parse::<Pin>().as_ref() != Ok(pin) {
@@ -156,21 +136,15 @@ impl DriverFacts {
 
 /// Names requirements that do not hold, with what is there instead.
 pub(super) fn missing(requirements: &[(String, Option<String>)]) -> String {
-    let named: Vec<String> = requirements
-        .iter()
-        .map(|(wanted, found)| match found {
-            Some(found) => format!("{wanted} (found {found})"),
-            None => format!("{wanted} (not installed)"),
-        })
-        .collect();
-    named.join(", ")
+    let named = requirements.iter().map(|(wanted, found)| match found {
+        Some(found) => format!("{wanted} (found {found})"),
+        None => format!("{wanted} (not installed)"),
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 fn next_to(installation: &Installation) -> (String, String) {
-    (
-        installation.python.version.clone(),
-        installation.version.clone(),
-    )
+    (installation.python.version.clone(), installation.version.clone())
 }
 
 fn cache(root: &Root) -> Result<BTreeMap<String, DriverFacts>> {

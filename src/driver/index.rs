@@ -7,12 +7,10 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use pep440_rs::{Version, VersionSpecifiers};
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use tracing::warn;
 use url::{Host, Url};
 
 use super::page::{self, IndexFile};
@@ -21,7 +19,8 @@ use crate::problem::Problem;
 use crate::system::{Root, http, sha256};
 
 const PYPI: &str = "https://pypi.org/simple/";
-const ACCEPTED: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
+const ACCEPTED: &str =
+    "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
 /// The most bytes of a page or a wheel; the driver's wheel has 50 kB.
 const SIZE_LIMIT: u64 = 8 << 20;
 const MOST_REDIRECTS: usize = 10;
@@ -35,13 +34,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const USUAL: Self = Self {
-        silence: Duration::from_secs(30),
-        total: Duration::from_secs(180),
-    };
+    pub const USUAL: Self = Self { silence: Duration::from_secs(30), total: Duration::from_secs(180) };
 }
 
-/// Fetches the pinned wheel for a Python of this version.
+/// Fetches the pinned wheel for a Python of this version. A wheel that its publisher has withdrawn is fetched too: the
+/// pin names it exactly ([PEP 592](https://peps.python.org/pep-0592/)).
 ///
 /// # Errors
 /// A [`Problem`] that names what is wrong with the pin, the index or the way to it.
@@ -52,52 +49,33 @@ pub fn fetch(
     proxy: &[(String, String)],
     limits: Limits,
 ) -> Result<Vec<u8>> {
+    let pin = &source.pin;
     let page = match &source.index {
         Some(index) => index.url().clone(),
         None => Url::parse(PYPI)?,
     };
     let index = Index::new(root, page, proxy, limits)?;
     let answer = index.get(&index.page)?;
-    let content_type = answer
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let (content_type, address) = (
-        content_type.unwrap_or_default().to_owned(),
-        answer.url().clone(),
-    );
-    let files = page::files(&content_type, &index.body(answer)?).ok_or_else(|| {
-        let wrong = format!(
-            "{} is not a page of one; set it like https://HOST/simple/",
-            index.shown
-        );
-        Problem::blocked(
-            "index-url does not point to a Python package index",
-            format!("index-url: {wrong}"),
-        )
+    let page = answer.url().clone();
+    let kind = answer.headers().get(CONTENT_TYPE).cloned();
+    let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
+    let files = page::files(kind.unwrap_or_default(), &index.body(answer)?).ok_or_else(|| {
+        let summary = "index-url does not point to a Python package index";
+        let detail = "is not a page of one; set it like https://HOST/simple/";
+        index.blocked(summary, detail)
     })?;
-    let wheel = files
-        .iter()
-        .rfind(|file| file.is_wheel_of(source.pin.version()))
-        .ok_or_else(|| {
-            let missing = format!(
-                "driver-pin {} is not in the package index {}",
-                source.pin, index.shown
-            );
-            let remedy = "choose a version that is, or set index-url to an index that has it";
-            Problem::blocked(
-                "Pinned driver version is not in the package index",
-                format!("{missing}; {remedy}"),
-            )
-        })?;
-    check_python(source, wheel, python)?;
-    if let Some(reason) = wheel.yanked() {
-        warn!(
-            "{} is withdrawn (yanked) by its publisher: {reason}",
-            source.pin
-        );
+    let mut wheels = files.iter().rev();
+    let Some(wheel) = wheels.find(|file| file.is_wheel_of(pin.version())) else {
+        let summary = "Pinned driver version is not in the package index";
+        let remedy = "set driver-pin to a version that it has, or index-url to another index";
+        return Err(index.blocked(summary, &format!("does not have {pin}; {remedy}")).into());
+    };
+    if let Some(wanted) = wheel.refuses(python) {
+        let summary = "Pinned driver does not support this unit's Python";
+        let detail = format!("driver-pin {pin} requires Python {wanted}, and this unit has {python}");
+        return Err(Problem::blocked(summary, format!("{detail}; choose another version")).into());
     }
-    index.wheel(wheel, &address)
+    index.wheel(wheel, &page)
 }
 
 struct Index {
@@ -112,22 +90,14 @@ struct Index {
 
 impl Index {
     fn new(root: &Root, mut page: Url, proxy: &[(String, String)], limits: Limits) -> Result<Self> {
-        if page.scheme() != "https" && !is_loopback(&page) {
-            let host = page.host_str().unwrap_or_default();
-            let refusal = format!(
-                "index-url: the charm does not trust {host} over plain http; use an https address"
-            );
-            return Err(Problem::blocked(
-                "index-url is on plain http: set an https address",
-                refusal,
-            )
-            .into());
-        }
-        page.set_path(&format!(
-            "{}/{DISTRIBUTION}/",
-            page.path().trim_end_matches('/')
-        ));
+        let path = format!("{}/{DISTRIBUTION}/", page.path().trim_end_matches('/'));
+        page.set_path(&path);
         let shown = without_credentials(page.as_str());
+        if page.scheme() != "https" && !is_loopback(&page) {
+            let summary = "index-url is on plain http: set an https address";
+            let detail = format!("index-url: {shown} cannot be trusted; use an https address");
+            return Err(Problem::blocked(summary, detail).into());
+        }
         let origin = page.clone();
         let policy = Policy::custom(move |attempt| {
             if attempt.previous().len() > MOST_REDIRECTS {
@@ -138,110 +108,76 @@ impl Index {
                 attempt.error("it redirects to plain http")
             }
         });
-        let client = http::proxied(limits.silence, proxy)
-            .and_then(|builder| {
-                Ok(http::trusting_unit(builder, root)?
-                    .redirect(policy)
-                    .build()?)
-            })
+        let client = http::outside(root, limits.silence, proxy)
+            .and_then(|builder| Ok(builder.redirect(policy).build()?))
             .map_err(|error| cannot_fetch(&shown, &format!("{error:#}")))?;
-        Ok(Self {
-            client,
-            page,
-            shown,
-            limits,
-            began: Instant::now(),
-        })
+        let began = Instant::now();
+        Ok(Self { client, page, shown, limits, began })
     }
 
     fn wheel(&self, wheel: &IndexFile, page: &Url) -> Result<Vec<u8>> {
-        let address = wheel
-            .address(page)
-            .filter(|address| is_allowed(address, &self.page));
-        let address = address.ok_or_else(|| {
-            let wrong = format!(
-                "{} names no https address for {}",
-                self.shown, wheel.filename
-            );
-            Problem::blocked(
-                "Package index serves the driver over plain http",
-                format!("index-url: {wrong}; set another index"),
-            )
-        })?;
+        let name = &wheel.filename;
+        let address = page.join(&wheel.url).ok();
+        let Some(address) = address.filter(|address| is_allowed(address, &self.page)) else {
+            let detail = format!("names no https address for {name}; set another index");
+            return Err(self.blocked("Package index serves the driver over plain http", &detail).into());
+        };
         let bytes = self.body(self.get(&address)?)?;
         let announced = wheel.hashes.get("sha256");
         if announced.is_some_and(|announced| !announced.eq_ignore_ascii_case(&sha256(&bytes))) {
-            let detail = format!(
-                "index-url: {} has another sha256 than {} announces; check the index",
-                wheel.filename, self.shown
-            );
-            return Err(Problem::blocked(
-                "Package index serves a wheel with a wrong checksum",
-                detail,
-            )
-            .into());
+            let detail = format!("serves {name} with another sha256 than it announces; check the index");
+            return Err(self.blocked("Package index serves a wheel with a wrong checksum", &detail).into());
         }
         Ok(bytes)
     }
 
-    fn get(&self, address: &Url) -> Result<Response> {
+    fn get(&self, address: &Url) -> Result<Response, Problem> {
         let mut address = address.clone();
         if address.origin() == self.page.origin() {
             // Neither fails for an address with a host.
             address.set_username(self.page.username()).ok();
             address.set_password(self.page.password()).ok();
         }
-        let answer = self.client.get(address).header(ACCEPT, ACCEPTED).send().map_err(|error| {
+        let request = self.client.get(address).header(ACCEPT, ACCEPTED);
+        let answer = request.send().map_err(|error| {
             let reason = http::reason(&error);
-            match error.is_redirect() {
-                true => Problem::blocked(
-                    "Package index redirects to an address that is not allowed",
-                    format!("index-url: {}: {reason}; set index-url to the https address of the index", self.shown),
-                ),
-                false => self.cannot_fetch(&reason),
+            if !error.is_redirect() {
+                return cannot_fetch(&self.shown, &reason);
             }
+            let detail = format!("is not the index itself ({reason}); set the https address of the index");
+            self.blocked("Package index redirects to an address that is not allowed", &detail)
         })?;
         let status = answer.status();
-        let said = format!(
-            "index-url: {} says {status} for {}",
-            self.shown,
-            without_credentials(answer.url().as_str())
-        );
+        let said = format!("says {status} for {}", without_credentials(answer.url().as_str()));
         Err(match status {
             _ if status.is_success() => return Ok(answer),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Problem::blocked(
-                "Package index refuses access: check index-credentials",
-                format!("{said}; set index-credentials to a secret with a username and password that it knows"),
-            ),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => self.cannot_fetch(&format!("it says {status}")),
-            _ if status.is_client_error() => Problem::blocked(
-                "Package index does not have the driver: check index-url",
-                format!("{said}; set index-url to an index that has {DISTRIBUTION}, like https://HOST/simple/"),
-            ),
-            _ => self.cannot_fetch(&format!("it says {status}")),
-        }
-        .into())
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let remedy = "set index-credentials to a secret with a username and password that it knows";
+                self.blocked("Package index refuses access: check index-credentials", &format!("{said}; {remedy}"))
+            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => cannot_fetch(&self.shown, &said),
+            _ if status.is_client_error() => {
+                let remedy = format!("set an index that has {DISTRIBUTION}, like https://HOST/simple/");
+                self.blocked("Package index does not have the driver: check index-url", &format!("{said}; {remedy}"))
+            }
+            _ => cannot_fetch(&self.shown, &said),
+        })
     }
 
-    fn body(&self, mut answer: Response) -> Result<Vec<u8>> {
+    fn body(&self, mut answer: Response) -> Result<Vec<u8>, Problem> {
         let (mut bytes, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+        let cut = |_| cannot_fetch(&self.shown, "the download ended early");
         loop {
-            if self.began.elapsed() > self.limits.total {
-                let limit = self.limits.total.as_secs();
-                return Err(self
-                    .cannot_fetch(&format!("the download is not complete after {limit} s"))
-                    .into());
-            }
-            let count = answer
-                .read(&mut buffer)
-                .map_err(|_| self.cannot_fetch("the download ended early"))?;
+            let count = answer.read(&mut buffer).map_err(cut)?;
             bytes.extend_from_slice(&buffer[..count]);
             if bytes.len() as u64 > SIZE_LIMIT {
-                let detail = format!(
-                    "index-url: {} sends more than 8 MiB; set another index",
-                    self.shown
-                );
-                return Err(Problem::blocked("Package index sends too much", detail).into());
+                let detail = "sends more than 8 MiB; set another index";
+                return Err(self.blocked("Package index sends too much", detail));
+            }
+            if self.began.elapsed() > self.limits.total {
+                let limit = self.limits.total.as_secs();
+                let reason = format!("the download is not complete after {limit} s");
+                return Err(cannot_fetch(&self.shown, &reason));
             }
             if count == 0 {
                 return Ok(bytes);
@@ -249,16 +185,13 @@ impl Index {
         }
     }
 
-    fn cannot_fetch(&self, reason: &str) -> Problem {
-        cannot_fetch(&self.shown, reason)
+    fn blocked(&self, summary: &str, detail: &str) -> Problem {
+        Problem::blocked(summary, format!("index-url: {} {detail}", self.shown))
     }
 }
 
 fn cannot_fetch(index: &str, reason: &str) -> Problem {
-    Problem::waiting(
-        "Cannot fetch the driver",
-        format!("{index}: {reason}; every hook tries again"),
-    )
+    Problem::waiting("Cannot fetch the driver", format!("{index}: {reason}; every hook tries again"))
 }
 
 /// Whether the charm may ask this address: https, or the index's own host and port.
@@ -272,28 +205,6 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
-    }
-}
-
-/// Checks `Requires-Python`, of which an index may announce one that is not valid; pip ignores such a one.
-fn check_python(source: &DriverSource, wheel: &IndexFile, python: &str) -> Result<(), Problem> {
-    let Some(requires) = &wheel.requires_python else {
-        return Ok(());
-    };
-    let wanted = requires.parse::<VersionSpecifiers>().ok();
-    let running = python
-        .parse::<Version>()
-        .ok()
-        .map(|version| Version::new(version.release()));
-    match (wanted, running) {
-        (Some(wanted), Some(running)) if !wanted.contains(&running) => Err(Problem::blocked(
-            "Pinned driver does not support this unit's Python",
-            format!(
-                "driver-pin {} requires Python {requires}, and this unit has {python}; choose another version",
-                source.pin
-            ),
-        )),
-        _ => Ok(()),
     }
 }
 

@@ -69,9 +69,8 @@ impl InstalledDrivers {
         };
         let mut found = Vec::new();
         for name in below.names(Path::new(""))? {
-            let version = name
-                .strip_prefix(PACKAGE)
-                .and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
+            let version =
+                name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
             if let Some(version) = version {
                 found.push(InstalledDriver::inspect(&below, site, &name, version)?);
             }
@@ -107,10 +106,7 @@ impl InstalledDrivers {
         };
         if !driver.is_of(pin) {
             let version = driver.version.as_ref().map(ToString::to_string);
-            return Some(format!(
-                "{} is installed",
-                version.unwrap_or_else(|| driver.name())
-            ));
+            return Some(format!("{} is installed", version.unwrap_or_else(|| driver.name())));
         }
         match driver.damage.as_slice() {
             [] => {
@@ -151,11 +147,7 @@ impl InstalledDriver {
     }
 
     fn name(&self) -> String {
-        self.dist_info
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
+        self.dist_info.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
@@ -170,10 +162,7 @@ struct Comparison {
 
 impl Comparison {
     fn add(&mut self, path: &str, what: &'static str) {
-        self.damage.push(DriverDamage {
-            path: path.to_owned(),
-            what,
-        });
+        self.damage.push(DriverDamage { path: path.to_owned(), what });
     }
 
     fn list(&mut self, site: &Root, directory: &str, depth: usize) -> Result<()> {
@@ -218,15 +207,10 @@ impl Comparison {
         let own = format!("{dist_info}/RECORD");
         self.directories.insert(dist_info.to_owned());
         let mut recorded = BTreeSet::new();
-        let mut rows = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(record);
+        let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
         for row in rows.records() {
             let row = row.ok();
-            let row = row
-                .as_ref()
-                .and_then(|row| Some((row.get(0)?, row.get(1)?)));
+            let row = row.as_ref().and_then(|row| Some((row.get(0)?, row.get(1)?)));
             let Some((path, hash)) = row.filter(|_| recorded.len() < MOST_FILES) else {
                 self.add(&own, "damaged");
                 break;
@@ -237,24 +221,16 @@ impl Comparison {
                 self.add(&own, "damaged: it lists a file twice");
                 break;
             } else if !is_compiled(path) {
-                self.directories.extend(
-                    path.rsplit_once('/')
-                        .map(|(directory, _)| directory.to_owned()),
-                );
+                self.directories.extend(path.rsplit_once('/').map(|(directory, _)| directory.to_owned()));
                 self.compare_file(path, hash, path == own);
             }
         }
         if !recorded.contains(&format!("{PACKAGE}/driver.py")) {
             self.add(&own, "missing or cut off");
         }
-        let unlisted = self
-            .files
-            .keys()
-            .filter(|path| !recorded.contains(*path) && **path != own);
+        let unlisted = self.files.keys().filter(|path| !recorded.contains(*path) && **path != own);
         let unlisted: Vec<_> = unlisted.cloned().collect();
-        unlisted
-            .iter()
-            .for_each(|path| self.add(path, "not in RECORD"));
+        unlisted.iter().for_each(|path| self.add(path, "not in RECORD"));
     }
 
     /// RECORD itself cannot have its own hash.
@@ -272,9 +248,7 @@ impl Comparison {
 
 /// Whether a name in RECORD is plainly one below `directory`.
 fn is_below(path: &str, directory: &str) -> bool {
-    let rest = path
-        .strip_prefix(directory)
-        .and_then(|rest| rest.strip_prefix('/'));
+    let rest = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
     rest.is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
 }
 

@@ -37,18 +37,11 @@ fn rename(scratch: &Scratch, from: &str, to: &str) {
 #[test]
 fn a_complete_driver_of_the_pinned_version_does_not_differ() {
     let scratch = installed();
-    put(
-        &scratch,
-        "magnum_capi_helm/__pycache__/driver.cpython-311.pyc",
-        "made by Python",
-    );
+    put(&scratch, "magnum_capi_helm/__pycache__/driver.cpython-311.pyc", "made by Python");
     let found = inspect(&scratch);
     let driver = found.intact(&pin()).unwrap();
     assert_eq!(found.differs(&pin(), Some(&driver.record_sha256)), None);
-    assert_eq!(
-        driver.directories,
-        [PACKAGE, DIST_INFO].map(str::to_owned).into()
-    );
+    assert_eq!(driver.directories, [PACKAGE, DIST_INFO].map(str::to_owned).into());
     let other = found.differs(&pin(), Some("of another build")).unwrap();
     assert_eq!(other, "another build of that version is installed");
 }
@@ -57,10 +50,7 @@ fn a_complete_driver_of_the_pinned_version_does_not_differ() {
 fn a_package_that_no_dist_info_describes_lies_there_too() {
     let scratch = installed();
     let site = Path::new(SITE);
-    assert_eq!(
-        inspect(&scratch).paths(site),
-        [site.join(PACKAGE), site.join(DIST_INFO)]
-    );
+    assert_eq!(inspect(&scratch).paths(site), [site.join(PACKAGE), site.join(DIST_INFO)]);
     remove(&scratch, DIST_INFO);
     assert_eq!(inspect(&scratch).paths(site), [site.join(PACKAGE)]);
 }
@@ -70,32 +60,18 @@ fn every_kind_of_damage_is_found_and_named() {
     type Change = fn(&Scratch);
     let cases: [(&str, Change); 23] = [
         ("not installed", |s| remove(s, DIST_INFO)),
-        ("driver.py is edited", |s| {
-            put(s, "magnum_capi_helm/driver.py", "x")
-        }),
-        ("driver.py is missing", |s| {
-            remove(s, "magnum_capi_helm/driver.py")
-        }),
+        ("driver.py is edited", |s| put(s, "magnum_capi_helm/driver.py", "x")),
+        ("driver.py is missing", |s| remove(s, "magnum_capi_helm/driver.py")),
         ("driver.py is missing", |s| remove(s, "magnum_capi_helm")),
-        ("driver.py is writable for others", |s| {
-            set_mode(s, "magnum_capi_helm/driver.py", 0o666)
-        }),
-        ("driver.py is writable for others", |s| {
-            set_mode(s, "magnum_capi_helm/driver.py", 0o664)
-        }),
-        ("magnum_capi_helm is writable for others", |s| {
-            set_mode(s, "magnum_capi_helm", 0o777)
-        }),
+        ("driver.py is writable for others", |s| set_mode(s, "magnum_capi_helm/driver.py", 0o666)),
+        ("driver.py is writable for others", |s| set_mode(s, "magnum_capi_helm/driver.py", 0o664)),
+        ("magnum_capi_helm is writable for others", |s| set_mode(s, "magnum_capi_helm", 0o777)),
         ("__pycache__ is writable for others", |s| {
             put(s, "magnum_capi_helm/__pycache__/x.pyc", "");
             set_mode(s, "magnum_capi_helm/__pycache__", 0o777);
         }),
-        ("driver.py is not readable", |s| {
-            set_mode(s, "magnum_capi_helm/driver.py", 0o600)
-        }),
-        ("magnum_capi_helm is not readable", |s| {
-            set_mode(s, "magnum_capi_helm", 0o700)
-        }),
+        ("driver.py is not readable", |s| set_mode(s, "magnum_capi_helm/driver.py", 0o600)),
+        ("magnum_capi_helm is not readable", |s| set_mode(s, "magnum_capi_helm", 0o700)),
         ("driver.py is not a regular file", |s| {
             remove(s, "magnum_capi_helm/driver.py");
             s.link(format!("{SITE}/magnum_capi_helm/driver.py"), "/etc/passwd");
@@ -104,51 +80,24 @@ fn every_kind_of_damage_is_found_and_named() {
             rename(s, PACKAGE, "moved");
             s.link(format!("{SITE}/magnum_capi_helm"), "moved");
         }),
-        ("old.py is not in RECORD", |s| {
-            put(s, "magnum_capi_helm/old.py", "")
-        }),
-        ("deep/old.so is not in RECORD", |s| {
-            put(s, "magnum_capi_helm/deep/old.so", "")
-        }),
-        ("driver.pyc is not in RECORD", |s| {
-            put(s, "magnum_capi_helm/driver.pyc", "")
-        }),
-        ("entry_points.txt is not in RECORD", |s| {
-            put(s, &format!("{DIST_INFO}/entry_points.txt"), "")
-        }),
-        ("RECORD is missing or cut off", |s| {
-            put(s, &format!("{DIST_INFO}/RECORD"), "")
-        }),
-        ("RECORD is damaged", |s| {
-            add_row(s, "magnum_capi_helm/x.py\n")
-        }),
-        ("RECORD is damaged: it lists a file twice", |s| {
-            add_row(s, "magnum_capi_helm/driver.py,,\n")
-        }),
-        ("/etc/hostname is outside the driver's directories", |s| {
-            add_row(s, "/etc/hostname,,\n")
-        }),
-        ("hostname is outside the driver's directories", |s| {
-            add_row(s, "magnum_capi_helm/../../etc/hostname,,\n")
-        }),
-        ("magnum_capi_helm-1.2.1.dist-info are installed", |s| {
-            put(s, "magnum_capi_helm-1.2.1.dist-info/RECORD", "")
-        }),
-        ("1.2.1 is installed", |s| {
-            rename(s, DIST_INFO, "magnum_capi_helm-1.2.1.dist-info")
-        }),
+        ("old.py is not in RECORD", |s| put(s, "magnum_capi_helm/old.py", "")),
+        ("deep/old.so is not in RECORD", |s| put(s, "magnum_capi_helm/deep/old.so", "")),
+        ("driver.pyc is not in RECORD", |s| put(s, "magnum_capi_helm/driver.pyc", "")),
+        ("entry_points.txt is not in RECORD", |s| put(s, &format!("{DIST_INFO}/entry_points.txt"), "")),
+        ("RECORD is missing or cut off", |s| put(s, &format!("{DIST_INFO}/RECORD"), "")),
+        ("RECORD is damaged", |s| add_row(s, "magnum_capi_helm/x.py\n")),
+        ("RECORD is damaged: it lists a file twice", |s| add_row(s, "magnum_capi_helm/driver.py,,\n")),
+        ("/etc/hostname is outside the driver's directories", |s| add_row(s, "/etc/hostname,,\n")),
+        ("hostname is outside the driver's directories", |s| add_row(s, "magnum_capi_helm/../../etc/hostname,,\n")),
+        ("magnum_capi_helm-1.2.1.dist-info are installed", |s| put(s, "magnum_capi_helm-1.2.1.dist-info/RECORD", "")),
+        ("1.2.1 is installed", |s| rename(s, DIST_INFO, "magnum_capi_helm-1.2.1.dist-info")),
     ];
     for (expected, change) in cases {
         let scratch = installed();
         change(&scratch);
         let found = inspect(&scratch);
         let named = found.differs(&pin(), None).unwrap_or_default();
-        let all: Vec<String> = found
-            .0
-            .iter()
-            .flat_map(|driver| &driver.damage)
-            .map(ToString::to_string)
-            .collect();
+        let all: Vec<String> = found.0.iter().flat_map(|driver| &driver.damage).map(ToString::to_string).collect();
         assert!(
             named.contains(expected) || all.iter().any(|one| one.contains(expected)),
             "{expected}: {named}, {all:?}"
@@ -163,21 +112,11 @@ fn a_file_without_a_checksum_is_damage_and_a_record_has_its_limit() {
     put(&scratch, "magnum_capi_helm/x.py", "");
     add_row(&scratch, "magnum_capi_helm/x.py,,\n");
     let named = inspect(&scratch).differs(&pin(), None).unwrap();
-    assert_eq!(
-        named,
-        "magnum_capi_helm/x.py is without a checksum in RECORD"
-    );
+    assert_eq!(named, "magnum_capi_helm/x.py is without a checksum in RECORD");
     let scratch = installed();
-    let rows: String = (0..6000)
-        .map(|i| format!("magnum_capi_helm/__pycache__/{i}.pyc,,\n"))
-        .collect();
+    let rows: String = (0..6000).map(|i| format!("magnum_capi_helm/__pycache__/{i}.pyc,,\n")).collect();
     add_row(&scratch, &rows);
-    assert!(
-        inspect(&scratch)
-            .differs(&pin(), None)
-            .unwrap()
-            .ends_with("RECORD is damaged")
-    );
+    assert!(inspect(&scratch).differs(&pin(), None).unwrap().ends_with("RECORD is damaged"));
 }
 
 #[test]

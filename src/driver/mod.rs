@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 pub use artifact::DriverArtifact;
-pub use checks::{DriverSubject, checks};
+pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use installed::{DriverDamage, InstalledDriver, InstalledDrivers};
 
@@ -63,11 +63,7 @@ pub fn inspect(root: &Root, python: &Python) -> Result<ObservedDriver> {
 
 fn shadows(root: &Root, python: &Python) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for directory in python
-        .path
-        .iter()
-        .take_while(|directory| **directory != python.site)
-    {
+    for directory in python.path.iter().take_while(|directory| **directory != python.site) {
         let copies = root.names(directory)?.into_iter().filter(|name| {
             let rest = name.strip_prefix(PACKAGE);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
@@ -87,11 +83,7 @@ pub struct DriverPart<'a> {
 
 impl Part for DriverPart<'_> {
     fn plan(&self, plan: &mut Plan) {
-        let Self {
-            desired,
-            observed,
-            written,
-        } = self;
+        let Self { desired, observed, written } = self;
         let installed = &observed.installed;
         if let Some(why) = installed.differs(&desired.pin, Some(&desired.record_sha256)) {
             if observed.site_is_missing {
@@ -99,63 +91,32 @@ impl Part for DriverPart<'_> {
             }
             let (artifact, what) = (Artifact::Driver, desired.pin.to_string());
             let replaces = installed.paths(&desired.site);
-            plan.add(
-                Phase::Install,
-                Step::Install {
-                    artifact,
-                    what,
-                    why,
-                    replaces,
-                },
-            );
+            plan.add(Phase::Install, Step::Install { artifact, what, why, replaces });
         }
         for path in &observed.shadows {
             let why = "Python finds it before the pinned driver".to_owned();
-            plan.add(
-                Phase::Install,
-                Step::SetAside {
-                    path: path.clone(),
-                    why,
-                },
-            );
+            plan.add(Phase::Install, Step::SetAside { path: path.clone(), why });
         }
         // What the charm put into the site directory of a Python that has been replaced.
-        let is_ours = |path: &Path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE))
-        };
+        let is_ours = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE));
         let elsewhere = written.iter().filter(|(path, original)| {
             *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site)
         });
         for (path, original) in elsewhere {
-            plan.add(
-                Phase::Install,
-                Step::Restore(path.clone(), original.clone()),
-            );
+            plan.add(Phase::Install, Step::Restore(path.clone(), original.clone()));
         }
     }
 }
 
-/// The problem with a wheel that is not the pinned one, whole and well-formed.
+/// The problem with a wheel that is not a valid one of the pinned version.
 fn not_the_wheel(source: &DriverSource, what: &str) -> Problem {
     let (origin, remedy) = match source.wheel {
-        Some(_) => (
-            "Resource driver-wheel",
-            "run: juju attach-resource APPLICATION driver-wheel=FILE with one that is",
-        ),
-        None => (
-            "Package index's file",
-            "set index-url to an index whose wheel is, or another driver-pin",
-        ),
+        Some(_) => ("Resource driver-wheel", "run: juju attach-resource APPLICATION driver-wheel=FILE"),
+        None => ("Package index's file", "set another index-url or driver-pin"),
     };
-    let detail = format!(
-        "it is not a wheel of {} that can be installed: {what}; {remedy}",
-        source.pin
-    );
-    Problem::blocked(
-        format!("{origin} is not a valid wheel of the pinned driver"),
-        detail,
-    )
+    let summary = format!("{origin} is not a valid wheel of the pinned driver");
+    let detail = format!("it is not a wheel of {} that can be installed", source.pin);
+    Problem::blocked(summary, format!("{detail}: {what}; {remedy}"))
 }
 
 #[cfg(test)]

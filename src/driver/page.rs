@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use html5gum::{Token, Tokenizer};
-use pep440_rs::Version;
+use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
-use serde_json::Value;
-use url::Url;
 
 use super::PACKAGE;
 
@@ -23,9 +21,6 @@ pub struct IndexFile {
     #[serde(default)]
     pub hashes: BTreeMap<String, String>,
     pub requires_python: Option<String>,
-    /// `false`, `true` or the reason.
-    #[serde(default)]
-    pub yanked: Value,
 }
 
 /// Reads a page; `None` if it is not one of a package index.
@@ -35,9 +30,7 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
         files: Vec<IndexFile>,
     }
     if content_type.contains("json") {
-        return serde_json::from_slice::<Page>(body)
-            .ok()
-            .map(|page| page.files);
+        return serde_json::from_slice::<Page>(body).ok().map(|page| page.files);
     }
     let files = content_type.contains("html").then(|| anchors(body))?;
     (!files.is_empty()).then_some(files)
@@ -61,11 +54,8 @@ fn anchors(body: &[u8]) -> Vec<IndexFile> {
         let hashes = fragment.split('&').filter_map(|hash| hash.split_once('='));
         files.push(IndexFile {
             filename: path.rsplit('/').next().unwrap_or_default().to_owned(),
-            hashes: hashes
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            hashes: hashes.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             requires_python: attribute("data-requires-python"),
-            yanked: attribute("data-yanked").map_or(Value::Null, Value::String),
             url: url.to_owned(),
         });
     }
@@ -77,14 +67,10 @@ impl IndexFile {
     /// [name](https://packaging.python.org/en/latest/specifications/binary-distribution-format/#file-name-convention).
     pub fn is_wheel_of(&self, version: &Version) -> bool {
         let name = self.filename.replace("%2B", "+").replace("%2b", "+");
-        let Some(parts) = name
-            .strip_suffix(".whl")
-            .map(|stem| stem.split('-').collect::<Vec<_>>())
-        else {
+        let Some(parts) = name.strip_suffix(".whl").map(|stem| stem.split('-').collect::<Vec<_>>()) else {
             return false;
         };
-        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..]
-        else {
+        let ([name, of, python, "none", "any"] | [name, of, _, python, "none", "any"]) = parts[..] else {
             return false;
         };
         name.to_lowercase().replace('.', "_") == PACKAGE
@@ -92,20 +78,12 @@ impl IndexFile {
             && python.split('.').any(|tag| tag == "py3")
     }
 
-    /// Why it was withdrawn by its publisher, if it was.
-    pub fn yanked(&self) -> Option<&str> {
-        match &self.yanked {
-            Value::Bool(true) => Some("no reason given"),
-            Value::String(reason) => Some(reason),
-            _ => None,
-        }
-    }
-
-    /// Returns the file's address.
-    pub fn address(&self, page: &Url) -> Option<Url> {
-        page.join(&self.url)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
+    /// Returns the `Requires-Python` that this Python does not meet. One that is not valid is ignored, as pip does.
+    pub fn refuses(&self, python: &str) -> Option<&str> {
+        let wanted: VersionSpecifiers = self.requires_python.as_ref()?.parse().ok()?;
+        let running: Version = python.parse().ok()?;
+        let is_met = wanted.contains(&Version::new(running.release()));
+        self.requires_python.as_deref().filter(|_| !is_met)
     }
 }
 
@@ -115,9 +93,7 @@ mod tests {
 
     fn only(content_type: &str, body: &str) -> IndexFile {
         let files = files(content_type, body.as_bytes()).unwrap();
-        let [file] = &files[..] else {
-            panic!("{files:?}")
-        };
+        let [file] = &files[..] else { panic!("{files:?}") };
         file.clone()
     }
 
@@ -127,26 +103,16 @@ mod tests {
             "filename": "magnum_capi_helm-1.1.0-py3-none-any.whl", "url": "../../packages/magnum_capi_helm-1.1.0-py3-none-any.whl",
             "hashes": {"sha256": "ab"}, "requires-python": ">=3.8", "yanked": "broken", "size": 5, "core-metadata": false}]}"#;
         let html = r#"<!DOCTYPE html><html><body><h1>Links</h1><!-- <a href="no-1.whl">no</a> -->
-            <A data-requires-python="&gt;=3.8" data-yanked=broken
+            <A data-requires-python="&gt;=3.8"
                href="../../packages/magnum_capi_helm-1.1.0-py3-none-any.whl#sha256=ab">anything</a></body></html>"#;
         let file = only("application/vnd.pypi.simple.v1+json", json);
         assert_eq!(only("text/html; charset=utf-8", html), file);
         assert_eq!(only("application/vnd.pypi.simple.v1+html", html), file);
-        assert_eq!(
-            (file.yanked(), file.requires_python.as_deref()),
-            (Some("broken"), Some(">=3.8"))
-        );
-        let page = Url::parse("https://mirror.example/root/simple/magnum-capi-helm/").unwrap();
-        let address = file.address(&page).unwrap();
-        assert_eq!(
-            address.as_str(),
-            "https://mirror.example/root/packages/magnum_capi_helm-1.1.0-py3-none-any.whl"
-        );
-        let elsewhere = IndexFile {
-            url: "file:///etc/shadow".into(),
-            ..file
-        };
-        assert_eq!(elsewhere.address(&page), None);
+        for (python, refused) in [("3.7.9", Some(">=3.8")), ("3.8.0rc1", None), ("3.11.2", None), ("odd", None)] {
+            assert_eq!(file.refuses(python), refused, "{python}");
+        }
+        let invalid = IndexFile { requires_python: Some("3.x, maybe".into()), ..file };
+        assert_eq!(invalid.refuses("3.7"), None);
     }
 
     #[test]
@@ -159,21 +125,14 @@ mod tests {
             ("application/json", "no JSON"),
             ("", ""),
         ] {
-            assert_eq!(
-                files(content_type, body.as_bytes()),
-                None,
-                "{content_type}: {body}"
-            );
+            assert_eq!(files(content_type, body.as_bytes()), None, "{content_type}: {body}");
         }
     }
 
     #[test]
     fn only_the_wheel_of_the_very_version_is_taken() {
         let is_wheel = |name: &str| {
-            let file = IndexFile {
-                filename: format!("{name}.whl"),
-                ..IndexFile::default()
-            };
+            let file = IndexFile { filename: format!("{name}.whl"), ..IndexFile::default() };
             file.is_wheel_of(&"1.1.0".parse().unwrap())
         };
         for name in [
@@ -194,11 +153,8 @@ mod tests {
             assert!(!is_wheel(name), "{name}");
         }
         assert!(
-            !IndexFile {
-                filename: "magnum_capi_helm-1.1.0.tar.gz".into(),
-                ..IndexFile::default()
-            }
-            .is_wheel_of(&"1.1.0".parse().unwrap())
+            !IndexFile { filename: "magnum_capi_helm-1.1.0.tar.gz".into(), ..IndexFile::default() }
+                .is_wheel_of(&"1.1.0".parse().unwrap())
         );
     }
 }

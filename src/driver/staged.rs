@@ -10,7 +10,7 @@ use super::index::{self, Limits};
 use super::{InstalledDrivers, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
-use crate::system::{Access, Backups, Root, TemporaryDirectory, sha256, state_path};
+use crate::system::{Access, Backups, Root, Temporary, sha256, state_path};
 
 /// The wheel of the driver that was installed last: to put it back takes no network.
 const WHEEL: &str = "driver.whl";
@@ -18,7 +18,7 @@ const WHEEL: &str = "driver.whl";
 /// A staged driver; its directory goes when this is dropped.
 #[derive(Debug)]
 pub struct Staged {
-    directory: TemporaryDirectory,
+    directory: Temporary,
     wheel: Vec<u8>,
     sha256: Sha256,
 }
@@ -53,12 +53,7 @@ impl Staged {
     ///
     /// # Errors
     /// A [`Problem`](crate::problem::Problem) if it is not the pinned wheel, or one that would write elsewhere.
-    pub fn new(
-        root: &Root,
-        python: &Python,
-        source: &DriverSource,
-        wheel: Vec<u8>,
-    ) -> Result<Self> {
+    pub fn new(root: &Root, python: &Python, source: &DriverSource, wheel: Vec<u8>) -> Result<Self> {
         let sha256 = wheel::checked_sha256(&wheel, source)?;
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
@@ -71,11 +66,7 @@ impl Staged {
             root.make_directories(above)?;
             root.write(&path, &bytes, Access::PUBLIC)?;
         }
-        Ok(Self {
-            directory,
-            wheel,
-            sha256,
-        })
+        Ok(Self { directory, wheel, sha256 })
     }
 
     pub fn path(&self) -> &Path {
@@ -92,9 +83,8 @@ impl Staged {
     /// # Errors
     /// If a rename fails; what is then in place is found by the next comparison with RECORD.
     pub fn install(&self, root: &Root, site: &Path, backups: &mut Backups) -> Result<()> {
-        let mut names = root.names(self.path())?;
-        // The package first, dist-info last: what RECORD is compared with is never newer than it.
-        names.sort_by_key(|name| name.ends_with(".dist-info"));
+        // The package first, dist-info last, as they sort: what RECORD is compared with is never newer than it.
+        let names = root.names(self.path())?;
         let new: Vec<PathBuf> = names.iter().map(|name| site.join(name)).collect();
         let installed = InstalledDrivers::inspect(root, site)?.0;
         let old = installed.into_iter().map(|driver| driver.dist_info);
@@ -146,9 +136,6 @@ mod tests {
             replace_in_two_steps(&scratch.root, new, old).unwrap();
             assert_eq!(scratch.text("/etc/it/file").as_deref(), Some(content));
         }
-        assert_eq!(
-            scratch.text("/etc/staged/it.replaced/file").as_deref(),
-            Some("first")
-        );
+        assert_eq!(scratch.text("/etc/staged/it.replaced/file").as_deref(), Some("first"));
     }
 }

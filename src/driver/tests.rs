@@ -38,29 +38,17 @@ pub fn zip_of(members: &[(&str, &[u8], u32)]) -> Vec<u8> {
     }
     let (start, count) = (bytes.len() as u32, members.len() as u16);
     bytes.extend(&central);
-    bytes.extend(
-        [
-            b"PK\x05\x06",
-            &[0, 0, count, count].map(u16::to_le_bytes).concat()[..],
-        ]
-        .concat(),
-    );
+    bytes.extend([b"PK\x05\x06", &[0, 0, count, count].map(u16::to_le_bytes).concat()[..]].concat());
     bytes.extend([central.len() as u32, start].map(u32::to_le_bytes).concat());
     bytes.extend([0; 2]);
     bytes
 }
 
 pub fn record(more: &[(&str, &[u8], u32)]) -> String {
-    let rows = [("magnum_capi_helm/driver.py", MODULE, 0)]
-        .into_iter()
-        .chain(more.iter().copied());
+    let rows = [("magnum_capi_helm/driver.py", MODULE, 0)].into_iter().chain(more.iter().copied());
     let rows: String = rows
         .map(|(name, content, _)| {
-            format!(
-                "{name},sha256={},{}\n",
-                URL_SAFE_NO_PAD.encode(Sha256::digest(content)),
-                content.len()
-            )
+            format!("{name},sha256={},{}\n", URL_SAFE_NO_PAD.encode(Sha256::digest(content)), content.len())
         })
         .collect();
     format!("{rows}magnum_capi_helm/__pycache__/driver.cpython-311.pyc,,\n{DIST_INFO}/RECORD,,\n")
@@ -69,10 +57,7 @@ pub fn record(more: &[(&str, &[u8], u32)]) -> String {
 /// A driver's wheel, with these members more.
 pub fn wheel(more: &[(&str, &[u8], u32)]) -> Vec<u8> {
     let (own, record) = (format!("{DIST_INFO}/RECORD"), record(more));
-    let mut members = vec![
-        ("magnum_capi_helm/driver.py", MODULE, 0o100_600),
-        (&own, record.as_bytes(), 0o100_644),
-    ];
+    let mut members = vec![("magnum_capi_helm/driver.py", MODULE, 0o100_600), (&own, record.as_bytes(), 0o100_644)];
     members.extend(more);
     zip_of(&members)
 }
@@ -91,13 +76,7 @@ pub fn python() -> Python {
         executable: "/usr/bin/python3".into(),
         version: "3.11.2".into(),
         site: SITE.into(),
-        path: [
-            "/var/lib/magnum/site",
-            SITE,
-            "/usr/lib/python3/dist-packages",
-        ]
-        .map(PathBuf::from)
-        .into(),
+        path: ["/var/lib/magnum/site", SITE, "/usr/lib/python3/dist-packages"].map(PathBuf::from).into(),
     }
 }
 
@@ -113,38 +92,22 @@ pub fn installation() -> Installation {
 }
 
 fn settings() -> Settings {
-    let config: RawConfig =
-        serde_json::from_str(r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#).unwrap();
+    let config: RawConfig = serde_json::from_str(r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#).unwrap();
     config.validated(Default::default()).unwrap()
 }
 
 fn steps(observed: &ObservedDriver, written: &[(PathBuf, Original)]) -> Vec<String> {
-    let desired = DesiredDriver {
-        pin: pin(),
-        record_sha256: "ab".into(),
-        site: SITE.into(),
-    };
+    let desired = DesiredDriver { pin: pin(), record_sha256: "ab".into(), site: SITE.into() };
     let mut plan = Plan::default();
-    DriverPart {
-        desired: &desired,
-        observed,
-        written,
-    }
-    .plan(&mut plan);
-    plan.into_steps(true)
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    DriverPart { desired: &desired, observed, written }.plan(&mut plan);
+    plan.into_steps(true).iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn a_missing_driver_is_installed_into_a_new_site_directory() {
     let scratch = Scratch::new();
     let observed = inspect(&scratch.root, &python()).unwrap();
-    let expected = [
-        format!("make the directory {SITE}"),
-        "install magnum-capi-helm==1.1.0: not installed".to_owned(),
-    ];
+    let expected = [format!("make the directory {SITE}"), "install magnum-capi-helm==1.1.0: not installed".to_owned()];
     assert_eq!(steps(&observed, &[]), expected);
     let other = inspect(&installed().root, &python()).unwrap();
     let expected = ["install magnum-capi-helm==1.1.0: another build of that version is installed"];
@@ -155,27 +118,14 @@ fn a_missing_driver_is_installed_into_a_new_site_directory() {
 fn a_copy_earlier_on_the_path_is_set_aside_and_a_later_one_is_left() {
     let scratch = installed();
     for directory in ["/var/lib/magnum/site", "/usr/lib/python3/dist-packages"] {
-        for name in [
-            "magnum_capi_helm/x",
-            "magnum_capi_helm.py",
-            "magnum_capi_helm-9.egg-info",
-            "magnum_capi_helmet",
-        ] {
+        for name in ["magnum_capi_helm/x", "magnum_capi_helm.py", "magnum_capi_helm-9.egg-info", "magnum_capi_helmet"] {
             scratch.put(format!("{directory}/{name}"), "");
         }
     }
     let observed = inspect(&scratch.root, &python()).unwrap();
-    let shadows = [
-        "magnum_capi_helm",
-        "magnum_capi_helm-9.egg-info",
-        "magnum_capi_helm.py",
-    ];
-    assert_eq!(
-        observed.shadows,
-        shadows.map(|name| Path::new("/var/lib/magnum/site").join(name))
-    );
-    let first =
-        "set aside /var/lib/magnum/site/magnum_capi_helm: Python finds it before the pinned driver";
+    let shadows = ["magnum_capi_helm", "magnum_capi_helm-9.egg-info", "magnum_capi_helm.py"];
+    assert_eq!(observed.shadows, shadows.map(|name| Path::new("/var/lib/magnum/site").join(name)));
+    let first = "set aside /var/lib/magnum/site/magnum_capi_helm: Python finds it before the pinned driver";
     assert_eq!(steps(&observed, &[])[1], first);
 }
 
@@ -183,21 +133,12 @@ fn a_copy_earlier_on_the_path_is_set_aside_and_a_later_one_is_left() {
 fn what_the_charm_installed_for_another_python_is_removed() {
     let observed = inspect(&installed().root, &python()).unwrap();
     let written = [
-        (
-            PathBuf::from("/usr/lib/python3.10/magnum_capi_helm"),
-            Original::Absent,
-        ),
+        (PathBuf::from("/usr/lib/python3.10/magnum_capi_helm"), Original::Absent),
         (Path::new(SITE).join(PACKAGE), Original::Absent),
-        (
-            "/usr/lib/python3.10/magnum_capi_helm-1.dist-info".into(),
-            Original::BackedUp("x".into()),
-        ),
+        ("/usr/lib/python3.10/magnum_capi_helm-1.dist-info".into(), Original::BackedUp("x".into())),
         ("/usr/lib/python3.10/other".into(), Original::Absent),
     ];
-    assert_eq!(
-        steps(&observed, &written)[1..],
-        ["remove /usr/lib/python3.10/magnum_capi_helm"]
-    );
+    assert_eq!(steps(&observed, &written)[1..], ["remove /usr/lib/python3.10/magnum_capi_helm"]);
 }
 
 #[test]
@@ -206,16 +147,7 @@ fn a_driver_never_loaded_here_is_expected_to_know_its_options() {
     let observed = inspect(&scratch.root, &python()).unwrap();
     let driver = observed.installed.intact(&pin()).unwrap();
     let facts = DriverFacts::expected(&settings(), &installation(), Some(driver));
-    assert_eq!(
-        (&facts.record_sha256, &facts.directories),
-        (&driver.record_sha256, &driver.directories)
-    );
-    assert_eq!(
-        DriverFacts::expected(&settings(), &installation(), None).record_sha256,
-        ""
-    );
-    assert_eq!(
-        DriverFacts::example("magnum-capi-helm==1.1.0", "ab", &["x"]).options,
-        ["x"]
-    );
+    assert_eq!((&facts.record_sha256, &facts.directories), (&driver.record_sha256, &driver.directories));
+    assert_eq!(DriverFacts::expected(&settings(), &installation(), None).record_sha256, "");
+    assert_eq!(DriverFacts::example("magnum-capi-helm==1.1.0", "ab", &["x"]).options, ["x"]);
 }

@@ -28,19 +28,12 @@ const DEEPEST: usize = 16;
 /// A [`Problem`] if it is.
 pub fn checked_sha256(wheel: &[u8], source: &DriverSource) -> Result<Sha256> {
     let found: Sha256 = sha256(wheel).parse()?;
-    if source
-        .sha256
-        .as_ref()
-        .is_some_and(|wanted| *wanted != found)
-    {
+    if source.sha256.as_ref().is_some_and(|wanted| *wanted != found) {
         let wrong = format!("driver-sha256: the wheel has sha256 {found}, not the one that is set");
-        let remedy =
-            format!("give the right wheel, or set driver-sha256={found} if you trust this one");
-        return Err(Problem::blocked(
-            "Wheel of the driver does not match driver-sha256",
-            format!("{wrong}; {remedy}"),
-        )
-        .into());
+        let remedy = format!("give the right wheel, or set driver-sha256={found} if you trust this one");
+        return Err(
+            Problem::blocked("Wheel of the driver does not match driver-sha256", format!("{wrong}; {remedy}")).into()
+        );
     }
     Ok(found)
 }
@@ -51,16 +44,13 @@ pub fn checked_sha256(wheel: &[u8], source: &DriverSource) -> Result<Sha256> {
 /// A [`Problem`] if it is not a wheel of the pinned driver, or holds anything but regular files of the driver's own.
 pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
     let refused = |what: &str| not_the_wheel(source, what);
-    let mut archive =
-        ZipArchive::new(Cursor::new(wheel)).map_err(|error| refused(&error.to_string()))?;
+    let mut archive = ZipArchive::new(Cursor::new(wheel)).map_err(|error| refused(&error.to_string()))?;
     if archive.len() > MOST_MEMBERS {
         return Err(refused(&format!("it holds more than {MOST_MEMBERS} files")));
     }
     let (mut members, mut left) = (BTreeMap::new(), MOST_BYTES);
     for index in 0..archive.len() {
-        let member = archive
-            .by_index(index)
-            .map_err(|error| refused(&error.to_string()))?;
+        let member = archive.by_index(index).map_err(|error| refused(&error.to_string()))?;
         let name = member.name().to_owned();
         let shown = name.escape_debug().take(200).collect::<String>();
         if let Some(why) = objection(&name, member.unix_mode(), &source.pin) {
@@ -73,10 +63,7 @@ pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, V
         let read = member.take(left + 1).read_to_end(&mut bytes);
         read.map_err(|error| refused(&format!("it holds {shown}, which cannot be read: {error}")))?;
         left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
-            refused(&format!(
-                "it holds {shown}, with which it has more than {} MiB",
-                MOST_BYTES >> 20
-            ))
+            refused(&format!("it holds {shown}, with which it has more than {} MiB", MOST_BYTES >> 20))
         })?;
         members.insert(name, bytes);
     }
@@ -85,10 +72,7 @@ pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, V
         above.into_iter().any(|above| members.contains_key(above))
     };
     match members.keys().find(is_directory_too) {
-        Some(name) => Err(refused(&format!(
-            "it holds {}, which is below a file",
-            name.escape_debug()
-        ))),
+        Some(name) => Err(refused(&format!("it holds {}, which is below a file", name.escape_debug()))),
         None => Ok(members),
     }
 }
@@ -111,13 +95,9 @@ fn objection(name: &str, mode: Option<u32>, pin: &Pin) -> Option<&'static str> {
     if parts.contains(&"__pycache__") {
         return Some("which is compiled code");
     }
-    let of = parts[0]
-        .strip_prefix(PACKAGE)
-        .and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
+    let of = parts[0].strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
     match of {
-        Some(version) if version.parse().as_ref() != Ok(pin.version()) => {
-            Some("which is of another version")
-        }
+        Some(version) if version.parse().as_ref() != Ok(pin.version()) => Some("which is of another version"),
         None if parts[0] != PACKAGE => Some("which is not the driver's own"),
         _ if parts.len() == 1 && !name.ends_with('/') => Some("which should be a directory"),
         _ => None,

@@ -9,139 +9,49 @@ use super::super::tests::{DIST_INFO, pin, wheel, zip_of};
 use super::*;
 
 fn source(sha256: Option<Sha256>) -> DriverSource {
-    DriverSource {
-        pin: pin(),
-        sha256,
-        index: None,
-        wheel: Some("/wheel".into()),
-    }
+    DriverSource { pin: pin(), sha256, index: None, wheel: Some("/wheel".into()) }
 }
 
 fn refusal(bytes: &[u8]) -> String {
     let problem = members(bytes, &source(None)).unwrap_err();
-    assert_eq!(
-        problem.summary,
-        "Resource driver-wheel is not a valid wheel of the pinned driver"
-    );
+    assert_eq!(problem.summary, "Resource driver-wheel is not a valid wheel of the pinned driver");
     problem.detail
 }
 
 #[test]
 fn a_wheel_is_accepted_with_its_members_if_its_checksum_is_the_one_that_is_set() {
     let bytes = wheel(&[]);
-    let names: Vec<String> = members(&bytes, &source(None))
-        .unwrap()
-        .into_keys()
-        .collect();
-    assert_eq!(
-        names,
-        [
-            format!("{DIST_INFO}/RECORD"),
-            "magnum_capi_helm/driver.py".to_owned()
-        ]
-    );
+    let names: Vec<String> = members(&bytes, &source(None)).unwrap().into_keys().collect();
+    assert_eq!(names, [format!("{DIST_INFO}/RECORD"), "magnum_capi_helm/driver.py".to_owned()]);
     let sha256 = checked_sha256(&bytes, &source(None)).unwrap();
     assert!(checked_sha256(&bytes, &source(Some(sha256))).is_ok());
     let other = Some("ab".repeat(32).parse().unwrap());
-    let message = checked_sha256(&bytes, &source(other))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.contains("driver-sha256: the wheel has sha256"),
-        "{message}"
-    );
+    let message = checked_sha256(&bytes, &source(other)).unwrap_err().to_string();
+    assert!(message.contains("driver-sha256: the wheel has sha256"), "{message}");
 }
 
 #[test]
 fn what_is_not_the_drivers_own_plain_file_is_refused_by_name() {
     for (name, mode, why) in [
-        (
-            "magnum_capi_helm/evil",
-            0o120_777,
-            "evil, which is not a plain file",
-        ),
-        (
-            "magnum_capi_helm/fifo",
-            0o010_644,
-            "fifo, which is not a plain file",
-        ),
-        (
-            "magnum_capi_helm/disk",
-            0o060_644,
-            "disk, which is not a plain file",
-        ),
-        (
-            "magnum_capi_helm/tool",
-            0o104_755,
-            "tool, which is not a plain file",
-        ),
-        (
-            "/etc/cron.d/evil",
-            0o100_644,
-            "/etc/cron.d/evil, whose name is not a plain relative path",
-        ),
-        (
-            "../../escaped",
-            0o100_644,
-            "../../escaped, whose name is not",
-        ),
-        (
-            "magnum_capi_helm/../escaped",
-            0o100_644,
-            "escaped, whose name is not",
-        ),
+        ("magnum_capi_helm/evil", 0o120_777, "evil, which is not a plain file"),
+        ("magnum_capi_helm/fifo", 0o010_644, "fifo, which is not a plain file"),
+        ("magnum_capi_helm/disk", 0o060_644, "disk, which is not a plain file"),
+        ("magnum_capi_helm/tool", 0o104_755, "tool, which is not a plain file"),
+        ("/etc/cron.d/evil", 0o100_644, "/etc/cron.d/evil, whose name is not a plain relative path"),
+        ("../../escaped", 0o100_644, "../../escaped, whose name is not"),
+        ("magnum_capi_helm/../escaped", 0o100_644, "escaped, whose name is not"),
         ("magnum_capi_helm/./x", 0o100_644, "x, whose name is not"),
         ("magnum_capi_helm\\x", 0o100_644, "x, whose name is not"),
-        (
-            "magnum_capi_helm/x\nUnit=poweroff.target",
-            0o100_644,
-            "x\\nUnit=poweroff.target, whose name is not",
-        ),
-        (
-            "zz_evil.pth",
-            0o100_644,
-            "zz_evil.pth, which is not the driver's own",
-        ),
-        (
-            "pip/__init__.py",
-            0o100_644,
-            "pip/__init__.py, which is not the driver's own",
-        ),
-        (
-            "magnum_capi_helm-1.1.0.data/scripts/sudo",
-            0o100_755,
-            "sudo, which is not the driver's own",
-        ),
-        (
-            "magnum_capi_helm-1.2.1.dist-info/METADATA",
-            0o100_644,
-            "METADATA, which is of another version",
-        ),
-        (
-            "magnum_capi_helm",
-            0o100_644,
-            "magnum_capi_helm, which should be a directory",
-        ),
-        (
-            "magnum_capi_helm/driver.py/below",
-            0o100_644,
-            "below, which is below a file",
-        ),
-        (
-            "magnum_capi_helm/__pycache__/driver.cpython-311.pyc",
-            0o100_644,
-            "pyc, which is compiled code",
-        ),
-        (
-            &format!("magnum_capi_helm/{}x", "d/".repeat(20)),
-            0o100_644,
-            "x, which lies too deep",
-        ),
-        (
-            &format!("magnum_capi_helm/{}", "x".repeat(300)),
-            0o100_644,
-            "whose name is not",
-        ),
+        ("magnum_capi_helm/x\nUnit=poweroff.target", 0o100_644, "x\\nUnit=poweroff.target, whose name is not"),
+        ("zz_evil.pth", 0o100_644, "zz_evil.pth, which is not the driver's own"),
+        ("pip/__init__.py", 0o100_644, "pip/__init__.py, which is not the driver's own"),
+        ("magnum_capi_helm-1.1.0.data/scripts/sudo", 0o100_755, "sudo, which is not the driver's own"),
+        ("magnum_capi_helm-1.2.1.dist-info/METADATA", 0o100_644, "METADATA, which is of another version"),
+        ("magnum_capi_helm", 0o100_644, "magnum_capi_helm, which should be a directory"),
+        ("magnum_capi_helm/driver.py/below", 0o100_644, "below, which is below a file"),
+        ("magnum_capi_helm/__pycache__/driver.cpython-311.pyc", 0o100_644, "pyc, which is compiled code"),
+        (&format!("magnum_capi_helm/{}x", "d/".repeat(20)), 0o100_644, "x, which lies too deep"),
+        (&format!("magnum_capi_helm/{}", "x".repeat(300)), 0o100_644, "whose name is not"),
     ] {
         let detail = refusal(&wheel(&[(name, b"/", mode)]));
         assert!(detail.contains(why), "{name:?}: {detail}");
@@ -150,10 +60,7 @@ fn what_is_not_the_drivers_own_plain_file_is_refused_by_name() {
 
 #[test]
 fn a_directory_member_and_a_file_without_a_kind_are_harmless() {
-    let bytes = wheel(&[
-        ("magnum_capi_helm/", b"", 0o040_755),
-        ("magnum_capi_helm/x.py", b"", 0o644),
-    ]);
+    let bytes = wheel(&[("magnum_capi_helm/", b"", 0o040_755), ("magnum_capi_helm/x.py", b"", 0o644)]);
     assert_eq!(members(&bytes, &source(None)).unwrap().len(), 3);
 }
 
@@ -161,10 +68,7 @@ fn a_directory_member_and_a_file_without_a_kind_are_harmless() {
 fn what_is_not_a_zip_or_holds_other_bytes_than_it_says_is_refused() {
     assert!(refusal(b"no zip").contains("that can be installed: "));
     let mut bytes = wheel(&[]);
-    let at = bytes
-        .windows(5)
-        .position(|window| window == b"class")
-        .unwrap();
+    let at = bytes.windows(5).position(|window| window == b"class").unwrap();
     bytes[at] = b'C';
     assert!(refusal(&bytes).contains("driver.py, which cannot be read: Invalid checksum"));
     let cut = wheel(&[]);
@@ -176,22 +80,15 @@ fn a_declared_size_is_not_trusted() {
     // Nothing is allocated for what it declares; what it really holds is nothing.
     let members = members(&declaring_much(0o100_644), &source(None)).unwrap();
     assert_eq!(members.into_values().collect::<Vec<_>>(), [b""]);
-    assert!(
-        refusal(&declaring_much(0o120_777))
-            .contains("magnum_capi_helm/l, which is not a plain file")
-    );
+    assert!(refusal(&declaring_much(0o120_777)).contains("magnum_capi_helm/l, which is not a plain file"));
 }
 
 /// A zip of one empty member that declares 2^63 bytes.
 fn declaring_much(mode: u32) -> Vec<u8> {
     let name = b"magnum_capi_helm/l";
     let mut bytes = Vec::new();
-    let short = |bytes: &mut Vec<u8>, values: &[u16]| {
-        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()))
-    };
-    let long = |bytes: &mut Vec<u8>, values: &[u32]| {
-        values.iter().for_each(|v| bytes.extend(v.to_le_bytes()))
-    };
+    let short = |bytes: &mut Vec<u8>, values: &[u16]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+    let long = |bytes: &mut Vec<u8>, values: &[u32]| values.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
     bytes.extend(b"PK\x03\x04");
     short(&mut bytes, &[20, 0, 0, 0, 0]);
     long(&mut bytes, &[0, 0, u32::MAX]);
@@ -217,10 +114,7 @@ fn declaring_much(mode: u32) -> Vec<u8> {
 #[test]
 fn a_wheel_that_unpacks_to_too_much_is_refused() {
     let many: Vec<String> = (0..2001).map(|i| format!("magnum_capi_helm/{i}")).collect();
-    let many: Vec<(&str, &[u8], u32)> = many
-        .iter()
-        .map(|name| (name.as_str(), &b""[..], 0o100_644))
-        .collect();
+    let many: Vec<(&str, &[u8], u32)> = many.iter().map(|name| (name.as_str(), &b""[..], 0o100_644)).collect();
     assert!(refusal(&zip_of(&many)).contains("more than 2000 files"));
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);

@@ -1,7 +1,7 @@
 //! The check of the guard.
 
 use super::{ObservedGuard, UNITS, WATCH};
-use crate::check::{ANY_HOOK, CheckResult, Finding, Outcome};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::problem::Problem;
 use crate::system::ManagedFile;
 
@@ -15,50 +15,45 @@ pub struct GuardSubject<'a> {
     pub contested: &'a [Problem],
 }
 
-/// Runs the check.
-pub fn check(subject: &GuardSubject<'_>) -> Vec<CheckResult> {
-    let question = "Is the graft watched between hooks?";
-    vec![CheckResult::new("guard", question, is_watched(subject))]
+impl GuardSubject<'_> {
+    pub const CHECKS: [Check<Self>; 1] = [Check::new("guard", "Is the graft watched between hooks?", is_watched)];
 }
 
 fn is_watched(subject: &GuardSubject<'_>) -> Outcome {
-    let wanted = match &subject.wanted {
-        Ok([]) => {
-            return Ok(Err(Finding::skip("guard=false: only the hooks repair drift")));
-        }
-        Ok(wanted) => *wanted,
-        Err(finding) => return Ok(Err(finding.clone())),
-    };
-    let observed = subject.observed;
+    let (wanted, observed) = (subject.wanted.clone()?, subject.observed);
+    if wanted.is_empty() {
+        return Err(Finding::skip("guard=false: only the hooks repair drift"));
+    }
     if observed.is_masked() {
         let remedy = format!("run: systemctl unmask {WATCH}; or juju config APPLICATION guard=false");
-        return Ok(Err(Finding::warn(format!("{WATCH} is masked"), remedy)));
+        return Err(Finding::warn(format!("{WATCH} is masked"), remedy));
     }
-    let mut files = wanted.iter().zip(&observed.files).zip(UNITS);
-    if let Some((unit, drift)) = files.find_map(|((file, found), unit)| Some((unit, file.drift(found)?))) {
-        return Ok(Err(Finding::fail(format!("{unit}: {drift}"), ANY_HOOK)));
+    for ((file, found), unit) in wanted.iter().zip(&observed.files).zip(UNITS) {
+        if let Some(drift) = file.drift(found) {
+            return Err(Finding::fail(format!("{unit}: {drift}"), ANY_HOOK));
+        }
     }
     if !observed.watches() {
-        if subject.is_paused {
-            return Ok(Err(Finding::skip("Magnum is paused")));
-        }
-        return Ok(Err(Finding::warn(
-            format!("{WATCH} is not running, or not enabled; only the hooks repair drift"),
-            format!("see: systemctl status {WATCH}; then {ANY_HOOK}"),
-        )));
+        return Err(match subject.is_paused {
+            true => Finding::skip("Magnum is paused"),
+            false => Finding::warn(
+                format!("{WATCH} is not running, or not enabled; only the hooks repair drift"),
+                format!("see: systemctl status {WATCH}; then {ANY_HOOK}"),
+            ),
+        });
     }
     if !subject.contested.is_empty() {
         let evidence: Vec<&str> = subject.contested.iter().map(|notice| notice.summary.as_str()).collect();
         let remedy = "exclude these paths from whatever writes them; the hooks repair them until then";
-        return Ok(Err(Finding::warn(evidence.join("; "), remedy)));
+        return Err(Finding::warn(evidence.join("; "), remedy));
     }
-    Ok(Ok(format!("systemd watches by {WATCH}, also after a reboot")))
+    Ok(format!("systemd watches by {WATCH}, also after a reboot"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::Status;
+    use crate::check::{Status, run};
     use crate::system::systemd::Unit;
     use crate::system::{Access, Entry, RegularFile};
 
@@ -91,7 +86,7 @@ mod tests {
         ] {
             let observed = ObservedGuard { files: files.clone(), units: vec![watch] };
             let subject = GuardSubject { wanted: Ok(&wanted), observed: &observed, is_paused, contested };
-            assert_eq!(check(&subject)[0].status, status, "{observed:?}");
+            assert_eq!(run(&GuardSubject::CHECKS, &subject)[0].status, status, "{observed:?}");
         }
     }
 }

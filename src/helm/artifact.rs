@@ -10,7 +10,7 @@ use super::download;
 use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, remedy, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
-use crate::system::{Access, Backups, Root, STATE_DIRECTORY, System, TemporaryFile, state_path};
+use crate::system::{Access, Backups, Root, STATE_DIRECTORY, System, Temporary, state_path};
 
 /// State file: a copy of the executable that was installed, so that restoring it takes no network.
 const COPY: &str = "helm";
@@ -28,7 +28,7 @@ pub struct HelmArtifact {
 
 #[derive(Debug)]
 struct Staged {
-    file: TemporaryFile,
+    file: Temporary,
     version: HelmVersion,
     source: Option<String>,
     sha256: String,
@@ -158,7 +158,7 @@ fn stage(system: &System, source: &HelmSource, key: Option<String>, proxy: &[(St
     Ok(Staged { file, version, source: key, sha256 })
 }
 
-fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<String>) -> Result<(TemporaryFile, String)> {
+fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<String>) -> Result<(Temporary, String)> {
     root.make_directories(Path::new(DIRECTORY))?;
     root.temporary_file(Path::new(DIRECTORY), EXECUTABLE, fill)
 }

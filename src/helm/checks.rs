@@ -1,7 +1,7 @@
 //! The check of helm, as user magnum.
 
 use super::{FoundHelm, OLDEST, missing, version_of};
-use crate::check::{self, Check, CheckResult, Finding, Outcome};
+use crate::check::{Check, Finding, Outcome};
 use crate::system::System;
 
 /// The machine, and the helm that its services find.
@@ -10,30 +10,28 @@ pub struct HelmSubject<'a> {
     pub found: Option<&'a FoundHelm>,
 }
 
-/// Runs the checks of helm.
-pub fn run_checks(subject: &HelmSubject) -> Vec<CheckResult> {
-    let check = Check { id: "helm", question: "Does user magnum find a helm that runs?", answer: runs };
-    check::run(&[check], subject)
+impl HelmSubject<'_> {
+    pub const CHECKS: [Check<Self>; 1] = [Check::new("helm", "Does user magnum find a helm that runs?", runs)];
 }
 
 fn runs(subject: &HelmSubject) -> Outcome {
     let Some(found) = subject.found else {
         let problem = missing();
-        return Ok(Err(Finding::fail(problem.summary, problem.detail)));
+        return Err(Finding::fail(problem.summary, problem.detail));
     };
     let path = found.path.display();
-    Ok(match version_of(subject.system, &found.path) {
+    match version_of(subject.system, &found.path) {
         Ok(version) => Ok(format!("{path} is {version}")),
         Err(error) => Err(Finding::fail(
             format!("{path} {error:#}"),
             format!("put an executable helm {OLDEST} or later at {path}"),
         )),
-    })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::check::Status;
+    use crate::check::{Status, run};
     use crate::helm::PATH;
     use crate::system::testing::Scratch;
 
@@ -45,7 +43,7 @@ mod tests {
         let system = scratch.system(move |_| printed.map(str::to_owned));
         let found = path.map(|path| FoundHelm { path: path.into(), known: None });
         let subject = HelmSubject { system: &system, found: found.as_ref() };
-        let result = run_checks(&subject).remove(0);
+        let result = run(&HelmSubject::CHECKS, &subject).remove(0);
         assert_eq!((result.id, result.status), ("helm", status));
         assert!(result.evidence.contains(expected), "{result:?}");
         assert_eq!(result.remedy.is_empty(), status == Status::Pass);

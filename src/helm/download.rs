@@ -31,7 +31,7 @@ pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, Stri
     }
     let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
     let end = Instant::now() + DOWNLOAD_LIMIT;
-    let client = http::client(SILENCE_LIMIT, proxy)?;
+    let client = http::outside(root, SILENCE_LIMIT, proxy)?.build()?;
     let response = client.get(url.expose()).send();
     let response = response.map_err(|error| cannot(http::reason(&error)))?;
     let status = response.status();

@@ -16,7 +16,7 @@ use cap_std::fs::MetadataExt as _;
 use serde::{Deserialize, Serialize};
 
 pub use artifact::{HelmArtifact, source_key};
-pub use checks::{HelmSubject, run_checks};
+pub use checks::HelmSubject;
 
 use crate::magnum::MAGNUM_USER;
 use crate::problem::Problem;

@@ -28,11 +28,7 @@ impl fmt::Display for AccessRule {
 }
 
 const fn rule(verb: &'static str, group: &'static str, resource: &'static str) -> AccessRule {
-    AccessRule {
-        verb,
-        group,
-        resource,
-    }
+    AccessRule { verb, group, resource }
 }
 
 const CORE: &str = "cluster.x-k8s.io";
@@ -91,13 +87,12 @@ impl Session {
         match self.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &review) {
             Ok(answer) => {
                 let name = answer["status"]["userInfo"]["username"].as_str();
-                name.map(printable)
-                    .ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
+                name.map(printable).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
-            Err(ApiError::Unexpected(_)) => self
-                .may(rule("get", "", "namespaces"))
-                .map(|_| "a user it knows".to_owned()),
+            Err(ApiError::Unexpected(_)) => {
+                self.may(rule("get", "", "namespaces")).map(|_| "a user it knows".to_owned())
+            }
             Err(error) => Err(error),
         }
     }
@@ -113,10 +108,7 @@ impl Session {
         // One after the other they would take too long over a slow link.
         std::thread::scope(|scope| {
             let share = NEEDED.len().div_ceil(AT_ONCE);
-            let asked: Vec<_> = NEEDED
-                .chunks(share)
-                .map(|rules| scope.spawn(|| self.denied_of(rules)))
-                .collect();
+            let asked: Vec<_> = NEEDED.chunks(share).map(|rules| scope.spawn(|| self.denied_of(rules))).collect();
             let mut denied = Vec::new();
             for answer in asked {
                 let panicked = |_| Err(ApiError::Unexpected("asking it failed".to_owned()));
@@ -180,10 +172,7 @@ mod tests {
         };
         assert_eq!(denied(&cluster("v1beta1", |rule| rule == "* *")), [""; 0]);
         let allows = |rule: &str| !["* *", "create clusters", "delete secrets"].contains(&rule);
-        assert_eq!(
-            denied(&cluster("v1beta1", allows)),
-            ["delete secrets", "create clusters.cluster.x-k8s.io"]
-        );
+        assert_eq!(denied(&cluster("v1beta1", allows)), ["delete secrets", "create clusters.cluster.x-k8s.io"]);
     }
 
     #[test]
@@ -192,10 +181,7 @@ mod tests {
             true => ("404 Not Found", String::new()),
             false => ("200 OK", r#"{"status": {"allowed": false}}"#.to_owned()),
         });
-        assert_eq!(
-            Session::open(&old).unwrap().whoami().unwrap(),
-            "a user it knows"
-        );
+        assert_eq!(Session::open(&old).unwrap().whoami().unwrap(), "a user it knows");
         let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
         assert!(Session::open(&strange).unwrap().whoami().is_err());
     }
@@ -206,10 +192,7 @@ mod tests {
         let review = json!({"status": {"userInfo": {"username": name}}}).to_string();
         let hostile = serve(move |_, _, _| ("200 OK", review.clone()));
         let shown = Session::open(&hostile).unwrap().whoami().unwrap();
-        assert!(
-            shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"), "{shown}");
         assert!(shown.chars().count() < 210);
     }
 }

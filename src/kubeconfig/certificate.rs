@@ -9,8 +9,8 @@ use rustls::{Error, InconsistentKeys};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
-use super::KubeconfigFault;
 use super::validity::Validity;
+use super::{KubeconfigFault, fault};
 use crate::system::Secret;
 
 /// Whether a key belongs to a certificate.
@@ -37,27 +37,24 @@ pub fn authority(pem: &[u8]) -> Result<Validity, KubeconfigFault> {
 ///
 /// # Errors
 /// If one of them does not parse, the key is encrypted, or it belongs to another certificate.
-pub fn pair(
-    certificate: &[u8],
-    key: &Secret<Vec<u8>>,
-) -> Result<(Validity, KeyMatch), KubeconfigFault> {
+pub fn pair(certificate: &[u8], key: &Secret<Vec<u8>>) -> Result<(Validity, KeyMatch), KubeconfigFault> {
     let (chain, periods) = certificates(certificate, "client-certificate")?;
     let from = periods.iter().map(|(from, _)| *from).max();
     let until = periods.iter().map(|(_, until)| *until).min();
     let validity = Validity::new("client certificate", from, until);
     if String::from_utf8_lossy(key.expose()).contains("ENCRYPTED") {
-        return Err(KubeconfigFault::new(
+        return Err(fault(
             "has a client-key that is encrypted, and nobody is there to type its password; decrypt it: openssl pkey \
              -in KEY",
         ));
     }
-    let not_a_key = |_| KubeconfigFault::new("has a client-key that is not a private key in PEM");
+    let not_a_key = |_| fault("has a client-key that is not a private key in PEM");
     let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(not_a_key)?;
     match CertifiedKey::from_der(chain, key, &default_provider()) {
         Ok(_) => Ok((validity, KeyMatch::Matches)),
-        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => Err(KubeconfigFault::new(
-            "has a client-key that does not belong to its client-certificate; take both from the same user",
-        )),
+        Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+            Err(fault("has a client-key that does not belong to its client-certificate; take both from the same user"))
+        }
         Err(_) => Ok((validity, KeyMatch::Unknown)),
     }
 }
@@ -66,19 +63,11 @@ type Certificates = (Vec<CertificateDer<'static>>, Vec<(Timestamp, Timestamp)>);
 
 /// Returns the certificates, and from when until when each is valid.
 fn certificates(pem: &[u8], field: &str) -> Result<Certificates, KubeconfigFault> {
-    let chain: Option<Vec<_>> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .ok();
+    let chain: Option<Vec<_>> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok();
     let chain = chain.filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or_else(|| {
-        KubeconfigFault::new(format!("has a {field} that is not a certificate in PEM"))
-    })?;
+    let chain = chain.ok_or_else(|| fault(format!("has a {field} that is not a certificate in PEM")))?;
     let periods: Option<Vec<_>> = chain.iter().map(period).collect();
-    let periods = periods.ok_or_else(|| {
-        KubeconfigFault::new(format!(
-            "has a {field} with a certificate that does not parse"
-        ))
-    })?;
+    let periods = periods.ok_or_else(|| fault(format!("has a {field} with a certificate that does not parse")))?;
     Ok((chain, periods))
 }
 
@@ -111,16 +100,9 @@ mod tests {
             ("rsa.crt", "client-sec1.key", Err("does not belong")),
             ("client.crt", "client-encrypted.key", Err("encrypted")),
             ("client.crt", "client.crt", Err("not a private key")),
-            (
-                "client-sec1.key",
-                "client-sec1.key",
-                Err("not a certificate"),
-            ),
+            ("client-sec1.key", "client-sec1.key", Err("not a certificate")),
         ] {
-            match (
-                pair(&fixture(certificate), &Secret::new(fixture(key))),
-                expected,
-            ) {
+            match (pair(&fixture(certificate), &Secret::new(fixture(key))), expected) {
                 (Ok((_, found)), Ok(expected)) => assert_eq!(found, expected, "{key}"),
                 (Err(fault), Err(words)) => {
                     assert!(fault.to_string().contains(words), "{key}: {fault}")
@@ -134,9 +116,7 @@ mod tests {
     fn the_end_of_a_certificate_is_read() {
         let key = Secret::new(fixture("client-sec1.key"));
         let (validity, _) = pair(&fixture("expired.crt"), &key).unwrap();
-        let Age::Expired(ends) = age(&[validity], Timestamp::now()) else {
-            panic!("not expired")
-        };
+        let Age::Expired(ends) = age(&[validity], Timestamp::now()) else { panic!("not expired") };
         assert_eq!(ends.to_string(), "client certificate 2021-01-01T00:00:00Z");
     }
 
@@ -144,17 +124,9 @@ mod tests {
     fn a_bundle_is_valid_while_one_of_its_authorities_is() {
         let bundle = [fixture("expired.crt"), fixture("ca.crt")].concat();
         let validity = authority(&bundle).unwrap();
-        assert!(matches!(
-            age(&[validity], Timestamp::now()),
-            Age::Valid(Some(_))
-        ));
+        assert!(matches!(age(&[validity], Timestamp::now()), Age::Valid(Some(_))));
         assert!(authority(b"no PEM").is_err());
         let damaged = b"-----BEGIN CERTIFICATE-----\naHVudGVyMg==\n-----END CERTIFICATE-----\n";
-        assert!(
-            authority(damaged)
-                .unwrap_err()
-                .to_string()
-                .contains("does not parse")
-        );
+        assert!(authority(damaged).unwrap_err().to_string().contains("does not parse"));
     }
 }

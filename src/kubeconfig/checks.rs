@@ -14,40 +14,28 @@ pub struct KubeconfigSubject<'a> {
 
 impl KubeconfigSubject<'_> {
     pub const CHECKS: [Check<Self>; 2] = [
-        Check {
-            id: "kubeconfig-file",
-            question: "Is the granted kubeconfig in place, with its owner and mode?",
-            answer: file,
-        },
-        Check {
-            id: "kubeconfig-readable",
-            question: "Can user magnum read the kubeconfig that the services are configured to use?",
-            answer: readable,
-        },
+        Check::new("kubeconfig-file", "Is the granted kubeconfig in place, with its owner and mode?", file),
+        Check::new(
+            "kubeconfig-readable",
+            "Can user magnum read the kubeconfig that the services are configured to use?",
+            readable,
+        ),
     ];
 }
 
 fn file(subject: &KubeconfigSubject<'_>) -> Outcome {
-    let Some(wanted) = subject.wanted else {
-        return Ok(Err(Finding::skip("no kubeconfig is given")));
-    };
-    Ok(match wanted.drift(subject.found) {
+    let wanted = subject.wanted.ok_or_else(|| Finding::skip("no kubeconfig is given"))?;
+    match wanted.drift(subject.found) {
         None => Ok(format!("{PATH} is the granted one, root:magnum 0640")),
         Some(drift) => Err(Finding::fail(format!("{PATH}: {drift}"), ANY_HOOK)),
-    })
+    }
 }
 
 fn readable(subject: &KubeconfigSubject<'_>) -> Outcome {
-    Ok(
-        match subject
-            .python
-            .get_with_driver(|answers| &answers.kubeconfig)?
-        {
-            Err(finding) => Err(finding),
-            Ok(Asked::Answer(size)) => Ok(format!("user magnum reads {size} bytes")),
-            Ok(Asked::Error(error)) => Err(Finding::fail(error.clone(), ANY_HOOK)),
-        },
-    )
+    match subject.python.get_with_driver(|answers| &answers.kubeconfig)? {
+        Asked::Answer(size) => Ok(format!("user magnum reads {size} bytes")),
+        Asked::Error(error) => Err(Finding::fail(error.clone(), ANY_HOOK)),
+    }
 }
 
 #[cfg(test)]
@@ -59,11 +47,7 @@ mod tests {
     use crate::system::testing::Scratch;
 
     fn statuses(wanted: Option<&ManagedFile>, found: &Entry, python: PythonAnswers) -> Vec<Status> {
-        let subject = KubeconfigSubject {
-            wanted,
-            found,
-            python: &python,
-        };
+        let subject = KubeconfigSubject { wanted, found, python: &python };
         let results = check::run(&KubeconfigSubject::CHECKS, &subject);
         results.iter().map(|result| result.status).collect()
     }
@@ -80,31 +64,16 @@ mod tests {
     #[test]
     fn the_file_must_be_the_granted_one_and_readable() {
         let scratch = Scratch::new();
-        scratch
-            .root
-            .make_directories("/etc/magnum".as_ref())
-            .unwrap();
+        scratch.root.make_directories("/etc/magnum".as_ref()).unwrap();
         let wanted = managed_file(&Secret::new("content".into()), 0);
         let (absent, read) = (Entry::Absent, r#"{"answer": 7}"#);
         let refused = r#"{"error": "PermissionError"}"#;
         let pass_and_fail = [Status::Pass, Status::Fail];
-        assert_eq!(
-            statuses(Some(&wanted), &absent, answers(read)),
-            [Status::Fail, Status::Pass]
-        );
-        scratch
-            .root
-            .write(&wanted.path, &wanted.bytes, wanted.access)
-            .unwrap();
+        assert_eq!(statuses(Some(&wanted), &absent, answers(read)), [Status::Fail, Status::Pass]);
+        scratch.root.write(&wanted.path, &wanted.bytes, wanted.access).unwrap();
         let found = scratch.root.inspect(&wanted.path).unwrap();
-        assert_eq!(
-            statuses(Some(&wanted), &found, answers(refused)),
-            pass_and_fail
-        );
-        assert_eq!(
-            statuses(None, &found, answers(read)),
-            [Status::Skip, Status::Pass]
-        );
+        assert_eq!(statuses(Some(&wanted), &found, answers(refused)), pass_and_fail);
+        assert_eq!(statuses(None, &found, answers(read)), [Status::Skip, Status::Pass]);
         let silent = PythonAnswers(Err(anyhow::anyhow!("no Python")));
         assert_eq!(statuses(Some(&wanted), &found, silent), pass_and_fail);
     }

@@ -39,8 +39,8 @@ pub enum ApiError {
     /// It answers something that a Kubernetes API does not.
     #[error("does not answer as a Kubernetes API ({0})")]
     Unexpected(String),
-    /// The driver can use credentials of this kind, and the charm cannot.
-    #[error("cannot be asked with this kind of client key")]
+    /// The charm cannot use credentials of this kind, and the driver may.
+    #[error("cannot be asked by the charm with credentials of this kind")]
     Unsupported,
 }
 
@@ -129,12 +129,9 @@ impl Session {
                 let mut body = Vec::new();
                 let read = response.take(SIZE_LIMIT).read_to_end(&mut body);
                 read.map_err(|error| ApiError::Unexpected(printable(&error.to_string())))?;
-                serde_json::from_slice(&body)
-                    .map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
+                serde_json::from_slice(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
             }
-            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                Err(ApiError::Rejected(status.as_u16()))
-            }
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(ApiError::Rejected(status.as_u16())),
             status => Err(ApiError::Unexpected(format!("HTTP {status}"))),
         }
     }
@@ -150,18 +147,12 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ApiError> {
         // Nobody listens any more when it took too long.
         answer.send(found.map(Iterator::collect::<Vec<_>>)).ok();
     });
-    let dns = |reason: String| ApiError::Unreachable {
-        kind: Unreachable::Dns,
-        reason: printable(&reason),
-    };
+    let dns = |reason: String| ApiError::Unreachable { kind: Unreachable::Dns, reason: printable(&reason) };
     match answered.recv_timeout(LIMIT) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         Ok(Ok(_)) => Err(dns(format!("{host} has no address"))),
         Ok(Err(error)) => Err(dns(format!("{host}: {error}"))),
-        Err(_) => Err(dns(format!(
-            "no answer about {host} within {} s",
-            LIMIT.as_secs()
-        ))),
+        Err(_) => Err(dns(format!("no answer about {host} within {} s", LIMIT.as_secs()))),
     }
 }
 
@@ -200,9 +191,7 @@ mod tests {
 
     fn error(usable: &UsableKubeconfig) -> ApiError {
         let session = Session::open(usable);
-        session
-            .and_then(|session| session.get("/apis"))
-            .unwrap_err()
+        session.and_then(|session| session.get("/apis")).unwrap_err()
     }
 
     #[test]
@@ -210,37 +199,19 @@ mod tests {
         for (head, body, expected) in [
             ("401 Unauthorized", "", ApiError::Rejected(401)),
             ("403 Forbidden", "", ApiError::Rejected(403)),
-            (
-                "500 Error",
-                "",
-                ApiError::Unexpected("HTTP 500 Internal Server Error".into()),
-            ),
+            ("500 Error", "", ApiError::Unexpected("HTTP 500 Internal Server Error".into())),
             // A redirect is not followed.
-            (
-                "302 Found\r\nLocation: https://192.0.2.1/",
-                "",
-                ApiError::Unexpected("HTTP 302 Found".into()),
-            ),
-            (
-                "200 OK",
-                "<html>",
-                ApiError::Unexpected("HTTP 200 OK without JSON".into()),
-            ),
+            ("302 Found\r\nLocation: https://192.0.2.1/", "", ApiError::Unexpected("HTTP 302 Found".into())),
+            ("200 OK", "<html>", ApiError::Unexpected("HTTP 200 OK without JSON".into())),
         ] {
-            assert_eq!(
-                error(&serve(move |_, _, _| (head, body.to_owned()))),
-                expected
-            );
+            assert_eq!(error(&serve(move |_, _, _| (head, body.to_owned()))), expected);
         }
     }
 
     #[test]
     fn an_answer_over_the_size_limit_is_cut_and_not_read_to_its_end() {
         let long = serve(|_, _, _| ("200 OK", format!("\"{}\"", "x".repeat(9 << 20))));
-        assert_eq!(
-            error(&long),
-            ApiError::Unexpected("HTTP 200 OK without JSON".into())
-        );
+        assert_eq!(error(&long), ApiError::Unexpected("HTTP 200 OK without JSON".into()));
     }
 
     #[test]
@@ -258,10 +229,7 @@ mod tests {
         bad_token.login = Login::Token(Secret::new("a\nb".into()));
         assert_eq!(error(&bad_token), ApiError::Unsupported);
         let mut p521 = usable("https://127.0.0.1:1");
-        p521.login = Login::Certificate {
-            certificate: fixture("p521.crt"),
-            key: Secret::new(fixture("p521.key")),
-        };
+        p521.login = Login::Certificate { certificate: fixture("p521.crt"), key: Secret::new(fixture("p521.key")) };
         assert_eq!(error(&p521), ApiError::Unsupported);
     }
 }

@@ -16,11 +16,8 @@ const ADDONS: &str = "addons.stackhpc.com";
 
 /// From this driver on, the version of `OpenStackCluster` that it reads and the chart it takes by
 /// default (`kubernetes.py` and `conf.py` of each release).
-const DRIVERS: [([u64; 3], &str, &str); 3] = [
-    ([0, 0, 0], "v1alpha6", "0.4.0"),
-    ([1, 2, 0], "v1alpha6", "0.10.1"),
-    ([1, 4, 0], "v1beta1", "0.10.1"),
-];
+const DRIVERS: [([u64; 3], &str, &str); 3] =
+    [([0, 0, 0], "v1alpha6", "0.4.0"), ([1, 2, 0], "v1alpha6", "0.10.1"), ([1, 4, 0], "v1beta1", "0.10.1")];
 /// From this chart on, the version of the OpenStack resources that it creates (capi-helm-charts'
 /// templates; Cluster API Provider OpenStack serves v1alpha7 until 0.11, v1alpha6 until 0.10).
 const CHARTS: [([u64; 3], &str); 2] = [([0, 0, 0], "v1alpha7"), ([0, 11, 0], "v1beta1")];
@@ -58,13 +55,9 @@ impl Stack {
     pub fn new(settings: &Settings, given_chart: Option<&str>) -> Self {
         let option = |key: &str| {
             let mut options = settings.capi_helm_options.iter();
-            options
-                .find(|(set, _)| *set == key)
-                .map(|(_, value)| value.to_owned())
+            options.find(|(set, _)| *set == key).map(|(_, value)| value.to_owned())
         };
-        let chart = given_chart
-            .map(str::to_owned)
-            .or_else(|| settings.chart.version.clone());
+        let chart = given_chart.map(str::to_owned).or_else(|| settings.chart.version.clone());
         Self {
             driver: settings.driver.pin.version().clone(),
             chart: chart.or_else(|| option("default_helm_chart_version")),
@@ -88,10 +81,9 @@ impl Stack {
             return vec![Incompatibility {
                 harm: Harm::Fatal,
                 what: format!("it serves no {}", missing.join(", ")),
-                remedy:
-                    "install Cluster API with its OpenStack provider and the addon provider of \
+                remedy: "install Cluster API with its OpenStack provider and the addon provider of \
                          the chart there, or grant the kubeconfig of the cluster that has them"
-                        .to_owned(),
+                    .to_owned(),
             }];
         }
         let mut found = Vec::new();
@@ -109,10 +101,9 @@ impl Stack {
                         self.chart(),
                         list(served, group)
                     ),
-                    remedy:
-                        "set helm-chart-version to a chart for the served versions (0.11.0 and \
+                    remedy: "set helm-chart-version to a chart for the served versions (0.11.0 and \
                              later create v1beta1), or install a provider that serves them"
-                            .to_owned(),
+                        .to_owned(),
                 });
             }
         }
@@ -136,10 +127,7 @@ impl Stack {
 
     /// Returns group and version in which the driver reads an `OpenStackCluster`.
     fn reads(&self) -> (String, String) {
-        let own = newest(
-            &DRIVERS.map(|(from, version, _)| (from, version)),
-            &self.driver,
-        );
+        let own = newest(&DRIVERS.map(|(from, version, _)| (from, version)), &self.driver);
         let replaced = self.api_resources.as_deref().and_then(|text| {
             let resources: Value = serde_json::from_str(text).ok()?;
             let version = resources["OpenstackCluster"]["api_version"].as_str()?;
@@ -152,16 +140,12 @@ impl Stack {
 
 /// Returns the last entry that begins at or before `version`.
 fn newest(table: &[([u64; 3], &'static str)], version: &Version) -> &'static str {
-    let entry = table
-        .iter()
-        .rfind(|(from, _)| *version >= Version::new(from));
+    let entry = table.iter().rfind(|(from, _)| *version >= Version::new(from));
     entry.map_or("", |(_, value)| value)
 }
 
 fn serves(served: &Served, group: &str, version: &str) -> bool {
-    served
-        .get(group)
-        .is_some_and(|versions| versions.iter().any(|found| found == version))
+    served.get(group).is_some_and(|versions| versions.iter().any(|found| found == version))
 }
 
 fn list(served: &Served, group: &str) -> String {
@@ -187,11 +171,7 @@ mod tests {
     }
 
     fn stack(driver: &str, chart: Option<&str>) -> Stack {
-        Stack {
-            driver: driver.parse().unwrap(),
-            chart: chart.map(str::to_owned),
-            api_resources: None,
-        }
+        Stack { driver: driver.parse().unwrap(), chart: chart.map(str::to_owned), api_resources: None }
     }
 
     /// The coherence that breaks real clouds, one row each.
@@ -223,24 +203,15 @@ mod tests {
         without.remove(OPENSTACK);
         let found = stack("1.4.0", None).incompatibilities(&without);
         assert_eq!(found.len(), 1);
-        assert_eq!(
-            found[0].what,
-            "it serves no infrastructure.cluster.x-k8s.io"
-        );
+        assert_eq!(found[0].what, "it serves no infrastructure.cluster.x-k8s.io");
     }
 
     #[test]
     fn the_drivers_own_option_replaces_what_it_reads() {
         let mut stack = stack("1.4.0", Some("0.25.1"));
-        stack.api_resources = Some(
-            r#"{"OpenstackCluster": {"api_version": "infrastructure.cluster.x-k8s.io/v1beta2"}}"#
-                .to_owned(),
-        );
+        stack.api_resources =
+            Some(r#"{"OpenstackCluster": {"api_version": "infrastructure.cluster.x-k8s.io/v1beta2"}}"#.to_owned());
         let found = stack.incompatibilities(&served(&["v1beta1"]));
-        assert!(
-            found[0]
-                .what
-                .contains("reads infrastructure.cluster.x-k8s.io/v1beta2")
-        );
+        assert!(found[0].what.contains("reads infrastructure.cluster.x-k8s.io/v1beta2"));
     }
 }

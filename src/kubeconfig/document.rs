@@ -10,8 +10,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 use url::Url;
 
-use super::KubeconfigFault;
-use crate::system::Secret;
+use super::{KubeconfigFault, fault};
 
 /// Kubernetes keeps a secret to 1 MiB, and Juju to less.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -31,28 +30,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Where the current context leads.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The API server's address, `https://…`, without credentials and without a slash at its end.
-    pub server: String,
-    /// `None` leaves it to the unit's own authorities.
-    pub authority: Option<Material>,
-    pub certificate: Option<Material>,
-    pub key: Option<Material>,
-    pub token: Option<Secret<String>>,
-    /// helm reads it, the driver does not.
-    pub token_file: Option<String>,
-    pub has_username: bool,
-    pub has_plugin: bool,
-    pub has_login_in_server: bool,
-    /// What driver or helm ignores; for people.
-    pub notes: Vec<&'static str>,
+    pub cluster: Cluster,
+    pub user: User,
 }
 
 /// A piece of a kubeconfig: in the file itself, or the path of another file.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Material {
-    Inline(Secret<Vec<u8>>),
+    Inline(Vec<u8>),
     File(String),
 }
 
@@ -63,15 +48,16 @@ struct Document {
     api_version: Option<String>,
     kind: Option<String>,
     current_context: Option<String>,
-    contexts: Option<Vec<NamedContext>>,
-    clusters: Option<Vec<NamedCluster>>,
-    users: Option<Vec<NamedUser>>,
+    contexts: Option<Vec<Named<Context>>>,
+    clusters: Option<Vec<Named<Cluster>>>,
+    users: Option<Vec<Named<User>>>,
 }
 
 #[derive(Deserialize)]
-struct NamedContext {
+struct Named<T> {
     name: Option<String>,
-    context: Option<Context>,
+    #[serde(alias = "context", alias = "cluster", alias = "user")]
+    content: Option<T>,
 }
 
 #[derive(Deserialize)]
@@ -81,14 +67,8 @@ struct Context {
 }
 
 #[derive(Deserialize)]
-struct NamedCluster {
-    name: Option<String>,
-    cluster: Option<Cluster>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Cluster {
+pub struct Cluster {
     server: Option<String>,
     certificate_authority: Option<String>,
     certificate_authority_data: Option<String>,
@@ -98,21 +78,15 @@ struct Cluster {
 }
 
 #[derive(Deserialize)]
-struct NamedUser {
-    name: Option<String>,
-    user: Option<User>,
-}
-
-#[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct User {
+pub struct User {
     client_certificate: Option<String>,
     client_certificate_data: Option<String>,
     client_key: Option<String>,
     client_key_data: Option<String>,
-    token: Option<String>,
+    pub token: Option<String>,
     #[serde(rename = "tokenFile")]
-    token_file: Option<String>,
+    token_file: Option<Value>,
     username: Option<Value>,
     #[serde(rename = "as")]
     impersonated: Option<Value>,
@@ -126,65 +100,43 @@ struct User {
 /// If it leads nowhere: the reason, naming the field.
 pub fn target(text: &str) -> Result<Target, KubeconfigFault> {
     let document = parse(text)?;
-    for (field, found, wanted) in [
-        ("apiVersion", &document.api_version, "v1"),
-        ("kind", &document.kind, "Config"),
-    ] {
-        // helm takes a document that leaves them out.
-        if found.as_ref().is_some_and(|found| found != wanted) {
-            return Err(KubeconfigFault::new(format!(
-                "is not a kubeconfig: {field} is not {wanted}"
-            )));
+    // helm takes a document that leaves them out.
+    for (found, wanted) in [(document.api_version, "v1"), (document.kind, "Config")] {
+        if found.is_some_and(|found| found != wanted) {
+            return Err(fault("is not a kubeconfig of apiVersion v1 and kind Config"));
         }
     }
+    let missing = |what| move || fault(format!("has no {what}"));
     let current = document.current_context;
-    let current = current.ok_or_else(|| KubeconfigFault::new("has no current-context"))?;
-    let contexts = document.contexts.unwrap_or_default();
-    let context = contexts
-        .into_iter()
-        .find(|named| named.name.as_ref() == Some(&current));
-    let context = context.and_then(|named| named.context);
-    let context = context
-        .ok_or_else(|| KubeconfigFault::new("has no context with the name in current-context"))?;
-    let clusters = document.clusters.unwrap_or_default();
-    let cluster = clusters
-        .into_iter()
-        .find(|named| is_named(&named.name, &context.cluster));
-    let cluster = cluster.and_then(|named| named.cluster);
-    let users = document.users.unwrap_or_default();
-    let user = users
-        .into_iter()
-        .find(|named| is_named(&named.name, &context.user));
-    let user = user.and_then(|named| named.user);
-    let missing = |what| {
-        KubeconfigFault::new(format!(
-            "has no {what} with the name in its current context"
-        ))
+    let context = named(document.contexts, current).ok_or_else(missing("current context"))?;
+    let cluster = named(document.clusters, context.cluster);
+    let user = named(document.users, context.user);
+    let target = Target {
+        cluster: cluster.ok_or_else(missing("cluster with the name in its current context"))?,
+        user: user.ok_or_else(missing("user with the name in its current context"))?,
     };
-    join(
-        cluster.ok_or_else(|| missing("cluster"))?,
-        user.ok_or_else(|| missing("user"))?,
-    )
+    target.cluster.server()?;
+    Ok(target)
 }
 
-fn is_named(name: &Option<String>, wanted: &Option<String>) -> bool {
-    name.is_some() && name == wanted
+fn named<T>(entries: Option<Vec<Named<T>>>, name: Option<String>) -> Option<T> {
+    let name = name?;
+    let mut entries = entries?.into_iter();
+    entries.find(|entry| entry.name.as_ref() == Some(&name))?.content
 }
 
 /// The parser's own messages would quote what it read, so only places go into the fault.
 fn parse(text: &str) -> Result<Document, KubeconfigFault> {
     if text.len() > SIZE_LIMIT {
-        return Err(KubeconfigFault::new(
-            "is not a kubeconfig: it has more than 1 MiB",
-        ));
+        return Err(fault("is not a kubeconfig: it has more than 1 MiB"));
     }
     if nesting(text) > NESTING_LIMIT || aliases(text) > ALIAS_LIMIT {
         let deep = "is not a kubeconfig: its YAML is nested too deeply, or has too many aliases";
-        return Err(KubeconfigFault::new(deep));
+        return Err(fault(deep));
     }
     let parsed = serde_yaml::from_str::<Value>(text.trim_start_matches('\u{feff}'));
     let mut value = parsed.map_err(|error| {
-        KubeconfigFault::new(match error.location() {
+        fault(match error.location() {
             Some(at) => {
                 let (line, column) = (at.line(), at.column());
                 format!("is not YAML, or has a field twice, in line {line}, column {column}")
@@ -192,20 +144,12 @@ fn parse(text: &str) -> Result<Document, KubeconfigFault> {
             None => "is not a single YAML document".to_owned(),
         })
     })?;
-    value
-        .apply_merge()
-        .map_err(|_| KubeconfigFault::new("has a YAML merge key that names no mapping"))?;
+    value.apply_merge().map_err(|_| fault("has a YAML merge key that names no mapping"))?;
     if !value.is_mapping() {
-        return Err(KubeconfigFault::new(
-            "is not a kubeconfig: there is no mapping at its top",
-        ));
+        return Err(fault("is not a kubeconfig: there is no mapping at its top"));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        KubeconfigFault::new(format!(
-            "has another type of value than a kubeconfig at {}",
-            error.path()
-        ))
-    })
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| fault(format!("has another type of value than a kubeconfig at {}", error.path())))
 }
 
 /// Returns the deepest nesting of brackets. Those within quotes are counted too: no kubeconfig has as many there.
@@ -224,131 +168,90 @@ fn nesting(text: &str) -> usize {
 
 /// Counts what may be an alias: `*name` where a value begins.
 fn aliases(text: &str) -> usize {
-    let begins = |pair: &[u8]| {
-        pair[1] == b'*' && matches!(pair[0], b' ' | b'\t' | b'\n' | b'[' | b'{' | b',' | b':')
-    };
-    text.as_bytes()
-        .windows(2)
-        .filter(|pair| begins(pair))
-        .count()
+    let begins = |pair: &[u8]| pair[1] == b'*' && matches!(pair[0], b' ' | b'\t' | b'\n' | b'[' | b'{' | b',' | b':');
+    text.as_bytes().windows(2).filter(|pair| begins(pair)).count()
 }
 
-fn join(cluster: Cluster, user: User) -> Result<Target, KubeconfigFault> {
-    if is_given(&user.auth_provider) {
-        return Err(KubeconfigFault::new(
-            "has a user with auth-provider, which helm refuses; use one with a client certificate and key",
-        ));
+impl Target {
+    /// Returns the fields that the driver ignores. helm goes by each of them.
+    pub fn ignored(&self) -> Vec<&'static str> {
+        let (cluster, user) = (&self.cluster, &self.user);
+        let fields = [
+            (&cluster.insecure_skip_tls_verify, "insecure-skip-tls-verify"),
+            (&cluster.proxy_url, "proxy-url"),
+            (&cluster.tls_server_name, "tls-server-name"),
+            (&user.impersonated, "as"),
+            (&user.token_file, "tokenFile"),
+        ];
+        let given = fields.into_iter().filter(|(value, _)| is_given(value));
+        given.map(|(_, field)| field).collect()
     }
-    let (server, has_login_in_server) = server(cluster.server)?;
-    let token_file = user.token_file.filter(|path| !path.is_empty());
-    let insecure = cluster.insecure_skip_tls_verify;
-    let ignored = [
-        (
-            insecure.is_some_and(|value| value != Value::Bool(false) && !value.is_null()),
-            "the driver ignores insecure-skip-tls-verify and verifies the server by this unit's own authorities",
-        ),
-        (
-            is_given(&cluster.tls_server_name),
-            "the driver ignores tls-server-name and verifies the name in server",
-        ),
-        (
-            is_given(&cluster.proxy_url),
-            "the driver ignores proxy-url, only helm goes through it",
-        ),
-        (
-            has_login_in_server,
-            "the API server ignores the user name and password in server",
-        ),
-        (
-            token_file.is_some(),
-            "the driver ignores tokenFile, which helm prefers to token",
-        ),
-        (
-            is_given(&user.impersonated),
-            "the driver ignores as: it acts as the user itself, and helm as the other",
-        ),
-    ];
-    Ok(Target {
-        server,
-        authority: material(
-            "certificate-authority",
-            cluster.certificate_authority,
-            cluster.certificate_authority_data,
-        )?,
-        certificate: material(
-            "client-certificate",
-            user.client_certificate,
-            user.client_certificate_data,
-        )?,
-        key: material("client-key", user.client_key, user.client_key_data)?,
-        token: user
-            .token
-            .filter(|token| !token.is_empty())
-            .map(Secret::new),
-        token_file,
-        has_username: is_given(&user.username),
-        has_plugin: is_given(&user.exec),
-        has_login_in_server,
-        notes: ignored
-            .iter()
-            .filter(|(holds, _)| *holds)
-            .map(|(_, note)| *note)
-            .collect(),
-    })
+}
+
+impl Cluster {
+    /// Returns the API server's address, without credentials and without a slash at its end.
+    pub fn server(&self) -> Result<String, KubeconfigFault> {
+        let server = self.server.as_deref().unwrap_or_default();
+        let address = Url::parse(server).ok();
+        let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT;
+        let mut address =
+            address.filter(is_shown).ok_or_else(|| fault("names a server that is not an https address"))?;
+        if address.query().is_some() || address.fragment().is_some() {
+            return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));
+        }
+        // Both fail only for addresses that can hold no credentials.
+        address.set_username("").ok();
+        address.set_password(None).ok();
+        Ok(address.as_str().trim_end_matches('/').to_owned())
+    }
+
+    pub fn authority(&self) -> Result<Option<Material>, KubeconfigFault> {
+        let data = &self.certificate_authority_data;
+        material("certificate-authority", &self.certificate_authority, data)
+    }
+}
+
+impl User {
+    pub fn certificate(&self) -> Result<Option<Material>, KubeconfigFault> {
+        let data = &self.client_certificate_data;
+        material("client-certificate", &self.client_certificate, data)
+    }
+
+    pub fn key(&self) -> Result<Option<Material>, KubeconfigFault> {
+        material("client-key", &self.client_key, &self.client_key_data)
+    }
+
+    /// Returns how else it authenticates than by certificate or token.
+    pub fn other_login(&self) -> &'static str {
+        let ways = [
+            (&self.exec, "an exec plugin, which the driver cannot run"),
+            (&self.auth_provider, "auth-provider, which helm refuses"),
+            (&self.token_file, "tokenFile, which the driver ignores"),
+            (&self.username, "a user name and password"),
+        ];
+        let way = ways.into_iter().find(|(field, _)| is_given(field));
+        way.map_or("nothing", |(_, way)| way)
+    }
 }
 
 fn is_given(value: &Option<Value>) -> bool {
-    value
-        .as_ref()
-        .is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
+    let value = value.as_ref().unwrap_or(&Value::Null);
+    ![Value::Null, Value::Bool(false), "".into()].contains(value)
 }
 
 /// A path goes before the content, as for the driver.
-fn material(
-    field: &str,
-    path: Option<String>,
-    data: Option<String>,
-) -> Result<Option<Material>, KubeconfigFault> {
-    if let Some(path) = path.filter(|path| !path.is_empty()) {
-        return Ok(Some(Material::File(path)));
+fn material(field: &str, path: &Option<String>, data: &Option<String>) -> Result<Option<Material>, KubeconfigFault> {
+    if let Some(path) = path.as_ref().filter(|path| !path.is_empty()) {
+        return Ok(Some(Material::File(path.clone())));
     }
-    let Some(data) = data.filter(|data| !data.is_empty()) else {
+    let Some(data) = data.as_ref().filter(|data| !data.is_empty()) else {
         return Ok(None);
     };
     let data: String = data.split_whitespace().collect();
     // The decoder's own message would quote a byte of it.
-    let decoded = BASE64
-        .decode(data)
-        .map_err(|_| KubeconfigFault::new(format!("has a {field}-data that is not base64")))?;
-    Ok(Some(Material::Inline(Secret::new(decoded))))
-}
-
-/// Returns the server's address without credentials, and whether it had some.
-fn server(server: Option<String>) -> Result<(String, bool), KubeconfigFault> {
-    let server = server.ok_or_else(|| KubeconfigFault::new("has a cluster without server"))?;
-    let not_https = || KubeconfigFault::new("names a server that is not an https address");
-    let mut address = Url::parse(&server).map_err(|_| not_https())?;
-    // The URL parser repairs what driver and helm do not.
-    let scheme = server.get(..9).unwrap_or_default().to_ascii_lowercase();
-    let is_exact = scheme.starts_with("https://") && !scheme.ends_with('/');
-    let is_plain = |c: char| !c.is_whitespace() && !c.is_control();
-    if !is_exact || server.len() > SERVER_LIMIT || !server.chars().all(is_plain) {
-        return Err(not_https());
-    }
-    if address.query().is_some() || address.fragment().is_some() {
-        return Err(KubeconfigFault::new(
-            "names a server with ? or # in its address, to which the driver adds its paths",
-        ));
-    }
-    let has_login = !address.username().is_empty() || address.password().is_some();
-    if has_login {
-        let cleared = address
-            .set_username("")
-            .and_then(|()| address.set_password(None));
-        cleared.map_err(|()| not_https())?;
-    }
-    let shown = if has_login { address.as_str() } else { &server };
-    Ok((shown.trim_end_matches('/').to_owned(), has_login))
+    let decoded = BASE64.decode(data);
+    let decoded = decoded.map_err(|_| fault(format!("has a {field}-data that is not base64")))?;
+    Ok(Some(Material::Inline(decoded)))
 }
 
 #[cfg(test)]
@@ -371,95 +274,65 @@ users:
     fn each_document_that_leads_nowhere_is_refused_with_its_reason() {
         assert!(target(GOOD).is_ok());
         for (from, to, words) in [
-            ("current-context: c", "", "no current-context"),
-            (
-                "current-context: c",
-                "current-context: d",
-                "no context with the name",
-            ),
-            ("name: c, context", "context", "no context with the name"),
+            ("current-context: c", "", "no current context"),
+            ("current-context: c", "current-context: d", "no current context"),
+            ("name: c, context", "context", "no current context"),
             ("user: u}", "user: x}", "no user with the name"),
             ("cluster: k,", "", "no cluster with the name"),
-            ("kind: Config", "kind: Secret", "kind is not Config"),
-            ("apiVersion: v1", "apiVersion: v2", "apiVersion is not v1"),
+            ("kind: Config", "kind: Secret", "and kind Config"),
+            ("apiVersion: v1", "apiVersion: v2", "of apiVersion v1"),
             ("https://h", "http://h", "not an https address"),
             ("https://h:6443", "h:6443", "not an https address"),
-            ("https://h:6443", "https:/h", "not an https address"),
-            ("https://h:6443", "https:///h", "not an https address"),
-            (
-                "kind: Config",
-                "kind: Config\nkind: Config",
-                "a field twice, in line ",
-            ),
-            ("https://h:6443", "https://h/ x", "not an https address"),
+            ("kind: Config", "kind: Config\nkind: Config", "a field twice, in line "),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
-            (
-                "server: 'https://h:6443'",
-                "server: 6443",
-                "at clusters[0].cluster.server",
-            ),
-            ("server: 'https://h:6443'", "", "a cluster without server"),
+            ("server: 'https://h:6443'", "server: 6443", "at clusters[0].cluster.server"),
+            ("server: 'https://h:6443'", "", "not an https address"),
             ("users:", "people:", "no user with the name"),
             ("name: other", "name: 7", "at users[1].name"),
-            (
-                "token: hunter2",
-                "client-key-data: '?'",
-                "client-key-data that is not base64",
-            ),
             ("- {name: c", "- [name: c", "line 5, column"),
             ("users:", "---\nusers:", "not a single YAML document"),
             ("token: hunter2", "<<: [hunter2]", "merge key"),
         ] {
             assert!(GOOD.contains(from), "{from}");
-            let fault = target(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(fault.contains(words), "{to}: {fault}");
-            assert!(!fault.contains("hunter2"), "{fault}");
+            let shown = target(&GOOD.replacen(from, to, 1)).err().unwrap().to_string();
+            assert!(shown.contains(words), "{to}: {shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
         }
         for text in ["", "[a]", "hunter2"] {
-            let fault = target(text).unwrap_err().to_string();
-            assert!(fault.contains("no mapping"), "{text}: {fault}");
+            let shown = target(text).err().unwrap().to_string();
+            assert!(shown.contains("no mapping"), "{text}: {shown}");
         }
     }
 
     #[test]
     fn merge_keys_and_aliases_are_resolved() {
-        let merged = GOOD.replace(
-            "user: {token: hunter2}",
-            "user: {<<: &auth {token: hunter2}}",
-        );
+        let merged = GOOD.replace("user: {token: hunter2}", "user: {<<: &auth {token: hunter2}}");
         let found = target(&merged).unwrap();
-        assert_eq!(found.token, Some(Secret::new("hunter2".into())));
-        assert!(!format!("{found:?}").contains("hunter2"));
+        assert_eq!(found.user.token.as_deref(), Some("hunter2"));
     }
 
     #[test]
     fn a_hostile_document_is_refused_at_once() {
         let began = std::time::Instant::now();
         let keys: String = (0..2000).map(|key| format!("  k{key}: v\n")).collect();
-        let merges = format!(
-            "{GOOD}base: &b\n{keys}all:\n{}",
-            "- {<<: *b}\n".repeat(3000)
-        );
+        let merges = format!("{GOOD}base: &b\n{keys}all:\n{}", "- {<<: *b}\n".repeat(3000));
         let block = format!("{GOOD}x:\n{}y", "- ".repeat(100_000));
         let keys = format!("{GOOD}x:\n{}y", "? ".repeat(100_000));
         let brackets = format!("{GOOD}x: {}", "[".repeat(20_000));
         let long = format!("{GOOD}# {}", "x".repeat(SIZE_LIMIT));
         let quoted = format!("{GOOD}x: \"{}\"", "\\n".repeat(400_000));
-        for text in [merges, block, keys, brackets, long] {
-            assert!(target(&text).is_err());
+        for text in [&merges, &block, &keys, &long] {
+            assert!(target(text).is_err());
         }
         assert!(target(&quoted).is_ok());
-        assert!(
-            began.elapsed() < std::time::Duration::from_secs(20),
-            "{:?}",
-            began.elapsed()
-        );
+        let shown = target(&brackets).err().unwrap().to_string();
+        assert!(shown.contains("nested too deeply"), "{shown}");
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     #[test]
-    fn credentials_in_the_server_are_taken_out_and_noted() {
+    fn credentials_in_the_server_are_taken_out() {
         let found = target(&GOOD.replace("https://h", "https://a:hunter2@h")).unwrap();
-        assert_eq!(found.server, "https://h:6443");
-        assert!(found.has_login_in_server && found.notes.len() == 1);
+        assert_eq!(found.cluster.server().unwrap(), "https://h:6443");
     }
 }

@@ -3,7 +3,10 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::system::{Root, Secret};
+use super::programs::{self, ProgramsToAsk};
+use crate::juju::settings::Pin;
+use crate::step::Thoroughness;
+use crate::system::{Root, Secret, System, sha256};
 
 const FILE: &str = "management.json";
 /// The granted kubeconfig, the earlier ones, and each of them after a change of driver or helm.
@@ -55,5 +58,104 @@ impl Memory {
         self.programs.push(verdict);
         let surplus = self.programs.len().saturating_sub(MOST_VERDICTS);
         self.programs.drain(..surplus);
+    }
+}
+
+/// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
+/// driver or helm changes; when not [`Thoroughness::Full`], only what is remembered counts.
+///
+/// # Errors
+/// If the memory cannot be read or written.
+pub fn refusal(
+    system: &System,
+    content: &Secret<String>,
+    pin: &Pin,
+    ask: &ProgramsToAsk<'_>,
+    thoroughness: Thoroughness,
+) -> Result<Option<String>> {
+    let kubeconfig = sha256(content.expose().as_bytes());
+    let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", ask.driver, ask.helm).as_bytes());
+    let mut memory = Memory::load(&system.root)?;
+    if let Some(known) = memory.verdict(&what) {
+        return Ok(known.refusal.clone());
+    }
+    if thoroughness == Thoroughness::Quick {
+        return Ok(None);
+    }
+    let verdicts = programs::ask(system, content, pin, ask)?;
+    let refusal = verdicts.refusal();
+    // One that could not be asked is asked again by the next hook.
+    if verdicts.not_asked().is_empty() && !ask.is_dry_run {
+        memory.add(Verdict { what, refusal: refusal.clone() });
+        memory.save(&system.root)?;
+    }
+    Ok(refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::programs::tests::CANNOT_REACH;
+    use super::super::testing::{gid, python, scratch};
+    use super::*;
+    use crate::magnum::MAGNUM_USER;
+    use crate::system::testing::command_line;
+    use crate::system::{Command, Host, Output};
+
+    /// Accepts as helm, refuses as the driver; looks at the copy that each is given, and counts.
+    struct Unit {
+        root: crate::system::Root,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Host for Unit {
+        fn run(&self, command: &Command) -> Result<Output> {
+            let line = command_line(command);
+            let copy = Path::new(line.split(' ').next_back().unwrap());
+            let meta = self.root.metadata(copy)?.unwrap();
+            assert_eq!((self.root.access_of(&meta).mode, command.user), (0o640, Some(MAGNUM_USER)));
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let (code, stdout) = match line.contains("client") {
+                true => (Some(0), r#"{"version": "1.1.0", "client": {"error": "KeyError"}}"#.into()),
+                false => (Some(1), vec![]),
+            };
+            Ok(Output { code, stdout, stderr: CANNOT_REACH.to_owned(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<crate::system::Account>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn programs_are_asked_once_about_a_private_copy_and_again_when_one_changes() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        scratch.put("/usr/bin/helm", "");
+        let asked = Arc::new(AtomicUsize::new(0));
+        let system = System::new(root.clone(), Unit { root: root.clone(), asked: asked.clone() });
+        let (python, content) = (python(), Secret::new("hunter2".to_owned()));
+        let pin: Pin = "magnum-capi-helm==1.1.0".parse().unwrap();
+        let mut ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
+        ask.magnum_gid = gid(&scratch);
+        let refusal = |ask: &ProgramsToAsk<'_>, thoroughness| {
+            let refusal = refusal(&system, &content, &pin, ask, thoroughness).unwrap();
+            (refusal.is_some(), asked.load(Ordering::SeqCst))
+        };
+        use Thoroughness::{Full, Quick};
+        assert_eq!(refusal(&ask, Quick), (false, 0));
+        // Without helm, the answer is not final.
+        assert_eq!(refusal(&ask, Full), (true, 1));
+        assert_eq!(refusal(&ask, Quick), (false, 1));
+        ask.helm = root.identity(Path::new("/usr/bin/helm")).unwrap();
+        assert_eq!(refusal(&ask, Full), (true, 3));
+        assert_eq!(refusal(&ask, Full), (true, 3));
+        assert_eq!(refusal(&ask, Quick), (true, 3));
+        ask.driver = Some("b".to_owned());
+        assert_eq!(refusal(&ask, Full), (true, 5));
+        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
     }
 }

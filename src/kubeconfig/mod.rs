@@ -30,6 +30,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use document::Target;
+
 pub use access::AccessRule;
 pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
@@ -53,14 +55,27 @@ impl FromStr for Kubeconfig {
     type Err = KubeconfigFault;
 
     fn from_str(text: &str) -> Result<Self, KubeconfigFault> {
-        document::target(text)?;
-        Ok(Self(Secret::new(text.to_owned())))
+        let kubeconfig = Self(Secret::new(text.to_owned()));
+        kubeconfig.target().map(|_| kubeconfig)
     }
 }
 
 impl Kubeconfig {
     pub fn content(&self) -> &Secret<String> {
         &self.0
+    }
+
+    fn target(&self) -> Result<Target, KubeconfigFault> {
+        document::target(self.0.expose())
+    }
+
+    /// Decodes the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are not text, or lead nowhere.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KubeconfigFault> {
+        let text = std::str::from_utf8(bytes).map_err(|_| fault("is not text in UTF-8"))?;
+        text.parse()
     }
 }
 
@@ -69,10 +84,8 @@ impl Kubeconfig {
 #[error("{0}")]
 pub struct KubeconfigFault(String);
 
-impl KubeconfigFault {
-    pub fn new(what: impl Into<String>) -> Self {
-        Self(what.into())
-    }
+pub(crate) fn fault(what: impl Into<String>) -> KubeconfigFault {
+    KubeconfigFault(what.into())
 }
 
 /// The kubeconfig's file beside what stands at its path.
@@ -99,10 +112,7 @@ pub fn managed_file(content: &Secret<String>, magnum_gid: u32) -> ManagedFile {
     ManagedFile {
         path: PATH.into(),
         bytes: content.expose().clone().into_bytes(),
-        access: Access {
-            gid: magnum_gid,
-            ..Access::of_root(0o640)
-        },
+        access: Access { gid: magnum_gid, ..Access::of_root(0o640) },
     }
 }
 
@@ -120,4 +130,31 @@ fn printable(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_written_where_it_differs_and_the_graft_waits_for_it() {
+        let wanted = managed_file(&Secret::new("content".into()), 64);
+        assert_eq!((wanted.access.gid, wanted.access.mode), (64, 0o640));
+        let part = |wanted| KubeconfigPart { wanted, found: &Entry::Absent };
+        let mut plan = Plan::default();
+        part(Some(&wanted)).plan(&mut plan);
+        part(None).plan(&mut plan);
+        let steps: Vec<String> = plan.into_steps(true).iter().map(ToString::to_string).collect();
+        assert_eq!(steps, ["write /etc/magnum/kubeconfig: missing"]);
+        assert!(part(Some(&wanted)).is_ready() && !part(None).is_ready());
+    }
+
+    #[test]
+    fn a_kubeconfig_that_is_not_text_is_refused_and_none_shows_in_debug_output() {
+        let refused = Kubeconfig::from_bytes(b"\xff").unwrap_err();
+        assert_eq!(refused.to_string(), "is not text in UTF-8");
+        let text = testing::kubeconfig("server: 'https://h'", "token: hunter2");
+        let kubeconfig = Kubeconfig::from_bytes(text.as_bytes()).unwrap();
+        assert!(!format!("{kubeconfig:?}").contains("hunter2"));
+    }
 }

@@ -3,12 +3,13 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::compatibility::{Harm, Stack};
-use super::memory::{Memory, Passed};
-use super::programs::{self, ProgramsToAsk};
-use super::report::{ManagementReport, denial};
+use super::compatibility::Stack;
+use super::memory::{self, Memory, Passed};
+use super::programs::ProgramsToAsk;
+use super::report::{CHECKS, KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
-use super::{ApiError, Selection, UsableKubeconfig};
+use super::{ApiError, Selection};
+use crate::check::{self, Status};
 use crate::juju::settings::Settings;
 use crate::problem::Problem;
 use crate::step::Thoroughness;
@@ -16,6 +17,7 @@ use crate::system::{Root, System, sha256};
 
 /// How long a management cluster on which everything passed is not asked everything again.
 const PASSED_FOR: i64 = 24 * 60 * 60;
+const UNFIT: &str = "Management cluster does not fit driver or chart";
 const REMEDY: &str = "run: juju update-secret SECRET kubeconfig#file=FILE";
 
 /// Returns what is wrong with the selected kubeconfig: its age, driver or helm that refuse it, and a management cluster
@@ -31,38 +33,33 @@ pub fn problems(
     ask: &ProgramsToAsk<'_>,
 ) -> Result<Vec<Problem>> {
     let mut problems: Vec<Problem> = selection.problem.iter().cloned().collect();
-    let pin = &settings.driver.pin;
+    let (content, pin) = (&selection.content, &settings.driver.pin);
     // When it was selected, the driver may not have been installed yet.
-    if let Some(refusal) =
-        programs::refusal(system, &selection.content, pin, ask, Thoroughness::Full)?
-    {
-        problems.push(Problem::blocked(
-            "Kubeconfig is not usable",
-            format!("it {refusal}; {REMEDY}"),
-        ));
+    if let Some(refusal) = memory::refusal(system, content, pin, ask, Thoroughness::Full)? {
+        let detail = format!("it {refusal}; {REMEDY}");
+        problems.push(Problem::blocked("Kubeconfig is not usable", detail));
     }
     let age = age(&selection.usable.validity, Timestamp::now());
     problems.extend(of_age(&age, settings.expiry_warning_days));
-    let server = &selection.usable.server;
     match &selection.identity {
         // Its age explains the rejection.
         Err(ApiError::Rejected(_)) if !matches!(age, Age::Valid(_)) => {}
-        Err(error) => problems.extend(of_error(server, error)),
-        Ok(_) => problems.extend(of_cluster(&system.root, selection, stack)?),
+        Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
+        Ok(_) => problems.extend(ask_daily(&system.root, selection, stack)?),
     }
     Ok(problems)
 }
 
 fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     match age {
-        Age::Expired(ends) => Some(Problem::blocked(
-            "Kubeconfig has expired",
-            format!("{ends}; {REMEDY}"),
-        )),
-        Age::NotYetValid(begins) => Some(Problem::waiting(
-            "Kubeconfig is not valid yet",
-            begins.to_string(),
-        )),
+        Age::Expired(ends) => {
+            let detail = format!("{ends}; {REMEDY}");
+            Some(Problem::blocked("Kubeconfig has expired", detail))
+        }
+        Age::NotYetValid(begins) => {
+            let detail = begins.to_string();
+            Some(Problem::waiting("Kubeconfig is not valid yet", detail))
+        }
         Age::Valid(Some((ends, days))) if *days < i64::from(warning_days) => {
             let summary = format!("Kubeconfig expires in {days} days");
             Some(Problem::notice(summary, format!("{ends}; {REMEDY}")))
@@ -71,41 +68,19 @@ fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     }
 }
 
-fn of_error(server: &str, error: &ApiError) -> Option<Problem> {
-    let detail = format!("{server} {error}");
-    match error {
-        ApiError::Rejected(_) => {
-            let summary = "Management cluster rejects the kubeconfig";
-            Some(Problem::blocked(summary, format!("{detail}; {REMEDY}")))
-        }
-        ApiError::Unreachable { kind, .. } => Some(Problem::waiting(
-            format!("Management cluster does not answer ({kind})"),
-            detail,
-        )),
-        ApiError::Unexpected(_) => Some(Problem::waiting(
-            "Management cluster does not answer as expected",
-            detail,
-        )),
-        ApiError::Unsupported => None,
-    }
-}
-
 /// Asks the management cluster everything, unless everything passed within a day with the same kubeconfig, driver and
 /// chart: each of many hooks on each of many units would be too often.
-fn of_cluster(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
+fn ask_daily(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
     let mut memory = Memory::load(root)?;
     let kubeconfig = sha256(selection.content.expose().as_bytes());
     let what = sha256(format!("{kubeconfig} {stack:?}").as_bytes());
     let now = Timestamp::now().as_second();
-    let is_recent =
-        |passed: &Passed| passed.what == what && (0..PASSED_FOR).contains(&(now - passed.at));
+    let is_recent = |passed: &Passed| passed.what == what && (0..PASSED_FOR).contains(&(now - passed.at));
     if memory.passed.as_ref().is_some_and(is_recent) {
         return Ok(Vec::new());
     }
-    let problems = of_report(
-        &selection.usable,
-        &ManagementReport::ask(&selection.usable, stack),
-    );
+    let online = ManagementReport::ask(&selection.usable, stack);
+    let problems = of_cluster(selection, online);
     let passed = problems.is_empty().then_some(Passed { what, at: now });
     if memory.passed != passed {
         memory.passed = passed;
@@ -114,40 +89,31 @@ fn of_cluster(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<P
     Ok(problems)
 }
 
-fn of_report(usable: &UsableKubeconfig, report: &ManagementReport) -> Vec<Problem> {
-    let server = &usable.server;
+/// Turns the findings of the checks of the management cluster into problems.
+fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>) -> Vec<Problem> {
+    let report = KubeconfigReport {
+        usable: Some(Ok(selection.usable.clone())),
+        online: Some(online),
+        ..KubeconfigReport::absent(0)
+    };
     let mut problems = Vec::new();
-    let mut failed = |error: &ApiError| problems.extend(of_error(server, error));
-    match report {
-        // It may have stopped answering since it was asked for the identity.
-        ManagementReport {
-            identity: Err(error),
-            ..
-        } => failed(error),
-        ManagementReport {
-            denied: Some(Err(error)),
-            ..
-        } => failed(error),
-        ManagementReport {
-            incompatible: Some(Err(error)),
-            ..
-        } => failed(error),
-        _ => {}
-    }
-    if let Some(Ok(denied)) = &report.denied
-        && !denied.is_empty()
-    {
-        problems.push(Problem::blocked(
-            "Kubeconfig's user lacks permissions",
-            denial(server, denied),
-        ));
-    }
-    for found in report.incompatible.iter().flatten().flatten() {
-        let detail = format!("{server}: {}; {}", found.what, found.remedy);
-        let summary = "Management cluster does not fit driver or chart";
-        problems.push(match found.harm {
-            Harm::Fatal => Problem::blocked(summary, detail),
-            Harm::Cosmetic => Problem::notice(summary, detail),
+    for result in check::run(CHECKS, &report) {
+        let detail = format!("{}; {}", result.evidence, result.remedy);
+        problems.extend(match (result.id, result.status) {
+            ("management-api", Status::Warn) => {
+                let summary = "Management cluster does not answer";
+                Some(Problem::waiting(summary, detail))
+            }
+            ("management-identity", Status::Fail) => {
+                let summary = "Management cluster rejects the kubeconfig";
+                Some(Problem::blocked(summary, detail))
+            }
+            ("management-permissions", Status::Fail) => {
+                Some(Problem::blocked("Kubeconfig's user lacks permissions", detail))
+            }
+            ("management-capi", Status::Fail) => Some(Problem::blocked(UNFIT, detail)),
+            ("management-capi", Status::Warn) => Some(Problem::notice(UNFIT, detail)),
+            _ => None,
         });
     }
     problems
@@ -155,7 +121,8 @@ fn of_report(usable: &UsableKubeconfig, report: &ManagementReport) -> Vec<Proble
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{cluster, serve, usable};
+    use super::super::UsableKubeconfig;
+    use super::super::testing::{cluster, gid, scratch, serve, usable};
     use super::super::validity::Validity;
     use super::*;
     use crate::problem::{Kind, STATUS_LENGTH};
@@ -166,22 +133,7 @@ mod tests {
 
     fn of(usable: UsableKubeconfig, identity: Result<&str, ApiError>) -> Selection {
         let content = Secret::new(usable.server.clone());
-        Selection {
-            content,
-            usable,
-            identity: identity.map(str::to_owned),
-            problem: None,
-        }
-    }
-
-    fn scratch() -> Scratch {
-        let scratch = Scratch::new();
-        scratch.root.make_state_directory().unwrap();
-        scratch
-            .root
-            .make_directories("/etc/magnum".as_ref())
-            .unwrap();
-        scratch
+        Selection { content, usable, identity: identity.map(str::to_owned), problem: None }
     }
 
     fn found(scratch: &Scratch, selection: &Selection) -> Vec<(Kind, String)> {
@@ -189,37 +141,16 @@ mod tests {
         let config: crate::juju::settings::RawConfig = serde_json::from_value(config).unwrap();
         let settings = config.validated(Default::default()).unwrap();
         let stack = Stack::new(&settings, Some("0.25.1"));
-        let meta = scratch.root.metadata("/etc".as_ref()).unwrap().unwrap();
-        let magnum_gid = scratch.root.access_of(&meta).gid;
-        let ask = ProgramsToAsk {
-            magnum_gid,
-            ..ProgramsToAsk::default()
-        };
-        let problems = problems(
-            &scratch.system(|_| None),
-            selection,
-            &settings,
-            &stack,
-            &ask,
-        )
-        .unwrap();
-        assert!(
-            problems
-                .iter()
-                .all(|problem| problem.summary.chars().count() <= STATUS_LENGTH)
-        );
-        problems
-            .into_iter()
-            .map(|problem| (problem.kind, problem.summary))
-            .collect()
+        let magnum_gid = gid(scratch);
+        let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
+        let problems = problems(&scratch.system(|_| None), selection, &settings, &stack, &ask).unwrap();
+        assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
+        problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()
     }
 
     #[test]
     fn a_management_cluster_on_which_everything_passes_is_not_asked_again_within_a_day() {
-        let (scratch, asked) = (
-            scratch(),
-            std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)),
-        );
+        let (scratch, asked) = (scratch(), std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0)));
         let counter = asked.clone();
         let allows = move |_: &str| counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst) < 100;
         let selection = of(cluster("v1beta1", allows), Ok("admin"));
@@ -232,30 +163,15 @@ mod tests {
     #[test]
     fn what_does_not_pass_there_is_reported_each_time() {
         let scratch = scratch();
-        let old = of(
-            cluster("v1alpha7", |rule| {
-                !rule.contains('*') && rule != "get secrets"
-            }),
-            Ok("admin"),
-        );
+        let old = of(cluster("v1alpha7", |rule| !rule.contains('*') && rule != "get secrets"), Ok("admin"));
         let fit = "Management cluster does not fit driver or chart".to_owned();
         for _ in 0..2 {
             assert_eq!(
                 found(&scratch, &old),
-                [
-                    (
-                        Kind::Blocked,
-                        "Kubeconfig's user lacks permissions".to_owned()
-                    ),
-                    (Kind::Blocked, fit.clone()),
-                    (Kind::Notice, fit.clone()),
-                ]
+                [(Kind::Blocked, "Kubeconfig's user lacks permissions".to_owned()), (Kind::Blocked, fit.clone()),]
             );
         }
-        let gone = of(
-            serve(|_, _, _| ("503 Unavailable", String::new())),
-            Ok("admin"),
-        );
+        let gone = of(serve(|_, _, _| ("503 Unavailable", String::new())), Ok("admin"));
         assert_eq!(found(&scratch, &gone)[0].0, Kind::Waiting);
     }
 
@@ -269,47 +185,19 @@ mod tests {
             usable
         };
         let rejected = || Err(ApiError::Rejected(401));
-        let silent = Err(ApiError::Unreachable {
-            kind: super::super::client::Unreachable::Refused,
-            reason: String::new(),
-        });
+        let silent =
+            Err(ApiError::Unreachable { kind: super::super::client::Unreachable::Refused, reason: String::new() });
         let unsupported = || Err(ApiError::Unsupported);
         for (usable, identity, expected) in [
             (ending(-9, 99), unsupported(), vec![]),
-            (
-                ending(-9, 9),
-                unsupported(),
-                vec![(Kind::Notice, "Kubeconfig expires in 9 days")],
-            ),
-            (
-                ending(-9, -1),
-                rejected(),
-                vec![(Kind::Blocked, "Kubeconfig has expired")],
-            ),
-            (
-                ending(1, 99),
-                unsupported(),
-                vec![(Kind::Waiting, "Kubeconfig is not valid yet")],
-            ),
-            (
-                ending(-9, 99),
-                rejected(),
-                vec![(Kind::Blocked, "Management cluster rejects the kubeconfig")],
-            ),
-            (
-                ending(-9, 99),
-                silent,
-                vec![(
-                    Kind::Waiting,
-                    "Management cluster does not answer (refused)",
-                )],
-            ),
+            (ending(-9, 9), unsupported(), vec![(Kind::Notice, "Kubeconfig expires in 9 days")]),
+            (ending(-9, -1), rejected(), vec![(Kind::Blocked, "Kubeconfig has expired")]),
+            (ending(1, 99), unsupported(), vec![(Kind::Waiting, "Kubeconfig is not valid yet")]),
+            (ending(-9, 99), rejected(), vec![(Kind::Blocked, "Management cluster rejects the kubeconfig")]),
+            (ending(-9, 99), silent, vec![(Kind::Waiting, "Management cluster does not answer")]),
         ] {
             let found = found(&scratch(), &of(usable, identity));
-            let found: Vec<(Kind, &str)> = found
-                .iter()
-                .map(|(kind, summary)| (*kind, summary.as_str()))
-                .collect();
+            let found: Vec<(Kind, &str)> = found.iter().map(|(kind, summary)| (*kind, summary.as_str())).collect();
             assert_eq!(found, expected);
         }
     }

@@ -4,44 +4,36 @@
 //! They read a copy of the candidate that only root and group magnum can read. Their messages may quote what they read,
 //! so of these only constant parts are shown.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
-use super::PATH;
-use super::memory::{Memory, Verdict};
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
-use crate::step::Thoroughness;
-use crate::system::{Access, Command, FileIdentity, Secret, System, sha256};
+use crate::system::{Access, Command, FileIdentity, Secret, System};
 
+/// Where the copy lies: in memory, and in no directory whose changes are looked at.
+pub const COPY_PARENT: &str = "/run";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
 /// Constant parts of the messages with which helm's Kubernetes client refuses a kubeconfig. They only make a message
 /// more precise: whether helm refuses does not depend on them.
-const HELM_REASONS: [&str; 19] = [
-    "apiVersion must be specified",
+const HELM_REASONS: [&str; 12] = [
     "are both specified",
     "auth plugin has been removed",
     "cannot unmarshal",
-    "command must be specified",
-    "context was not found",
     "duplicate name",
-    "illegal base64 data",
-    "interactiveMode must be specified",
     "invalid 'proxy-url'",
     "invalid header field value",
-    "is registered for version",
     "more than one authentication method found",
+    "must be specified",
     "no such file or directory",
-    "permission denied",
     "specifying a root certificates file with the insecure flag is not allowed",
     "unable to load root certificates",
     "unsupported elliptic curve",
-    "yaml: line",
 ];
 /// Begins what Go's TLS says of certificates and keys; it quotes nothing.
 const TLS_REASON: &str = "tls: ";
@@ -71,6 +63,8 @@ pub struct ProgramsToAsk<'a> {
     pub driver: Option<String>,
     pub helm: Option<FileIdentity>,
     pub magnum_gid: u32,
+    /// Whether nothing may be remembered, since nothing may be changed.
+    pub is_dry_run: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,21 +76,21 @@ struct DriverAnswer {
 impl ProgramVerdicts {
     /// Returns which program refuses the kubeconfig, and why.
     pub fn refusal(&self) -> Option<String> {
-        [("the driver", &self.driver), ("helm", &self.helm)].into_iter().find_map(|(program, verdict)| match verdict {
-            ProgramVerdict::Refuses(reason) => Some(format!("is refused by {program} ({reason})")),
+        let refuses = |program: &str, verdict: &ProgramVerdict| match verdict {
+            ProgramVerdict::Refuses(why) => Some(format!("is refused by {program} ({why})")),
             _ => None,
-        })
+        };
+        refuses("the driver", &self.driver).or_else(|| refuses("helm", &self.helm))
     }
 
     /// Returns which programs were not asked, and why.
     pub fn not_asked(&self) -> Vec<String> {
-        [("the driver", &self.driver), ("helm", &self.helm)]
-            .into_iter()
-            .filter_map(|(program, verdict)| match verdict {
-                ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
-                _ => None,
-            })
-            .collect()
+        let silent = |program: &str, verdict: &ProgramVerdict| match verdict {
+            ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
+            _ => None,
+        };
+        let both = [silent("the driver", &self.driver), silent("helm", &self.helm)];
+        both.into_iter().flatten().collect()
     }
 }
 
@@ -110,15 +104,16 @@ pub fn ask(
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
-    let parent = Path::new(PATH).parent().context("the kubeconfig has no directory")?;
-    let directory = system.root.temporary_directory(parent)?;
+    let root = &system.root;
+    let directory = root.temporary_directory(Path::new(COPY_PARENT))?;
     let copy = directory.path().join("kubeconfig");
     let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
-    system.root.write(&copy, content.expose().as_bytes(), access)?;
+    root.write(&copy, content.expose().as_bytes(), access)?;
     let python = programs.python.filter(|_| programs.driver.is_some());
+    let helm = programs.helm.as_ref().map(|helm| helm.path.as_path());
     Ok(ProgramVerdicts {
         driver: ask_driver(system, python, pin, &copy),
-        helm: ask_helm(system, programs.helm.as_ref().map(|helm| helm.path.clone()), Some(MAGNUM_USER), &copy),
+        helm: ask_helm(system, helm, Some(MAGNUM_USER), &copy),
     })
 }
 
@@ -144,12 +139,7 @@ pub fn ask_driver(system: &System, python: Option<&Python>, pin: &Pin, kubeconfi
 }
 
 /// Asks helm to use the kubeconfig with a server that does not answer.
-pub fn ask_helm(
-    system: &System,
-    helm: Option<PathBuf>,
-    user: Option<&'static str>,
-    kubeconfig: &Path,
-) -> ProgramVerdict {
+pub fn ask_helm(system: &System, helm: Option<&Path>, user: Option<&'static str>, kubeconfig: &Path) -> ProgramVerdict {
     let Some(helm) = helm else {
         return ProgramVerdict::NotAsked("it is not installed here");
     };
@@ -187,47 +177,14 @@ fn helm_reason(said: &str) -> String {
     }
 }
 
-/// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
-/// driver or helm changes; when not [`Thoroughness::Full`], only what is remembered counts.
-///
-/// # Errors
-/// If the memory cannot be read or written.
-pub fn refusal(
-    system: &System,
-    content: &Secret<String>,
-    pin: &Pin,
-    programs: &ProgramsToAsk<'_>,
-    thoroughness: Thoroughness,
-) -> Result<Option<String>> {
-    let kubeconfig = sha256(content.expose().as_bytes());
-    let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", programs.driver, programs.helm).as_bytes());
-    let mut memory = Memory::load(&system.root)?;
-    if let Some(known) = memory.verdict(&what) {
-        return Ok(known.refusal.clone());
-    }
-    if thoroughness == Thoroughness::Quick {
-        return Ok(None);
-    }
-    let verdicts = ask(system, content, pin, programs)?;
-    let refusal = verdicts.refusal();
-    // One that could not be asked is asked again by the next hook.
-    if verdicts.not_asked().is_empty() {
-        memory.add(Verdict { what, refusal: refusal.clone() });
-        memory.save(&system.root)?;
-    }
-    Ok(refusal)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
+pub mod tests {
+    use super::super::testing::python;
     use super::*;
     use crate::system::testing::{Scratch, command_line};
     use crate::system::{Host, Output};
 
-    const CANNOT_REACH: &str = "Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:1/version\": dial tcp 127.0.0.1:1: connect: connection refused";
+    pub const CANNOT_REACH: &str = "Error: Kubernetes cluster unreachable: Get \"https://127.0.0.1:1/version\": dial tcp 127.0.0.1:1: connect: connection refused";
 
     /// A helm that fails with these words.
     struct Helm(&'static str);
@@ -245,7 +202,7 @@ mod tests {
 
     fn helm_says(words: &'static str) -> ProgramVerdict {
         let system = System::new(Scratch::new().root, Helm(words));
-        ask_helm(&system, Some("/usr/bin/helm".into()), None, Path::new("/k"))
+        ask_helm(&system, Some(Path::new("/usr/bin/helm")), None, Path::new("/k"))
     }
 
     /// As helm 3.17.3 prints it.
@@ -276,11 +233,6 @@ mod tests {
         }
     }
 
-    fn python() -> Python {
-        let (executable, version) = ("/usr/bin/python3".into(), "3.11.2".into());
-        Python { executable, version, site: "/site".into(), path: vec![] }
-    }
-
     fn pin() -> Pin {
         "magnum-capi-helm==1.1.0".parse().unwrap()
     }
@@ -300,61 +252,5 @@ mod tests {
             let system = Scratch::new().system(move |_| answer.map(str::to_owned));
             assert_eq!(ask_driver(&system, Some(&python()), &pin(), Path::new("/k")), expected);
         }
-    }
-
-    /// Accepts as helm, refuses as the driver; looks at the copy that each is given, and counts.
-    struct Unit {
-        root: crate::system::Root,
-        asked: Arc<AtomicUsize>,
-    }
-
-    impl Host for Unit {
-        fn run(&self, command: &Command) -> Result<Output> {
-            let line = command_line(command);
-            let copy = Path::new(line.split(' ').next_back().unwrap());
-            let meta = self.root.metadata(copy)?.unwrap();
-            assert_eq!((self.root.access_of(&meta).mode, command.user), (0o640, Some(MAGNUM_USER)));
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            let (code, stdout) = match line.contains("client") {
-                true => (Some(0), r#"{"version": "1.1.0", "client": {"error": "KeyError"}}"#.into()),
-                false => (Some(1), vec![]),
-            };
-            Ok(Output { code, stdout, stderr: CANNOT_REACH.to_owned(), ..Output::default() })
-        }
-
-        fn account(&self, _: &str) -> Result<Option<crate::system::Account>> {
-            Ok(None)
-        }
-    }
-
-    #[test]
-    fn programs_are_asked_once_about_a_private_copy_and_again_when_one_changes() {
-        let scratch = Scratch::new();
-        let root = &scratch.root;
-        root.make_state_directory().unwrap();
-        root.make_directories(Path::new("/etc/magnum")).unwrap();
-        scratch.put("/usr/bin/helm", "");
-        let asked = Arc::new(AtomicUsize::new(0));
-        let system = System::new(root.clone(), Unit { root: root.clone(), asked: asked.clone() });
-        let (python, content) = (python(), Secret::new("hunter2".to_owned()));
-        let mut ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
-        let etc = root.metadata(Path::new("/etc")).unwrap().unwrap();
-        ask.magnum_gid = root.access_of(&etc).gid;
-        let refusal = |ask: &ProgramsToAsk<'_>, thoroughness| {
-            let refusal = refusal(&system, &content, &pin(), ask, thoroughness).unwrap();
-            (refusal.is_some(), asked.load(Ordering::SeqCst))
-        };
-        use Thoroughness::{Full, Quick};
-        assert_eq!(refusal(&ask, Quick), (false, 0));
-        // Without helm, the answer is not final.
-        assert_eq!(refusal(&ask, Full), (true, 1));
-        assert_eq!(refusal(&ask, Quick), (false, 1));
-        ask.helm = root.identity(Path::new("/usr/bin/helm")).unwrap();
-        assert_eq!(refusal(&ask, Full), (true, 3));
-        assert_eq!(refusal(&ask, Full), (true, 3));
-        assert_eq!(refusal(&ask, Quick), (true, 3));
-        ask.driver = Some("b".to_owned());
-        assert_eq!(refusal(&ask, Full), (true, 5));
-        assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
     }
 }

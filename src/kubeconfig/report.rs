@@ -8,42 +8,42 @@ use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
 use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig};
-use crate::check::{Check, Finding};
+use crate::check::{Check, Finding, Outcome};
 use crate::juju::settings::Pin;
 
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
 
 pub const CHECKS: &[Check<KubeconfigReport>] = &[
-    Check {
-        id: "kubeconfig-usable",
-        question: "Can the pinned driver, and the helm it runs, use this kubeconfig?",
-        answer: |report| Ok(report.usable()),
-    },
-    Check {
-        id: "kubeconfig-expiry",
-        question: "Are its certificates or its token valid, and for how long?",
-        answer: |report| Ok(report.expiry()),
-    },
-    Check {
-        id: "management-api",
-        question: "Does the management cluster answer from here, and can it be trusted?",
-        answer: |report| Ok(report.api()),
-    },
-    Check {
-        id: "management-identity",
-        question: "Does the management cluster know the kubeconfig's user?",
-        answer: |report| Ok(report.identity()),
-    },
-    Check {
-        id: "management-permissions",
-        question: "May that user do there what the driver and helm do?",
-        answer: |report| Ok(report.permissions()),
-    },
-    Check {
-        id: "management-capi",
-        question: "Is Cluster API there, in versions that fit the driver and the chart?",
-        answer: |report| Ok(report.capi()),
-    },
+    Check::new(
+        "kubeconfig-usable",
+        "Can the pinned driver, and the helm it runs, use this kubeconfig?",
+        KubeconfigReport::usable,
+    ),
+    Check::new(
+        "kubeconfig-expiry",
+        "Are its certificates or its token valid, and for how long?",
+        KubeconfigReport::expiry,
+    ),
+    Check::new(
+        "management-api",
+        "Does the management cluster answer from here, and can it be trusted?",
+        KubeconfigReport::api,
+    ),
+    Check::new(
+        "management-identity",
+        "Does the management cluster know the kubeconfig's user?",
+        KubeconfigReport::identity,
+    ),
+    Check::new(
+        "management-permissions",
+        "May that user do there what the driver and helm do?",
+        KubeconfigReport::permissions,
+    ),
+    Check::new(
+        "management-capi",
+        "Is Cluster API there, in versions that fit the driver and the chart?",
+        KubeconfigReport::capi,
+    ),
 ];
 
 /// Whether the management cluster is asked.
@@ -61,54 +61,40 @@ pub struct KubeconfigReport {
     /// `None` if the kubeconfig is not usable.
     pub programs: Option<ProgramVerdicts>,
     /// `None` if the management cluster was not asked.
-    pub online: Option<ManagementReport>,
+    pub online: Option<Result<ManagementReport, ApiError>>,
     /// Warn this many days before the end.
     pub warning_days: u16,
 }
 
-/// What the management cluster said; what depends on its knowing the user is `None` if it does not.
+/// What the management cluster said.
 #[derive(Debug)]
 pub struct ManagementReport {
-    pub identity: Result<String, ApiError>,
+    /// The user's name there.
+    pub user: String,
     /// What the driver and helm need and the user may not do.
-    pub denied: Option<Result<Vec<AccessRule>, ApiError>>,
-    pub incompatible: Option<Result<Vec<Incompatibility>, ApiError>>,
+    pub denied: Vec<AccessRule>,
+    pub incompatible: Vec<Incompatibility>,
 }
 
 impl ManagementReport {
     /// Asks everything.
-    pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Self {
-        let session = Session::open(usable);
-        match session.and_then(|session| session.whoami().map(|name| (session, name))) {
-            Err(error) => Self {
-                identity: Err(error),
-                denied: None,
-                incompatible: None,
-            },
-            Ok((session, name)) => Self {
-                identity: Ok(name),
-                denied: Some(session.denied()),
-                incompatible: Some(
-                    session
-                        .served()
-                        .map(|served| stack.incompatibilities(&served)),
-                ),
-            },
-        }
+    ///
+    /// # Errors
+    /// If it does not answer, or stops answering, or does not know the user.
+    pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Result<Self, ApiError> {
+        let session = Session::open(usable)?;
+        Ok(Self {
+            user: session.whoami()?,
+            denied: session.denied()?,
+            incompatible: stack.incompatibilities(&session.served()?),
+        })
     }
 }
-
-type Answer = Result<String, Finding>;
 
 impl KubeconfigReport {
     /// The report where there is no kubeconfig.
     pub fn absent(warning_days: u16) -> Self {
-        Self {
-            usable: None,
-            programs: None,
-            online: None,
-            warning_days,
-        }
+        Self { usable: None, programs: None, online: None, warning_days }
     }
 
     /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm.
@@ -140,25 +126,30 @@ impl KubeconfigReport {
     /// Returns what was read of the kubeconfig; skips what comes after if it is not usable.
     fn read(&self) -> Result<&UsableKubeconfig, Finding> {
         match &self.usable {
-            None => Err(Finding::skip(
-                "there is no kubeconfig, or the pin is not known",
-            )),
+            None => Err(Finding::skip("there is no kubeconfig, or the pin is not known")),
             Some(Err(_)) => Err(Finding::skip("the kubeconfig is not usable")),
             Some(Ok(usable)) => Ok(usable),
         }
     }
 
     /// Returns what the management cluster said, and its address.
-    fn online(&self) -> Result<(&ManagementReport, &str), Finding> {
-        let server = self.read()?.server.as_str();
+    fn online(&self) -> Result<(&Result<ManagementReport, ApiError>, &str), Finding> {
+        let server = &self.read()?.server;
         let online = self.online.as_ref();
-        Ok((
-            online.ok_or_else(|| Finding::skip("it is not asked while offline"))?,
-            server,
-        ))
+        let online = online.ok_or_else(|| Finding::skip("it is not asked while offline"))?;
+        Ok((online, server))
     }
 
-    fn usable(&self) -> Answer {
+    /// Returns its answers; skips what needs them if there are none.
+    fn answers(&self) -> Result<(&ManagementReport, &str), Finding> {
+        let (online, server) = self.online()?;
+        match online {
+            Ok(answers) => Ok((answers, server)),
+            Err(error) => Err(Finding::skip(format!("{server} {error}"))),
+        }
+    }
+
+    fn usable(&self) -> Outcome {
         if let Some(Err(fault)) = &self.usable {
             return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
         }
@@ -179,7 +170,7 @@ impl KubeconfigReport {
         }
     }
 
-    fn expiry(&self) -> Answer {
+    fn expiry(&self) -> Outcome {
         match age(&self.read()?.validity, Timestamp::now()) {
             Age::Expired(ends) => Err(Finding::fail(format!("expired: {ends}"), NEW_ONE)),
             Age::NotYetValid(begins) => Err(Finding::fail(
@@ -197,9 +188,9 @@ impl KubeconfigReport {
         }
     }
 
-    fn api(&self) -> Answer {
+    fn api(&self) -> Outcome {
         let (online, server) = self.online()?;
-        match &online.identity {
+        match online {
             Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
             Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
             Err(error) => Err(Finding::warn(
@@ -210,42 +201,36 @@ impl KubeconfigReport {
         }
     }
 
-    fn identity(&self) -> Answer {
-        let (online, server) = self.online()?;
-        match &online.identity {
-            Ok(name) => Ok(format!("{server} knows the user as {name}")),
-            Err(error @ ApiError::Rejected(_)) => {
-                Err(Finding::fail(format!("{server} {error}"), NEW_ONE))
-            }
-            Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
-            Err(_) => Err(Finding::skip("it does not answer")),
+    fn identity(&self) -> Outcome {
+        if let (Err(error @ ApiError::Rejected(_)), server) = self.online()? {
+            return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
         }
+        let (answers, server) = self.answers()?;
+        Ok(format!("{server} knows the user as {}", answers.user))
     }
 
-    fn permissions(&self) -> Answer {
-        let (online, server) = self.online()?;
-        let denied = known(&online.denied, server)?;
-        match denied[..] {
-            [] => Ok("everything that is needed".to_owned()),
-            _ => Err(Finding::fail(
-                denial(server, denied),
-                "bind that user to cluster-admin, or to a ClusterRole with these verbs",
-            )),
+    fn permissions(&self) -> Outcome {
+        let (answers, server) = self.answers()?;
+        if answers.denied.is_empty() {
+            return Ok("everything that is needed".to_owned());
         }
+        let denied: Vec<String> = answers.denied.iter().map(ToString::to_string).collect();
+        let denied = denied.join(", ");
+        Err(Finding::fail(
+            format!("{server} does not let the kubeconfig's user {denied}"),
+            "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
+        ))
     }
 
-    fn capi(&self) -> Answer {
-        let (online, server) = self.online()?;
-        let found = known(&online.incompatible, server)?;
+    fn capi(&self) -> Outcome {
+        let (answers, server) = self.answers()?;
+        let found = &answers.incompatible;
         if found.is_empty() {
             return Ok("driver, chart and the served versions fit".to_owned());
         }
-        let all =
-            |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let (evidence, remedy) = (
-            format!("{server}: {}", all(|one| &one.what)),
-            all(|one| &one.remedy),
-        );
+        let all = |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
+        let evidence = format!("{server}: {}", all(|one| &one.what));
+        let remedy = all(|one| &one.remedy);
         match found.iter().any(|one| one.harm == Harm::Fatal) {
             true => Err(Finding::fail(evidence, remedy)),
             false => Err(Finding::warn(evidence, remedy)),
@@ -253,30 +238,10 @@ impl KubeconfigReport {
     }
 }
 
-/// Returns an answer that needs a known user; it may have stopped answering in between.
-fn known<'a, T>(answer: &'a Option<Result<T, ApiError>>, server: &str) -> Result<&'a T, Finding> {
-    match answer {
-        None => Err(Finding::skip("it does not know the user")),
-        Some(Ok(answer)) => Ok(answer),
-        Some(Err(error)) => Err(Finding::warn(
-            format!("not the graft, but {server} {error}"),
-            "look at the management cluster, then run verify again",
-        )),
-    }
-}
-
-/// Returns what is denied, for people.
-pub fn denial(server: &str, denied: &[AccessRule]) -> String {
-    let rules: Vec<String> = denied.iter().map(ToString::to_string).collect();
-    format!(
-        "{server} does not let the kubeconfig's user {}; give it a role that allows that in every namespace",
-        rules.join(", ")
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::client::Unreachable;
+    use super::super::fault;
     use super::super::programs::ProgramVerdict;
     use super::super::testing::{cluster, usable};
     use super::super::validity::Validity;
@@ -286,22 +251,13 @@ mod tests {
 
     fn stack() -> Stack {
         let (driver, chart) = ("1.4.0".parse().unwrap(), Some("0.25.1".to_owned()));
-        Stack {
-            driver,
-            chart,
-            api_resources: None,
-        }
+        Stack { driver, chart, api_resources: None }
     }
 
-    fn report(usable: UsableKubeconfig, online: Option<ManagementReport>) -> KubeconfigReport {
+    fn report(usable: UsableKubeconfig, online: Option<Result<ManagementReport, ApiError>>) -> KubeconfigReport {
         let (driver, helm) = (ProgramVerdict::Accepts, ProgramVerdict::Accepts);
         let programs = Some(ProgramVerdicts { driver, helm });
-        KubeconfigReport {
-            usable: Some(Ok(usable)),
-            programs,
-            online,
-            warning_days: 30,
-        }
+        KubeconfigReport { usable: Some(Ok(usable)), programs, online, warning_days: 30 }
     }
 
     fn statuses(report: &KubeconfigReport) -> [Status; 6] {
@@ -317,84 +273,33 @@ mod tests {
         assert_eq!(statuses(&report(good, online)), [Pass; 6]);
         let poor = cluster("v1alpha7", |rule| rule == "get secrets");
         let online = asked(&poor);
-        assert_eq!(
-            statuses(&report(poor, online)),
-            [Pass, Pass, Pass, Pass, Fail, Fail]
-        );
+        assert_eq!(statuses(&report(poor, online)), [Pass, Pass, Pass, Pass, Fail, Fail]);
         let gone = usable("https://127.0.0.1:1");
         let online = asked(&gone);
-        assert_eq!(
-            statuses(&report(gone.clone(), online)),
-            [Pass, Pass, Warn, Skip, Skip, Skip]
-        );
-        assert_eq!(
-            statuses(&report(gone, None)),
-            [Pass, Pass, Skip, Skip, Skip, Skip]
-        );
+        assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
+        assert_eq!(statuses(&report(gone, None)), [Pass, Pass, Skip, Skip, Skip, Skip]);
         assert_eq!(statuses(&KubeconfigReport::absent(30)), [Skip; 6]);
     }
 
     #[test]
     fn each_finding_has_its_status() {
-        let online = |identity, denied, incompatible| {
-            Some(ManagementReport {
-                identity,
-                denied,
-                incompatible,
-            })
+        let capi = |harm| {
+            let incompatible = vec![Incompatibility { harm, what: "a".into(), remedy: "b".into() }];
+            let (user, denied) = ("admin".into(), vec![]);
+            Ok(ManagementReport { user, denied, incompatible })
         };
-        let unexpected = || ApiError::Unexpected("x".into());
-        let found = |harm| Incompatibility {
-            harm,
-            what: "a".into(),
-            remedy: "b".into(),
-        };
-        let known = || Ok("admin".to_owned());
-        let silent = ApiError::Unreachable {
-            kind: Unreachable::Tls,
-            reason: "x".into(),
-        };
+        let (kind, reason) = (Unreachable::Tls, "x".into());
         for (online, expected) in [
-            (
-                online(Err(ApiError::Rejected(401)), None, None),
-                [Pass, Fail, Skip, Skip],
-            ),
-            (
-                online(Err(ApiError::Unsupported), None, None),
-                [Skip, Skip, Skip, Skip],
-            ),
-            (online(Err(silent), None, None), [Warn, Skip, Skip, Skip]),
-            (
-                online(known(), Some(Err(unexpected())), Some(Err(unexpected()))),
-                [Pass, Pass, Warn, Warn],
-            ),
-            (
-                online(
-                    known(),
-                    Some(Ok(vec![])),
-                    Some(Ok(vec![found(Harm::Cosmetic)])),
-                ),
-                [Pass, Pass, Pass, Warn],
-            ),
-            (
-                online(
-                    known(),
-                    Some(Ok(vec![])),
-                    Some(Ok(vec![found(Harm::Fatal)])),
-                ),
-                [Pass, Pass, Pass, Fail],
-            ),
+            (Err(ApiError::Rejected(401)), [Pass, Fail, Skip, Skip]),
+            (Err(ApiError::Unsupported), [Skip, Skip, Skip, Skip]),
+            (Err(ApiError::Unreachable { kind, reason }), [Warn, Skip, Skip, Skip]),
+            (capi(Harm::Cosmetic), [Pass, Pass, Pass, Warn]),
+            (capi(Harm::Fatal), [Pass, Pass, Pass, Fail]),
         ] {
-            assert_eq!(
-                statuses(&report(usable("https://h"), online))[2..],
-                expected
-            );
+            assert_eq!(statuses(&report(usable("https://h"), Some(online)))[2..], expected);
         }
-        let day =
-            |days: i64| Timestamp::from_second(Timestamp::now().as_second() + days * 86_400).ok();
-        for (from, until, expected) in
-            [(-9, 99, Pass), (-9, 9, Warn), (-9, -1, Fail), (1, 99, Fail)]
-        {
+        let day = |days: i64| Timestamp::from_second(Timestamp::now().as_second() + days * 86_400).ok();
+        for (from, until, expected) in [(-9, 99, Pass), (-9, 9, Warn), (-9, -1, Fail), (1, 99, Fail)] {
             let mut usable = usable("https://h");
             usable.validity = vec![Validity::new("token", day(from), day(until))];
             assert_eq!(statuses(&report(usable, None))[1], expected);
@@ -406,39 +311,20 @@ mod tests {
         let mut noted = report(usable("https://h"), None);
         let usable_check = |report: &KubeconfigReport| check::run(CHECKS, report).swap_remove(0);
         let driver = ProgramVerdict::NotAsked("no driver is installed here");
-        noted.programs = Some(ProgramVerdicts {
-            driver,
-            helm: ProgramVerdict::Accepts,
-        });
+        noted.programs = Some(ProgramVerdicts { driver, helm: ProgramVerdict::Accepts });
         let result = usable_check(&noted);
         assert_eq!(result.status, Pass);
-        assert_eq!(
-            result.evidence,
-            "it leads to https://h; the driver was not asked (no driver is installed here)"
-        );
-        noted
-            .usable
-            .as_mut()
-            .unwrap()
-            .as_mut()
-            .unwrap()
-            .notes
-            .push("it is odd");
+        assert_eq!(result.evidence, "it leads to https://h; the driver was not asked (no driver is installed here)");
+        noted.usable.as_mut().unwrap().as_mut().unwrap().notes.push("it is odd".into());
         assert_eq!(usable_check(&noted).status, Warn);
         let helm = ProgramVerdict::Refuses("duplicate name".into());
-        noted.programs = Some(ProgramVerdicts {
-            driver: ProgramVerdict::Accepts,
-            helm,
-        });
+        noted.programs = Some(ProgramVerdicts { driver: ProgramVerdict::Accepts, helm });
         let result = usable_check(&noted);
         assert_eq!(
             (result.status, result.evidence.as_str()),
             (Fail, "the kubeconfig is refused by helm (duplicate name)")
         );
-        noted.usable = Some(Err(KubeconfigFault::new("has no current-context")));
-        assert_eq!(
-            usable_check(&noted).evidence,
-            "the kubeconfig has no current-context"
-        );
+        noted.usable = Some(Err(fault("has no current-context")));
+        assert_eq!(usable_check(&noted).evidence, "the kubeconfig has no current-context");
     }
 }

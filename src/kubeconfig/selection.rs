@@ -4,13 +4,15 @@
 //! work and the last one that did still works, that one stays. If neither works, the new one is used: it is what the
 //! operator wants.
 
+use std::fmt;
+
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::memory::Memory;
-use super::programs::{self, ProgramsToAsk};
+use super::memory::{self, Memory};
+use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
-use super::{ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, read_as_magnum};
+use super::{ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum};
 use crate::juju::GrantedKubeconfig;
 use crate::juju::settings::Pin;
 use crate::problem::Problem;
@@ -50,8 +52,8 @@ pub fn select(
                 Ok(usable) => usable,
                 Err(fault) => return Ok(Err(fault)),
             };
-            let refusal = programs::refusal(system, content, pin, programs, thoroughness)?;
-            Ok(refusal.map_or(Ok(usable), |refusal| Err(KubeconfigFault::new(refusal))))
+            let refusal = memory::refusal(system, content, pin, programs, thoroughness)?;
+            Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
         },
         connect: |usable: &UsableKubeconfig| match thoroughness {
             Thoroughness::Full => Session::open(usable).and_then(|session| session.whoami()),
@@ -74,6 +76,10 @@ pub fn remember(root: &Root, selection: &Selection) -> Result<()> {
     memory.save(root)
 }
 
+fn not_usable(why: impl fmt::Display, remedy: &str) -> Problem {
+    Problem::blocked("Kubeconfig is not usable", format!("it {why}; {remedy}"))
+}
+
 /// How a kubeconfig is checked and tried; passed in.
 struct Trial<I, C> {
     now: Timestamp,
@@ -92,41 +98,30 @@ where
         used: Option<&Secret<String>>,
         accepted: Option<&Secret<String>>,
     ) -> Result<Option<Selection>> {
-        let invalid = |why: String, remedy: &str| {
-            Problem::blocked(
-                "Granted kubeconfig is not usable",
-                format!("it {why}; {remedy}"),
-            )
-        };
-        let problem = match granted {
-            Ok(Some(new)) => match (self.inspect)(&new.content)? {
-                Err(fault) => invalid(fault.to_string(), &new.remedy),
+        // The same one is not tried twice.
+        let other = accepted.filter(|accepted| used != Some(*accepted));
+        let is_new = |new: &GrantedKubeconfig| used != Some(&new.content);
+        let problem = match (granted, used) {
+            (Err(problem), _) => problem.clone(),
+            (Ok(None), None) => return Ok(None),
+            (Ok(None), Some(used)) => match (self.inspect)(used)? {
+                Ok(_) => return self.earlier([Some(used), other], None),
+                Err(fault) => not_usable(fault, "grant another one"),
+            },
+            (Ok(Some(new)), _) => match (self.inspect)(&new.content)? {
+                Err(fault) => not_usable(fault, &new.remedy),
+                // One that is in use goes on until there is another; its age is reported elsewhere.
                 Ok(usable) => match age(&usable.validity, self.now) {
-                    // One that is in use goes on until there is another; its age is reported elsewhere.
-                    Age::Expired(ends) if used != Some(&new.content) => {
-                        invalid(format!("has expired: {ends}"), &new.remedy)
-                    }
-                    Age::NotYetValid(begins) if used != Some(&new.content) => {
-                        invalid(format!("is not valid yet: {begins}"), &new.remedy)
+                    Age::Expired(ends) if is_new(new) => not_usable(format!("has expired: {ends}"), &new.remedy),
+                    Age::NotYetValid(begins) if is_new(new) => {
+                        not_usable(format!("is not valid yet: {begins}"), &new.remedy)
                     }
                     _ => return self.try_new(new, usable, accepted).map(Some),
                 },
             },
-            Ok(None) => match used {
-                None => return Ok(None),
-                Some(used) => match (self.inspect)(used)? {
-                    Ok(_) => return self.earlier([Some(used), accepted], None),
-                    Err(fault) => Problem::blocked(
-                        "Kubeconfig is not usable",
-                        format!("it {fault}; grant another one"),
-                    ),
-                },
-            },
-            Err(problem) => problem.clone(),
         };
-        let is_granted =
-            |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
-        let others = [used, accepted].map(|other| other.filter(|other| !is_granted(other)));
+        let is_granted = |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
+        let others = [used, other].map(|other| other.filter(|other| !is_granted(other)));
         match self.earlier(others, Some(&problem))? {
             Some(selection) => Ok(Some(selection)),
             None => Err(problem.into()),
@@ -140,29 +135,20 @@ where
         usable: UsableKubeconfig,
         accepted: Option<&Secret<String>>,
     ) -> Result<Selection> {
-        let identity = (self.connect)(&usable);
-        if let Err(error) = &identity
+        let mut selection = self.connect(&new.content, usable);
+        if let Err(error) = &selection.identity
             && *error != ApiError::Unsupported
         {
-            let stays = Problem::blocked(
-                "Granted kubeconfig does not work; the earlier one stays",
-                format!(
-                    "with the granted one, {} {error}; replace it with one that works; {}",
-                    usable.server, new.remedy
-                ),
-            );
+            let (server, remedy) = (&selection.usable.server, &new.remedy);
+            let summary = "Granted kubeconfig does not work; the earlier one stays";
+            let problem = Problem::blocked(summary, format!("{server} {error}; {remedy}"));
             let accepted = accepted.filter(|accepted| **accepted != new.content);
-            let earlier = self.earlier([accepted, None], Some(&stays))?;
+            let earlier = self.earlier([accepted, None], Some(&problem))?;
             if let Some(earlier) = earlier.filter(|earlier| earlier.identity.is_ok()) {
-                return Ok(earlier);
+                selection = earlier;
             }
         }
-        Ok(Selection {
-            content: new.content.clone(),
-            usable,
-            identity,
-            problem: None,
-        })
+        Ok(selection)
     }
 
     /// Selects the first that the management cluster accepts, or else the first that is usable.
@@ -171,24 +157,13 @@ where
         candidates: [Option<&Secret<String>>; 2],
         problem: Option<&Problem>,
     ) -> Result<Option<Selection>> {
-        let mut first: Option<Selection> = None;
+        let mut first = None;
         for content in candidates.into_iter().flatten() {
-            if first
-                .as_ref()
-                .is_some_and(|first| first.content == *content)
-            {
-                continue;
-            }
             let Ok(usable) = (self.inspect)(content)? else {
                 continue;
             };
-            let identity = (self.connect)(&usable);
-            let selection = Selection {
-                content: content.clone(),
-                identity,
-                usable,
-                problem: problem.cloned(),
-            };
+            let mut selection = self.connect(content, usable);
+            selection.problem = problem.cloned();
             if selection.identity.is_ok() {
                 return Ok(Some(selection));
             }
@@ -196,11 +171,19 @@ where
         }
         Ok(first)
     }
+
+    fn connect(&self, content: &Secret<String>, usable: UsableKubeconfig) -> Selection {
+        Selection { content: content.clone(), identity: (self.connect)(&usable), usable, problem: None }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::super::client::Unreachable;
+    use super::super::testing::{cluster, fixture, gid, kubeconfig, python, scratch};
     use super::super::usable::Login;
     use super::super::validity::Validity;
     use super::*;
@@ -215,14 +198,11 @@ mod tests {
     fn inspect(content: &Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>> {
         let server = content.expose().clone();
         if server.contains("unusable") {
-            return Ok(Err(KubeconfigFault::new("is unusable")));
+            return Ok(Err(fault("is unusable")));
         }
         let end = |name: &str, at| if server.contains(name) { NOW } else { at };
         let moment = |at| Timestamp::from_second(at).ok();
-        let (from, until) = (
-            moment(end("early", NOW - 2) + 1),
-            moment(end("expired", NOW + 2)),
-        );
+        let (from, until) = (moment(end("early", NOW - 2) + 1), moment(end("expired", NOW + 2)));
         Ok(Ok(UsableKubeconfig {
             server,
             authority: None,
@@ -249,25 +229,13 @@ mod tests {
         used: Option<&str>,
         accepted: Option<&str>,
     ) -> Result<Option<(String, bool)>, String> {
-        let given = |name: &str| GrantedKubeconfig {
-            content: named(name),
-            remedy: "run: x".into(),
-        };
-        let granted = granted
-            .map(|name| name.map(given))
-            .map_err(|why| Problem::blocked(why, ""));
+        let given = |name: &str| GrantedKubeconfig { content: named(name), remedy: "run: x".into() };
+        let granted = granted.map(|name| name.map(given)).map_err(|why| Problem::blocked(why, ""));
         let (used, accepted) = (used.map(named), accepted.map(named));
-        let trial = Trial {
-            now: Timestamp::from_second(NOW).unwrap(),
-            inspect,
-            connect,
-        };
+        let trial = Trial { now: Timestamp::from_second(NOW).unwrap(), inspect, connect };
         let selection = trial.select(&granted, used.as_ref(), accepted.as_ref());
-        let shown =
-            |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
-        selection
-            .map(|selection| selection.map(shown))
-            .map_err(|problem| problem.to_string())
+        let shown = |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
+        selection.map(|selection| selection.map(shown)).map_err(|problem| problem.to_string())
     }
 
     #[test]
@@ -279,12 +247,7 @@ mod tests {
             (Ok(Some("new")), None, None, uses("new")),
             (Ok(Some("new")), old, old, uses("new")),
             (Ok(silent), old, old, stays("old")),
-            (
-                Ok(silent),
-                Some("silent-old"),
-                Some("silent-old"),
-                uses("silent-new"),
-            ),
+            (Ok(silent), Some("silent-old"), Some("silent-old"), uses("silent-new")),
             // The one that worked last is not forgotten while one that does not is in place.
             (Ok(silent), silent, old, stays("old")),
             (Ok(silent), None, None, uses("silent-new")),
@@ -292,80 +255,83 @@ mod tests {
             (Ok(Some("expired-new")), old, old, stays("old")),
             (Ok(Some("early-new")), old, old, stays("old")),
             // It expired in use: there is nothing better.
-            (
-                Ok(Some("expired")),
-                Some("expired"),
-                Some("expired"),
-                uses("expired"),
-            ),
-            // A grant that is revoked changes nothing.
+            (Ok(Some("expired")), Some("expired"), Some("expired"), uses("expired")),
             (Err("not granted"), old, old, stays("old")),
             (Ok(None), old, old, uses("old")),
-            // Nor does it keep one in place that never worked, when another did.
+            // A revoked grant keeps none in place that never worked, when another did.
             (Err("not granted"), silent, old, stays("old")),
             (Ok(None), silent, old, uses("old")),
-            (
-                Ok(Some("unusable")),
-                silent,
-                Some("silent-old"),
-                stays("silent-new"),
-            ),
+            (Ok(Some("unusable")), silent, Some("silent-old"), stays("silent-new")),
             (Ok(Some("unsupported")), old, old, uses("unsupported")),
             (Ok(None), None, None, Ok(None)),
         ] {
-            assert_eq!(
-                selected(granted, used, accepted),
-                expected,
-                "{granted:?} {used:?} {accepted:?}"
-            );
+            assert_eq!(selected(granted, used, accepted), expected, "{granted:?} {used:?} {accepted:?}");
         }
     }
 
     #[test]
     fn without_an_earlier_one_the_problem_is_returned() {
-        let unusable = "Granted kubeconfig is not usable: it";
+        let unusable = "Kubeconfig is not usable: it";
         for (granted, message) in [
             (Err("Not granted"), "Not granted".to_owned()),
-            (
-                Ok(Some("unusable")),
-                format!("{unusable} is unusable; run: x"),
-            ),
-            (
-                Ok(Some("expired")),
-                format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x"),
-            ),
-            (
-                Ok(Some("early")),
-                format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x"),
-            ),
+            (Ok(Some("unusable")), format!("{unusable} is unusable; run: x")),
+            (Ok(Some("expired")), format!("{unusable} has expired: token 1970-01-12T13:46:40Z; run: x")),
+            (Ok(Some("early")), format!("{unusable} is not valid yet: token 1970-01-12T13:46:41Z; run: x")),
         ] {
             assert_eq!(selected(granted, None, None), Err(message));
         }
-        // It is in use, and the driver that is wanted now cannot use it.
         assert!(selected(Ok(Some("unusable")), Some("unusable"), None).is_err());
         assert!(selected(Ok(None), Some("unusable"), None).is_err());
     }
 
     #[test]
     fn only_a_selection_that_the_management_cluster_accepted_is_remembered() {
-        let scratch = crate::system::testing::Scratch::new();
-        scratch.root.make_state_directory().unwrap();
+        let scratch = scratch();
         let content = named("new");
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
-        let mut selection = Selection {
-            content,
-            usable,
-            identity,
-            problem: None,
-        };
+        let mut selection = Selection { content, usable, identity, problem: None };
         remember(&scratch.root, &selection).unwrap();
         assert_eq!(Memory::load(&scratch.root).unwrap().accepted, None);
         selection.identity = Ok("admin".into());
         remember(&scratch.root, &selection).unwrap();
-        assert_eq!(
-            Memory::load(&scratch.root).unwrap().accepted,
-            Some(named("new"))
-        );
+        assert_eq!(Memory::load(&scratch.root).unwrap().accepted, Some(named("new")));
+    }
+
+    /// A kubeconfig of a management cluster on this machine.
+    fn of_loopback() -> Secret<String> {
+        let server = cluster("v1beta1", |_| true).server;
+        let authority = STANDARD.encode(fixture("server-ca.crt"));
+        let cluster = format!("server: '{server}', certificate-authority-data: {authority}");
+        Secret::new(kubeconfig(&cluster, "token: hunter2"))
+    }
+
+    #[test]
+    fn a_hook_tries_the_granted_one_and_the_guard_asks_nobody() {
+        let (scratch, python) = (scratch(), python());
+        let programs = ProgramsToAsk {
+            python: Some(&python),
+            driver: Some("record".into()),
+            helm: None,
+            magnum_gid: gid(&scratch),
+            is_dry_run: false,
+        };
+        let pin = "magnum-capi-helm==1.4.0".parse().unwrap();
+        let content = of_loopback();
+        let remedy = "run: x".to_owned();
+        let granted = Ok(Some(GrantedKubeconfig { content, remedy }));
+        let selected = |verdict: &'static str, thoroughness| {
+            let client = format!(r#"{{"version": "1.4.0", "client": {verdict}}}"#);
+            let system = scratch.system(move |_| Some(client.clone()));
+            let selection = select(&system, &granted, None, &pin, &programs, thoroughness);
+            selection.map(|selection| selection.unwrap().identity)
+        };
+        let accepts = r#"{"answer": true}"#;
+        let identity = selected(accepts, Thoroughness::Full).unwrap();
+        assert_eq!(identity, Ok("admin".to_owned()));
+        let identity = selected(accepts, Thoroughness::Quick).unwrap();
+        assert_eq!(identity, Err(ApiError::Unsupported));
+        let problem = selected(r#"{"error": "KeyError"}"#, Thoroughness::Full).unwrap_err();
+        assert_eq!(problem.to_string(), "Kubeconfig is not usable: it is refused by the driver (KeyError); run: x");
     }
 }

@@ -11,17 +11,46 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::UsableKubeconfig;
 use super::usable::Login;
+use crate::magnum::Python;
 use crate::system::Secret;
+use crate::system::testing::Scratch;
 
 pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("tests/fixtures/kubeconfig/{name}")).unwrap()
 }
 
+/// A unit with the charm's and Magnum's directories.
+pub fn scratch() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let directory = std::path::Path::new("/etc/magnum");
+    scratch.root.make_directories(directory).unwrap();
+    scratch
+}
+
+/// A group that the test may give files to.
+pub fn gid(scratch: &Scratch) -> u32 {
+    let etc = scratch.root.metadata("/etc".as_ref()).unwrap().unwrap();
+    scratch.root.access_of(&etc).gid
+}
+
+pub fn python() -> Python {
+    Python { executable: "/usr/bin/python3".into(), version: "3.11.2".into(), site: "/site".into(), path: vec![] }
+}
+
+/// A kubeconfig of this cluster and this user.
+pub fn kubeconfig(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
+         contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
+         clusters: [{{name: mgmt, cluster: {{{cluster}}}}}]\n\
+         users: [{{name: admin, user: {{{user}}}}}]\n"
+    )
+}
+
 /// Serves on a port of its own until the test ends; `answer` gets method, path and body, and returns the status with
 /// further header lines and the body.
-pub fn serve(
-    answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static,
-) -> UsableKubeconfig {
+pub fn serve(answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static) -> UsableKubeconfig {
     let chain = vec![CertificateDer::from_pem_slice(&fixture("server.crt")).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(&fixture("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -59,12 +88,8 @@ pub fn serve(
                 let length = body.len();
                 let mut stream = stream.into_inner();
                 // A client may hang up before it has read everything.
-                let head = format!(
-                    "HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-                );
-                if stream.write_all(head.as_bytes()).is_ok()
-                    && stream.write_all(body.as_bytes()).is_ok()
-                {
+                let head = format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+                if stream.write_all(head.as_bytes()).is_ok() && stream.write_all(body.as_bytes()).is_ok() {
                     stream.conn.send_close_notify();
                     stream.flush().ok();
                 }
@@ -86,15 +111,10 @@ pub fn usable(server: &str) -> UsableKubeconfig {
 }
 
 /// A management cluster that knows the user, allows what `allows` says, and serves these versions of the provider.
-pub fn cluster(
-    openstack: &'static str,
-    allows: impl Fn(&str) -> bool + Send + Sync + 'static,
-) -> UsableKubeconfig {
+pub fn cluster(openstack: &'static str, allows: impl Fn(&str) -> bool + Send + Sync + 'static) -> UsableKubeconfig {
     serve(move |_, path, body| {
         let body = match path.rsplit('/').next() {
-            Some("selfsubjectreviews") => {
-                r#"{"status": {"userInfo": {"username": "admin"}}}"#.to_owned()
-            }
+            Some("selfsubjectreviews") => r#"{"status": {"userInfo": {"username": "admin"}}}"#.to_owned(),
             Some("selfsubjectaccessreviews") => {
                 let review: serde_json::Value = serde_json::from_str(body).unwrap();
                 let asked = &review["spec"]["resourceAttributes"];

@@ -3,15 +3,15 @@
 //! The rules are those of `Client.__init__` in `magnum_capi_helm/kubernetes.py`: it needs the current user's client
 //! certificate and key, or from 1.3.0 on a token. Everything else is the programs' to say ([`super::programs`]).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pep440_rs::Version;
 
 use super::certificate::{self, KeyMatch};
-use super::document::{self, Material, Target};
+use super::document::{Material, Target};
 use super::validity::Validity;
-use super::{Kubeconfig, KubeconfigFault};
+use super::{Kubeconfig, KubeconfigFault, fault};
 use crate::juju::settings::Pin;
 use crate::magnum::MAGNUM_USER;
 use crate::system::{Command, Secret, System};
@@ -32,8 +32,8 @@ pub struct UsableKubeconfig {
     pub authority: Option<Vec<u8>>,
     pub login: Login,
     pub validity: Vec<Validity>,
-    /// What driver or helm ignores; for people.
-    pub notes: Vec<&'static str>,
+    /// What may not be as the operator expects.
+    pub notes: Vec<String>,
 }
 
 /// How the driver authenticates.
@@ -52,106 +52,69 @@ impl Kubeconfig {
     ///
     /// # Errors
     /// If that driver would fail on its first use: why, and what to do.
-    pub fn usable_by(
-        &self,
-        pin: &Pin,
-        read: ReadFile<'_>,
-    ) -> Result<UsableKubeconfig, KubeconfigFault> {
-        let target = document::target(self.0.expose())?;
-        let (mut validity, mut notes) = (Vec::new(), target.notes.clone());
+    pub fn usable_by(&self, pin: &Pin, read: ReadFile<'_>) -> Result<UsableKubeconfig, KubeconfigFault> {
+        let target = self.target()?;
+        let Target { cluster, user } = &target;
+        let (mut validity, mut notes) = (Vec::new(), Vec::new());
+        let ignored = target.ignored();
+        if !ignored.is_empty() {
+            notes.push(format!("the driver ignores {}", ignored.join(", ")));
+        }
         let mut authority = None;
-        if let Some(material) = &target.authority {
+        if let Some(material) = cluster.authority()? {
             let pem = content(material, "certificate-authority", read)?;
             validity.push(certificate::authority(&pem)?);
             authority = Some(pem);
         }
-        let login = match (&target.certificate, &target.key) {
-            (Some(certificate), Some(key)) => {
+        let takes_tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
+        let token = user.token.as_ref().filter(|token| !token.is_empty());
+        let login = match (user.certificate()?, user.key()?, token) {
+            (Some(certificate), Some(key), _) => {
                 let certificate = content(certificate, "client-certificate", read)?;
                 let key = Secret::new(content(key, "client-key", read)?);
                 let (period, matches) = certificate::pair(&certificate, &key)?;
                 validity.push(period);
                 if matches == KeyMatch::Unknown {
-                    notes.push(
-                        "the charm cannot check that client-key belongs to client-certificate",
-                    );
+                    let unknown = "the charm cannot check that client-key belongs to client-certificate";
+                    notes.push(unknown.to_owned());
                 }
                 Login::Certificate { certificate, key }
             }
-            (Some(_), None) => {
-                return Err(KubeconfigFault::new(
-                    "has a client certificate without its key; add client-key-data",
-                ));
+            (None, None, Some(token)) if takes_tokens => {
+                validity.extend(Validity::of_token(token));
+                Login::Token(Secret::new(token.clone()))
             }
-            (None, _) => {
-                let token = token(&target, pin)?;
-                validity.extend(Validity::of_token(token.expose()));
-                Login::Token(token)
+            (certificate, key, token) => {
+                let way = match (certificate, key, token) {
+                    (Some(_), ..) => "a client certificate without its key",
+                    (_, Some(_), _) => "a client key without its certificate",
+                    (_, _, Some(_)) => "a token (which drivers from 1.3.0 on can use)",
+                    _ => user.other_login(),
+                };
+                let or_token = if takes_tokens { ", or a token" } else { "" };
+                return Err(fault(format!(
+                    "authenticates with {way}, and {pin} needs a client certificate and key{or_token}; use a \
+                     kubeconfig that has them"
+                )));
             }
         };
-        Ok(UsableKubeconfig {
-            server: target.server,
-            authority,
-            login,
-            validity,
-            notes,
-        })
+        Ok(UsableKubeconfig { server: cluster.server()?, authority, login, validity, notes })
     }
 }
 
-/// Returns the token, if that is what there is and the driver can use it.
-fn token(target: &Target, pin: &Pin) -> Result<Secret<String>, KubeconfigFault> {
-    let takes_tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
-    let needs = match takes_tokens {
-        true => "a client certificate and key, or a token",
-        false => "a client certificate and key",
-    };
-    let what = match &target.token {
-        Some(_) if !takes_tokens => "a token (which drivers from 1.3.0 on can use)",
-        Some(_) if target.has_plugin => {
-            return Err(KubeconfigFault::new(
-                "has both a token and an exec plugin; take out one of them",
-            ));
-        }
-        Some(_) if target.has_login_in_server => {
-            return Err(KubeconfigFault::new(
-                "has a user name or password in its server, which go in place of the token; take them out of server",
-            ));
-        }
-        Some(token) if token.expose() == "REDACTED" => {
-            return Err(KubeconfigFault::new(
-                "has REDACTED for a token: kubectl config view leaves it out without --raw",
-            ));
-        }
-        Some(token) => return Ok(token.clone()),
-        None if target.has_plugin => "an exec plugin, which the driver cannot run",
-        None if target.token_file.is_some() => "tokenFile, which the driver ignores",
-        None if target.key.is_some() => "a client key that has no certificate",
-        None if target.has_username => "a user name and password",
-        None => "nothing",
-    };
-    Err(KubeconfigFault::new(format!(
-        "authenticates with {what}, and {pin} needs {needs}; use a kubeconfig that has them"
-    )))
-}
-
-fn content(
-    material: &Material,
-    field: &str,
-    read: ReadFile<'_>,
-) -> Result<Vec<u8>, KubeconfigFault> {
+fn content(material: Material, field: &str, read: ReadFile<'_>) -> Result<Vec<u8>, KubeconfigFault> {
     let path = match material {
-        Material::Inline(bytes) => return Ok(bytes.expose().clone()),
-        Material::File(path) => Path::new(path),
+        Material::Inline(bytes) => return Ok(bytes),
+        Material::File(path) => PathBuf::from(path),
     };
     if !path.is_absolute() {
-        return Err(KubeconfigFault::new(format!(
+        return Err(fault(format!(
             "names a relative path as {field}, which driver and helm look for in different directories; embed it: \
              kubectl config view --flatten --raw"
         )));
     }
-    read(path).map_err(|why| {
-        KubeconfigFault::new(format!(
+    read(&path).map_err(|why| {
+        fault(format!(
             "names a file as {field} that user magnum cannot read here ({why}); put it on every magnum unit, or embed \
              it: kubectl config view --flatten --raw"
         ))
@@ -163,10 +126,7 @@ fn content(
 /// # Errors
 /// Why that fails, in a few words.
 pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
-    let command = Command::new("cat", READ_LIMIT)
-        .as_user(MAGNUM_USER)
-        .arg("--")
-        .arg(path);
+    let command = Command::new("cat", READ_LIMIT).as_user(MAGNUM_USER).arg("--").arg(path);
     let output = system.run(&command).map_err(|error| format!("{error:#}"))?;
     match output.code {
         Some(0) => Ok(output.stdout),
@@ -175,10 +135,11 @@ pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
+    use super::super::testing::kubeconfig;
     use super::*;
 
     fn fixture(name: &str) -> Result<Vec<u8>, String> {
@@ -190,30 +151,18 @@ pub(super) mod tests {
         STANDARD.encode(fixture(name).unwrap())
     }
 
-    pub(in super::super) fn by_certificate() -> String {
+    fn by_certificate() -> String {
         let (certificate, key) = (data("client.crt"), data("client-sec1.key"));
         format!("client-certificate-data: {certificate}, client-key-data: {key}")
     }
 
-    pub(in super::super) const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
-
-    /// A kubeconfig of this cluster and this user.
-    pub(in super::super) fn kubeconfig(cluster: &str, user: &str) -> String {
-        format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: admin@mgmt\n\
-             contexts: [{{name: admin@mgmt, context: {{cluster: mgmt, user: admin}}}}]\n\
-             clusters: [{{name: mgmt, cluster: {{{cluster}}}}}]\n\
-             users: [{{name: admin, user: {{{user}}}}}]\n"
-        )
-    }
+    const SERVER: &str = "server: 'https://192.0.2.1:6443/'";
 
     fn usable(cluster: &str, user: &str, version: &str) -> Result<UsableKubeconfig, String> {
         let pin = format!("magnum-capi-helm=={version}").parse().unwrap();
         let read = |path: &Path| fixture(&path.to_string_lossy());
         let kubeconfig = kubeconfig(cluster, user).parse::<Kubeconfig>();
-        kubeconfig
-            .and_then(|kubeconfig| kubeconfig.usable_by(&pin, &read))
-            .map_err(|fault| fault.to_string())
+        kubeconfig.and_then(|kubeconfig| kubeconfig.usable_by(&pin, &read)).map_err(|fault| fault.to_string())
     }
 
     const EXEC: &str = "exec: {command: aws}";
@@ -239,15 +188,8 @@ pub(super) mod tests {
         let token = usable(SERVER, "token: hunter2", "1.3.0").unwrap();
         assert_eq!(token.login, Login::Token(Secret::new("hunter2".into())));
         let fault = usable(SERVER, "token: hunter2", "1.2.1").unwrap_err();
-        assert!(
-            fault.contains("needs a client certificate and key; use"),
-            "{fault}"
-        );
+        assert!(fault.contains("needs a client certificate and key; use"), "{fault}");
         assert!(!fault.contains("hunter2"));
-        let login = "server: 'https://u:hunter2@192.0.2.1:6443'";
-        let fault = usable(login, "token: a", "1.4.0").unwrap_err();
-        assert!(fault.contains("in place of the token"), "{fault}");
-        assert!(usable(login, &by_certificate(), "1.1.0").is_ok());
     }
 
     #[test]
@@ -256,33 +198,16 @@ pub(super) mod tests {
         let key = format!("client-key-data: {}", data("client-sec1.key"));
         for (user, words) in [
             (EXEC, "an exec plugin, which the driver cannot run"),
-            (
-                "exec: {command: aws}, token: t",
-                "both a token and an exec plugin",
-            ),
-            ("auth-provider: {name: gcp}", "a user with auth-provider"),
+            ("auth-provider: {name: gcp}", "auth-provider, which helm refuses"),
             ("username: a, password: b", "a user name and password"),
-            (
-                "tokenFile: /pki/client.crt",
-                "tokenFile, which the driver ignores",
-            ),
+            ("tokenFile: /pki/client.crt", "tokenFile, which the driver ignores"),
             (&certificate, "a client certificate without its key"),
-            (
-                &format!("{certificate}, token: t"),
-                "a client certificate without its key",
-            ),
-            (&key, "a client key that has no certificate"),
-            ("token: REDACTED", "without --raw"),
+            (&format!("{certificate}, token: t"), "a client certificate without its key"),
+            (&key, "a client key without its certificate"),
             ("token: ''", "authenticates with nothing"),
-            (
-                "client-certificate: /absent, client-key: /k",
-                "that user magnum cannot read",
-            ),
+            ("client-certificate: /absent, client-key: /k", "that user magnum cannot read"),
             ("client-certificate: rel, client-key: /k", "a relative path"),
-            (
-                "client-certificate-data: '!', client-key-data: ''",
-                "not base64",
-            ),
+            ("client-certificate-data: '!', client-key-data: ''", "not base64"),
         ] {
             let fault = usable(SERVER, user, "1.4.0").unwrap_err();
             assert!(fault.contains(words), "{user}: {fault}");
@@ -290,21 +215,17 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_driver_or_helm_ignores_is_noted() {
-        let cluster = format!(
-            "{SERVER}, insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x"
-        );
+    fn what_the_driver_ignores_is_noted() {
+        let ignored = "insecure-skip-tls-verify: true, proxy-url: 'http://p', tls-server-name: x";
+        let usable_with = |more: &str| {
+            let cluster = format!("{SERVER}, {more}");
+            usable(&cluster, &by_certificate(), "1.1.0").unwrap()
+        };
         assert_eq!(
-            usable(&cluster, &by_certificate(), "1.1.0")
-                .unwrap()
-                .notes
-                .len(),
-            3
+            usable_with(ignored).notes,
+            ["the driver ignores insecure-skip-tls-verify, proxy-url, tls-server-name"]
         );
-        let authority = format!(
-            "{SERVER}, certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false"
-        );
-        let usable = usable(&authority, &by_certificate(), "1.1.0").unwrap();
+        let usable = usable_with("certificate-authority: /pki/ca.crt, insecure-skip-tls-verify: false");
         assert!(usable.notes.is_empty() && usable.authority.is_some());
     }
 }

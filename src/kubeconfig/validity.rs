@@ -52,33 +52,18 @@ impl Validity {
     pub fn of_token(token: &str) -> Option<Self> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
         let claims: Claims = serde_json::from_slice(&payload).ok()?;
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "saturates, and is checked next"
-        )]
+        #[allow(clippy::cast_possible_truncation, reason = "saturates, and is checked next")]
         let time = |seconds: f64| Timestamp::from_second(seconds as i64).ok();
-        Some(Self::new(
-            "token",
-            claims.nbf.and_then(time),
-            claims.exp.and_then(time),
-        ))
+        Some(Self::new("token", claims.nbf.and_then(time), claims.exp.and_then(time)))
     }
 }
 
 /// Returns the age of credentials whose pieces are all needed.
 pub fn age(pieces: &[Validity], now: Timestamp) -> Age {
-    let at = |piece: &Validity, at: Option<Timestamp>| {
-        Some(Ends {
-            what: piece.what,
-            at: at?,
-        })
-    };
+    let at = |piece: &Validity, at: Option<Timestamp>| Some(Ends { what: piece.what, at: at? });
     let ends = pieces.iter().filter_map(|piece| at(piece, piece.until));
     let begins = pieces.iter().filter_map(|piece| at(piece, piece.from));
-    let (first, last) = (
-        ends.min_by_key(|ends| ends.at),
-        begins.max_by_key(|begins| begins.at),
-    );
+    let (first, last) = (ends.min_by_key(|ends| ends.at), begins.max_by_key(|begins| begins.at));
     match (first, last) {
         (Some(ends), _) if ends.at <= now => Age::Expired(ends),
         (_, Some(begins)) if begins.at > now => Age::NotYetValid(begins),
@@ -106,9 +91,7 @@ mod tests {
             Validity::new("client certificate", day(1), day(365)),
         ];
         let at = |number| age(&pieces, day(number).unwrap());
-        let Age::Valid(Some((ends, days))) = at(335) else {
-            panic!("{:?}", at(335))
-        };
+        let Age::Valid(Some((ends, days))) = at(335) else { panic!("{:?}", at(335)) };
         assert_eq!((ends.what, days), ("client certificate", 30));
         assert!(matches!(at(365), Age::Expired(ends) if ends.what == "client certificate"));
         assert!(matches!(at(0), Age::NotYetValid(begins) if begins.what == "client certificate"));
@@ -121,10 +104,7 @@ mod tests {
         let token = format!("head.{claims}.signature");
         let pieces = [Validity::of_token(&token).unwrap()];
         assert!(matches!(age(&pieces, day(11).unwrap()), Age::Expired(_)));
-        assert!(matches!(
-            age(&pieces, day(9).unwrap()),
-            Age::Valid(Some((_, 1)))
-        ));
+        assert!(matches!(age(&pieces, day(9).unwrap()), Age::Valid(Some((_, 1)))));
         assert_eq!(Validity::of_token("opaque"), None);
         assert_eq!(Validity::of_token("a.b.c"), None);
     }

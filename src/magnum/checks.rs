@@ -7,17 +7,9 @@ use crate::check::{Check, Finding, Outcome};
 use crate::magnum::Configuration;
 
 pub const CHECKS: &[Check<Configuration>] = &[
-    Check {
-        id: "chain-trust",
-        question: "Does Magnum know its trustee domain, without which no cluster is made?",
-        answer: trust,
-    },
-    Check { id: "chain-keystone", question: "Does Magnum use Keystone v3?", answer: keystone },
-    Check {
-        id: "chain-certificates",
-        question: "Where does Magnum put each cluster's certificates?",
-        answer: certificates,
-    },
+    Check::new("chain-trust", "Does Magnum know its trustee domain, without which no cluster is made?", trust),
+    Check::new("chain-keystone", "Does Magnum use Keystone v3?", keystone),
+    Check::new("chain-certificates", "Where does Magnum put each cluster's certificates?", certificates),
 ];
 
 fn trust(configuration: &Configuration) -> Outcome {
@@ -31,14 +23,14 @@ fn trust(configuration: &Configuration) -> Outcome {
     .filter(|(id, name)| value(id).or(value(name)).is_none())
     .map(|(id, _)| id)
     .collect();
-    Ok(if missing.is_empty() {
+    if missing.is_empty() {
         Ok("[trust] names the trustee domain and its administrator".to_owned())
     } else {
         Err(Finding::warn(
             format!("not the graft, but [trust] has no {}", missing.join(", ")),
             "juju run magnum/leader domain-setup, once for the application",
         ))
-    })
+    }
 }
 
 fn keystone(configuration: &Configuration) -> Outcome {
@@ -55,7 +47,7 @@ fn keystone(configuration: &Configuration) -> Outcome {
     .collect();
     let old: Vec<&str> =
         found.iter().map(String::as_str).filter(|found| found.trim_end_matches('/').ends_with("/v2.0")).collect();
-    Ok(if found.is_empty() {
+    if found.is_empty() {
         Err(Finding::warn("not the graft, but magnum.conf names no Keystone", "juju relate magnum keystone"))
     } else if old.is_empty() {
         Ok("no endpoint of v2.0".to_owned())
@@ -64,20 +56,20 @@ fn keystone(configuration: &Configuration) -> Outcome {
             format!("not the graft, but {}", old.join("; ")),
             "relate magnum to a Keystone that offers v3, and let its charm render the endpoints",
         ))
-    })
+    }
 }
 
 fn certificates(configuration: &Configuration) -> Outcome {
     let manager = configuration.value("certificates", "cert_manager_type");
     // The default of Magnum.
-    Ok(match manager.unwrap_or("barbican") {
+    match manager.unwrap_or("barbican") {
         "barbican" => Ok("in Barbican: no cluster is made while that is down".to_owned()),
         "x509keypair" => Ok("in Magnum's own database".to_owned()),
         other => Err(Finding::warn(
             format!("not the graft, but [certificates] cert_manager_type is {other}, on this unit alone"),
             "use barbican or x509keypair, which every unit of magnum can read",
         )),
-    })
+    }
 }
 
 #[cfg(test)]

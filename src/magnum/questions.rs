@@ -91,13 +91,13 @@ impl PythonAnswers {
     ///
     /// # Errors
     /// A finding if one of them cannot be read; the checks `conf-effective` and `driver-loads` say so.
-    pub fn get_with_driver<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<Result<&T, Finding>> {
+    pub fn get_with_driver<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T, Finding> {
         if let Asked::Error(_) = self.get(|answers| &answers.conductor.configuration)? {
-            return Ok(Err(Finding::skip("the configuration cannot be read")));
+            return Err(Finding::skip("the configuration cannot be read"));
         }
         if let Asked::Error(_) = self.get(|answers| &answers.loads)? {
-            return Ok(Err(Finding::skip("the driver does not load")));
+            return Err(Finding::skip("the driver does not load"));
         }
-        self.get(which).map(Ok)
+        Ok(self.get(which)?)
     }
 }

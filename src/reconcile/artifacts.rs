@@ -164,6 +164,7 @@ pub fn programs<'a>(root: &Root, installation: &'a Installation, observed: &Obse
         driver: driver.map(|driver| driver.record_sha256.clone()),
         helm: helm.map(|helm| root.identity(&helm.path)).transpose()?.flatten(),
         magnum_gid: installation.magnum_gid,
+        is_dry_run: false,
     })
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Desired, Facts, Observed, choose, last_good, plan, programs};
 use crate::juju::Request;
 use crate::juju::settings::Settings;
-use crate::kubeconfig;
+use crate::kubeconfig::{self, ProgramsToAsk};
 use crate::magnum::Installation;
 use crate::problem::{Problem, or_problem};
 use crate::services::{DuePlan, Turn};
@@ -33,7 +33,7 @@ pub fn expect(system: &System, request: Request, installation: &Installation, ob
     let mut expected = Expected::default();
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let programs = programs(&system.root, installation, observed)?;
+    let programs = ProgramsToAsk { is_dry_run: true, ..programs(&system.root, installation, observed)? };
     let prepare = |mut settings: Settings| {
         let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
         let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, &programs, full)?;

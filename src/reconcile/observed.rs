@@ -11,7 +11,7 @@ use crate::conf::CONF;
 use crate::driver::{self, ObservedDriver};
 use crate::guard::{self, ObservedGuard};
 use crate::helm::{self, FoundHelm};
-use crate::kubeconfig;
+use crate::kubeconfig::{self, programs};
 use crate::magnum::{CONF_DIRECTORY, Python, Service};
 use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
 use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
@@ -139,7 +139,7 @@ pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
     for directory in directories()
         .chain(drop_in_directories())
         .chain(parents.into_iter().flatten().map(Path::to_owned))
-        .chain([PathBuf::from(STATE_DIRECTORY)])
+        .chain([STATE_DIRECTORY, programs::COPY_PARENT].map(PathBuf::from))
         .chain(sites.map(Path::to_owned))
     {
         found.extend(root.temporaries(&directory)?);

@@ -2,10 +2,9 @@
 
 use super::logs::logs;
 use super::{DesiredServices, ObservedService, ObservedServices, ServiceInputs, api_answer};
-use crate::check::{ANY_HOOK, Check, CheckResult, Finding, Outcome, run};
-use crate::magnum::Service;
+use crate::check::{ANY_HOOK, Check, Finding, Outcome, Status};
 use crate::problem::Problem;
-use crate::system::System;
+use crate::system::{Process, System};
 
 /// What the checks look at.
 pub struct ServicesSubject<'a> {
@@ -15,209 +14,144 @@ pub struct ServicesSubject<'a> {
     /// The services a few seconds later.
     pub later: &'a [ObservedService],
     /// What the services are to have read; a finding while that is not known.
-    pub inputs: Result<&'a ServiceInputs, Finding>,
+    pub inputs: Result<ServiceInputs, Finding>,
     /// Why a restart that is due is not done by the next hook.
     pub pending: Option<&'a Problem>,
     /// The lines of `/etc/default` without effect.
-    pub ignored_defaults: &'a [Problem],
+    pub ignored_defaults: Vec<Problem>,
 }
 
-/// Runs every check of the part.
-pub fn check(subject: &ServicesSubject<'_>) -> Vec<CheckResult> {
-    run(
-        &[
-            Check {
-                id: "drop-in-files",
-                question: "Are both drop-ins in place, with their content, owner and mode?",
-                answer: drop_in_files,
-            },
-            Check {
-                id: "drop-in-effective",
-                question: "Would systemd start both services with the explicit command line?",
-                answer: drop_in_effective,
-            },
-            Check {
-                id: "drop-in-defaults",
-                question: "Is what /etc/default gave the services carried over?",
-                answer: drop_in_defaults,
-            },
-            Check {
-                id: "service-command-line",
-                question: "Do the running processes have that command line?",
-                answer: command_line,
-            },
-            Check {
-                id: "service-current",
-                question: "Have the running processes read the present configuration and driver?",
-                answer: current,
-            },
-            Check { id: "service-stable", question: "Do both services stay up?", answer: stable },
-            Check { id: "api-answers", question: "Does the API answer HTTP on its configured port?", answer: api },
-        ],
-        subject,
-    )
-}
+impl ServicesSubject<'_> {
+    pub const CHECKS: [Check<Self>; 8] = [
+        Check::new("drop-in-files", "Are both drop-ins in place, with their content, owner and mode?", drop_in_files),
+        Check::new(
+            "drop-in-effective",
+            "Would systemd start both services with the explicit command line?",
+            drop_in_effective,
+        ),
+        Check::new("drop-in-defaults", "Is what /etc/default gave the services carried over?", drop_in_defaults),
+        Check::new("service-command-line", "Do the running processes have that command line?", command_line),
+        Check::new("service-current", "Have the running processes read the present configuration and driver?", current),
+        Check::new("service-stable", "Do both services stay up?", stable),
+        Check::new("api-answers", "Does the API answer HTTP on its configured port?", api),
+        Check::new("logs", "Are the logs since the services' start free of known failures?", logs),
+    ];
 
-/// Runs the check of the logs, which comes after those of the guard.
-pub fn check_logs(subject: &ServicesSubject<'_>) -> Vec<CheckResult> {
-    let question = "Are the logs since the services' start free of known failures?";
-    vec![CheckResult::new("logs", question, logs(subject))]
+    /// Returns the services; skips the check while the principal has paused them.
+    fn services(&self) -> Result<&[ObservedService], Finding> {
+        match self.observed.are_paused() {
+            true => Err(Finding::skip("Magnum is paused")),
+            false => Ok(&self.observed.services),
+        }
+    }
 }
 
 fn drop_in_files(subject: &ServicesSubject<'_>) -> Outcome {
-    let desired = match &subject.desired {
-        Ok(desired) => desired,
-        Err(finding) => return Ok(Err(finding.clone())),
-    };
-    let drop_ins = desired.drop_ins.iter().zip(&subject.observed.drop_ins);
+    let drop_ins = subject.desired.clone()?.drop_ins.iter().zip(&subject.observed.drop_ins);
     let drift = drop_ins.filter_map(|(file, found)| {
         let drift = file.drift(found)?;
         Some(format!("{}: {drift}", file.path.display()))
     });
-    answer(drift.collect(), "both are as the charm writes them, root:root 0644", ANY_HOOK)
+    answer(drift, "both are as the charm writes them, root:root 0644", ANY_HOOK)
 }
 
 fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
-    if subject.observed.are_paused() {
-        return Ok(Err(paused()));
-    }
-    let desired = match &subject.desired {
-        Ok(desired) => desired,
-        Err(finding) => return Ok(Err(finding.clone())),
-    };
-    let findings = each(&subject.observed.services, |observed| {
-        let unit = &observed.unit;
+    let services = subject.services()?;
+    let desired = subject.desired.clone()?;
+    let wrong = services.iter().filter_map(|observed| {
+        let (name, unit) = (observed.service.name(), &observed.unit);
         if unit.load_state != "loaded" {
-            return Some(format!("systemd cannot load it: {}", unit.load_state));
+            return Some(format!("{name}: systemd cannot load it: {}", unit.load_state));
         }
-        if !observed.runs_next(&desired.command_lines[&observed.service]) {
-            let last = unit.drop_ins.last().map(|path| path.display().to_string());
-            return Some(format!(
-                "ExecStart is {}, after {}",
-                unit.exec_start.join(" and "),
-                last.as_deref().unwrap_or("no drop-in at all")
-            ));
+        if observed.runs_next(&desired.command_lines[&observed.service]) {
+            return unit.need_daemon_reload.then(|| format!("{name}: its files changed since systemd read them"));
         }
-        let is_stale = unit.need_daemon_reload;
-        is_stale.then(|| "its files changed since systemd read them".to_owned())
+        let last = unit.drop_ins.last().map(|path| path.display().to_string());
+        let last = last.as_deref().unwrap_or("no drop-in at all");
+        Some(format!("{name}: ExecStart is {}, after {last}", unit.exec_start.join(" and ")))
     });
     answer(
-        findings,
+        wrong,
         "systemctl show has the explicit command line for both",
         "take ExecStart out of the later drop-in that the evidence names, then run any hook",
     )
 }
 
 fn drop_in_defaults(subject: &ServicesSubject<'_>) -> Outcome {
-    if subject.ignored_defaults.is_empty() {
-        return Ok(Ok("the services get everything that /etc/default gives them".to_owned()));
-    }
-    let ignored: Vec<String> = subject.ignored_defaults.iter().map(ToString::to_string).collect();
+    let ignored = subject.ignored_defaults.iter().map(ToString::to_string);
     let remedy = "move what these lines do into a drop-in of another name, such as 10-local.conf";
-    Ok(Err(Finding::warn(ignored.join("; "), remedy)))
+    answer(ignored, "the services get everything that /etc/default gives them", remedy)
+        .map_err(|finding| Finding { status: Status::Warn, ..finding })
 }
 
 fn command_line(subject: &ServicesSubject<'_>) -> Outcome {
-    let desired = match &subject.desired {
-        Ok(desired) => desired,
-        Err(finding) => return Ok(Err(finding.clone())),
-    };
-    running(subject, "both processes run with --config-dir", |observed| {
-        let process = observed.process.as_ref()?;
+    let desired = subject.desired.clone()?;
+    running(subject, "both processes run with --config-dir", |observed, process| {
         let runs = process.runs(&desired.command_lines[&observed.service]);
-        (!runs).then(|| format!("process {} is {}", process.pid, process.cmdline.join(" ")))
+        (!runs).then(|| format!("is {}", process.cmdline.join(" ")))
     })
 }
 
 fn current(subject: &ServicesSubject<'_>) -> Outcome {
-    let inputs = match &subject.inputs {
-        Ok(inputs) => *inputs,
-        Err(finding) => return Ok(Err(finding.clone())),
-    };
-    running(subject, "both are newer than what they read", |observed| {
-        let process = observed.process.as_ref()?;
-        let is_current = observed.is_current(inputs);
-        (!is_current).then(|| format!("process {} is older than what it is to read", process.pid))
+    let inputs = subject.inputs.as_ref().map_err(Clone::clone)?;
+    running(subject, "both are newer than what they read", |observed, _| {
+        (!observed.is_current(inputs)).then(|| "is older than what it is to read".to_owned())
     })
+}
+
+/// Asks about each process; `service-stable` names a service that has none.
+fn running(
+    subject: &ServicesSubject<'_>,
+    good: &str,
+    wrong: impl Fn(&ObservedService, &Process) -> Option<String>,
+) -> Outcome {
+    let services = subject.services()?;
+    if services.iter().all(|observed| observed.process.is_none()) {
+        return Err(Finding::skip("neither is running"));
+    }
+    let wrong = services.iter().filter_map(|observed| {
+        let process = observed.process.as_ref()?;
+        let what = wrong(observed, process)?;
+        Some(format!("{}: process {} {what}", observed.service.name(), process.pid))
+    });
+    // While another unit restarts, the next hook does not do it.
+    let pending = subject.pending.map(ToString::to_string);
+    answer(wrong, good, pending.as_deref().unwrap_or(ANY_HOOK))
 }
 
 /// Looks twice, some seconds apart.
 fn stable(subject: &ServicesSubject<'_>) -> Outcome {
-    if subject.observed.are_paused() {
-        return Ok(Err(paused()));
-    }
-    let mut findings = each(subject.later, |observed| match (observed.failure(), &observed.process) {
-        (Some(problem), _) => Some(problem.to_string()),
-        (None, None) => Some("it ended, and systemd is starting it again".to_owned()),
-        (None, Some(_)) => None,
-    });
-    for (before, after) in subject.observed.services.iter().zip(subject.later) {
-        let run = |observed: &ObservedService| (observed.unit.main_pid, observed.unit.restarts);
-        if before.process.is_some() && run(before) != run(after) {
-            findings.push(format!(
-                "{}: process {} became {} within seconds ({} restarts)",
-                after.service.name(),
-                before.unit.main_pid.unwrap_or_default(),
-                after.unit.main_pid.unwrap_or_default(),
-                after.unit.restarts
-            ));
+    let wrong = subject.services()?.iter().zip(subject.later).filter_map(|(before, after)| {
+        let name = after.service.name();
+        if let Some(problem) = after.failure() {
+            return Some(format!("{name}: {problem}"));
         }
-    }
+        let Some(process) = &after.process else {
+            return Some(format!("{name}: it ended, and systemd is starting it again"));
+        };
+        let pid = before.process.as_ref().map(|before| before.pid).filter(|pid| *pid != process.pid)?;
+        let restarts = after.unit.restarts;
+        Some(format!("{name}: process {pid} became {} within seconds ({restarts} restarts)", process.pid))
+    });
     answer(
-        findings,
+        wrong,
         "the same processes, seen twice, seconds apart",
         "journalctl -u magnum-api -u magnum-conductor -n 50 shows why it ends; fix that",
     )
 }
 
 fn api(subject: &ServicesSubject<'_>) -> Outcome {
-    if subject.observed.are_paused() {
-        return Ok(Err(paused()));
-    }
-    let stays = subject
-        .later
-        .iter()
-        .any(|observed| observed.service == Service::Api && observed.process.is_some() && observed.failure().is_none());
-    let remedy = match stays {
-        true => {
-            "see where it is to answer ([api] host, port and enabled_ssl in magnum.conf) and what it does \
-             (journalctl -u magnum-api -n 50), then run: systemctl restart magnum-api"
-        }
-        false => "fix what service-stable says",
-    };
-    let asked = api_answer(&subject.system.root);
-    Ok(asked.map_err(|problem| Finding::fail(problem.to_string(), remedy)))
+    subject.services()?;
+    let remedy = "fix what service-stable says, if it fails; else see where the API is to answer ([api] host, port and \
+                  enabled_ssl in magnum.conf) and what it does (journalctl -u magnum-api -n 50), then run: systemctl \
+                  restart magnum-api";
+    api_answer(&subject.system.root).map_err(|problem| Finding::fail(problem.to_string(), remedy))
 }
 
-/// Asks about each service that runs; `service-stable` names one that does not.
-fn running(subject: &ServicesSubject<'_>, good: &str, wrong: impl Fn(&ObservedService) -> Option<String>) -> Outcome {
-    if subject.observed.are_paused() {
-        return Ok(Err(paused()));
-    }
-    let services = &subject.observed.services;
-    if services.iter().all(|observed| observed.process.is_none()) {
-        return Ok(Err(Finding::skip("neither is running")));
-    }
-    // While another unit restarts, the next hook does not do it.
-    let pending = subject.pending.map(ToString::to_string);
-    answer(each(services, wrong), good, pending.as_deref().unwrap_or(ANY_HOOK))
-}
-
-fn paused() -> Finding {
-    Finding::skip("Magnum is paused")
-}
-
-fn each(services: &[ObservedService], wrong: impl Fn(&ObservedService) -> Option<String>) -> Vec<String> {
-    let named = |observed: &ObservedService| {
-        let what = wrong(observed)?;
-        Some(format!("{}: {what}", observed.service.name()))
-    };
-    services.iter().filter_map(named).collect()
-}
-
-fn answer(findings: Vec<String>, good: &str, remedy: &str) -> Outcome {
-    Ok(match findings.is_empty() {
+fn answer(wrong: impl Iterator<Item = String>, good: &str, remedy: &str) -> Outcome {
+    let wrong: Vec<String> = wrong.collect();
+    match wrong.is_empty() {
         true => Ok(good.to_owned()),
-        false => Err(Finding::fail(findings.join("; "), remedy)),
-    })
+        false => Err(Finding::fail(wrong.join("; "), remedy)),
+    }
 }

@@ -33,15 +33,14 @@ const KNOWN_FAILURES: [(&str, &str); 8] = [
 /// Answers the check `logs`. The journal has what kills a daemon in any case.
 pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
     let system = subject.system;
-    let (mut findings, mut places) = (Vec::new(), vec!["the journal".to_owned()]);
+    let (mut findings, mut files) = (Vec::new(), Vec::new());
     for observed in &subject.observed.services {
         let mut logs = vec![("the journal".to_owned(), journal(system, observed)?)];
         if let Some(process) = &observed.process
             && let Some(path) = log_file(&system.root, observed, process)?
         {
-            let text = of_current_run(&system.root, &path, process)?;
-            logs.push((path.display().to_string(), text));
-            places.push(path.display().to_string());
+            logs.push((path.display().to_string(), of_current_run(&system.root, &path, process)?));
+            files.push(format!(", {}", path.display()));
         }
         for (place, text) in logs {
             let found = KNOWN_FAILURES.iter().filter(|(sign, _)| text.contains(sign));
@@ -49,13 +48,11 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
             findings.extend(found.map(|(sign, meaning)| format!("{name}, in {place}: {sign}: {meaning}")));
         }
     }
-    Ok(if findings.is_empty() {
-        let places = places.join(", ");
-        Ok(format!("none of the known failures in {places} since the services' start"))
-    } else {
-        let remedy = "fix what the evidence means, then: systemctl restart the service";
-        Err(Finding::fail(findings.join("; "), remedy))
-    })
+    if findings.is_empty() {
+        let files = files.concat();
+        return Ok(format!("none of the known failures in the journal{files} since the services' start"));
+    }
+    Err(Finding::fail(findings.join("; "), "fix what the evidence means, then: systemctl restart the service"))
 }
 
 /// Returns what the current run of a service wrote to the journal: by time alone, the last lines of the run before
@@ -81,14 +78,14 @@ fn log_file(root: &Root, observed: &ObservedService, process: &Process) -> Resul
     let mut arguments = process.cmdline.iter();
     let argument = arguments.find_map(|argument| argument.strip_prefix("--log-file="));
     let configuration = Configuration::read(root)?;
-    let file = argument.or(configuration.value("DEFAULT", "log_file"));
-    let path = match (configuration.value("DEFAULT", "log_dir"), file) {
-        (None, None) => return Ok(None),
-        (None, Some(file)) => PathBuf::from(file),
-        (Some(directory), Some(file)) => Path::new(directory).join(file),
-        (Some(directory), None) => Path::new(directory).join(format!("{}.log", observed.service.name())),
-    };
-    Ok(root.is_file(&path)?.then_some(path))
+    let directory = configuration.value("DEFAULT", "log_dir");
+    let default = directory.map(|_| format!("{}.log", observed.service.name()));
+    let file = argument.or(configuration.value("DEFAULT", "log_file")).or(default.as_deref());
+    let path = file.map(|file| Path::new(directory.unwrap_or_default()).join(file));
+    match path {
+        Some(path) if root.is_file(&path)? => Ok(Some(path)),
+        _ => Ok(None),
+    }
 }
 
 /// Returns the lines of a log file that this process and its workers wrote: oslo.log puts the process's id behind date

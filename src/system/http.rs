@@ -25,42 +25,24 @@ pub fn direct() -> ClientBuilder {
     Client::builder().no_proxy()
 }
 
-/// A client for the world outside, through the model's proxies.
-/// `limit` is for the answer's head, and then for each read of its body.
+/// A client for the world outside: through the model's proxies, and trusting the unit's authorities. `limit` is for the
+/// answer's head, and then for each read of its body.
 ///
 /// # Errors
-/// If a proxy's address is not valid.
-pub fn client(limit: Duration, proxy: &[(String, String)]) -> Result<Client> {
-    proxied(limit, proxy)?.build().context("making a HTTP client")
-}
-
-/// As [`client`], to be built by the caller.
-///
-/// # Errors
-/// As [`client`].
-pub fn proxied(limit: Duration, proxy: &[(String, String)]) -> Result<ClientBuilder> {
-    let value = |name: &str| {
-        let found = proxy.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    };
+/// If a proxy's address is not valid, or the file of the authorities is there but cannot be read.
+pub fn outside(root: &Root, limit: Duration, proxy: &[(String, String)]) -> Result<ClientBuilder> {
+    let value = |name: &str| proxy.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let except = value("no_proxy").and_then(NoProxy::from_string);
     let mut builder = direct().timeout(limit).connect_timeout(Duration::from_secs(15));
-    if let Some(address) = value("http_proxy") {
-        let proxy = Proxy::http(address).ok().context("the model's http proxy is not a valid address")?;
-        builder = builder.proxy(proxy.no_proxy(except.clone()));
+    for (name, proxy_for) in [("http_proxy", Proxy::http::<&str> as fn(_) -> _), ("https_proxy", Proxy::https::<&str>)]
+    {
+        if let Some(address) = value(name) {
+            // The cause would show the address, and with it a password.
+            let proxy =
+                proxy_for(address).ok().with_context(|| format!("the model's {name} is not a valid address"))?;
+            builder = builder.proxy(proxy.no_proxy(except.clone()));
+        }
     }
-    if let Some(address) = value("https_proxy") {
-        let proxy = Proxy::https(address).ok().context("the model's https proxy is not a valid address")?;
-        builder = builder.proxy(proxy.no_proxy(except));
-    }
-    Ok(builder)
-}
-
-/// Makes a client trust the unit's authorities, and nobody else.
-///
-/// # Errors
-/// If their file is there but cannot be read.
-pub fn trusting_unit(builder: ClientBuilder, root: &Root) -> Result<ClientBuilder> {
     let Some(bundle) = root.read_text(&root.resolve(Path::new(AUTHORITIES))?)? else {
         return Ok(builder);
     };
@@ -118,11 +100,11 @@ mod tests {
             if let Some(bundle) = bundle {
                 scratch.put(AUTHORITIES, bundle);
             }
-            let builder = trusting_unit(direct(), &scratch.root).unwrap();
+            let builder = outside(&scratch.root, Duration::from_secs(1), &[]).unwrap();
             assert!(builder.build().is_ok());
         }
         scratch.root.remove(Path::new(AUTHORITIES)).unwrap();
         scratch.put(Path::new(AUTHORITIES).join("x"), "");
-        assert!(trusting_unit(direct(), &scratch.root).is_err());
+        assert!(outside(&scratch.root, Duration::from_secs(1), &[]).is_err());
     }
 }

@@ -8,6 +8,7 @@ mod backup;
 mod command;
 mod copy;
 mod directory;
+mod entry;
 pub mod http;
 mod limited;
 mod process;
@@ -15,9 +16,9 @@ mod root;
 mod secret;
 mod state;
 pub mod systemd;
-mod temporary;
 #[cfg(test)]
 pub mod testing;
+mod write;
 
 use std::sync::Arc;
 
@@ -26,12 +27,13 @@ use anyhow::Result;
 pub use backup::{Backups, Original, describe};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
+pub use entry::{Access, Entry, FileIdentity, ManagedFile, RegularFile};
 pub use limited::Limited;
 pub use process::{Process, own_program};
-pub use root::{Access, Entry, FileIdentity, ManagedFile, RegularFile, Root, TemporaryDirectory, sha256};
+pub use root::{Root, sha256};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
-pub use temporary::TemporaryFile;
+pub use write::Temporary;
 
 /// Numeric ids of a user account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

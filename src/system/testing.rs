@@ -26,6 +26,7 @@ impl Scratch {
             "usr/local/share",
             "var/lib",
             "proc",
+            "run",
         ] {
             std::fs::create_dir_all(directory.path().join(path)).unwrap();
         }

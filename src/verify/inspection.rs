@@ -1,7 +1,5 @@
 //! Everything the checks look at, looked at once.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use crate::chart::ChartSubject;
@@ -14,9 +12,9 @@ use crate::helm::HelmSubject;
 use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
 use crate::juju::{Ask, Context, request};
 use crate::kubeconfig::programs;
-use crate::kubeconfig::{self, Kubeconfig, KubeconfigReport, KubeconfigSubject, Reach, read_as_magnum};
+use crate::kubeconfig::{Kubeconfig, KubeconfigReport, KubeconfigSubject, Reach, read_as_magnum};
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, Installation, PythonAnswers, Service, StartDefaults,
+    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, Installation, PythonAnswers, Service, StartDefaults,
 };
 use crate::problem::Problem;
 use crate::reconcile::{self, Desired, Expected, Observed, expect, plan, wanted_mode};
@@ -30,11 +28,9 @@ use crate::system::{Backups, Entry, ManagedFile, Process, System};
 /// Everything the checks look at.
 pub struct Inspection<'a> {
     pub system: &'a System,
-    pub context: &'a Context,
     /// What a hook would go by.
     pub expected: Expected,
     pub observed: Observed,
-    pub configuration: Configuration,
     /// The kubeconfig on the unit, checked offline and online.
     pub kubeconfig_report: KubeconfigReport,
     /// Why a restart that is due is not done by the next hook.
@@ -44,8 +40,6 @@ pub struct Inspection<'a> {
     ignored_defaults: Vec<Problem>,
     contested: Vec<Problem>,
     python: PythonAnswers,
-    inputs: Option<ServiceInputs>,
-    drop_in_directories: Vec<PathBuf>,
 }
 
 impl<'a> Inspection<'a> {
@@ -80,14 +74,10 @@ impl<'a> Inspection<'a> {
         std::thread::sleep(STABLE_AFTER.saturating_sub(youngest));
         Ok(Self {
             later: services::inspect(system)?,
-            configuration: Configuration::read(&system.root)?,
             ignored_defaults: StartDefaults::problems(installation.defaults.values()),
             contested: guard::contested(&system.root)?,
-            inputs: expected.desired.as_ref().map(|desired| observed.service_inputs(desired)),
-            drop_in_directories: drop_in_directories().collect(),
             python: PythonAnswers(python),
             system,
-            context,
             expected,
             observed,
             kubeconfig_report,
@@ -140,8 +130,7 @@ impl<'a> Inspection<'a> {
             root: &self.system.root,
             wanted: self.desired().map(|desired| &desired.conf),
             found: &self.observed.conf,
-            drop_in_directories: &self.drop_in_directories,
-            kubeconfig: kubeconfig::PATH,
+            drop_in_directories: drop_in_directories().collect(),
             python: &self.python,
         }
     }
@@ -154,19 +143,18 @@ impl<'a> Inspection<'a> {
             later: &self.later,
             inputs: self.inputs(),
             pending: self.pending.as_ref(),
-            ignored_defaults: &self.ignored_defaults,
+            ignored_defaults: self.ignored_defaults.clone(),
         }
     }
 
-    fn inputs(&self) -> Result<&ServiceInputs, Finding> {
-        let (Some(inputs), Ok(desired)) = (&self.inputs, self.desired()) else {
-            return Err(Finding::skip("the wanted graft is not known"));
-        };
+    fn inputs(&self) -> Result<ServiceInputs, Finding> {
+        let desired = self.expected.desired.as_ref();
+        let desired = desired.ok_or_else(|| Finding::skip("the wanted graft is not known"))?;
         let driver = &self.observed.driver;
         if driver.installed.intact(&desired.driver.pin).is_none() || !driver.shadows.is_empty() {
             return Err(Finding::skip("the driver itself is to be repaired first"));
         }
-        Ok(inputs)
+        Ok(self.observed.service_inputs(desired))
     }
 
     pub fn guard(&self) -> GuardSubject<'_> {
@@ -218,12 +206,11 @@ fn ask_python(system: &System, installation: &Installation, services: &[Observed
 /// Returns the arguments of a running service that name configuration; while it is not running, those that the next
 /// process gets.
 fn arguments(services: &[ObservedService], service: Service) -> Vec<String> {
-    let mut of_service = services.iter().filter(|observed| observed.service == service);
-    let process = of_service.find_map(|observed| observed.process.as_ref());
-    let Some(process) = process else {
-        return CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec();
-    };
-    configuration_in(&process.cmdline)
+    let process = services.iter().find(|observed| observed.service == service).and_then(|it| it.process.as_ref());
+    match process {
+        Some(process) => configuration_in(&process.cmdline),
+        None => CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec(),
+    }
 }
 
 /// Returns the arguments that name configuration, each in one word.
@@ -231,14 +218,10 @@ fn configuration_in(command_line: &[String]) -> Vec<String> {
     let mut words = command_line.iter();
     let mut found = Vec::new();
     while let Some(word) = words.next() {
-        let (option, value) = match word.split_once('=') {
-            Some((option, value)) => (option, Some(value)),
-            None => (word.as_str(), None),
-        };
-        if ["--config-file", "--config-dir"].contains(&option)
-            && let Some(value) = value.or_else(|| words.next().map(String::as_str))
-        {
-            found.push(format!("{option}={value}"));
+        match word.split_once('=').map_or(word.as_str(), |(option, _)| option) {
+            "--config-file" | "--config-dir" if word.contains('=') => found.push(word.clone()),
+            "--config-file" | "--config-dir" => found.extend(words.next().map(|value| format!("{word}={value}"))),
+            _ => {}
         }
     }
     found

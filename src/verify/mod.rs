@@ -7,61 +7,63 @@ mod inspection;
 
 use anyhow::Result;
 
-use crate::check::{self, CheckResult, Finding, Outcome, Report};
+use crate::chart::ChartSubject;
+use crate::check::{Check, Finding, Outcome, Report, run};
+use crate::conf::checks::ConfSubject;
+use crate::driver::DriverSubject;
+use crate::guard::checks::GuardSubject;
+use crate::helm::HelmSubject;
 use crate::juju::Context;
-use crate::kubeconfig::KubeconfigSubject;
-use crate::magnum;
-use crate::problem::Problem;
+use crate::kubeconfig::{self, KubeconfigSubject};
+use crate::magnum::{self, Configuration};
+use crate::services::checks::ServicesSubject;
 use crate::system::System;
-use crate::{chart, conf, driver, guard, helm, kubeconfig, services};
+use inspection::Inspection;
 
-pub use inspection::Inspection;
+impl Inspection<'_> {
+    const CHECKS: [Check<Self>; 1] =
+        [Check::new("settings", "Are the options and the kubeconfig's source valid?", settings)];
+}
 
 /// Runs every check.
 ///
 /// # Errors
 /// If the unit has no Magnum, or a hook tool fails.
 pub fn verify(system: &System, context: &Context) -> Result<Report> {
-    Ok(report(&Inspection::new(system, context)?))
-}
-
-/// Runs every check on an inspection.
-pub fn report(inspection: &Inspection<'_>) -> Report {
-    let question = "Are the options and the kubeconfig's source valid?";
-    let mut results = vec![CheckResult::new("settings", question, settings(inspection))];
-    results.extend(driver::checks(&inspection.driver()));
-    results.extend(helm::run_checks(&inspection.helm()));
-    results.extend(chart::run_checks(&inspection.chart()));
-    results.extend(check::run(&KubeconfigSubject::CHECKS, &inspection.kubeconfig()));
-    results.extend(check::run(&kubeconfig::report::CHECKS, &inspection.kubeconfig_report));
-    results.extend(conf::checks::check(&inspection.conf()));
-    results.extend(services::checks::check(&inspection.services()));
-    results.extend(guard::checks::check(&inspection.guard()));
-    results.extend(services::checks::check_logs(&inspection.services()));
-    results.extend(check::run(magnum::checks::CHECKS, &inspection.configuration));
+    let inspection = Inspection::new(system, context)?;
+    let mut results = [
+        run(&Inspection::CHECKS, &inspection),
+        run(&DriverSubject::CHECKS, &inspection.driver()),
+        run(&HelmSubject::CHECKS, &inspection.helm()),
+        run(&ChartSubject::CHECKS, &inspection.chart()),
+        run(&KubeconfigSubject::CHECKS, &inspection.kubeconfig()),
+        run(kubeconfig::report::CHECKS, &inspection.kubeconfig_report),
+        run(&ConfSubject::CHECKS, &inspection.conf()),
+        run(&ServicesSubject::CHECKS, &inspection.services()),
+        run(&GuardSubject::CHECKS, &inspection.guard()),
+        run(magnum::checks::CHECKS, &Configuration::read(&system.root)?),
+    ]
+    .concat();
     for result in &mut results {
-        result.remedy = inspection.context.with_names(&result.remedy);
+        result.evidence = context.with_names(&result.evidence);
+        result.remedy = context.with_names(&result.remedy);
     }
-    Report::new(results)
+    Ok(Report::new(results))
 }
 
 fn settings(inspection: &Inspection<'_>) -> Outcome {
-    let expected = &inspection.expected;
-    let shown = |problem: &Problem| inspection.context.with_names(&problem.to_string());
-    let problems: Vec<String> = expected.problems.iter().map(shown).collect();
+    let problems: Vec<String> = inspection.expected.problems.iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         let remedy = "set the option, or update the secret, as the evidence says";
-        return Ok(Err(Finding::fail(problems.join("; "), remedy)));
+        return Err(Finding::fail(problems.join("; "), remedy));
     }
-    let settings = expected.settings.as_ref();
-    let Some(settings) = settings.filter(|settings| settings.kubeconfig.is_some()) else {
-        return Ok(Err(Finding::fail(
+    let settings = inspection.expected.settings.as_ref().filter(|settings| settings.kubeconfig.is_some());
+    let settings = settings.ok_or_else(|| {
+        Finding::fail(
             "no kubeconfig is given",
             "juju add-secret capi-mgmt kubeconfig#file=FILE; juju grant-secret capi-mgmt APPLICATION; \
              juju config APPLICATION kubeconfig=secret:ID",
-        )));
-    };
-    let options = settings.capi_helm_options.iter().count();
-    let pin = &settings.driver.pin;
-    Ok(Ok(format!("{pin}, {options} further options")))
+        )
+    })?;
+    Ok(format!("{}, {} further options", settings.driver.pin, settings.capi_helm_options.iter().count()))
 }

@@ -3,7 +3,7 @@
 use lab::{Fault, SecretUri};
 
 use crate::management::PASSWORD;
-use crate::support::{CONF, Deployment, assert_same, conf};
+use crate::support::{CONF, Deployment, INDEX, assert_same, conf};
 
 /// One thing an operator can get wrong.
 struct Case {
@@ -84,7 +84,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
     let exec = it.management.with_user("exec: {command: aws}");
     let contents: [(&str, &str, String, &[&str]); 9] = [
         ("the wrong key", "config", good.clone(), &["has no key `kubeconfig`", "juju update-secret"]),
-        ("no YAML", "kubeconfig", format!("{good}\n- {{"), &["is not a kubeconfig"]),
+        ("no YAML", "kubeconfig", format!("{good}\n- {{"), &["is not YAML"]),
         ("other YAML", "kubeconfig", "- a list".into(), &["is not a kubeconfig"]),
         ("a key alone", "kubeconfig", it.key(), &["is not a kubeconfig"]),
         ("no context", "kubeconfig", good.replace("current-context: ", "context-of-yesterday: "), &["current-context"]),
@@ -151,7 +151,7 @@ impl Wrong {
             Self::Resource(_) => it.application.attach_resource("kubeconfig", None).unwrap(),
             _ => {}
         }
-        it.set(&[("kubeconfig", it.secret.as_ref())]);
+        it.set(&[("index-url", INDEX), ("kubeconfig", it.secret.as_ref())]);
     }
 }
 
@@ -254,7 +254,7 @@ fn a_unit_without_magnum_waits_and_is_grafted_when_magnum_comes() {
         it.shell(&format!("mv {path} {path}.away"));
         for hook in ["install", "update-status"] {
             it.hook(hook);
-            it.assert_status("waiting", &["magnum is not installed"], path);
+            it.assert_status("waiting", &["Magnum is not installed"], path);
         }
         it.shell(&format!("mv {path}.away {path}"));
     }
@@ -265,6 +265,6 @@ fn a_unit_without_magnum_waits_and_is_grafted_when_magnum_comes() {
     // Magnum goes from under the graft, and the charm after it.
     it.shell("systemctl stop magnum-api magnum-conductor; rm -r /etc/magnum /usr/bin/magnum-api");
     it.hook("update-status");
-    it.assert_status("waiting", &["magnum is not installed"], "Magnum purged");
+    it.assert_status("waiting", &["Magnum is not installed"], "Magnum purged");
     it.remove();
 }

@@ -35,7 +35,7 @@ fn a_first_grant_killed_at_any_moment_is_finished_by_the_next_hook_whatever_its_
         it.application.revoke(&it.secret).unwrap();
         it.application.reset_config("kubeconfig").unwrap();
         it.hook("install");
-        it.assert_status("blocked", &["no kubeconfig"], "before the grant");
+        it.assert_status("blocked", &["No kubeconfig"], "before the grant");
         it.grant();
         for moment in deaths {
             it.kill_hook("config-changed", moment);
@@ -59,7 +59,7 @@ fn what_is_written_and_not_yet_restarted_is_finished_by_a_hook_of_any_name() {
         it.set(&[("log-to", log_to)]);
         assert!(it.kill_hook("config-changed", written), "{case}: too late");
         it.hook(hook);
-        it.assert_status("active", &["driver 1.1.0 grafted"], &case);
+        it.assert_status("active", &["Driver 1.1.0 grafted"], &case);
         for service in [API, CONDUCTOR] {
             let words = it.command_line(service);
             let logs_to_file = words.iter().any(|word| word.starts_with("--log-file="));
@@ -83,7 +83,7 @@ fn an_installation_killed_at_any_moment_is_finished_by_the_next_hook() {
         let case = format!("killed at {moment:?}, finished by {hook}");
         it.kill_hook("install", moment);
         it.hook(hook);
-        it.assert_status("blocked", &["no kubeconfig"], &case);
+        it.assert_status("blocked", &["No kubeconfig"], &case);
         assert_eq!(it.pip_version(), "1.1.0", "{case}");
         assert_eq!(it.litter(), "", "{case}: litter");
         it.hook("stop");

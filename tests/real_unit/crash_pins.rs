@@ -2,7 +2,7 @@
 //! whole again, whatever it is called.
 //!
 //! Magnum is paused, so that each round costs what the change costs and no restart. From an index a
-//! hook spends its time in pip; with a wheel that is given nearly all of it goes into putting the
+//! hook fetches, and asks Python; with a wheel that is given nearly all of it goes into putting the
 //! driver in place, so most rounds go that way.
 
 use std::collections::BTreeMap;

@@ -91,18 +91,18 @@ fn what_an_operator_had_there_is_put_back() {
     it.deploy();
     it.grant();
     let mut named = vec![
-        format!("{}: a directory of root:root, mode 0755; is kept", dist_info("1.2.1")),
-        format!("{SITE}/magnum_capi_helm: a directory of root:root, mode 0755; is kept"),
-        format!("{KUBECONFIG}: a file of magnum:nogroup, mode 0600; will be kept"),
-        format!("{CONF}: a file of root:magnum, mode 0640; will be kept"),
-        format!("{drop_in}: a file of nobody:nogroup, mode 0600; will be kept"),
+        format!("{}: a directory of root:root, mode 0755; backed up", dist_info("1.2.1")),
+        format!("{SITE}/magnum_capi_helm: a directory of root:root, mode 0755; backed up"),
+        format!("{KUBECONFIG}: a file of magnum:nogroup, mode 0600; will be backed up"),
+        format!("{CONF}: a file of root:magnum, mode 0640; will be backed up"),
+        format!("{drop_in}: a file of nobody:nogroup, mode 0600; will be backed up"),
     ];
     let plan = it.action("plan");
     assert_eq!(kept(&plan), sorted(&named), "before they are written");
     it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "over the operator's own");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "over the operator's own");
     for line in &mut named {
-        *line = line.replace("will be kept", "is kept");
+        *line = line.replace("will be backed up", "backed up");
     }
     assert_eq!(kept(&it.action("plan")), sorted(&named), "once they are");
     assert_eq!(it.pip_version(), "1.1.0");
@@ -199,7 +199,7 @@ fn after_many_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
     }
     it.set(&[("driver-pin", "magnum-capi-helm==1.1.0")]);
     it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "in the end");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "in the end");
     it.remove();
     before.assert_is_back(&it, "removed");
 }
@@ -225,7 +225,7 @@ fn departure_hooks_work_in_any_order_and_are_finished_when_one_is_killed() {
     cases.push(vec![("magnum-relation-broken", None), ("remove", None)]);
     for case in cases {
         it.hook("install");
-        it.assert_status("active", &["driver 1.1.0 grafted"], "grafted anew");
+        it.assert_status("active", &["Driver 1.1.0 grafted"], "grafted anew");
         for (hook, moment) in &case {
             match moment {
                 Some(moment) => drop(it.kill_hook(hook, moment)),

@@ -72,7 +72,7 @@ fn a_kubeconfig_comes_from_the_resource_or_better_from_the_secret_and_rotates_wi
     };
     attach(&it, Vec::new());
     it.deploy();
-    it.assert_status("blocked", &["no kubeconfig"], "an empty resource");
+    it.assert_status("blocked", &["No kubeconfig"], "an empty resource");
     assert!(!it.machine().exists(KUBECONFIG).unwrap());
 
     attach(&it, it.management.kubeconfig().into_bytes());

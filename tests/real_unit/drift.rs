@@ -178,7 +178,7 @@ fn with_the_restart_a_crash_loop_is_over_also_when_systemd_waits_or_has_given_up
              until {reached}; do sleep 0.1; done"
         ));
         it.hook("update-status");
-        it.assert_status("active", &["driver 1.1.0 grafted"], case);
+        it.assert_status("active", &["Driver 1.1.0 grafted"], case);
         it.assert_whole("1.1.0", case);
         it.machine().remove(&drop_in).unwrap();
     }

@@ -1,8 +1,9 @@
 //! What the kubeconfig's user may do in the management cluster, what is served there, and how often it
 //! is asked for that.
 
-use lab::{Behaviour, ClientCertificate, Rule};
+use lab::{Behaviour, ClientCertificate, HookRun, Rule};
 
+use crate::management::assert_logged;
 use crate::online::{assert_verdict, preflight, verify};
 use crate::support::{Deployment, pin};
 
@@ -78,16 +79,16 @@ fn every_permission_that_is_denied_is_named_and_no_other() {
     // The whole list is asked again when kubeconfig, driver or chart change.
     allow(Vec::new());
     let other = it.kubeconfig_of(&ClientCertificate::default());
-    it.rotate(&other);
+    let run = it.rotate(&other);
     let all: Vec<String> = DEEDS.iter().map(shown).collect();
-    let words = ["does not let", &all.join(", "), "every namespace"];
-    it.assert_status("blocked", &words, "nothing is allowed");
+    it.assert_status("blocked", &["lacks permissions"], "nothing is allowed");
+    assert_logged(&run, &["does not let", &all.join(", "), "every namespace"], "nothing is allowed");
     let verified = verify(&it);
     assert_verdict(&verified, "management-permissions", "fail", &[&all[21]], "");
     assert_verdict(&verified, "management-identity", "pass", &[], "known");
     allow(vec![Rule::cluster_admin()]);
     it.hook("update-status");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "a role is bound");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "a role is bound");
 }
 
 #[test]
@@ -97,7 +98,11 @@ fn what_is_served_must_fit_driver_and_chart() {
     let serve = |group: &str, versions: &[&str]| {
         it.behave(Behaviour::default().serving(group, versions));
         // Each case is a change of the chart: only then is everything asked again within a day.
-        it.hook("config-changed");
+        it.hook("config-changed")
+    };
+    let assert_blocked = |run: &HookRun, words: &[&str], case: &str| {
+        it.assert_status("blocked", &["does not fit driver or chart"], case);
+        assert_logged(run, words, case);
     };
     let capi = |status: &str, words: &[&str], case: &str| {
         assert_verdict(&verify(&it), "management-capi", status, words, case);
@@ -113,32 +118,29 @@ fn what_is_served_must_fit_driver_and_chart() {
     .enumerate()
     {
         it.set(&[("helm-chart-version", &format!("0.10.{number}"))]);
-        serve(group, &[]);
-        it.assert_status("blocked", &["serves no ", group], group);
+        assert_blocked(&serve(group, &[]), &["serves no ", group], group);
         capi("fail", &["serves no ", group], group);
     }
-    serve("cluster.x-k8s.io", &["v1beta2"]);
     let words = ["creates cluster.x-k8s.io/v1beta1", "serves v1beta2"];
-    it.assert_status("blocked", &words, "only the newest core");
+    assert_blocked(&serve("cluster.x-k8s.io", &["v1beta2"]), &words, "only the newest core");
 
     it.application.reset_config("helm-chart-version").unwrap();
-    serve(OPENSTACK, &["v1beta1"]);
     let words =
         ["chart 0.4.0 creates infrastructure.cluster.x-k8s.io/v1alpha7", "serves v1beta1", "set helm-chart-version"];
-    it.assert_status("blocked", &words, "the default chart");
+    let run = serve(OPENSTACK, &["v1beta1"]);
+    assert_blocked(&run, &words, "the default chart");
+    assert_logged(&run, &["v1alpha6", "UNHEALTHY", "driver-pin"], "the default chart");
     capi("fail", &words[..2], "the default chart");
     it.set(&[("helm-chart-version", "0.25.1")]);
     it.hook("config-changed");
-    let words = ["driver 1.1.0 grafted; ", "v1alpha6", "UNHEALTHY", "driver-pin"];
-    it.assert_status("active", &words, "a chart that fits");
+    it.assert_status("active", &["Driver 1.1.0 grafted; ", "does not fit"], "a chart that fits");
     capi("warn", &["reads ", "UNHEALTHY"], "a chart that fits");
     it.set(&[("driver-pin", &pin("1.4.0"))]);
     it.hook("config-changed");
-    assert_eq!(it.unit.status().1, "driver 1.4.0 grafted");
+    assert_eq!(it.unit.status().1, "Driver 1.4.0 grafted");
     capi("pass", &[], "all of it fits");
     it.set(&[("helm-chart-version", "0.10.1")]);
-    it.hook("config-changed");
-    it.assert_status("blocked", &["chart 0.10.1 creates"], "an old chart");
+    assert_blocked(&it.hook("config-changed"), &["chart 0.10.1 creates"], "an old chart");
 }
 
 #[test]
@@ -174,7 +176,7 @@ fn a_converged_hook_puts_one_question_and_a_change_all_of_them() {
     it.set(&[("driver-pin", &pin("1.1.0"))]);
     for hook in ["config-changed", "update-status"] {
         assert_all(&asked(hook), "something is wrong");
-        it.assert_status("active", &["UNHEALTHY"], hook);
+        it.assert_status("active", &["does not fit"], hook);
     }
 }
 

@@ -5,7 +5,7 @@ use lab::Release;
 use crate::mirror::{self, assert_driver, installed, loaded};
 use crate::support::{CONF, Deployment, STATE, assert_same};
 
-/// Where pip on Debian 13 installs to.
+/// The site directory of the system administrator on Debian 13.
 const NEW_SITE: &str = "/usr/local/lib/python3.13/dist-packages";
 
 /// Carries files from one unit to the other, as a release upgrade leaves them.
@@ -18,7 +18,7 @@ fn carry(from: &Deployment, to: &Deployment, paths: &str) {
 
 #[track_caller]
 fn assert_grafted(it: &Deployment, case: &str) {
-    it.assert_status("active", &["driver 1.1.0 grafted"], case);
+    it.assert_status("active", &["Driver 1.1.0 grafted"], case);
     let (versions, wrong) = installed(it.machine(), NEW_SITE);
     assert_eq!((versions, wrong), (vec!["1.1.0".to_owned()], vec![]), "{case}");
     assert_eq!(loaded(it.machine()), Ok("1.1.0".into()), "{case}");

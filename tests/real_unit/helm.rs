@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use lab::HookRun;
 use serde_json::Value;
 
+use crate::management::assert_logged;
 use crate::mirror::{self, sha256};
 use crate::support::{CONF, Deployment};
 
@@ -55,22 +57,25 @@ fn assert_helm(it: &Deployment, helm: &Helm, case: &str) {
 fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on() {
     let (it, helm) = without_helm();
     it.grant();
-    it.deploy();
-    let three_ways: &[&str] = &["run: juju attach-resource magnum-capi-helm helm=", "helm-url and helm-sha256", HELM];
-    it.assert_status("blocked", three_ways, "none");
+    let runs = it.deploy();
+    it.assert_status("blocked", &["No helm"], "none");
+    let three_ways = ["run: juju attach-resource magnum-capi-helm helm=", "helm-url and helm-sha256", HELM];
+    let logs: String = runs.iter().map(HookRun::log_text).collect();
+    assert!(three_ways.iter().all(|way| logs.contains(way)), "none: {logs}");
     assert!(!it.machine().exists(CONF).unwrap(), "nothing is switched on");
 
     for (case, script, words) in [
         ("too old", "echo v3.2.0+ge11b7ce", &["3.2.0, too old"][..]),
         ("no helm", "echo hello", &["prints no version: hello"][..]),
         ("broken", "echo 'no such library' >&2; exit 127", &["does not run", "no such library"][..]),
-        ("hangs", "sleep 600", &["does not run", "did not end within"][..]),
+        ("hangs", "sleep 600", &["does not run", "did not end"][..]),
     ] {
         let script = format!("#!/bin/sh\n{script}\n");
         it.machine().push(HELM, script.as_bytes(), 0o755).unwrap();
         let run = it.hook("update-status");
         eprintln!("{case}: {:.1} s", run.wall.as_secs_f64());
-        it.assert_status("blocked", words, case);
+        it.assert_status("blocked", &["Unusable helm"], case);
+        assert_logged(&run, words, case);
         assert!(!it.machine().exists(CONF).unwrap(), "{case}: nothing is switched on");
         it.machine().remove(HELM).unwrap();
     }
@@ -110,7 +115,9 @@ fn without_a_fit_helm_the_status_says_how_to_give_one_and_nothing_is_switched_on
         }
         let run = it.hook("config-changed");
         eprintln!("{case}: {:.1} s", run.wall.as_secs_f64());
-        it.assert_status(status, words, case);
+        let summary = if status == "waiting" { "Cannot fetch helm-url" } else { "Invalid option helm-" };
+        it.assert_status(status, &[summary], case);
+        assert_logged(&run, words, case);
         assert!(run.wall < Duration::from_secs(180), "{case}: {:?}", run.wall);
         assert!(!it.machine().exists(HELM).unwrap(), "{case}: nothing is installed");
         assert!(!it.machine().exists(CONF).unwrap(), "{case}: nothing is switched on");
@@ -165,13 +172,13 @@ fn helm_comes_from_an_address_or_a_resource_is_kept_right_and_goes_with_the_char
         assert_eq!(run.log, [], "{case}: the next hook has nothing to do");
         assert!(!execs.iter().any(|exec| exec.path.ends_with("/helm")), "{case}: helm is not run again");
     }
-    for (case, content, words) in [
-        ("cut off", &tarball[..tarball.len() / 2], &["resource helm", "damaged"][..]),
-        ("text", b"#!/bin/sh\n", &["resource helm is neither"]),
-    ] {
+    for (case, content, words) in
+        [("cut off", &tarball[..tarball.len() / 2], "damaged"), ("text", b"#!/bin/sh\n", "is neither")]
+    {
         attach(Some(content.to_vec()));
-        it.upgrade();
-        it.assert_status("blocked", words, case);
+        let runs = it.upgrade();
+        it.assert_status("blocked", &["resource helm"], case);
+        assert!(runs.iter().any(|run| run.log_text().contains(words)), "{case}: {runs:?}");
         let found = it.shell(&format!("sha256sum <{HELM}"));
         assert!(found.starts_with(&helm.sha256), "{case}: the old one stays");
     }

@@ -66,7 +66,7 @@ fn damage_to_the_driver_is_named_in_the_log_and_mended_by_the_next_hook() {
         (
             "a copy that user magnum finds first",
             &copy,
-            &format!("{USER_SITE}/magnum_capi_helm, which Python would find before the driver"),
+            &format!("{USER_SITE}/magnum_capi_helm: Python finds it before the pinned driver"),
         ),
     ];
     for ((case, harm, said), hook) in cases.into_iter().zip(["update-status", "start"].iter().cycle()) {

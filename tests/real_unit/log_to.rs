@@ -21,7 +21,7 @@ fn the_services_log_to_their_files_when_that_is_wanted_and_back_to_the_journal()
     it.shell(&format!(": >{LOG}"));
     it.set(&[("log-to", "file")]);
     it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "log-to=file");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "log-to=file");
     for service in [API, CONDUCTOR] {
         let words = it.command_line(service);
         assert_eq!(words.last().unwrap(), &format!("--log-file=/var/log/magnum/{service}.log"));
@@ -42,7 +42,7 @@ fn the_services_log_to_their_files_when_that_is_wanted_and_back_to_the_journal()
     assert_ne!(it.services(), services);
     it.set(&[("log-to", "syslog")]);
     it.hook("config-changed");
-    it.assert_status("blocked", &["log-to \"syslog\"", "journal nor file"], "syslog");
+    it.assert_status("blocked", &["log-to \"syslog\"", "journal, file"], "syslog");
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_etc_default_gives_a_service_is_carried_over_or_named() {
     it.shell(&format!("printf '%s\\n' 'DAEMON_ARGS=\"$DAEMON_ARGS --debug\"' 'umask 027' >{DEFAULTS}"));
     let api = it.services().api;
     it.hook("update-status");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "carried over");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "carried over");
     assert_eq!(it.command_line(CONDUCTOR).last().unwrap(), "--debug");
     assert_eq!(it.services().api, api, "the API is given nothing");
     let pid = it.machine().pid_of(CONDUCTOR).unwrap();
@@ -62,7 +62,7 @@ fn what_etc_default_gives_a_service_is_carried_over_or_named() {
 
     it.shell(&format!("echo 'export http_proxy=http://10.0.0.1' >>{DEFAULTS}"));
     it.hook("update-status");
-    it.assert_status("active", &["grafted", DEFAULTS, "in line 3"], "an export");
+    it.assert_status("active", &["grafted", DEFAULTS, "line 3"], "an export");
     let (status, evidence) = check(&it, "drop-in-defaults");
     assert_eq!(status, "warn");
     assert!(evidence.contains("line 3"), "{evidence}");
@@ -72,6 +72,6 @@ fn what_etc_default_gives_a_service_is_carried_over_or_named() {
         "sed -i 3d {DEFAULTS}; printf '[Service]\\nEnvironment=http_proxy=http://10.0.0.1\\n' >{own}; systemctl daemon-reload"
     ));
     it.hook("update-status");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "as the remedy says");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "as the remedy says");
     assert_eq!(check(&it, "drop-in-defaults").0, "pass");
 }

@@ -1,4 +1,4 @@
-//! The packed charm on real units: real systemd, real Magnum, real pip, and the lab's agent in
+//! The packed charm on real units: real systemd, real Magnum, and the lab's agent in
 //! Juju's place. `cargo xtask test` runs these; they need root.
 //!
 //! One module a theme. `support` sets units up and asks them; a test says what it means.
@@ -33,7 +33,6 @@ mod options;
 mod packages;
 mod pause;
 mod pins;
-mod pips;
 mod plan;
 mod record;
 mod restart_mode;

@@ -46,6 +46,15 @@ impl Deployment {
     }
 }
 
+/// The hook has logged all these words: the details for which the status has no room.
+#[track_caller]
+pub fn assert_logged(run: &HookRun, words: &[&str], case: &str) {
+    let log = run.log_text();
+    for word in words {
+        assert!(log.contains(word), "{case}: no {word:?} in the log\n{log}");
+    }
+}
+
 /// What of a secret shows in `text`, if anything does.
 pub fn leak(management: &ManagementCluster, text: &str) -> Option<String> {
     for credential in management.issued() {

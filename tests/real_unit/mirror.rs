@@ -1,8 +1,6 @@
 //! A package index that goes wrong on demand, wheels that are made for the purpose, and questions
 //! about the driver that are answered without the charm.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lab::Machine;
@@ -129,21 +127,4 @@ pub fn assert_driver(it: &Deployment, version: &str, case: &str) {
 /// The principal pauses Magnum: nothing restarts, and hooks take only their own time.
 pub fn pause(it: &Deployment) {
     it.shell(&format!("systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"));
-}
-
-/// A file that is kept between runs of the tests: made by `make` when it is not there.
-pub fn cached(name: &str, make: impl FnOnce(&Path)) -> std::path::PathBuf {
-    let cache = std::env::var_os("LAB_CACHE")
-        .map_or_else(|| "/var/cache/magnum-capi-helm-lab".into(), std::path::PathBuf::from);
-    let path = cache.join(name);
-    if !path.exists() {
-        let partial = cache.join(format!("building.{name}.{}", std::process::id()));
-        std::fs::create_dir_all(&partial).unwrap();
-        make(&partial);
-        if std::fs::rename(&partial, &path).is_err() {
-            // Another test was faster.
-            std::fs::remove_dir_all(&partial).unwrap();
-        }
-    }
-    path
 }

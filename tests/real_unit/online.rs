@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lab::{Behaviour, ClientCertificate, Issuer, KeyKind, Mode, Request};
 use serde_json::Value;
 
-use crate::management::TOKEN;
+use crate::management::{TOKEN, assert_logged};
 use crate::support::{CONF, Deployment, STATE, assert_same, pin};
 use crate::verify::checks;
 
@@ -85,12 +85,12 @@ fn every_kind_of_key_logs_in_and_the_identity_is_named() {
             it.kubeconfig_of(&ClientCertificate { user: name.into(), key, issuer, ..ClientCertificate::default() });
         it.management.forget_requests(it.machine()).unwrap();
         it.rotate(&kubeconfig);
-        it.assert_status("active", &["driver 1.1.0 grafted"], name);
+        it.assert_status("active", &["Driver 1.1.0 grafted"], name);
         it.assert_in_place(&kubeconfig, name);
         let asked = it.management.requests(it.machine()).unwrap();
         let all_by = |request: &Request| request.user.as_deref() == Some(name);
         assert!(asked.iter().all(all_by), "{name}: {asked:?}");
-        let knows = format!("knows us as {name}");
+        let knows = format!("knows the user as {name}");
         assert_verdict(&verify(&it), "management-identity", "pass", &[&knows], name);
         let (found, _) = preflight(&it, &kubeconfig, &[]);
         for id in ["usable", "expiry"] {
@@ -107,6 +107,9 @@ fn every_kind_of_key_logs_in_and_the_identity_is_named() {
 struct Trouble {
     mode: Mode,
     status: &'static str,
+    /// A word of the status.
+    kind: &'static str,
+    /// Words of the details, in the log and in `verify`.
     words: &'static [&'static str],
     /// The status of `management-api` and of `management-identity`.
     checks: [&'static str; 2],
@@ -115,31 +118,38 @@ struct Trouble {
 const fn trouble(
     mode: Mode,
     status: &'static str,
+    kind: &'static str,
     words: &'static [&'static str],
     checks: [&'static str; 2],
 ) -> Trouble {
-    Trouble { mode, status, words, checks }
+    Trouble { mode, status, kind, words, checks }
 }
 
 const UNREACHABLE: [&str; 2] = ["warn", "skip"];
+const NO_ANSWER: &str = "does not answer";
+const REJECTS: &str = "rejects the kubeconfig";
 const TROUBLES: [Trouble; 9] = [
-    trouble(Mode::Silent, "waiting", &["timed out"], UNREACHABLE),
-    trouble(Mode::Stalls, "waiting", &["timed out"], UNREACHABLE),
-    trouble(Mode::Closes, "waiting", &["does not answer"], UNREACHABLE),
-    trouble(Mode::AnswersWith(401), "blocked", &["HTTP 401", "update-secret"], ["pass", "fail"]),
-    trouble(Mode::AnswersWith(403), "blocked", &["HTTP 403", "update-secret"], ["pass", "fail"]),
-    trouble(Mode::AnswersWith(500), "waiting", &["HTTP 500"], UNREACHABLE),
-    trouble(Mode::AnswersWith(503), "waiting", &["HTTP 503"], UNREACHABLE),
-    trouble(Mode::PresentsStrangersCertificate, "waiting", &["TLS", "certificate"], UNREACHABLE),
-    trouble(Mode::PresentsExpiredCertificate, "waiting", &["TLS", "expired"], UNREACHABLE),
+    trouble(Mode::Silent, "waiting", "(timed out)", &["timed out"], UNREACHABLE),
+    trouble(Mode::Stalls, "waiting", "(timed out)", &["timed out"], UNREACHABLE),
+    trouble(Mode::Closes, "waiting", NO_ANSWER, &["does not answer"], UNREACHABLE),
+    trouble(Mode::AnswersWith(401), "blocked", REJECTS, &["HTTP 401"], ["pass", "fail"]),
+    trouble(Mode::AnswersWith(403), "blocked", REJECTS, &["HTTP 403"], ["pass", "fail"]),
+    trouble(Mode::AnswersWith(500), "waiting", NO_ANSWER, &["HTTP 500"], UNREACHABLE),
+    trouble(Mode::AnswersWith(503), "waiting", NO_ANSWER, &["HTTP 503"], UNREACHABLE),
+    trouble(Mode::PresentsStrangersCertificate, "waiting", "(TLS)", &["TLS", "certificate"], UNREACHABLE),
+    trouble(Mode::PresentsExpiredCertificate, "waiting", "(TLS)", &["TLS", "expired"], UNREACHABLE),
 ];
 
 /// The status after a hook, what verify and preflight find, and that none of it takes long.
 #[track_caller]
-fn assert_told(it: &Deployment, kubeconfig: &str, trouble: &Trouble, case: &str) {
+fn assert_told(it: &Deployment, kubeconfig: &str, trouble: &Trouble, logged: bool, case: &str) {
     let hook = it.hook("update-status");
-    let words = [&["management cluster https://"], trouble.words].concat();
-    it.assert_status(trouble.status, &words, case);
+    it.assert_status(trouble.status, &["Management cluster", trouble.kind], case);
+    // A rotation before it has logged the same details.
+    if !logged {
+        let remedy: &[&str] = if trouble.status == "blocked" { &["update-secret"] } else { &[] };
+        assert_logged(&hook, &[&["https://"], trouble.words, remedy].concat(), case);
+    }
     let began = Instant::now();
     let verified = verify(it);
     let verify_took = began.elapsed();
@@ -150,8 +160,9 @@ fn assert_told(it: &Deployment, kubeconfig: &str, trouble: &Trouble, case: &str)
         assert_verdict(found, "management-identity", identity, &[], case);
         let telling = ["management-api", "management-identity"][usize::from(identity == "fail")];
         let (_, evidence) = &found[telling];
-        let word = trouble.words[0];
-        assert!(evidence.contains(word), "{case}: {evidence}");
+        for word in trouble.words {
+            assert!(evidence.contains(word), "{case}: {evidence}");
+        }
         for id in ["management-permissions", "management-capi"] {
             assert_verdict(found, id, "skip", &[], case);
         }
@@ -169,25 +180,26 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
     let kubeconfig = it.management.kubeconfig();
     let mended = |case: &str| {
         it.hook("update-status");
-        it.assert_status("active", &["driver 1.1.0 grafted"], case);
+        it.assert_status("active", &["Driver 1.1.0 grafted"], case);
     };
     for trouble in &TROUBLES {
         let case = format!("{:?}", trouble.mode);
         it.behave(Behaviour::of(trouble.mode));
-        assert_told(&it, &kubeconfig, trouble, &case);
+        assert_told(&it, &kubeconfig, trouble, false, &case);
         it.behave(Behaviour::default());
         mended(&case);
     }
     it.management.stop(it.machine()).unwrap();
-    let refused = trouble(Mode::Closes, "waiting", &["refused"], UNREACHABLE);
-    assert_told(&it, &kubeconfig, &refused, "nobody listens");
+    let refused = trouble(Mode::Closes, "waiting", "(refused)", &["refused"], UNREACHABLE);
+    assert_told(&it, &kubeconfig, &refused, false, "nobody listens");
 
     // It counts when the earlier one is not answered either.
     let nowhere = kubeconfig.replace("127.0.0.1", "management.invalid");
-    it.rotate(&nowhere);
+    let rotation = it.rotate(&nowhere);
+    assert_logged(&rotation, &["https://management.invalid"], "a name that nobody knows");
     it.assert_in_place(&nowhere, "a name that nobody knows");
-    let dns = trouble(Mode::Closes, "waiting", &["DNS", "management.invalid"], UNREACHABLE);
-    assert_told(&it, &nowhere, &dns, "a name that nobody knows");
+    let dns = trouble(Mode::Closes, "waiting", "(DNS)", &["DNS", "management.invalid"], UNREACHABLE);
+    assert_told(&it, &nowhere, &dns, true, "a name that nobody knows");
     it.management.serve(it.machine()).unwrap();
     it.rotate(&kubeconfig);
     mended("served again");
@@ -205,33 +217,35 @@ fn a_token_logs_in_with_a_driver_that_can_use_it() {
     let account = "system:serviceaccount:magnum:capi";
     let kubeconfig = it.kubeconfig_with_token();
     it.rotate(&kubeconfig);
-    it.assert_status("active", &["driver 1.3.0 grafted"], "a token");
+    it.assert_status("active", &["Driver 1.3.0 grafted"], "a token");
     it.assert_in_place(&kubeconfig, "a token");
-    let knows = format!("knows us as {account}");
+    let knows = format!("knows the user as {account}");
     assert_verdict(&verify(&it), "management-identity", "pass", &[&knows], "");
 
     let with = |token: &str| it.management.kubeconfig_with_token(token);
     let ended = lab::service_account_token(account, -60);
-    for (case, token, words) in [
-        ("nobody's", "nobody", &["HTTP 401", "stays in place"][..]),
-        ("one that is over", &ended, &["no good any more: token"]),
+    for (case, token, summary, words) in [
+        ("nobody's", "nobody", "the earlier one stays", "HTTP 401"),
+        ("one that is over", &ended, "is not usable", "has expired: token"),
     ] {
-        it.rotate(&with(token));
-        it.assert_status("blocked", words, case);
+        let run = it.rotate(&with(token));
+        it.assert_status("blocked", &["Granted kubeconfig", summary], case);
+        assert_logged(&run, &[words], case);
         it.assert_in_place(&kubeconfig, case);
     }
     let soon = lab::service_account_token(account, 5 * 24 * 60 * 60 + 60);
     let machine = it.machine();
     it.management.accept_token(machine, &soon, account, &[]).unwrap();
-    it.rotate(&with(&soon));
-    let words = ["driver 1.3.0 grafted; ", "expires in 5 days: token"];
-    it.assert_status("active", &words, "one that ends soon");
+    let run = it.rotate(&with(&soon));
+    it.assert_status("active", &["Driver 1.3.0 grafted; ", "expires in 5 days"], "one that ends soon");
+    assert_logged(&run, &["token"], "one that ends soon");
 
     // A driver that cannot use it does not come.
     it.rotate(&with(TOKEN));
     it.set(&[("driver-pin", &pin("1.2.1"))]);
-    it.hook("config-changed");
-    it.assert_status("blocked", &["token", "1.2.1", "1.3.0"], "an older driver");
+    let run = it.hook("config-changed");
+    it.assert_status("blocked", &["Granted kubeconfig is not usable"], "an older driver");
+    assert_logged(&run, &["token", "1.2.1", "1.3.0"], "an older driver");
     assert_eq!(it.pip_version(), "1.3.0");
     it.assert_in_place(&kubeconfig, "an older driver");
 }

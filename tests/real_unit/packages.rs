@@ -14,7 +14,7 @@ fn graft(it: &Deployment) {
     it.deploy();
     it.grant();
     it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "after the grant");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "after the grant");
 }
 
 /// Has apt install Magnum's packages anew, with their own configuration files in place of any.
@@ -31,7 +31,7 @@ fn install(it: &Deployment) {
 /// After one hook the graft is whole, also in Magnum's own eyes; the next has nothing to do.
 fn assert_grafted(it: &Deployment, graft: &Snapshot, case: &str) {
     it.hook("update-status");
-    it.assert_status("active", &["driver 1.1.0 grafted"], case);
+    it.assert_status("active", &["Driver 1.1.0 grafted"], case);
     assert_same(&graft.diff(&it.graft()), case);
     assert_eq!(it.litter(), "", "{case}: litter");
     let magnum = it.ask_magnum();
@@ -60,7 +60,7 @@ fn after_an_upgrade_and_a_purge_of_its_packages_magnum_is_grafted_again() {
     let gone = it.machine().exists(CONF_DIRECTORY).unwrap();
     assert!(!gone, "the purge takes what is in /etc/magnum");
     it.hook("update-status");
-    it.assert_status("waiting", &["magnum is not installed"], "purged");
+    it.assert_status("waiting", &["Magnum is not installed"], "purged");
     install(&it);
     // Not yet rendered: whatever the services make of the packages' own configuration.
     it.hook("update-status");

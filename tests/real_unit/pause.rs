@@ -29,14 +29,14 @@ fn a_paused_unit_stays_paused_and_is_finished_after_its_resumption() {
         assert_eq!(changes(&it, hook), [] as [String; 0], "{hook}");
         let case = format!("{hook} while paused");
         assert_eq!(state(), paused, "{case}");
-        it.assert_status("maintenance", &["magnum is paused"], &case);
+        it.assert_status("maintenance", &["Magnum is paused"], &case);
         let verbs = it.shell("journalctl --quiet -o cat -u magnum-api -u magnum-conductor --since=-2s");
         assert!(!verbs.contains("Started"), "{case}: {verbs}");
     }
     it.shell(&format!("systemctl unmask --quiet {API} {CONDUCTOR}; systemctl enable --quiet --now {API} {CONDUCTOR}"));
     it.set(&[("log-to", "journal")]);
     it.hook("update-status");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "resumed");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "resumed");
     let written = it.machine().read_text(CONF).unwrap();
     assert_eq!(written, conf("namespace_prefix = other\n"));
     let read = &it.ask_magnum()["capi_helm"]["namespace_prefix"];

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::management::PASSWORD;
 use crate::mirror::{self, START_INDEX, assert_driver, index, sha256, wheel};
-use crate::support::{Deployment, SITE, STATE, VERSIONS, assert_same, pin};
+use crate::support::{Deployment, INDEX, SITE, STATE, VERSIONS, assert_same, pin};
 
 fn read(it: &Deployment, name: &str) -> String {
     let path = format!("{STATE}/{name}");
@@ -34,7 +34,7 @@ fn every_installation_is_recorded_with_its_checksum_and_source_and_nothing_is_fo
     it.shell(START_INDEX);
     let with_password = index("plain").replace("//", &format!("//somebody:{PASSWORD}@"));
     let plain = index("plain");
-    let mut wanted = vec![("1.1.0", "the package index that pip is set to".to_owned())];
+    let mut wanted = vec![("1.1.0", INDEX.to_owned())];
     for (version, index, source) in [
         ("1.2.1", Some(&with_password), plain.as_str()),
         ("1.1.0", Some(&plain), &plain),

@@ -30,7 +30,7 @@ fn a_restart_by_hand_is_done_when_the_action_says_so_and_everybody_says_so_until
         let line = format!("{service}: it has read another configuration or driver");
         assert!(restarted.contains(&line), "{restarted}");
     }
-    it.assert_status("active", &["driver 1.1.0 grafted"], "after the action");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "after the action");
     let after = it.services();
     assert!(after.api != before.api && after.conductor != before.conductor);
     assert_eq!(it.ask_magnum()["capi_helm"]["namespace_prefix"], "other");
@@ -42,7 +42,7 @@ fn a_restart_by_hand_is_done_when_the_action_says_so_and_everybody_says_so_until
     it.shell(&format!("systemctl disable --quiet --now {API} {CONDUCTOR}; systemctl mask --quiet {API} {CONDUCTOR}"));
     let refused = it.action("restart");
     assert_eq!(refused.status, ActionStatus::Failed);
-    assert!(refused.message.contains("magnum is paused"), "{}", refused.message);
+    assert!(refused.message.contains("Magnum is paused"), "{}", refused.message);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_mode_that_is_none_is_refused_and_immediate_asks_nobody() {
     let before = it.services();
     it.set(&[("restart-mode", "immediate"), ("capi-helm-options", "namespace_prefix = other")]);
     let run = it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "immediate");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "immediate");
     assert!(it.services().api != before.api);
     assert!(!run.called("goal-state"), "{}", run.describe());
 }

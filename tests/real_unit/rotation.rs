@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lab::{ClientCertificate, Issuer, ManagementCluster};
 use serde_json::{Value, json};
 
+use crate::management::assert_logged;
 use crate::support::{CONF, Deployment, Enough, KUBECONFIG, STATE, conf, eventually, soak, timed};
 use crate::verify::checks;
 
@@ -37,7 +38,7 @@ fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_many_rotations() {
             for (number, kubeconfig) in (1..=soak(20, 100)).zip(kubeconfigs.iter().rev().cycle()) {
                 let case = format!("rotation {number}");
                 it.rotate(kubeconfig);
-                it.assert_status("active", &["driver 1.1.0 grafted"], &case);
+                it.assert_status("active", &["Driver 1.1.0 grafted"], &case);
                 it.assert_in_place(kubeconfig, &case);
             }
         });
@@ -66,7 +67,10 @@ fn user_magnum_reads_a_whole_kubeconfig_at_every_moment_of_many_rotations() {
 struct Refusal {
     case: &'static str,
     kubeconfig: String,
-    words: Vec<&'static str>,
+    /// A word of the status.
+    summary: &'static str,
+    /// Words of the log.
+    words: &'static [&'static str],
 }
 
 fn refusals(it: &Deployment) -> Vec<Refusal> {
@@ -82,24 +86,28 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
     let mixed = it
         .management
         .kubeconfig_for(&lab::Credential { certificate_pem: own.certificate_pem.clone(), key_pem: other.key_pem });
-    let refusal = |case, kubeconfig: String, words: &[&'static str]| Refusal {
-        case,
-        kubeconfig,
-        words: ["kubeconfig"].iter().chain(words).copied().collect(),
-    };
-    const STAYS: &str = "the earlier one works and stays in place";
+    let refusal = |case, kubeconfig: String, summary, words| Refusal { case, kubeconfig, summary, words };
+    const STAYS: &str = "does not work; the earlier one stays";
+    const UNUSABLE: &str = "is not usable";
     vec![
-        refusal("unknown to the cluster", stranger, &["HTTP 401", STAYS]),
-        refusal("of another cluster", other_cluster, &["TLS", STAYS]),
-        refusal("where nobody listens", good.replace(":6443", ":6444"), &["https://127.0.0.1:6444", "refused", STAYS]),
-        refusal("already over", over, &["no good any more", "certificate"]),
-        refusal("not good yet", tomorrows, &["not good yet", "certificate"]),
-        refusal("with another's key", mixed, &["does not belong"]),
-        refusal("cut off", good[..good.len() / 2].into(), &["kubeconfig"]),
-        refusal("no YAML", good.replace("users:", "users: {"), &["no YAML"]),
-        refusal("empty", "\n".into(), &["no mapping"]),
-        refusal("http", good.replace("https:", "http:"), &["no https"]),
-        refusal("with a token for an old driver", it.kubeconfig_with_token(), &["token", "1.3.0"]),
+        refusal("unknown to the cluster", stranger, STAYS, &["HTTP 401"]),
+        refusal("of another cluster", other_cluster, STAYS, &["TLS"]),
+        refusal("where nobody listens", good.replace(":6443", ":6444"), STAYS, &["https://127.0.0.1:6444", "refused"]),
+        refusal("already over", over, UNUSABLE, &["has expired", "certificate"]),
+        refusal("not good yet", tomorrows, UNUSABLE, &["not valid yet", "certificate"]),
+        refusal("with another's key", mixed, UNUSABLE, &["does not belong"]),
+        refusal("cut off", good[..good.len() / 2].into(), UNUSABLE, &[]),
+        refusal("no YAML", good.replace("users:", "users: {"), UNUSABLE, &["not YAML"]),
+        refusal("empty", "\n".into(), UNUSABLE, &["no mapping"]),
+        refusal("http", good.replace("https:", "http:"), UNUSABLE, &["not an https"]),
+        refusal("with a token for an old driver", it.kubeconfig_with_token(), UNUSABLE, &["token", "1.3.0"]),
+        refusal("that only the driver refuses", good.clone() + "x: !vault y\n", UNUSABLE, &["refused by the driver"]),
+        refusal(
+            "that only helm refuses",
+            good.clone() + "- name: x\n  user: {client-key-data: '***'}\n",
+            UNUSABLE,
+            &["refused by helm (illegal base64 data)"],
+        ),
     ]
 }
 
@@ -114,15 +122,18 @@ fn one_that_does_not_work_never_takes_the_place_of_one_that_does() {
         let case = refusal.case;
         let [old, new] = [number, number + 1].map(|number| &good[number % 2]);
         let before = untouched(&it);
-        it.rotate(&refusal.kubeconfig);
-        it.assert_status("blocked", &refusal.words, case);
+        let run = it.rotate(&refusal.kubeconfig);
+        let summary = ["Granted kubeconfig", refusal.summary];
+        it.assert_status("blocked", &summary, case);
+        assert_logged(&run, &[&["update-secret"], refusal.words].concat(), case);
         it.assert_in_place(old, case);
-        it.hook("update-status");
-        it.assert_status("blocked", &refusal.words, case);
+        let run = it.hook("update-status");
+        it.assert_status("blocked", &summary, case);
+        assert_eq!(run.log, [], "{case}: it is not logged twice");
         assert_eq!(untouched(&it), before, "{case}: not even written again");
 
         it.rotate(new);
-        it.assert_status("active", &["driver 1.1.0 grafted"], case);
+        it.assert_status("active", &["Driver 1.1.0 grafted"], case);
         it.assert_in_place(new, &format!("a good one after one {case}"));
     }
     assert_eq!(it.services(), services, "nothing was restarted");
@@ -136,9 +147,10 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     let old = it.management.kubeconfig();
     let new = it.kubeconfig_of(&ClientCertificate { issuer: Issuer::Stranger, ..ClientCertificate::default() });
     it.management.stop(it.machine()).unwrap();
-    it.rotate(&new);
+    let run = it.rotate(&new);
     let case = "neither is answered";
-    it.assert_status("waiting", &["https://127.0.0.1:6443", "refused"], case);
+    it.assert_status("waiting", &["does not answer (refused)"], case);
+    assert_logged(&run, &["https://127.0.0.1:6443"], case);
     it.assert_in_place(&new, case);
     it.hook("update-status");
     it.assert_in_place(&new, "still neither is answered");
@@ -150,9 +162,10 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     assert!(private.starts_with("root:root 700\n"), "{private}");
 
     it.management.serve(it.machine()).unwrap();
-    it.hook("update-status");
+    let run = it.hook("update-status");
     let case = "only the earlier one is known";
-    it.assert_status("blocked", &["HTTP 401", "stays in place"], case);
+    it.assert_status("blocked", &["the earlier one stays"], case);
+    assert_logged(&run, &["HTTP 401"], case);
     it.assert_in_place(&old, case);
     // It is right that it stays, and no hook would do anything about it.
     let found = checks(&it.action("verify"));
@@ -178,7 +191,7 @@ fn the_last_one_that_worked_comes_back_also_when_nothing_is_granted_any_more() {
     it.application.revoke(&it.secret).unwrap();
     it.management.serve(it.machine()).unwrap();
     it.hook("update-status");
-    it.assert_status("blocked", &["is not granted"], "revoked");
+    it.assert_status("blocked", &["not granted"], "revoked");
     it.assert_in_place(&it.management.kubeconfig(), "revoked");
 }
 
@@ -192,9 +205,11 @@ fn what_fires_no_hook_is_found_and_a_revoked_grant_changes_nothing() {
         it.kubeconfig_of(&ClientCertificate::default()),
     ];
     it.set(&[("kubeconfig", it.secret.as_ref())]);
-    it.hook("config-changed");
+    let run = it.hook("config-changed");
     let command = format!("juju grant-secret {} magnum-capi-helm", it.secret);
-    it.assert_status("blocked", &["is not granted", &command], "not granted");
+    let not_granted = ["kubeconfig not granted", "juju grant-secret"];
+    it.assert_status("blocked", &not_granted, "not granted");
+    assert_logged(&run, &[&command], "not granted");
     it.application.grant(&it.secret).unwrap();
     it.hook("update-status");
     it.assert_status("active", &["grafted"], "granted without a hook");
@@ -209,8 +224,9 @@ fn what_fires_no_hook_is_found_and_a_revoked_grant_changes_nothing() {
     let graft = it.graft();
     it.application.revoke(&it.secret).unwrap();
     for hook in ["update-status", "config-changed", "secret-changed"] {
-        it.hook(hook);
-        it.assert_status("blocked", &["is not granted", &command], "revoked");
+        let run = it.hook(hook);
+        it.assert_status("blocked", &not_granted, "revoked");
+        assert_eq!(run.log_text().contains(&command), hook == "update-status", "it is logged once");
         let diff = graft.diff_exact(&it.graft());
         assert!(diff.is_empty(), "revoked, then {hook}: {diff}");
     }
@@ -252,16 +268,16 @@ fn an_end_that_comes_near_is_told_in_time_and_one_that_has_come_blocks() {
     let it = Deployment::active();
     let services = it.services();
     let of = |not_after| ClientCertificate { not_after, ..ClientCertificate::default() };
-    it.rotate(&it.kubeconfig_of(&of(12 * DAY + 3600)));
-    let words = ["driver 1.1.0 grafted; ", "expires in 12 days", "update-secret"];
-    it.assert_status("active", &words, "twelve days left");
+    let run = it.rotate(&it.kubeconfig_of(&of(12 * DAY + 3600)));
+    it.assert_status("active", &["Driver 1.1.0 grafted; ", "expires in 12 days"], "twelve days left");
+    assert_logged(&run, &["update-secret"], "twelve days left");
     let (status, evidence) = expiry(&it);
     assert_eq!(status, "warn", "{evidence}");
     assert!(evidence.contains("12 days left"), "{evidence}");
 
     it.set(&[("expiry-warning-days", "10")]);
     it.hook("config-changed");
-    assert_eq!(it.unit.status().1, "driver 1.1.0 grafted", "silenced");
+    assert_eq!(it.unit.status().1, "Driver 1.1.0 grafted", "silenced");
     assert_eq!(expiry(&it).0, "pass");
 
     // Long enough for a rotation on this machine, as it is now.
@@ -275,8 +291,9 @@ fn an_end_that_comes_near_is_told_in_time_and_one_that_has_come_blocks() {
     it.assert_in_place(&short, "some seconds left");
     std::thread::sleep(Duration::from_secs(lives + 2).saturating_sub(made.elapsed()));
     it.shell(&format!("echo '# mine' >>{CONF}"));
-    it.hook("update-status");
-    it.assert_status("blocked", &["has expired", "update-secret"], "over");
+    let run = it.hook("update-status");
+    it.assert_status("blocked", &["has expired"], "over");
+    assert_logged(&run, &["update-secret"], "over");
     it.assert_in_place(&short, "there is no better one");
     let found = it.machine().read_text(CONF).unwrap();
     assert_eq!(found, conf(""), "drift is repaired all the same");
@@ -285,6 +302,6 @@ fn an_end_that_comes_near_is_told_in_time_and_one_that_has_come_blocks() {
     assert!(evidence.contains("expired"), "{evidence}");
 
     it.rotate(&it.management.kubeconfig());
-    it.assert_status("active", &["driver 1.1.0 grafted"], "a new one");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "a new one");
     assert_eq!(it.services(), services, "nothing was restarted");
 }

@@ -116,14 +116,14 @@ pub fn of_what_it_needs() -> Vec<Fault> {
             "helm gone",
             format!("mv {helm} /root/helm"),
             &["helm"],
-            &["helm is not on the PATH"],
+            &["No helm on the services' PATH"],
         )
         .by("or later at /usr/local/bin/helm", format!("mv /root/helm {helm}")),
         fault(
             "helm not executable",
             format!("chmod -x {helm}"),
             &["helm"],
-            &["helm is not on the PATH"],
+            &["No helm on the services' PATH"],
         )
         .by("or later at /usr/local/bin/helm", format!("chmod +x {helm}")),
         fault(

@@ -7,7 +7,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
     let later = format!("{CONF_DIRECTORY}/99-z.conf");
     let other = format!("{CONF_DIRECTORY}/50-op.conf");
     vec![
-        fault("the conf edited", format!("echo '# mine' >>{CONF}"), &["conf-file"], &[CONF, "other content"]),
+        fault("the conf edited", format!("echo '# mine' >>{CONF}"), &["conf-file"], &[CONF, "content differs"]),
         fault(
             "the conf gone: Heat serves again",
             format!("rm {CONF}"),
@@ -20,7 +20,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["conf-effective", "conf-file"],
             &["99-capi.conf"],
         ),
-        fault("the conf writable for all", format!("chmod 0666 {CONF}"), &["conf-file"], &["mode 0666"]),
+        fault("the conf writable for all", format!("chmod 0666 {CONF}"), &["conf-file"], &["mode", "0666"]),
         fault("the conf of user magnum", format!("chown magnum {CONF}"), &["conf-file"], &["owner"]),
         fault(
             "the conf replaced by a link",
@@ -72,7 +72,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["conf-effective"],
             &["50-op.conf"],
         )
-        .by("mend the file that the evidence names", format!("chmod 0644 {other}")),
+        .by("repair the file that the evidence names", format!("chmod 0644 {other}")),
         fault(
             "a file that does not parse",
             format!("echo 'no section' >{other}"),
@@ -80,7 +80,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
             &["50-op.conf"],
         )
         .by(
-            "mend the file that the evidence names",
+            "repair the file that the evidence names",
             format!("sed -i '1i [DEFAULT]' {other}; sed -i 's/^no section$/# &/' {other}"),
         ),
         fault(

@@ -25,7 +25,7 @@ pub fn of_the_file() -> Vec<Fault> {
             "the kubeconfig readable for all",
             format!("chmod 0644 {KUBECONFIG}"),
             &["kubeconfig-file"],
-            &["mode 0644"],
+            &["mode", "0644"],
         ),
         fault("the kubeconfig of user magnum", format!("chown magnum {KUBECONFIG}"), &["kubeconfig-file"], &["owner"]),
         fault("a token for a driver that knows none", with_key("token: x"), unusable, &["without its key"]),
@@ -33,16 +33,21 @@ pub fn of_the_file() -> Vec<Fault> {
             "a key that is no base64",
             with_key("client-key-data: ????"),
             unusable,
-            &["client-key-data that is no base64"],
+            &["client-key-data that is not base64"],
         ),
-        fault("a kubeconfig that is none", format!("echo 'a: [' >{KUBECONFIG}"), unusable, &["is not a kubeconfig"]),
+        fault("a kubeconfig that is none", format!("echo 'a: [' >{KUBECONFIG}"), unusable, &["is not YAML"]),
         fault(
             "no current context",
             format!("sed -i /^current-context/d {KUBECONFIG}"),
             unusable,
             &["no current-context"],
         ),
-        fault("a tab, which kubectl reads", format!("sed -i '1s/$/\\t/' {KUBECONFIG}"), unusable, &["a tab in line 1"]),
+        fault(
+            "a tab, which kubectl reads",
+            format!("sed -i '1s/$/\\t/' {KUBECONFIG}"),
+            unusable,
+            &["refused by the driver", "line 1"],
+        ),
     ]
 }
 

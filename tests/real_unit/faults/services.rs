@@ -15,17 +15,6 @@ pub fn of_the_services() -> Vec<Fault> {
             "cp -a {drop_in} /root/override.conf; rm {drop_in}; systemctl daemon-reload; systemctl restart {service}; mv /root/override.conf {drop_in}; systemctl daemon-reload; {api_answers}"
         )
     };
-    // The daemon logs to a file, as its own configuration says, and there the texts are read.
-    let logged = |text: &str| {
-        format!(
-            "printf '[DEFAULT]\\nlog_file = /var/log/magnum/conductor.log\\n' >{later}
-             systemctl restart {CONDUCTOR}
-             until [ -s /var/log/magnum/conductor.log ]; do sleep 0.2; done; sleep 5
-             pid=$(systemctl show --property=MainPID --value {CONDUCTOR})
-             echo \"$(date '+%F %T.000') $pid ERROR magnum [-] {text}\" >>/var/log/magnum/conductor.log"
-        )
-    };
-    let restarted = || format!("systemctl restart {CONDUCTOR}; sleep 6");
     vec![
         fault(
             "the API stopped",
@@ -72,7 +61,7 @@ pub fn of_the_services() -> Vec<Fault> {
             &["magnum-conductor"],
         )
         // What systemd has counted goes on counting when it was about to start it again itself.
-        .by("shows why it ends; mend that", format!("rm {later}; systemctl reset-failed {CONDUCTOR}; systemctl restart {CONDUCTOR}; sleep 6")),
+        .by("shows why it ends; fix that", format!("rm {later}; systemctl reset-failed {CONDUCTOR}; systemctl restart {CONDUCTOR}")),
         fault(
             "a missing directory that --config-dir names: both are down at the next start",
             format!("mv {CONF_DIRECTORY} /root/; systemctl restart {CONDUCTOR}; {}; mkdir {CONF_DIRECTORY}; chmod 0755 {CONF_DIRECTORY}; cp -a /root/magnum.conf.d/* {CONF_DIRECTORY}/; systemctl stop {CONDUCTOR}; rm -r /root/magnum.conf.d", twice_restarted(CONDUCTOR)),
@@ -80,6 +69,24 @@ pub fn of_the_services() -> Vec<Fault> {
             &["magnum-conductor"],
         )
         .typed("systemctl start magnum-conductor"),
+    ]
+}
+
+/// Faults that show in what the services log, or in what the API answers.
+pub fn of_what_they_say() -> Vec<Fault> {
+    let later = format!("{CONF_DIRECTORY}/99-z.conf");
+    // The daemon logs to a file, as its own configuration says, and there the texts are read.
+    let logged = |text: &str| {
+        format!(
+            "printf '[DEFAULT]\\nlog_file = /var/log/magnum/conductor.log\\n' >{later}
+             systemctl restart {CONDUCTOR}
+             until [ -s /var/log/magnum/conductor.log ]; do sleep 0.2; done
+             pid=$(systemctl show --property=MainPID --value {CONDUCTOR})
+             echo \"$(date '+%F %T.000') $pid ERROR magnum [-] {text}\" >>/var/log/magnum/conductor.log"
+        )
+    };
+    let restarted = || format!("systemctl restart {CONDUCTOR}");
+    vec![
         fault(
             "the API hangs: active, and no answer",
             format!("kill -STOP $(systemctl show --property=MainPID --value {API})"),

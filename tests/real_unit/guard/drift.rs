@@ -50,7 +50,7 @@ fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
     assert!(median < median_limit, "the median is {median} s");
     let run = it.hook("update-status");
     assert_eq!(run.log, [], "nothing is left to do for the next hook");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "after all drifts");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "after all drifts");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn it_restarts_only_when_restart_mode_lets_it() {
 
     it.set(&[("restart-mode", "immediate")]);
     it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "restarted by the hook");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "restarted by the hook");
     let services = it.services();
     harm();
     let both_anew = || {

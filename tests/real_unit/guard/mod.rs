@@ -25,7 +25,7 @@ fn guarded() -> Shared {
 fn watch_over(it: &Deployment) {
     it.set(&[("guard", "true")]);
     it.hook("config-changed");
-    it.assert_status("active", &["driver 1.1.0 grafted"], "guarded");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "guarded");
     assert_eq!(watched(it), "active enabled");
 }
 
@@ -111,7 +111,7 @@ fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
-fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named() {
+fn what_is_undone_again_and_again_is_named_and_left_to_the_hooks() {
     let it = guarded();
     let graft = it.graft();
     it.shell(&format!(
@@ -120,7 +120,7 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
     ));
     eventually("the guard gives way", || journal(&it).contains("keeps undoing"));
     let said = journal(&it);
-    assert!(said.contains("of meddler.service) keeps undoing /etc/magnum/magnum.conf.d/99-capi.conf"), "{said}");
+    assert!(said.contains("something keeps undoing /etc/magnum/magnum.conf.d/99-capi.conf"), "{said}");
     let repairs = || journal(&it).matches("write /etc/magnum/magnum.conf.d/99-capi.conf").count();
     let before = repairs();
     it.shell("sleep 8");
@@ -131,7 +131,7 @@ fn what_is_undone_again_and_again_is_left_to_the_hooks_and_its_author_is_named()
     it.shell(&format!("systemctl stop meddler bystander; rm {CONF_DIRECTORY}/x"));
     let run = it.hook("update-status");
     assert!(run.log_text().contains("99-capi.conf: other content"), "{}", run.log_text());
-    it.assert_status("active", &["grafted", "meddler.service", "keeps undoing"], "a duel");
+    it.assert_status("active", &["grafted", "keeps undoing", CONF], "a duel");
     assert_same(&graft.diff(&it.graft()), "after the duel");
 }
 

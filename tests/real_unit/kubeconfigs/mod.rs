@@ -1,6 +1,6 @@
 //! A table of kubeconfigs: as the tools write them, and with every fault that hands and tools put in. For each it
 //! says which drivers can use it, and that is held against the driver's own client code and its helm, on a unit,
-//! and against the charm's verdict.
+//! and against the charm's verdict, which asks the same two.
 //!
 //! Driver and helm read the very same file, with different eyes: usable is what both can use.
 
@@ -48,13 +48,11 @@ pub struct Case {
     usable: By,
     /// Who can use it as the charm sees it, without asking the management cluster.
     charm: By,
-    /// Why the two differ.
-    note: Option<&'static str>,
 }
 
 impl Case {
     fn new(name: &'static str, usable: By, text: impl AsRef<str>) -> Self {
-        Self { name, text: text.as_ref().to_owned(), usable, charm: usable, note: None }
+        Self { name, text: text.as_ref().to_owned(), usable, charm: usable }
     }
 }
 
@@ -101,9 +99,6 @@ impl Answers {
     fn disagreements(&self, number: usize, case: &Case) -> Vec<String> {
         let file = file(number);
         println!("{:?}: {}", case.usable, case.name);
-        if let Some(why) = case.note {
-            println!("    the charm: {:?}, because {why}", case.charm);
-        }
         let helm = &self.helm[&file];
         say("helm", "", helm);
         let (mut both, mut alone) = (Vec::new(), Vec::new());

@@ -1,15 +1,13 @@
-//! A unit with the kubeconfigs on it, and the three that are asked about each: the driver's own client code, the
-//! helm that the driver runs, and the charm's own program.
+//! A grafted unit with the kubeconfigs on it, and the three that are asked about each: the driver's own client code,
+//! the helm that the driver runs, and the charm's own program, which asks both.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
-use lab::{Machine, ManagementCluster, Release, ensure_root};
-
 use super::Case;
 use super::material::Materials;
-use crate::management::{self, leak};
-use crate::support::VERSIONS;
+use crate::management::leak;
+use crate::support::{Deployment, VERSIONS, pin};
 
 /// As the services run: their user, their directory, nothing of root's environment.
 const AS_MAGNUM: &str = "cd /var/lib/magnum; setpriv --reuid=magnum --regid=magnum --init-groups \
@@ -30,18 +28,16 @@ pub struct Verdict {
 }
 
 pub struct Scene {
-    pub machine: Machine,
-    /// It answers.
-    pub management: ManagementCluster,
+    /// The graft is whole, and the management cluster answers.
+    it: Deployment,
     materials: Materials,
 }
 
 impl Scene {
     pub fn new() -> Self {
-        let root = ensure_root(Release::Caracal, &mut |line| eprintln!("{line}")).unwrap();
-        let machine = Machine::boot(&root, "magnum-0").unwrap();
-        let management = management::start(&machine);
-        let materials = Materials::make(&machine, &management);
+        let it = Deployment::grafted();
+        let machine = it.machine();
+        let materials = Materials::make(machine, &it.management);
         for (path, content) in [
             ("/opt/lab/each.py", include_bytes!("each.py").as_slice()),
             ("/opt/lab/driver.py", include_bytes!("driver.py")),
@@ -62,7 +58,7 @@ impl Scene {
                 VERSIONS.join(" ")
             ))
             .unwrap();
-        Self { machine, management, materials }
+        Self { it, materials }
     }
 
     /// Puts the kubeconfigs into a directory, each under its number.
@@ -70,7 +66,7 @@ impl Scene {
         for (number, case) in cases.iter().enumerate() {
             let content = self.materials.fill(&case.text);
             let path = format!("{directory}/{}", file(number));
-            self.machine.push(&path, &content, 0o644).unwrap();
+            self.it.machine().push(&path, &content, 0o644).unwrap();
         }
     }
 
@@ -92,8 +88,11 @@ impl Scene {
         runs.into_iter().map(|(file, run)| (file, refusal(run))).collect()
     }
 
-    /// What the charm says of each; `how` are further arguments.
+    /// What the charm says of each where this driver is installed; `how` are further arguments.
     pub fn charm(&self, version: &str, directory: &str, how: &str) -> BTreeMap<String, Verdict> {
+        self.it.set(&[("driver-pin", &pin(version))]);
+        self.it.hook("config-changed");
+        self.it.assert_status("active", &[&format!("Driver {version} grafted")], version);
         let runs = self.each(&format!(
             "python3 /opt/lab/each.py {directory} {DISPATCH} preflight --kubeconfig FILE \
              --driver-pin magnum-capi-helm=={version} --format json {how}"
@@ -103,7 +102,7 @@ impl Scene {
                 serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{file}: exit {code}, {stdout}{stderr}"));
             let failures = said["failures"].as_array().unwrap();
             assert_eq!(code, i32::from(!failures.is_empty()), "{stdout}");
-            if let Some(what) = leak(&self.management, &(stdout + &stderr)) {
+            if let Some(what) = leak(&self.it.management, &(stdout + &stderr)) {
                 panic!("what preflight says of {file} holds {what}");
             }
             let text = |check: &serde_json::Value, field: &str| check[field].as_str().unwrap().to_owned();
@@ -114,6 +113,8 @@ impl Scene {
                 (status, evidence) if status == "fail" => Some(evidence.clone()),
                 _ => None,
             };
+            let (_, evidence) = &checks["kubeconfig-usable"];
+            assert!(!evidence.contains("not asked"), "{file}: {evidence}");
             let refusal = fault("kubeconfig-usable").or_else(|| fault("kubeconfig-expiry"));
             (file, Verdict { refusal, checks })
         };
@@ -123,8 +124,8 @@ impl Scene {
     /// The unit's own authorities vouch for the management cluster from now on.
     pub fn trust_the_cluster(&self) {
         let path = "/usr/local/share/ca-certificates/management.crt";
-        let authority = self.management.ca_pem().as_bytes();
-        self.machine.push(path, authority, 0o644).unwrap();
+        let authority = self.it.management.ca_pem().as_bytes();
+        self.it.machine().push(path, authority, 0o644).unwrap();
         self.shell("update-ca-certificates 2>&1");
     }
 
@@ -133,7 +134,7 @@ impl Scene {
     }
 
     fn shell(&self, script: &str) -> String {
-        self.machine.shell(script).unwrap()
+        self.it.shell(script)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lab::{Application, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root};
 
 use crate::management;
-use crate::support::{API, CONDUCTOR, application, assert_silent};
+use crate::support::{API, CONDUCTOR, INDEX, application, assert_silent};
 
 /// A roll through three units takes about half a minute, and much longer on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(900);
@@ -40,6 +40,7 @@ impl Cluster {
             application.add_unit(machine, &principal).unwrap()
         });
         let units = units.collect();
+        application.set_config(&[("index-url", INDEX)]).unwrap();
         let secret = application.add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())]).unwrap();
         Self { application, units, management, secret }
     }

@@ -81,7 +81,7 @@ fn a_unit_that_does_not_come_up_stops_the_others_and_is_named() {
     for at in [0, 2] {
         let (kind, message) = it.units[at].status();
         assert_eq!(kind, "waiting", "{message}");
-        assert!(message.contains("magnum-capi-helm/1 is not well"), "{message}");
+        assert!(message.contains("magnum-capi-helm/1 is not healthy"), "{message}");
     }
 
     broken.remove(BAD).unwrap();
@@ -109,12 +109,12 @@ fn a_unit_that_goes_with_its_turn_and_a_leader_that_goes_wedge_nothing() {
     it.hook(1, "config-changed");
     it.run_only(&[0, 2], None);
     it.run_only(&[0, 2], Some("config-changed"));
-    assert!(it.application.peer_settings()["roll"].contains("\"unit\":\"magnum-capi-helm/1\""));
+    assert!(it.application.peer_settings()["rolling-restart"].contains("\"unit\":\"magnum-capi-helm/1\""));
     for at in [0, 2] {
         it.hook(at, "update-status");
         let (kind, message) = it.units[at].status();
         assert_eq!(kind, "waiting", "{message}");
-        assert!(message.contains("(magnum-capi-helm/1 has it)"), "{message}");
+        assert!(message.contains("magnum-capi-helm/1 restarts first"), "{message}");
     }
     assert_eq!([it.processes(0), it.processes(2)], before, "its turn");
 

@@ -32,7 +32,7 @@ fn a_cluster_is_made_through_helm_and_deleted() {
 
     scene.controllers(Controllers::FailAddons);
     let run = scene.run(&json!({"create-cluster": true, "timeout": 240}));
-    assert_failed(&run, "cluster-wait", "cluster-api", "CREATE_FAILED");
+    assert_failed(&run, "cluster-wait", "management-cluster", "CREATE_FAILED");
 
     // While it waits all tokens come to their end, which is no failure.
     scene.controllers(Controllers::Idle);
@@ -47,7 +47,7 @@ fn a_cluster_is_made_through_helm_and_deleted() {
         false
     });
     assert!(ended);
-    assert_failed(&run, "cluster-wait", "cluster-api", "still CREATE_IN_PROGRESS after 60 s");
+    assert_failed(&run, "cluster-wait", "management-cluster", "still CREATE_IN_PROGRESS after 60 s");
     assert_eq!(scene.left(), "");
 }
 
@@ -58,7 +58,7 @@ fn a_cluster_is_made_with_the_newest_driver_too() {
     scene.controllers(Controllers::Finish);
     scene.it.set(&[("driver-pin", &pin("1.4.0"))]);
     scene.it.hook("config-changed");
-    scene.it.assert_status("active", &["driver 1.4.0 grafted"], "another pin");
+    scene.it.assert_status("active", &["Driver 1.4.0 grafted"], "another pin");
     scene.settled();
     let run = scene.run(&json!({"create-cluster": true, "timeout": 240}));
     assert_passed(&run);

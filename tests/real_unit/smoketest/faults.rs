@@ -4,7 +4,7 @@ use lab::{Behaviour, Controllers, HttpFault, Mode};
 use serde_json::json;
 
 use super::{Scene, assert_failed, assert_passed};
-use crate::support::timed;
+use crate::support::{KUBECONFIG, timed};
 
 const HAPROXY: &str = "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this \
                        request.\n</body></html>";
@@ -22,10 +22,10 @@ fn what_stands_in_the_place_of_an_answer_is_placed() {
     for (method, path, status, body, stage, link, word) in [
         ("GET", "^/magnum/", 401, refused, "leftovers", "magnum-api", "HTTP 401"),
         ("POST", "^/magnum/v1/clustertemplates$", 503, HAPROXY, "template-create", "magnum-api", "HTTP 503"),
-        ("POST", "^/magnum/v1/clustertemplates$", 403, "denied", "template-create", "policy", "HTTP 403"),
+        ("POST", "^/magnum/v1/clustertemplates$", 403, "denied", "template-create", "credentials", "HTTP 403"),
         ("GET", "^/magnum/v1/clustertemplates/", 404, "no", "template-show", "magnum-api", "HTTP 404"),
-        ("GET", "^/network/", 200, &twice.to_string(), "template-create", "external-network", "HTTP 409"),
-        ("GET", "^/image/", 503, HAPROXY, "template-create", "image", "Cluster type (vm, Unset"),
+        ("GET", "^/network/", 200, &twice.to_string(), "template-create", "request", "HTTP 409"),
+        ("GET", "^/image/", 503, HAPROXY, "template-create", "request", "Cluster type (vm, Unset"),
     ] {
         let fault = HttpFault::always(method, path, status, body);
         scene.cloud.faults(machine, &[fault]).unwrap();
@@ -47,8 +47,8 @@ fn what_stands_in_the_place_of_an_answer_is_placed() {
     assert_failed(&scene.run(&json!({})), "token", "keystone", "no answer from http://localhost:5000/v3");
 }
 
-/// A link, what breaks it and what mends it, the stage that fails and a word of the message.
-type Case = (&'static str, (String, String), &'static str, &'static str);
+/// What breaks and what mends it, the stage that fails, its link, and a word of the message.
+type Case = (&'static str, (String, String), &'static str, &'static str, &'static str);
 
 /// By a file that the conductor reads last.
 fn conf(text: &str) -> (String, String) {
@@ -72,20 +72,16 @@ fn away(path: &str) -> (String, String) {
 fn each_is_placed(scene: &Scene, cases: Vec<Case>) {
     scene.controllers(Controllers::Finish);
     let cluster = json!({"create-cluster": true, "timeout": 120});
-    for (link, (harm, mend), stage, word) in cases {
+    for (name, (harm, mend), stage, link, word) in cases {
         scene.it.shell(&harm);
         scene.settled();
         let given = scene.parameters(&cluster);
-        let run = timed(link, || scene.it.unit.action("smoketest", &given).unwrap());
+        let run = timed(name, || scene.it.unit.action("smoketest", &given).unwrap());
         scene.heard(&run);
         assert_failed(&run, stage, link, word);
         // Without helm or a kubeconfig the driver cannot delete what it has begun.
-        assert_eq!(
-            scene.left().is_empty(),
-            !matches!(link, "helm" | "kubeconfig"),
-            "{link}: {}",
-            run.results["report"]
-        );
+        let is_deleted = !matches!(name, "helm" | "kubeconfig");
+        assert_eq!(scene.left().is_empty(), is_deleted, "{name}: {}", run.results["report"]);
         scene.it.shell(&mend);
         scene.settled();
     }
@@ -99,15 +95,16 @@ fn a_cluster_that_magnum_may_not_or_cannot_make_is_placed_on_its_configuration()
     each_is_placed(
         &Scene::start(),
         vec![
-            ("trustee-domain", conf(none), "leftovers", refused),
-            ("trustee-domain", conf("[trust]\\ntrustee_domain_admin_password = other"), "leftovers", refused),
+            ("trustee-domain", conf(none), "leftovers", "trust", refused),
+            ("trustee", conf("[trust]\\ntrustee_domain_admin_password = other"), "leftovers", "trust", refused),
             (
                 "certificates",
                 conf("[certificates]\\ncert_manager_type = barbican"),
                 "cluster-wait",
+                "certificates",
                 "create certificates",
             ),
-            ("quota", conf("[quotas]\\nmax_clusters_per_project = 0"), "cluster-create", "HTTP 403"),
+            ("quota", conf("[quotas]\\nmax_clusters_per_project = 0"), "cluster-create", "request", "HTTP 403"),
         ],
     );
 }
@@ -119,12 +116,13 @@ fn a_cluster_that_keystone_forbids_is_placed_on_what_is_forbidden() {
     each_is_placed(
         &Scene::start(),
         vec![
-            ("trustee-user", policy("identity:create_user"), "cluster-wait", trust),
-            ("trust", policy("identity:create_trust"), "cluster-wait", trust),
+            ("trustee-user", policy("identity:create_user"), "cluster-wait", "trust", trust),
+            ("trust", policy("identity:create_trust"), "cluster-wait", "trust", trust),
             (
                 "application-credential",
                 policy("identity:create_application_credential"),
                 "cluster-wait",
+                "trust",
                 "identity:create_application_credential",
             ),
         ],
@@ -138,9 +136,9 @@ fn a_cluster_that_lacks_what_the_driver_needs_is_placed_and_removed_when_it_is_b
     each_is_placed(
         &scene,
         vec![
-            ("chart", away("/usr/local/share/magnum-capi-helm/chart.tgz"), "cluster-wait", "chart.tgz"),
-            ("kubeconfig", away("/etc/magnum/kubeconfig"), "cluster-wait", "/etc/magnum/kubeconfig"),
-            ("helm", away("/usr/local/bin/helm"), "cluster-wait", "'helm'"),
+            ("chart", away("/usr/local/share/magnum-capi-helm/chart.tgz"), "cluster-wait", "helm", "chart.tgz"),
+            ("kubeconfig", away(KUBECONFIG), "cluster-wait", "management-cluster", KUBECONFIG),
+            ("helm", away("/usr/local/bin/helm"), "cluster-wait", "helm", "'helm'"),
         ],
     );
     let run = scene.run(&json!({}));
@@ -158,12 +156,12 @@ fn cluster(change: serde_json::Value) -> serde_json::Value {
 fn what_a_cluster_is_made_of_are_links_too() {
     let scene = Scene::start();
     scene.controllers(Controllers::Finish);
-    for (change, stage, link, word) in [
-        (json!({"image": "no-version"}), "cluster-wait", "image", "kube_version"),
-        (json!({"flavor": "tiny"}), "cluster-wait", "flavor", "tiny"),
-        (json!({"keypair": "nope"}), "cluster-create", "keypair", "keypair nope"),
+    for (change, stage, word) in [
+        (json!({"image": "no-version"}), "cluster-wait", "kube_version"),
+        (json!({"flavor": "tiny"}), "cluster-wait", "tiny"),
+        (json!({"keypair": "nope"}), "cluster-create", "keypair nope"),
     ] {
-        assert_failed(&scene.run(&cluster(change)), stage, link, word);
+        assert_failed(&scene.run(&cluster(change)), stage, "request", word);
     }
     let fault = HttpFault::always("GET", "^/volume/", 503, HAPROXY);
     scene.cloud.faults(scene.it.machine(), &[fault]).unwrap();
@@ -193,10 +191,10 @@ fn who_makes_a_cluster_is_a_link_too() {
     scene.settled();
 
     // What the driver has begun it cannot delete without the management cluster: the next run does.
-    let begun = |link: &str, word: &str| {
+    let begun = |word: &str| {
         let run = it.unit.action("smoketest", &scene.parameters(&cluster(json!({})))).unwrap();
         scene.heard(&run);
-        assert_failed(&run, "cluster-wait", link, word);
+        assert_failed(&run, "cluster-wait", "management-cluster", word);
         let left = &run.results["left"];
         let (cluster, template) = left.split_once(", ").unwrap();
         assert!(cluster.starts_with("cluster ") && template.starts_with("template "));
@@ -207,9 +205,9 @@ fn who_makes_a_cluster_is_a_link_too() {
     };
     let refuses = Behaviour::of(Mode::AnswersWith(403));
     it.management.behave(machine, refuses).unwrap();
-    begun("management-permissions", "403 Client Error");
+    begun("403 Client Error");
     it.management.stop(machine).unwrap();
-    begun("management-api", "6443");
+    begun("6443");
     scene.controllers(Controllers::Finish);
     it.management.serve(machine).unwrap();
     let run = scene.run(&json!({}));

@@ -88,7 +88,7 @@ impl Scene {
         it.deploy();
         it.grant();
         it.hook("config-changed");
-        it.assert_status("active", &["driver 1.1.0 grafted"], "in a cloud");
+        it.assert_status("active", &["Driver 1.1.0 grafted"], "in a cloud");
         let content = account("smoker");
         let content: Vec<(&str, &str)> = content.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let account = it.application.add_secret("tenant", &content).unwrap();

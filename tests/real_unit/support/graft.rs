@@ -9,7 +9,9 @@ pub const DROP_INS: [&str; 2] = [
     "/etc/systemd/system/magnum-api.service.d/override.conf",
     "/etc/systemd/system/magnum-conductor.service.d/override.conf",
 ];
-/// Where pip on Debian 12 installs to.
+/// The lab's package index, on the unit itself.
+pub const INDEX: &str = "http://127.0.0.1:8090/simple/";
+/// The site directory of the system administrator on Debian 12.
 pub const SITE: &str = "/usr/local/lib/python3.11/dist-packages";
 /// What the charm remembers.
 pub const STATE: &str = "/var/lib/magnum-capi-helm";
@@ -39,7 +41,7 @@ pub const HOOKS: [&str; 18] = [
 ];
 
 /// The header of every file the charm writes.
-const HEADER: &str = "# Written by the magnum-capi-helm charm, which puts back what is changed here.\n";
+const HEADER: &str = "# Written by the magnum-capi-helm charm, which reverts changes made here.\n";
 
 /// The command line of the runbook's section 8.
 pub fn command_line(service: &str) -> String {

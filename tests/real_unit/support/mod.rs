@@ -10,6 +10,7 @@ mod questions;
 mod shared;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use lab::{ActionRun, Application, Exec, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root};
 use serde_json::json;
@@ -29,6 +30,8 @@ pub struct Deployment {
     pub management: ManagementCluster,
     /// The secret with the kubeconfig.
     pub secret: SecretUri,
+    /// Everything that hooks and actions have logged.
+    logged: Mutex<String>,
 }
 
 impl Deployment {
@@ -45,10 +48,10 @@ impl Deployment {
         machine.wait_for_magnum().unwrap();
         let mut application = application();
         // Nearly every test is about what a hook does: nothing else is to do it before.
-        application.set_config(&[("guard", "false")]).unwrap();
+        application.set_config(&[("guard", "false"), ("index-url", INDEX)]).unwrap();
         let unit = application.add_unit(machine, "magnum/0").unwrap();
         let secret = application.add_secret("capi-mgmt", &[("kubeconfig", &management.kubeconfig())]).unwrap();
-        Self { application, unit, management, secret }
+        Self { application, unit, management, secret, logged: Mutex::default() }
     }
 
     /// `juju deploy` and `juju relate`: blocked for want of a kubeconfig.
@@ -64,7 +67,7 @@ impl Deployment {
         let deployment = Self::deployed();
         deployment.grant();
         deployment.hook("config-changed");
-        deployment.assert_status("active", &["driver 1.1.0 grafted"], "after the grant");
+        deployment.assert_status("active", &["Driver 1.1.0 grafted"], "after the grant");
         deployment
     }
 
@@ -157,6 +160,7 @@ impl Deployment {
         let status = self.unit.status();
         eprintln!("{} -> {}: {}\n{}", run.name, status.0, status.1, run.log_text());
         assert_silent(&self.management, &run.describe(), &run.name);
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).push_str(&run.log_text());
         let history = self.unit.status_history();
         assert_silent(&self.management, &format!("{history:?}"), "the status history");
         run

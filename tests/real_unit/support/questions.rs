@@ -1,5 +1,7 @@
 //! What the tests ask of a unit, by their own means.
 
+use std::sync::PoisonError;
+
 use lab::{Diff, ManagementCluster, RESTLESS, Snapshot};
 
 use super::Deployment;
@@ -17,16 +19,32 @@ pub struct Services {
 }
 
 impl Deployment {
-    /// The unit's status is `kind` and its message has all these words.
+    /// The unit's status is `kind`, and it or the details in the log have all these words.
     #[track_caller]
     pub fn assert_status(&self, kind: &str, words: &[&str], case: &str) {
-        let (found, message) = self.unit.status();
+        let (found, said) = (self.unit.status().0, self.said());
         if found != kind {
-            panic!("{case}: {found} instead of {kind}, and the status says {message:?}\n{}", self.why());
+            panic!("{case}: {found} instead of {kind}: {said}\n{}", self.why());
         }
         for word in words {
-            assert!(message.contains(word), "{case}: no {word:?} in the status {message:?}");
+            assert!(said.contains(word), "{case}: no {word:?} in {said}");
         }
+    }
+
+    /// The status's message, which is short, and the details of its problems, which a hook has logged once.
+    #[track_caller]
+    pub fn said(&self) -> String {
+        let mut said = self.unit.status().1;
+        assert!(said.chars().count() <= 80 && said.starts_with(char::is_uppercase), "{said:?}");
+        let logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.shell(&format!("cat {STATE}/logged.json 2>/dev/null || echo []"));
+        let details: Vec<String> = serde_json::from_str(&last).unwrap();
+        for detail in details {
+            assert!(logged.contains(&detail), "no hook has logged {detail:?}");
+            said.push('\n');
+            said.push_str(&detail);
+        }
+        said
     }
 
     /// What the services last said of themselves, for the message of a failed test.
@@ -83,7 +101,7 @@ impl Deployment {
     /// processes, the driver's version, no litter.
     #[track_caller]
     pub fn assert_whole(&self, version: &str, case: &str) {
-        self.assert_status("active", &[&format!("driver {version} grafted")], case);
+        self.assert_status("active", &[&format!("Driver {version} grafted")], case);
         assert_eq!(self.unit.app_version(), version, "{case}: workload version");
         let group: u32 = self.shell("id -g magnum").trim().parse().unwrap();
         let mut files =

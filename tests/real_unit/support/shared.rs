@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use lab::{Behaviour, RESTLESS, Snapshot};
 
 use super::Deployment;
-use super::graft::{SITE, VERSIONS, dist_info};
+use super::graft::{INDEX, SITE, VERSIONS, dist_info};
 use super::pool::{Lent, Pool, Reusable};
 
 static UNITS: Pool<Whole> = Pool::new();
@@ -47,7 +47,7 @@ impl Deployment {
         for option in options()? {
             application.reset_config(&option)?;
         }
-        application.set_config(&[("guard", "false"), ("kubeconfig", self.secret.as_ref())])?;
+        application.set_config(&[("guard", "false"), ("index-url", INDEX), ("kubeconfig", self.secret.as_ref())])?;
         for resource in resources {
             application.attach_resource(resource, None)?;
         }
@@ -58,7 +58,7 @@ impl Deployment {
         self.unit.hook("config-changed")?.expect_ok()?;
         let run = self.unit.hook("update-status")?.expect_ok()?;
         let (kind, message) = self.unit.status();
-        ensure!(kind == "active" && message == "driver 1.1.0 grafted", "{kind}: {message}");
+        ensure!(kind == "active" && message == "Driver 1.1.0 grafted", "{kind}: {message}");
         ensure!(run.log.is_empty(), "{}", run.log_text());
         // What a test has pushed, and what it may look for in the journal.
         self.machine().shell(
