@@ -1,10 +1,10 @@
 //! The pieces of the archive, each a name and a text. A piece that cannot be had says why.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use serde::Deserialize;
 
 use super::Inputs;
 use crate::audit;
@@ -22,16 +22,8 @@ const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 /// Begins the names of the charm's own units.
 const OWN_UNITS: &str = "magnum-capi-helm-";
 
-/// Python's answer to the question `inventory`.
-#[derive(Deserialize)]
-struct Inventory {
-    /// Every option with its effective value; oslo.config leaves out what it knows to be secret.
-    configuration: Vec<String>,
-    /// Every distribution, `NAME==VERSION DIRECTORY`.
-    distributions: Vec<String>,
-    /// Magnum's drivers by their entry points.
-    drivers: Vec<String>,
-}
+/// Python's answer to the question `inventory`: lines about its configuration, distributions and drivers.
+type Inventory = BTreeMap<String, Vec<String>>;
 
 /// Returns every piece, not redacted yet.
 ///
@@ -40,8 +32,8 @@ struct Inventory {
 pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<String>)>> {
     let root = &system.root;
     let inventory = inventory(system);
-    let of_python = |which: fn(&Inventory) -> &Vec<String>| match &inventory {
-        Ok(inventory) => Ok(which(inventory).join("\n") + "\n"),
+    let of_python = |which| match &inventory {
+        Ok(inventory) => inventory.get(which).map(|lines| lines.join("\n") + "\n").context("Python does not say"),
         Err(error) => Err(anyhow!("{error:#}")),
     };
     let own = root.names(Path::new(UNIT_DIRECTORY))?.into_iter();
@@ -59,9 +51,9 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
         ("versions.txt", versions(system, &inputs.versions)),
         ("units.txt", systemctl(&["cat"])),
         ("services.txt", systemctl(&["show", "--property", PROPERTIES])),
-        ("configuration.txt", of_python(|python| &python.configuration)),
-        ("drivers.txt", of_python(|python| &python.drivers)),
-        ("python-packages.txt", of_python(|python| &python.distributions)),
+        ("configuration.txt", of_python("configuration")),
+        ("drivers.txt", of_python("drivers")),
+        ("python-packages.txt", of_python("distributions")),
         ("packages.txt", run(system, &command("dpkg-query", &packages))),
         ("conf.d.txt", run(system, &command("ls", &["-lAR", "--full-time", "/etc/magnum"]))),
         ("plan.txt", inputs.plan),
@@ -102,14 +94,8 @@ fn journal(system: &System, unit: &str) -> Result<String> {
         let arguments = ["--quiet", "--no-pager", "--lines", lines, "--unit", unit];
         run(system, &command("journalctl", &arguments))
     };
-    let mut text = read(JOURNAL_LINES[0]);
-    for lines in &JOURNAL_LINES[1..] {
-        if text.is_ok() {
-            break;
-        }
-        text = read(lines);
-    }
-    text
+    let [most, fewer, fewest] = JOURNAL_LINES;
+    read(most).or_else(|_| read(fewer)).or_else(|_| read(fewest))
 }
 
 /// Returns the files of the configuration's directory.

@@ -42,14 +42,11 @@ impl ChartArchive {
             );
             Problem::blocked("Invalid resource helm-chart", detail)
         };
-        let bytes = match root.inspect(path)? {
-            Entry::File(file) => file.bytes,
-            Entry::Absent => bail!("the resource helm-chart is gone"),
-            Entry::Directory => return Err(refused("it is a directory".to_owned()).into()),
-            Entry::Other(what) => return Err(refused(format!("it is {what}")).into()),
+        let Entry::File(file) = root.inspect(path)? else {
+            return Err(refused("it is missing, not a file, or a file of more than 8 MiB".to_owned()).into());
         };
-        let version = version(&bytes, UNPACKED_LIMIT).map_err(|error| refused(format!("{error:#}")))?;
-        Ok(Self { version, bytes })
+        let version = version(&file.bytes, UNPACKED_LIMIT).map_err(|error| refused(format!("{error:#}")))?;
+        Ok(Self { version, bytes: file.bytes })
     }
 
     /// The file that the charm keeps on the unit.

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
-use strum::Display;
 
 use super::OLDEST;
 use crate::problem::Problem;
@@ -18,40 +17,34 @@ const ELF: [u8; 4] = *b"\x7fELF";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What the operator provides helm by.
-#[derive(Debug, Clone, Copy, Display)]
-pub enum Origin {
-    #[strum(to_string = "resource helm")]
-    Resource,
-    #[strum(to_string = "option helm-url")]
-    Url,
-}
+pub const RESOURCE: &str = "resource helm";
+pub const URL: &str = "option helm-url";
 
-impl Origin {
-    pub fn refused(self, wrong: impl std::fmt::Display) -> Problem {
-        let detail = format!(
-            "{self} {wrong}; provide helm {OLDEST} or later for this machine: the executable, or its official .tar.gz"
-        );
-        Problem::blocked(format!("Invalid {self}"), detail)
-    }
+/// The problem that what `origin` gives is not helm.
+pub fn refused(origin: &str, wrong: impl std::fmt::Display) -> Problem {
+    let detail = format!(
+        "{origin} {wrong}; provide helm {OLDEST} or later for this machine: the executable, or its official .tar.gz"
+    );
+    Problem::blocked(format!("Invalid {origin}"), detail)
 }
 
 /// Copies the executable within `given` to `to`, and returns its sha256. At most `limit` bytes are read and unpacked.
 ///
 /// # Errors
 /// A [`Problem`] if there is none in it.
-pub fn extract(given: impl Read, limit: u64, origin: Origin, to: &mut impl Write) -> Result<String> {
+pub fn extract(given: impl Read, limit: u64, origin: &str, to: &mut impl Write) -> Result<String> {
     let mut given = Limited::new(given, limit);
     let mut magic = [0; 4];
-    given.read_exact(&mut magic).map_err(|error| origin.refused(format!("is cut off ({error})")))?;
+    given.read_exact(&mut magic).map_err(|error| refused(origin, format!("is cut off ({error})")))?;
     let whole = magic.chain(given);
-    let failed = |error| origin.refused(format!("is cut off or damaged ({error})"));
+    let failed = |error| refused(origin, format!("is cut off or damaged ({error})"));
     if magic == ELF {
         return copy(whole, to, failed);
     }
     if !magic.starts_with(&GZIP) {
-        return Err(origin.refused("is neither an executable nor a .tar.gz").into());
+        return Err(refused(origin, "is neither an executable nor a .tar.gz").into());
     }
-    let damaged = |error| origin.refused(format!("is a damaged .tar.gz ({error})"));
+    let damaged = |error| refused(origin, format!("is a damaged .tar.gz ({error})"));
     let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(whole), limit));
     // Raw: the long names of GNU and PAX, which have no size limit, are skipped and not collected.
     for entry in archive.entries().map_err(damaged)?.raw(true) {
@@ -61,7 +54,7 @@ pub fn extract(given: impl Read, limit: u64, origin: Origin, to: &mut impl Write
             return copy(entry, to, failed);
         }
     }
-    Err(origin.refused("contains no file named helm").into())
+    Err(refused(origin, "contains no file named helm").into())
 }
 
 /// Copies to the end, and returns the sha256; `failed` is given the reader's error.
@@ -123,7 +116,7 @@ mod tests {
 
     fn extracted(given: impl Read) -> Result<Vec<u8>> {
         let mut out = Vec::new();
-        extract(given, LIMIT, Origin::Resource, &mut out).map(|_| out)
+        extract(given, LIMIT, RESOURCE, &mut out).map(|_| out)
     }
 
     #[track_caller]

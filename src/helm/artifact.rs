@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 
-use super::archive::{self, Origin, SIZE_LIMIT, copy_file, sha256_of};
+use super::archive::{self, RESOURCE, SIZE_LIMIT, URL, copy_file, refused, sha256_of};
 use super::download;
-use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, OLDEST, PATH, version_of};
+use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, remedy, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
 use crate::system::{Access, Backups, Root, STATE_DIRECTORY, System, Temporary, state_path};
@@ -44,9 +44,8 @@ pub fn source_key(root: &Root, source: &HelmSource) -> Result<Option<String>> {
         HelmSource::Url { sha256, .. } => Some(format!("sha256:{sha256}")),
         HelmSource::Resource(path) => {
             let meta = root.metadata(path)?.context("the resource helm is gone")?;
-            let (inode, size) = (meta.ino(), meta.size());
-            let (seconds, nanoseconds) = (meta.mtime(), meta.mtime_nsec());
-            Some(format!("resource:{inode}:{size}:{seconds}.{nanoseconds}"))
+            let written = format!("{}.{}", meta.mtime(), meta.mtime_nsec());
+            Some(format!("resource:{}:{}:{written}", meta.ino(), meta.size()))
         }
     })
 }
@@ -96,36 +95,30 @@ impl HelmArtifact {
         staged.file.persist(path)?;
         save_copy(root, &staged.sha256)?;
         root.remove(&download::path())?;
-        let file = root.identity(path)?;
-        let known = KnownHelm {
-            version: staged.version,
-            source: staged.source,
-            sha256: Some(staged.sha256),
-            file: file.with_context(|| format!("{PATH} is gone again"))?,
-        };
-        root.save(CACHE, &known)
+        remember(root, path, staged.version, staged.source, Some(staged.sha256))
     }
 }
 
 /// Asks the helm on the unit for its version, once.
 fn check_found(system: &System, path: &Path) -> Result<()> {
-    let root = &system.root;
     let version = version_of(system, path).map_err(|error| {
-        let detail = format!(
-            "{} {error:#}; run: juju attach-resource APPLICATION helm=FILE; or set helm-url and helm-sha256; or put \
-             helm {OLDEST} or later there",
-            path.display()
-        );
-        Problem::blocked("Unusable helm on the services' PATH", detail)
+        let path = path.display();
+        Problem::blocked("Unusable helm on the services' PATH", format!("{path} {error:#}; {}", remedy("there")))
     })?;
+    remember(&system.root, path, version, None, None)
+}
+
+/// Writes down what is known of the helm at `path`.
+fn remember(
+    root: &Root,
+    path: &Path,
+    version: HelmVersion,
+    source: Option<String>,
+    sha256: Option<String>,
+) -> Result<()> {
     let file = root.identity(&root.resolve(path)?)?;
-    let known = KnownHelm {
-        version,
-        source: None,
-        sha256: None,
-        file: file.with_context(|| format!("{} is gone again", path.display()))?,
-    };
-    root.save(CACHE, &known)
+    let file = file.with_context(|| format!("{} is gone again", path.display()))?;
+    root.save(CACHE, &KnownHelm { version, source, sha256, file })
 }
 
 /// Copies the installed helm into the state directory, unless that is where it came from.
@@ -144,16 +137,11 @@ fn stage_copy(root: &Root, source: Option<&str>) -> Result<Option<Staged>> {
     let known: Option<KnownHelm> = root.load(CACHE)?;
     let known = known.filter(|known| known.source.as_deref() == source);
     let path = state_path(COPY);
-    let (Some(known), true) = (known, root.is_file(&path)?) else {
+    let (Some(KnownHelm { version, source, sha256: Some(wanted), .. }), true) = (known, root.is_file(&path)?) else {
         return Ok(None);
     };
     let (file, sha256) = stage_file(root, |to| copy_file(root, &path, to))?;
-    Ok((known.sha256.as_ref() == Some(&sha256)).then_some(Staged {
-        file,
-        version: known.version,
-        source: known.source,
-        sha256,
-    }))
+    Ok((sha256 == wanted).then_some(Staged { file, version, source, sha256 }))
 }
 
 /// Extracts helm beside its place, and runs it as user magnum.
@@ -161,15 +149,13 @@ fn stage(system: &System, source: &HelmSource, key: Option<String>, proxy: &[(St
     let root = &system.root;
     let (given, origin) = match source {
         HelmSource::Found => anyhow::bail!("there is no helm to stage"),
-        HelmSource::Resource(path) => (root.open_file(path)?, Origin::Resource),
-        HelmSource::Url { url, sha256 } => {
-            let path = download::fetch(root, url, sha256, proxy)?;
-            (root.open_file(&path)?, Origin::Url)
-        }
+        HelmSource::Resource(path) => (path.clone(), RESOURCE),
+        HelmSource::Url { url, sha256 } => (download::fetch(root, url, sha256, proxy)?, URL),
     };
+    let given = root.open_file(&given)?;
     let (file, sha256) = stage_file(root, |to| archive::extract(given, SIZE_LIMIT, origin, to))?;
-    let version = version_of(system, file.path());
-    Ok(Staged { version: version.map_err(|error| origin.refused(format!("{error:#}")))?, file, source: key, sha256 })
+    let version = version_of(system, file.path()).map_err(|error| refused(origin, format!("{error:#}")))?;
+    Ok(Staged { file, version, source: key, sha256 })
 }
 
 fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<String>) -> Result<(Temporary, String)> {
@@ -179,7 +165,7 @@ fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<Strin
 
 #[cfg(test)]
 mod tests {
-    use crate::helm::inspect;
+    use crate::helm::{OLDEST, inspect};
     use crate::problem::Kind;
     use crate::system::sha256;
     use crate::system::testing::{Scratch, command_line};
@@ -187,7 +173,7 @@ mod tests {
     use super::*;
 
     const HELM: &str = "\x7fELF 3.9.0";
-    const RESOURCE: &str = "/var/lib/juju/helm";
+    const GIVEN: &str = "/var/lib/juju/helm";
 
     /// A unit on which every helm prints the version that follows its first word.
     struct Unit {
@@ -199,7 +185,7 @@ mod tests {
         fn new() -> Self {
             let scratch = Scratch::new();
             scratch.root.make_state_directory().unwrap();
-            scratch.put(RESOURCE, HELM);
+            scratch.put(GIVEN, HELM);
             let top = scratch.path("/");
             let system = scratch.system(move |command| {
                 assert_eq!(command.user, Some("magnum"));
@@ -247,7 +233,7 @@ mod tests {
     }
 
     fn resource() -> HelmSource {
-        HelmSource::Resource(RESOURCE.into())
+        HelmSource::Resource(GIVEN.into())
     }
 
     /// A URL that does not answer, but was fetched before.
@@ -307,7 +293,7 @@ mod tests {
             ("\x7fELF hello", "prints no version: vhello"),
             ("\x7fELF 3.7.2", "is 3.7.2, too old for the driver"),
         ] {
-            unit.scratch.put(RESOURCE, content);
+            unit.scratch.put(GIVEN, content);
             unit.assert_refused(&resource(), Kind::Blocked, &format!("resource helm {expected}"));
             unit.system.root.write(Path::new(PATH), content.as_bytes(), EXECUTABLE).unwrap();
             unit.assert_refused(&HelmSource::Found, Kind::Blocked, &format!("{PATH} {expected}"));

@@ -93,12 +93,15 @@ pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
 
 /// The problem of a unit without helm.
 pub fn missing() -> Problem {
-    Problem::blocked(
-        "No helm on the services' PATH",
-        format!(
-            "the driver cannot work without it; run: juju attach-resource APPLICATION helm=FILE; or set helm-url and \
-             helm-sha256; or put helm {OLDEST} or later at {PATH}"
-        ),
+    let detail = format!("the driver cannot work without it; {}", remedy(&format!("at {PATH}")));
+    Problem::blocked("No helm on the services' PATH", detail)
+}
+
+/// The ways to a usable helm; the last is to put it at `place`.
+fn remedy(place: &str) -> String {
+    format!(
+        "run: juju attach-resource APPLICATION helm=FILE; or set helm-url and helm-sha256; or put helm {OLDEST} or \
+         later {place}"
     )
 }
 

@@ -19,22 +19,17 @@ pub struct Context {
     pub charm: String,
 }
 
-/// Juju's names for the model's proxies, and the usual ones.
-const PROXIES: [(&str, &str); 3] = [
-    ("JUJU_CHARM_HTTP_PROXY", "http_proxy"),
-    ("JUJU_CHARM_HTTPS_PROXY", "https_proxy"),
-    ("JUJU_CHARM_NO_PROXY", "no_proxy"),
-];
-
 impl Context {
     /// Reads the environment.
     pub fn from_environment() -> Self {
         let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let proxies = ["http_proxy", "https_proxy", "no_proxy"]
+            .map(|usual| Some((usual.to_owned(), text(&format!("JUJU_CHARM_{}", usual.to_uppercase()))?)));
         Self {
             unit: text("JUJU_UNIT_NAME").unwrap_or_else(|| "magnum-capi-helm/0".to_owned()),
             principal: text("JUJU_PRINCIPAL_UNIT").unwrap_or_default(),
             departing: text("JUJU_DEPARTING_UNIT"),
-            proxy: PROXIES.iter().filter_map(|(juju, usual)| Some(((*usual).to_owned(), text(juju)?))).collect(),
+            proxy: proxies.into_iter().flatten().collect(),
             charm: charm_version(),
         }
     }

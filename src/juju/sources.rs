@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use tracing::warn;
 
 use super::Context;
-use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings, Sha256};
+use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings};
 use super::tools::{self, SecretOf};
 use crate::problem::{Problem, or_problem};
 use crate::system::{Secret, System, sha256};
@@ -69,18 +69,15 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn given(&self) -> Result<Given> {
-        let driver_wheel = match self.resources.get("driver-wheel") {
-            None => None,
-            Some(path) => {
-                let found: Sha256 = sha256(&self.system.root.read(path)?).parse()?;
-                Some((path.clone(), found))
-            }
-        };
+        let resource = |name| self.resources.get(name).cloned();
+        let checksum = |path: &PathBuf| anyhow::Ok(sha256(&self.system.root.read(path)?).parse()?);
+        let wheel = resource("driver-wheel");
+        let found = wheel.as_ref().map(checksum).transpose()?;
         Ok(Given {
             credentials: self.credentials()?,
-            driver_wheel,
-            helm: self.resources.get("helm").cloned(),
-            helm_chart: self.resources.get("helm-chart").cloned(),
+            driver_wheel: wheel.zip(found),
+            helm: resource("helm"),
+            helm_chart: resource("helm-chart"),
         })
     }
 

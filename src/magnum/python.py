@@ -59,9 +59,8 @@ def requirements(distribution):
         try:
             found = importlib.metadata.version(requirement.name)
         except importlib.metadata.PackageNotFoundError:
-            gaps.append([str(requirement), None])
-            continue
-        if not requirement.specifier.contains(found, prereleases=True):
+            found = None
+        if found is None or not requirement.specifier.contains(found, prereleases=True):
             gaps.append([str(requirement), found])
     return gaps
 
@@ -191,7 +190,7 @@ def inventory(*arguments):
         "distributions": sorted(
             "%s==%s %s" % (found.metadata["Name"], found.version, found.locate_file("")) for found in distributions
         ),
-        "drivers": sorted("%s = %s" % (point.name, point.value) for point in points),
+        "drivers": sorted({"%s = %s" % (point.name, point.value) for point in points}),
     }
 
 
@@ -258,13 +257,6 @@ def clusters(name, *arguments):
     return found
 
 
-QUESTIONS = {
-    "where": where,
-    "driver": driver,
-    "verify": verify,
-    "inventory": inventory,
-    "client": client,
-    "clusters": clusters,
-}
+QUESTIONS = {question.__name__: question for question in (where, driver, verify, inventory, client, clusters)}
 # Imported modules may print; the answer is the last line, on the real stdout.
 print(json.dumps(QUESTIONS[sys.argv[1]](*sys.argv[2:])))

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 
 use super::{Grant, LeaderDecision, Situation, Stop, UnitState};
@@ -60,7 +60,7 @@ struct Peers {
     is_leader: bool,
     decision: LeaderDecision,
     /// This unit's state, as the others know it.
-    published: Option<UnitState>,
+    state: UnitState,
     others: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Rolling<'a> {
             RestartMode::Rolling if self.is_alone()? => Turn::Granted,
             RestartMode::Rolling => match self.peers()? {
                 None => pending("the units do not know each other yet".to_owned()),
-                Some(peers) if peers.state().is_granted(unit, &peers.decision) => Turn::Granted,
+                Some(peers) if peers.state.is_granted(unit, &peers.decision) => Turn::Granted,
                 Some(peers) => pending(peers.decision.reason_to_wait(unit)),
             },
         })
@@ -129,8 +129,8 @@ impl<'a> Rolling<'a> {
             return Ok(());
         };
         let state =
-            UnitState { principal: self.context.principal.clone(), ..peers.state().next(unit, &peers.decision, now) };
-        let is_published = peers.published.as_ref() == Some(&state);
+            UnitState { principal: self.context.principal.clone(), ..peers.state.next(unit, &peers.decision, now) };
+        let is_published = peers.state == state;
         if !is_published {
             let encoded = serde_json::to_string(&state)?;
             tools::relation_set(self.system, &peers.relation, Bag::Unit(unit), KEY, &encoded)?;
@@ -147,8 +147,7 @@ impl<'a> Rolling<'a> {
     fn decide(&self, peers: &Peers, own: &UnitState) -> Result<LeaderDecision> {
         let mut states = BTreeMap::from([(self.context.unit.clone(), own.clone())]);
         for other in &peers.others {
-            let state = read(self.system, &peers.relation, Bag::Unit(other))?;
-            states.insert(other.clone(), state.unwrap_or_default());
+            states.insert(other.clone(), read(self.system, &peers.relation, Bag::Unit(other))?);
         }
         let now = Timestamp::now().as_second();
         let decision = peers.decision.next(&self.context.unit, &states, |grant| self.is_gone(grant), now);
@@ -198,16 +197,13 @@ impl<'a> Rolling<'a> {
     /// charm sets it, so it is set only for that, and taken back.
     fn set_application_status(&self, stopped: Option<&Stop>) -> Result<()> {
         let (kind, message) = tools::application_status(self.system)?;
-        match stopped {
-            Some(stop) => {
-                let new = fit_status(&format!("{STOPPED}{}: {}", stop.unit, stop.why));
-                if (kind.as_str(), &message) == ("blocked", &new) {
-                    return Ok(());
-                }
+        let new = stopped.map(|stop| fit_status(&format!("{STOPPED}{}: {}", stop.unit, stop.why)));
+        match new {
+            Some(new) if (kind.as_str(), &message) != ("blocked", &new) => {
                 tools::application_status_set(self.system, "blocked", &new)
             }
             None if message.starts_with(STOPPED) => tools::application_status_set(self.system, "active", ""),
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -223,15 +219,11 @@ impl Peers {
         let decision = read(system, &relation, Bag::Application(context.application()))?;
         Ok(Some(Self {
             is_leader,
-            decision: decision.unwrap_or_default(),
-            published: read(system, &relation, Bag::Unit(&context.unit))?,
+            decision,
+            state: read(system, &relation, Bag::Unit(&context.unit))?,
             others: tools::relation_list(system, &relation)?,
             relation,
         }))
-    }
-
-    fn state(&self) -> UnitState {
-        self.published.clone().unwrap_or_default()
     }
 }
 
@@ -246,7 +238,7 @@ pub fn is_own_departure(hook: &str, context: &Context) -> bool {
 }
 
 /// Reads a data bag; what another version of the charm wrote counts as nothing.
-fn read<T: serde::de::DeserializeOwned>(system: &System, relation: &str, bag: Bag<'_>) -> Result<Option<T>> {
+fn read<T: DeserializeOwned + Default>(system: &System, relation: &str, bag: Bag<'_>) -> Result<T> {
     let text = tools::relation_get(system, relation, bag, KEY)?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }

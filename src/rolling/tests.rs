@@ -2,7 +2,7 @@
 
 mod world;
 
-use self::world::{Service, Unit, World};
+use self::world::{ServiceState, World, WorldUnit};
 use super::*;
 
 #[test]
@@ -34,7 +34,7 @@ fn events_alone_bring_each_unit_its_grant_also_the_leader() {
             assert!(world.units.values().all(|unit| unit.restarts == 1));
             // And when it is the only one that is to restart.
             let name = world.leader.clone().unwrap();
-            world.unit(&name).service = Service::Old;
+            world.unit(&name).service = ServiceState::Old;
             world.hook(&name);
             while world.round(false) {}
             world.assert_done(u64::from(count));
@@ -57,8 +57,8 @@ fn a_unit_that_stays_unhealthy_stops_the_restarts_until_it_is_healthy() {
         let Some(unit) = world.units.get(&broken) else {
             continue;
         };
-        assert!(unit.service == Service::New, "{seed}: it has had its turn");
-        let old = |unit: &Unit| unit.service == Service::Old;
+        assert!(unit.service == ServiceState::New, "{seed}: it has had its turn");
+        let old = |unit: &WorldUnit| unit.service == ServiceState::Old;
         if world.units.values().any(old) {
             let stopped = world.decision.stopped.clone().unwrap();
             assert_eq!(stopped.unit, broken, "{seed}");

@@ -37,15 +37,15 @@ struct Read {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Service {
+pub enum ServiceState {
     Old,
     Restarting,
     New,
 }
 
 #[derive(Clone)]
-pub struct Unit {
-    pub service: Service,
+pub struct WorldUnit {
+    pub service: ServiceState,
     /// Whether the new configuration makes it unhealthy.
     pub breaks: bool,
     pub restarts: u32,
@@ -59,7 +59,7 @@ pub struct Unit {
 
 pub struct World {
     dice: Dice,
-    pub units: BTreeMap<String, Unit>,
+    pub units: BTreeMap<String, WorldUnit>,
     pub leader: Option<String>,
     pub decision: LeaderDecision,
     made: u32,
@@ -82,8 +82,8 @@ impl World {
     }
 
     pub fn add(&mut self) {
-        let unit = Unit {
-            service: Service::Old,
+        let unit = WorldUnit {
+            service: ServiceState::Old,
             breaks: false,
             restarts: 0,
             state: UnitState { principal: format!("m/{}", self.made), ..UnitState::default() },
@@ -111,7 +111,7 @@ impl World {
         names[self.dice.below(names.len())].clone()
     }
 
-    pub fn unit(&mut self, name: &str) -> &mut Unit {
+    pub fn unit(&mut self, name: &str) -> &mut WorldUnit {
         self.units.get_mut(name).unwrap()
     }
 
@@ -149,19 +149,19 @@ impl World {
     fn act(&mut self, name: &str) {
         let unit = self.unit(name);
         let Some(read) = &unit.hook else { return };
-        if unit.service == Service::Old && read.state.is_granted(name, &read.decision) {
-            unit.service = Service::Restarting;
+        if unit.service == ServiceState::Old && read.state.is_granted(name, &read.decision) {
+            unit.service = ServiceState::Restarting;
             unit.restarts += 1;
         }
-        let restarting = |unit: &&Unit| unit.service == Service::Restarting;
+        let restarting = |unit: &&WorldUnit| unit.service == ServiceState::Restarting;
         let many = self.units.values().filter(restarting).count();
         assert!(many <= 1, "{many} units restart at once");
     }
 
     fn settle(&mut self, name: &str) {
         let unit = self.unit(name);
-        if unit.service == Service::Restarting {
-            unit.service = Service::New;
+        if unit.service == ServiceState::Restarting {
+            unit.service = ServiceState::New;
         }
     }
 
@@ -173,7 +173,7 @@ impl World {
         let unit = self.unit(name);
         let Some(read) = unit.hook.take() else { return };
         let now = match (unit.service, unit.breaks) {
-            (Service::Old, _) => TURN,
+            (ServiceState::Old, _) => TURN,
             (_, true) => unhealthy(),
             _ => WELL,
         };
@@ -202,8 +202,8 @@ impl World {
     /// The operator changes an option: what runs is old.
     fn change(&mut self) {
         for unit in self.units.values_mut() {
-            if unit.service == Service::New {
-                unit.service = Service::Old;
+            if unit.service == ServiceState::New {
+                unit.service = ServiceState::Old;
             }
         }
     }
@@ -256,7 +256,7 @@ impl World {
 
     pub fn assert_done(&self, seed: u64) {
         for (name, unit) in &self.units {
-            assert!(unit.service == Service::New, "{seed}: {name} is wedged");
+            assert!(unit.service == ServiceState::New, "{seed}: {name} is wedged");
             assert!(!unit.state.pending, "{seed}: {name}");
         }
         assert_eq!(self.decision, LeaderDecision::default(), "{seed}");
