@@ -3,6 +3,8 @@
 mod archive;
 mod checks;
 
+use std::path::Path;
+
 pub use archive::ChartArchive;
 pub use checks::ChartSubject;
 
@@ -19,14 +21,19 @@ pub struct ChartPart<'a> {
     pub found: &'a Entry,
     /// The original of [`PATH`], if the charm has written there.
     pub written: Option<&'a Original>,
+    /// The original of its directory, likewise.
+    pub directory: Option<&'a Original>,
 }
 
 impl Part for ChartPart<'_> {
     fn plan(&self, plan: &mut Plan) {
         let Some(wanted) = self.wanted else {
             // Last: until they restart, the services may read it.
-            if let Some(original) = self.written {
-                plan.add(Phase::Discard, Step::Restore(PATH.into(), original.clone()));
+            let directory = Path::new(PATH).parent().unwrap_or(Path::new(PATH));
+            for (path, original) in [(Path::new(PATH), self.written), (directory, self.directory)] {
+                if let Some(original) = original {
+                    plan.add(Phase::Discard, Step::Restore(path.to_owned(), original.clone()));
+                }
             }
             return;
         };
@@ -45,17 +52,21 @@ mod tests {
         let file = ManagedFile::public(PATH, "chart");
         let absent = Original::Absent;
         let directory = "/usr/local/share/magnum-capi-helm";
-        let restore = Step::Restore(PATH.into(), Original::Absent);
+        let restores = vec![
+            Step::Restore(PATH.into(), Original::Absent),
+            Step::Restore(directory.into(), Original::NoDirectory),
+        ];
         let write = Step::Write { file: file.clone(), why: "missing".to_owned() };
         for (wanted, directory_is_missing, written, expected) in [
             (None, true, None, vec![]),
-            (None, false, Some(&absent), vec![restore]),
+            (None, false, Some(&absent), restores),
             (Some(&file), false, Some(&absent), vec![write.clone()]),
             (Some(&file), true, None, vec![Step::MakeDirectory(directory.into()), write]),
         ] {
             let missing: Vec<PathBuf> = directory_is_missing.then(|| directory.into()).into_iter().collect();
             let mut plan = Plan::new(&missing);
-            let part = ChartPart { wanted, found: &Entry::Absent, written };
+            let directory = written.map(|_| &Original::NoDirectory);
+            let part = ChartPart { wanted, found: &Entry::Absent, written, directory };
             part.plan(&mut plan);
             assert_eq!(plan.into_steps(true), expected);
         }

@@ -224,5 +224,5 @@ fn a_wheel_that_was_changed_in_the_state_directory_is_not_used() {
     scratch.put("/var/lib/magnum-capi-helm/driver.whl", "changed");
     let index = crate::juju::settings::Address::new("index-url", "http://mirror.example/").unwrap();
     let problem = problem(obtain(&system, &DriverSource { index: Some(index), wheel: None, ..source }));
-    assert_eq!(problem.summary, "index-url is on plain http: set an https address");
+    assert_eq!(problem.summary, "Option index-url is on plain http: set an https address");
 }

@@ -98,7 +98,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
         &ChartPart {
             wanted: desired.chart.as_ref(),
             found: &observed.chart,
-            written: written_at(observed, chart::PATH),
+            written: written_at(observed, Path::new(chart::PATH)),
+            directory: Path::new(chart::PATH).parent().and_then(|directory| written_at(observed, directory)),
         },
         &KubeconfigPart { wanted: desired.kubeconfig.as_ref(), found: &observed.kubeconfig },
         &ConfPart { wanted: &desired.conf, found: &observed.conf },
@@ -120,9 +121,8 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
 }
 
 /// Returns the original of a path, if the charm has written there.
-fn written_at<'a>(observed: &'a Observed, path: &str) -> Option<&'a Original> {
-    let written = observed.written.iter();
-    written.filter(|(at, _)| at == Path::new(path)).map(|(_, original)| original).next()
+fn written_at<'a>(observed: &'a Observed, path: &Path) -> Option<&'a Original> {
+    observed.written.iter().find(|(at, _)| at == path).map(|(_, original)| original)
 }
 
 /// What of the graft is on a unit that the charm leaves.

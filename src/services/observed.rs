@@ -137,7 +137,7 @@ impl ObservedService {
     fn is_in_crash_loop(&self) -> bool {
         let now = match &self.process {
             Some(process) => process.age() < CALM_AFTER,
-            None => self.unit.is_restarting(),
+            None => self.unit.active_state != "inactive",
         };
         now && self.unit.restarts >= CRASH_LOOP
     }
@@ -175,7 +175,7 @@ impl ObservedService {
             return Some(self.does_not_stay());
         }
         // One that ended once and is being started again may yet stay: that is seen later.
-        if self.process.is_none() && !self.unit.is_restarting() {
+        if self.process.is_none() && self.unit.active_state == "inactive" {
             return Some(Problem::blocked(
                 format!("{name} is stopped"),
                 format!("start it with: systemctl start {name}"),
@@ -234,6 +234,6 @@ mod tests {
         assert!(named(|unit| unit.load_state = "masked".into()).contains("Magnum is paused"));
         assert!(named(|unit| unit.load_state = "bad-setting".into()).contains("systemctl status"));
         assert!(named(|unit| unit.exec_start = vec!["/other".into()]).contains("remove ExecStart"));
-        assert!(named(|_| ()).contains("magnum-conductor is stopped"));
+        assert!(named(|unit| unit.active_state = "inactive".into()).contains("magnum-conductor is stopped"));
     }
 }

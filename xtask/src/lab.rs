@@ -13,6 +13,9 @@ use crate::workspace::Workspace;
 /// The stand-in for Juju's hook tools. It runs inside the unit, so it is built as portably as the charm.
 pub const JUJU_TOOL: Program = Program { package: "lab", bin: "juju-tool" };
 
+/// The package index on each of the lab's units.
+const INDEX: &str = "http://127.0.0.1:8090/simple/";
+
 /// The application's name, as in the README's commands.
 pub const APPLICATION: &str = "magnum-capi-helm";
 
@@ -46,9 +49,11 @@ impl Lab {
         Ok(machine)
     }
 
-    /// An application of `charm` without a unit.
+    /// An application of `charm` without a unit. A unit has no internet: its index is the lab's.
     pub fn application(&self, charm: &Path) -> Result<Application> {
-        Application::new(charm, &self.juju_tool, APPLICATION)
+        let application = Application::new(charm, &self.juju_tool, APPLICATION)?;
+        application.set_config(&[("index-url", INDEX)])?;
+        Ok(application)
     }
 }
 
