@@ -4,15 +4,9 @@
 use pep440_rs::Version;
 use serde_json::Value;
 
-use super::access::Served;
+use super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK, Served};
 use super::printable;
 use crate::juju::settings::Settings;
-
-const CORE: &str = "cluster.x-k8s.io";
-const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
-const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
-const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
-const ADDONS: &str = "addons.stackhpc.com";
 
 /// From this driver on, the version of `OpenStackCluster` that it reads and the chart it takes by
 /// default (`kubernetes.py` and `conf.py` of each release).

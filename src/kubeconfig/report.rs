@@ -7,9 +7,10 @@ use super::compatibility::{Harm, Incompatibility, Stack};
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig};
+use super::{AccessRule, ApiError, KubeconfigFault, Session, UsableKubeconfig};
 use crate::check::{Check, Finding};
 use crate::juju::settings::Pin;
+use crate::system::Secret;
 
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
 
@@ -45,13 +46,6 @@ pub const CHECKS: &[Check<KubeconfigReport>] = &[
         answer: |report| Ok(report.capi()),
     },
 ];
-
-/// Whether the management cluster is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    Offline,
-    Online,
-}
 
 /// What was found out about a kubeconfig.
 #[derive(Debug)]
@@ -99,29 +93,26 @@ impl KubeconfigReport {
         Self { usable: None, programs: None, online: None, warning_days }
     }
 
-    /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm.
+    /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm;
+    /// the management cluster is asked whether it fits `online`.
     ///
     /// # Errors
     /// If `programs` fails.
     pub fn inspect(
-        kubeconfig: Result<Kubeconfig, KubeconfigFault>,
+        kubeconfig: Result<Secret<String>, KubeconfigFault>,
         pin: &Pin,
-        stack: &Stack,
         read: ReadFile<'_>,
-        programs: impl FnOnce(&Kubeconfig) -> anyhow::Result<ProgramVerdicts>,
-        reach: Reach,
+        programs: impl FnOnce(&Secret<String>) -> anyhow::Result<ProgramVerdicts>,
+        online: Option<&Stack>,
         warning_days: u16,
     ) -> anyhow::Result<Self> {
         let mut report = Self::absent(warning_days);
-        let usable = match &kubeconfig {
-            Ok(kubeconfig) => kubeconfig.usable_by(pin, read),
-            Err(fault) => Err(fault.clone()),
-        };
-        if let (Ok(kubeconfig), Ok(usable)) = (&kubeconfig, &usable) {
-            report.programs = Some(programs(kubeconfig)?);
-            report.online = (reach == Reach::Online).then(|| ManagementReport::ask(usable, stack));
+        let usable = kubeconfig.and_then(|content| Ok((UsableKubeconfig::new(&content, pin, read)?, content)));
+        if let Ok((usable, content)) = &usable {
+            report.programs = Some(programs(content)?);
+            report.online = online.map(|stack| ManagementReport::ask(usable, stack));
         }
-        report.usable = Some(usable);
+        report.usable = Some(usable.map(|(usable, _)| usable));
         Ok(report)
     }
 
@@ -242,7 +233,6 @@ impl KubeconfigReport {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Unreachable;
     use super::super::fault;
     use super::super::programs::ProgramVerdict;
     use super::super::testing::{cluster, usable};
@@ -290,11 +280,10 @@ mod tests {
             let (user, denied) = ("admin".into(), vec![]);
             Ok(ManagementReport { user, denied, incompatible })
         };
-        let (kind, reason) = (Unreachable::Tls, "x".into());
         for (online, expected) in [
             (Err(ApiError::Rejected(401)), [Pass, Fail, Skip, Skip]),
             (Err(ApiError::Unsupported), [Skip, Skip, Skip, Skip]),
-            (Err(ApiError::Unreachable { kind, reason }), [Warn, Skip, Skip, Skip]),
+            (Err(ApiError::Unreachable("TLS".into())), [Warn, Skip, Skip, Skip]),
             (capi(Harm::Cosmetic), [Pass, Pass, Pass, Warn]),
             (capi(Harm::Fatal), [Pass, Pass, Pass, Fail]),
         ] {
