@@ -3,12 +3,12 @@
 
 use jiff::Timestamp;
 
-use super::compatibility::{Harm, Incompatibility, Stack};
+use super::compatibility::Stack;
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
 use super::{AccessRule, ApiError, KubeconfigFault, Session, UsableKubeconfig};
-use crate::check::{Check, Finding};
+use crate::check::{Check, Finding, Status};
 use crate::juju::settings::Pin;
 use crate::system::Secret;
 
@@ -67,7 +67,7 @@ pub struct ManagementReport {
     pub user: String,
     /// What the driver and helm need and the user may not do.
     pub denied: Vec<AccessRule>,
-    pub incompatible: Vec<Incompatibility>,
+    pub incompatible: Vec<Finding>,
 }
 
 impl ManagementReport {
@@ -221,13 +221,11 @@ impl KubeconfigReport {
         if found.is_empty() {
             return Ok("driver, chart and the served versions fit".to_owned());
         }
-        let all = |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let evidence = format!("{server}: {}", all(|one| &one.what));
+        let all = |of: fn(&Finding) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
+        let evidence = format!("{server}: {}", all(|one| &one.evidence));
         let remedy = all(|one| &one.remedy);
-        match found.iter().any(|one| one.harm == Harm::Fatal) {
-            true => Err(Finding::fail(evidence, remedy)),
-            false => Err(Finding::warn(evidence, remedy)),
-        }
+        let status = if found.iter().any(|one| one.status == Status::Fail) { Status::Fail } else { Status::Warn };
+        Err(Finding { status, evidence, remedy })
     }
 }
 
@@ -238,7 +236,7 @@ mod tests {
     use super::super::testing::{cluster, usable};
     use super::super::validity::Validity;
     use super::*;
-    use crate::check::{self, Status};
+    use crate::check;
     use Status::{Fail, Pass, Skip, Warn};
 
     fn stack() -> Stack {
@@ -275,8 +273,8 @@ mod tests {
 
     #[test]
     fn each_finding_has_its_status() {
-        let capi = |harm| {
-            let incompatible = vec![Incompatibility { harm, what: "a".into(), remedy: "b".into() }];
+        let capi = |finding| {
+            let incompatible = vec![finding];
             let (user, denied) = ("admin".into(), vec![]);
             Ok(ManagementReport { user, denied, incompatible })
         };
@@ -284,8 +282,8 @@ mod tests {
             (Err(ApiError::Rejected(401)), [Pass, Fail, Skip, Skip]),
             (Err(ApiError::Unsupported), [Skip, Skip, Skip, Skip]),
             (Err(ApiError::Unreachable("TLS".into())), [Warn, Skip, Skip, Skip]),
-            (capi(Harm::Cosmetic), [Pass, Pass, Pass, Warn]),
-            (capi(Harm::Fatal), [Pass, Pass, Pass, Fail]),
+            (capi(Finding::warn("a", "b")), [Pass, Pass, Pass, Warn]),
+            (capi(Finding::fail("a", "b")), [Pass, Pass, Pass, Fail]),
         ] {
             assert_eq!(statuses(&report(usable("https://h"), Some(online)))[2..], expected);
         }
