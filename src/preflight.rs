@@ -17,10 +17,10 @@ use crate::conf::checks::plain_ascii;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
-use crate::kubeconfig::report::{CHECKS, KubeconfigReport, Reach};
-use crate::kubeconfig::{Kubeconfig, KubeconfigFault, fault, read_as_magnum};
+use crate::kubeconfig::report::{CHECKS, KubeconfigReport};
+use crate::kubeconfig::{fault, in_text, read_as_magnum};
 use crate::magnum::{MAGNUM_USER, Python};
-use crate::system::{Account, SYSTEM_PATH, System};
+use crate::system::{Account, SYSTEM_PATH, Secret, System};
 
 /// The largest file that is read.
 const SIZE_LIMIT: u64 = 8 << 20;
@@ -41,7 +41,8 @@ struct Request {
     pin: Pin,
     chart: Option<String>,
     conf: Vec<PathBuf>,
-    reach: Reach,
+    /// Whether the management cluster is not asked.
+    offline: bool,
     format: Format,
 }
 
@@ -70,7 +71,7 @@ impl Request {
             pin: DEFAULT_PIN.parse()?,
             chart: None,
             conf: Vec::new(),
-            reach: Reach::Online,
+            offline: false,
             format: Format::Table,
         };
         while let Some(argument) = parser.next()? {
@@ -79,7 +80,7 @@ impl Request {
                 Long("driver-pin") => request.pin = parser.value()?.string()?.parse()?,
                 Long("helm-chart-version") => request.chart = Some(parser.value()?.string()?),
                 Long("conf") => request.conf.push(PathBuf::from(parser.value()?)),
-                Long("offline") => request.reach = Reach::Offline,
+                Long("offline") => request.offline = true,
                 Long("format") => {
                     request.format = match parser.value()?.string()?.as_str() {
                         "table" => Format::Table,
@@ -114,32 +115,25 @@ impl Request {
             Some(_) => read_as_magnum(system, path),
             None => read(path).map_err(|error| format!("{error:#}")),
         };
-        let programs = |kubeconfig: &Kubeconfig| match account {
+        let bytes = read(path).map_err(|error| fault(format!("cannot be read: {error:#}")));
+        let programs = |kubeconfig: &Secret<String>| match account {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
             None => Ok(ProgramVerdicts {
                 driver: programs::ask_driver(system, None, &self.pin, path),
-                helm: programs::ask_helm(
-                    system,
-                    helm_on(system, &std::env::var_os("PATH").unwrap_or_default()).as_deref(),
-                    None,
-                    &std::path::absolute(path)?,
-                ),
+                helm: {
+                    let helm = helm_on(system, &std::env::var_os("PATH").unwrap_or_default());
+                    programs::ask_helm(system, helm.as_deref(), None, &std::path::absolute(path)?)
+                },
             }),
         };
-        KubeconfigReport::inspect(
-            kubeconfig(path),
-            &self.pin,
-            &stack,
-            &read_file,
-            programs,
-            self.reach,
-            EXPIRY_WARNING_DAYS,
-        )
+        let online = (!self.offline).then_some(&stack);
+        let kubeconfig = bytes.and_then(in_text);
+        KubeconfigReport::inspect(kubeconfig, &self.pin, &read_file, programs, online, EXPIRY_WARNING_DAYS)
     }
 }
 
 /// Asks the driver and helm of the unit, as user magnum.
-fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pin) -> Result<ProgramVerdicts> {
+fn ask_unit(system: &System, account: Account, kubeconfig: &Secret<String>, pin: &Pin) -> Result<ProgramVerdicts> {
     let python = Python::remembered(&system.root)?;
     let helm = helm_on(system, SYSTEM_PATH.as_ref());
     let programs = ProgramsToAsk {
@@ -149,7 +143,7 @@ fn ask_unit(system: &System, account: Account, kubeconfig: &Kubeconfig, pin: &Pi
         magnum_gid: account.gid,
         is_dry_run: true,
     };
-    programs::ask(system, kubeconfig.content(), pin, &programs)
+    programs::ask(system, kubeconfig, pin, &programs)
 }
 
 fn conf_ascii(paths: &[PathBuf]) -> Outcome {
@@ -163,11 +157,6 @@ fn helm_on(system: &System, path: &OsStr) -> Option<PathBuf> {
     // A directory that cannot be looked into has none.
     let mut files = candidates.filter_map(|helm| system.root.resolve(&helm).ok());
     files.find(|helm| system.root.is_file(helm).is_ok_and(|is| is))
-}
-
-fn kubeconfig(path: &Path) -> Result<Kubeconfig, KubeconfigFault> {
-    let bytes = read(path).map_err(|error| fault(format!("cannot be read: {error:#}")))?;
-    Kubeconfig::from_bytes(&bytes)
 }
 
 /// Reads a file that the operator names, through links too.
@@ -214,7 +203,7 @@ mod tests {
         assert_eq!(request.kubeconfig, Some(PathBuf::from("/k")));
         assert_eq!(request.pin.to_string(), "magnum-capi-helm==1.4.0");
         assert_eq!(request.conf, [Path::new("a"), Path::new("b")]);
-        assert_eq!((request.reach, request.format), (Reach::Offline, Format::Json));
+        assert_eq!((request.offline, request.format), (true, Format::Json));
     }
 
     #[test]
@@ -244,7 +233,7 @@ mod tests {
             pin: DEFAULT_PIN.parse().unwrap(),
             chart: None,
             conf: vec![path("99-capi.conf", b"[capi_helm]\nx = \xe9\n")],
-            reach: Reach::Online,
+            offline: false,
             format: Format::Json,
         };
         let report = request.report(&System::local().unwrap()).unwrap();

@@ -27,52 +27,30 @@ impl fmt::Display for AccessRule {
     }
 }
 
-const fn rule(verb: &'static str, group: &'static str, resource: &'static str) -> AccessRule {
-    AccessRule { verb, group, resource }
-}
-
-const CORE: &str = "cluster.x-k8s.io";
-const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
-const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
-const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
-const ADDONS: &str = "addons.stackhpc.com";
+pub const CORE: &str = "cluster.x-k8s.io";
+pub const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
+pub const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
+pub const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
+pub const ADDONS: &str = "addons.stackhpc.com";
 
 /// How many rules are asked about at once.
 const AT_ONCE: usize = 4;
+type Verbs = &'static [&'static str];
 /// What the driver's client (`kubernetes.py`) needs, and helm for its releases and the chart `openstack-cluster`: on
 /// every resource the verbs without which a cluster cannot be created, read, changed or removed.
-const NEEDED: [AccessRule; 31] = [
-    rule("create", "", "namespaces"),
-    rule("patch", "", "namespaces"),
-    rule("get", "", "secrets"),
-    rule("list", "", "secrets"),
-    rule("create", "", "secrets"),
-    rule("update", "", "secrets"),
-    rule("patch", "", "secrets"),
-    rule("delete", "", "secrets"),
-    rule("deletecollection", "", "secrets"),
-    rule("get", CORE, "clusters"),
-    rule("create", CORE, "clusters"),
-    rule("patch", CORE, "clusters"),
-    rule("delete", CORE, "clusters"),
-    rule("list", CORE, "machines"),
-    rule("get", CORE, "machinedeployments"),
-    rule("create", CORE, "machinedeployments"),
-    rule("patch", CORE, "machinedeployments"),
-    rule("create", CORE, "machinehealthchecks"),
-    rule("get", CONTROL_PLANE, "kubeadmcontrolplanes"),
-    rule("create", CONTROL_PLANE, "kubeadmcontrolplanes"),
-    rule("patch", CONTROL_PLANE, "kubeadmcontrolplanes"),
-    rule("create", BOOTSTRAP, "kubeadmconfigtemplates"),
-    rule("get", OPENSTACK, "openstackclusters"),
-    rule("create", OPENSTACK, "openstackclusters"),
-    rule("patch", OPENSTACK, "openstackclusters"),
-    rule("create", OPENSTACK, "openstackmachinetemplates"),
-    rule("list", ADDONS, "helmreleases"),
-    rule("create", ADDONS, "helmreleases"),
-    rule("patch", ADDONS, "helmreleases"),
-    rule("list", ADDONS, "manifests"),
-    rule("create", ADDONS, "manifests"),
+const NEEDED: [(&str, &str, Verbs); 12] = [
+    ("", "namespaces", &["create", "patch"]),
+    ("", "secrets", &["get", "list", "create", "update", "patch", "delete", "deletecollection"]),
+    (CORE, "clusters", &["get", "create", "patch", "delete"]),
+    (CORE, "machines", &["list"]),
+    (CORE, "machinedeployments", &["get", "create", "patch"]),
+    (CORE, "machinehealthchecks", &["create"]),
+    (CONTROL_PLANE, "kubeadmcontrolplanes", &["get", "create", "patch"]),
+    (BOOTSTRAP, "kubeadmconfigtemplates", &["create"]),
+    (OPENSTACK, "openstackclusters", &["get", "create", "patch"]),
+    (OPENSTACK, "openstackmachinetemplates", &["create"]),
+    (ADDONS, "helmreleases", &["list", "create", "patch"]),
+    (ADDONS, "manifests", &["list", "create"]),
 ];
 
 impl Session {
@@ -81,17 +59,16 @@ impl Session {
     /// # Errors
     /// If it does not know the user, or does not answer.
     pub fn whoami(&self) -> Result<String, ApiError> {
-        let review = json!({
-            "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"
-        });
-        match self.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &review) {
+        let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)) {
             Ok(answer) => {
                 let name = answer["status"]["userInfo"]["username"].as_str();
                 name.map(printable).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
             Err(ApiError::Unexpected(_)) => {
-                self.may(rule("get", "", "namespaces")).map(|_| "a user it knows".to_owned())
+                let rule = AccessRule { verb: "get", group: "", resource: "namespaces" };
+                self.may(rule).map(|_| "a user it knows".to_owned())
             }
             Err(error) => Err(error),
         }
@@ -102,30 +79,27 @@ impl Session {
     /// # Errors
     /// If it does not answer.
     pub fn denied(&self) -> Result<Vec<AccessRule>, ApiError> {
-        if self.may(rule("*", "*", "*"))? {
+        if self.may(AccessRule { verb: "*", group: "*", resource: "*" })? {
             return Ok(Vec::new());
         }
+        let of_resource = |(group, resource, verbs): (_, _, Verbs)| {
+            verbs.iter().map(move |verb| AccessRule { verb, group, resource })
+        };
+        let needed: Vec<AccessRule> = NEEDED.into_iter().flat_map(of_resource).collect();
+        let is_denied = |rule: &AccessRule| match self.may(*rule) {
+            Ok(true) => None,
+            Ok(false) => Some(Ok(*rule)),
+            Err(error) => Some(Err(error)),
+        };
+        let denied = |rules: &[AccessRule]| rules.iter().filter_map(is_denied).collect::<Result<Vec<_>, _>>();
         // One after the other they would take too long over a slow link.
         std::thread::scope(|scope| {
-            let share = NEEDED.len().div_ceil(AT_ONCE);
-            let asked: Vec<_> = NEEDED.chunks(share).map(|rules| scope.spawn(|| self.denied_of(rules))).collect();
-            let mut denied = Vec::new();
-            for answer in asked {
-                let panicked = |_| Err(ApiError::Unexpected("asking it failed".to_owned()));
-                denied.extend(answer.join().unwrap_or_else(panicked)?);
-            }
-            Ok(denied)
+            let shares = needed.chunks(needed.len().div_ceil(AT_ONCE));
+            let asked: Vec<_> = shares.map(|rules| scope.spawn(move || denied(rules))).collect();
+            let panicked = |_| Err(ApiError::Unexpected("asking it failed".to_owned()));
+            let answers = asked.into_iter().map(|answer| answer.join().unwrap_or_else(panicked));
+            Ok(answers.collect::<Result<Vec<_>, _>>()?.concat())
         })
-    }
-
-    fn denied_of(&self, rules: &[AccessRule]) -> Result<Vec<AccessRule>, ApiError> {
-        let mut denied = Vec::new();
-        for &rule in rules {
-            if !self.may(rule)? {
-                denied.push(rule);
-            }
-        }
-        Ok(denied)
     }
 
     /// Returns the API groups that it serves.
@@ -133,7 +107,7 @@ impl Session {
     /// # Errors
     /// If it does not answer.
     pub fn served(&self) -> Result<Served, ApiError> {
-        let answer = self.get("/apis")?;
+        let answer = self.request("/apis", None)?;
         let text = |value: &Value| printable(value.as_str().unwrap_or_default());
         let groups = answer["groups"].as_array().into_iter().flatten();
         Ok(groups
@@ -152,7 +126,7 @@ impl Session {
             "spec": {"resourceAttributes": {"verb": rule.verb, "group": rule.group, "resource": rule.resource}}
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer = self.post(path, &review)?;
+        let answer = self.request(path, Some(&review))?;
         answer["status"]["allowed"]
             .as_bool()
             .ok_or_else(|| ApiError::Unexpected("a review without a verdict".to_owned()))

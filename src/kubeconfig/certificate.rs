@@ -13,35 +13,25 @@ use super::validity::Validity;
 use super::{KubeconfigFault, fault};
 use crate::system::Secret;
 
-/// Whether a key belongs to a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyMatch {
-    Matches,
-    /// rustls cannot read this kind of key, such as P-521.
-    Unknown,
-}
-
 /// Reads a certificate authority, PEM: one or more certificates. It is valid while one of them is.
 ///
 /// # Errors
 /// If there is none in it, or one does not parse.
 pub fn authority(pem: &[u8]) -> Result<Validity, KubeconfigFault> {
     let (_, periods) = certificates(pem, "certificate-authority")?;
-    let from = periods.iter().map(|(from, _)| *from).min();
-    let until = periods.iter().map(|(_, until)| *until).max();
-    Ok(Validity::new("certificate authority", from, until))
+    let (from, until): (Vec<_>, Vec<_>) = periods.into_iter().unzip();
+    Ok(Validity::new("certificate authority", from.into_iter().min(), until.into_iter().max()))
 }
 
 /// Reads a client certificate and its key, PEM. It is valid while it and every certificate between it and the authority
-/// is.
+/// is. The note says if the key cannot be compared with the certificate.
 ///
 /// # Errors
 /// If one of them does not parse, the key is encrypted, or it belongs to another certificate.
-pub fn pair(certificate: &[u8], key: &Secret<Vec<u8>>) -> Result<(Validity, KeyMatch), KubeconfigFault> {
+pub fn pair(certificate: &[u8], key: &Secret<Vec<u8>>) -> Result<(Validity, Option<&'static str>), KubeconfigFault> {
     let (chain, periods) = certificates(certificate, "client-certificate")?;
-    let from = periods.iter().map(|(from, _)| *from).max();
-    let until = periods.iter().map(|(_, until)| *until).min();
-    let validity = Validity::new("client certificate", from, until);
+    let (from, until): (Vec<_>, Vec<_>) = periods.into_iter().unzip();
+    let validity = Validity::new("client certificate", from.into_iter().max(), until.into_iter().min());
     if String::from_utf8_lossy(key.expose()).contains("ENCRYPTED") {
         return Err(fault(
             "has a client-key that is encrypted, and nobody is there to type its password; decrypt it: openssl pkey \
@@ -51,11 +41,12 @@ pub fn pair(certificate: &[u8], key: &Secret<Vec<u8>>) -> Result<(Validity, KeyM
     let not_a_key = |_| fault("has a client-key that is not a private key in PEM");
     let key = PrivateKeyDer::from_pem_slice(key.expose()).map_err(not_a_key)?;
     match CertifiedKey::from_der(chain, key, &default_provider()) {
-        Ok(_) => Ok((validity, KeyMatch::Matches)),
+        Ok(_) => Ok((validity, None)),
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             Err(fault("has a client-key that does not belong to its client-certificate; take both from the same user"))
         }
-        Err(_) => Ok((validity, KeyMatch::Unknown)),
+        // rustls cannot read this kind of key, such as P-521.
+        Err(_) => Ok((validity, Some("the charm cannot check that client-key belongs to client-certificate"))),
     }
 }
 
@@ -93,17 +84,17 @@ mod tests {
     #[test]
     fn a_key_is_compared_with_its_certificate_in_every_encoding() {
         for (certificate, key, expected) in [
-            ("client.crt", "client-pkcs8.key", Ok(KeyMatch::Matches)),
-            ("client.crt", "client-sec1.key", Ok(KeyMatch::Matches)),
-            ("rsa.crt", "rsa-pkcs1.key", Ok(KeyMatch::Matches)),
-            ("p521.crt", "p521.key", Ok(KeyMatch::Unknown)),
+            ("client.crt", "client-pkcs8.key", Ok(true)),
+            ("client.crt", "client-sec1.key", Ok(true)),
+            ("rsa.crt", "rsa-pkcs1.key", Ok(true)),
+            ("p521.crt", "p521.key", Ok(false)),
             ("rsa.crt", "client-sec1.key", Err("does not belong")),
             ("client.crt", "client-encrypted.key", Err("encrypted")),
             ("client.crt", "client.crt", Err("not a private key")),
             ("client-sec1.key", "client-sec1.key", Err("not a certificate")),
         ] {
             match (pair(&fixture(certificate), &Secret::new(fixture(key))), expected) {
-                (Ok((_, found)), Ok(expected)) => assert_eq!(found, expected, "{key}"),
+                (Ok((_, note)), Ok(matches)) => assert_eq!(note.is_none(), matches, "{key}"),
                 (Err(fault), Err(words)) => {
                     assert!(fault.to_string().contains(words), "{key}: {fault}")
                 }

@@ -7,11 +7,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::{Client, RequestBuilder};
+use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, StatusCode};
 use serde_json::Value;
-use strum::Display;
 use thiserror::Error;
 use url::Url;
 
@@ -31,8 +30,8 @@ const SIZE_LIMIT: u64 = 8 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ApiError {
     /// Nobody answers, or nobody who can be trusted.
-    #[error("does not answer ({kind}: {reason})")]
-    Unreachable { kind: Unreachable, reason: String },
+    #[error("does not answer ({0})")]
+    Unreachable(String),
     /// The HTTP status, 401 or 403: it does not know the user, or does not let it in.
     #[error("does not accept the kubeconfig's credentials (HTTP {0})")]
     Rejected(u16),
@@ -42,21 +41,6 @@ pub enum ApiError {
     /// The charm cannot use credentials of this kind, and the driver may.
     #[error("cannot be asked by the charm with credentials of this kind")]
     Unsupported,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
-pub enum Unreachable {
-    #[strum(serialize = "DNS")]
-    Dns,
-    #[strum(serialize = "refused")]
-    Refused,
-    #[strum(serialize = "timed out")]
-    TimedOut,
-    /// Most often, the server's certificate is not to be trusted.
-    #[strum(serialize = "TLS")]
-    Tls,
-    #[strum(serialize = "network")]
-    Network,
 }
 
 /// A connection for a few requests.
@@ -104,20 +88,16 @@ impl Session {
         })
     }
 
+    /// Posts the document, or else gets what is at the path.
+    ///
     /// # Errors
     /// If there is no answer, or it is not JSON.
-    pub fn get(&self, path: &str) -> Result<Value, ApiError> {
-        self.send(self.client.get(format!("{}{path}", self.server)))
-    }
-
-    /// # Errors
-    /// As [`Session::get`].
-    pub fn post(&self, path: &str, document: &Value) -> Result<Value, ApiError> {
-        let request = self.client.post(format!("{}{path}", self.server));
-        self.send(request.json(document))
-    }
-
-    fn send(&self, request: RequestBuilder) -> Result<Value, ApiError> {
+    pub fn request(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
+        let address = format!("{}{path}", self.server);
+        let request = match document {
+            Some(document) => self.client.post(address).json(document),
+            None => self.client.get(address),
+        };
         let left = LIMIT_OF_ALL.saturating_sub(self.began.elapsed());
         let mut request = request.timeout(left.min(LIMIT));
         if let Some(token) = &self.token {
@@ -147,7 +127,7 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ApiError> {
         // Nobody listens any more when it took too long.
         answer.send(found.map(Iterator::collect::<Vec<_>>)).ok();
     });
-    let dns = |reason: String| ApiError::Unreachable { kind: Unreachable::Dns, reason: printable(&reason) };
+    let dns = |reason: String| ApiError::Unreachable(format!("DNS: {}", printable(&reason)));
     match answered.recv_timeout(LIMIT) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         Ok(Ok(_)) => Err(dns(format!("{host} has no address"))),
@@ -156,32 +136,28 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ApiError> {
     }
 }
 
-fn unreachable(error: &reqwest::Error) -> ApiError {
+fn unreachable(source: &reqwest::Error) -> ApiError {
     // A token that no header can hold.
-    if error.is_builder() {
+    if source.is_builder() {
         return ApiError::Unsupported;
     }
-    let reason = printable(&http::reason(error));
-    let mut kind = match error.is_timeout() {
-        true => Unreachable::TimedOut,
-        false => Unreachable::Network,
-    };
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    let mut kind = if source.is_timeout() { "timed out" } else { "network" };
+    let mut cause: Option<&(dyn Error + 'static)> = Some(source);
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>();
         if error.is::<rustls::Error>() {
-            kind = Unreachable::Tls;
+            // Most often, the server's certificate is not to be trusted.
+            kind = "TLS";
         } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
-            kind = Unreachable::Refused;
+            kind = "refused";
         }
         // The source of one that wraps another is the source of that other.
-        let wrapped = io.and_then(std::io::Error::get_ref);
-        cause = match wrapped {
+        cause = match io.and_then(std::io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => error.source(),
         };
     }
-    ApiError::Unreachable { kind, reason }
+    ApiError::Unreachable(format!("{kind}: {}", printable(&http::reason(source))))
 }
 
 #[cfg(test)]
@@ -191,7 +167,7 @@ mod tests {
 
     fn error(usable: &UsableKubeconfig) -> ApiError {
         let session = Session::open(usable);
-        session.and_then(|session| session.get("/apis")).unwrap_err()
+        session.and_then(|session| session.request("/apis", None)).unwrap_err()
     }
 
     #[test]
@@ -217,7 +193,7 @@ mod tests {
     #[test]
     fn each_way_of_not_answering_has_its_kind() {
         let of = |usable: &UsableKubeconfig| match error(usable) {
-            ApiError::Unreachable { kind, .. } => kind.to_string(),
+            ApiError::Unreachable(reason) => reason.split(':').next().unwrap().to_owned(),
             other => other.to_string(),
         };
         let mut untrusted = serve(|_, _, _| ("200 OK", String::new()));

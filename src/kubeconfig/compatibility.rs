@@ -4,15 +4,10 @@
 use pep440_rs::Version;
 use serde_json::Value;
 
-use super::access::Served;
+use super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK, Served};
 use super::printable;
+use crate::check::Finding;
 use crate::juju::settings::Settings;
-
-const CORE: &str = "cluster.x-k8s.io";
-const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
-const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
-const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
-const ADDONS: &str = "addons.stackhpc.com";
 
 /// From this driver on, the version of `OpenStackCluster` that it reads and the chart it takes by
 /// default (`kubernetes.py` and `conf.py` of each release).
@@ -32,22 +27,6 @@ pub struct Stack {
     pub chart: Option<String>,
     /// The driver's option `api_resources`, which replaces the versions it reads.
     pub api_resources: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incompatibility {
-    pub harm: Harm,
-    pub what: String,
-    pub remedy: String,
-}
-
-/// The effect of an incompatibility.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Harm {
-    /// Clusters work, and are shown as unhealthy.
-    Cosmetic,
-    /// No cluster can be created.
-    Fatal,
 }
 
 impl Stack {
@@ -71,20 +50,19 @@ impl Stack {
         self.chart.as_deref().unwrap_or(default)
     }
 
-    /// Returns what does not fit to what is served.
-    pub fn incompatibilities(&self, served: &Served) -> Vec<Incompatibility> {
+    /// Returns what does not fit to what is served: it fails if no cluster can be created, and warns if clusters work
+    /// and are shown as unhealthy.
+    pub fn incompatibilities(&self, served: &Served) -> Vec<Finding> {
         let missing: Vec<&str> = [CORE, CONTROL_PLANE, BOOTSTRAP, OPENSTACK, ADDONS]
             .into_iter()
             .filter(|group| !served.contains_key(*group))
             .collect();
         if !missing.is_empty() {
-            return vec![Incompatibility {
-                harm: Harm::Fatal,
-                what: format!("it serves no {}", missing.join(", ")),
-                remedy: "install Cluster API with its OpenStack provider and the addon provider of \
-                         the chart there, or grant the kubeconfig of the cluster that has them"
-                    .to_owned(),
-            }];
+            return vec![Finding::fail(
+                format!("it serves no {}", missing.join(", ")),
+                "install Cluster API with its OpenStack provider and the addon provider of the chart there, or grant \
+                 the kubeconfig of the cluster that has them",
+            )];
         }
         let mut found = Vec::new();
         let mut created = vec![(CORE, CORE_VERSION), (CONTROL_PLANE, CORE_VERSION)];
@@ -94,33 +72,24 @@ impl Stack {
         }
         for (group, version) in created {
             if !serves(served, group, version) {
-                found.push(Incompatibility {
-                    harm: Harm::Fatal,
-                    what: format!(
-                        "chart {} creates {group}/{version}, and it serves {}",
-                        self.chart(),
-                        list(served, group)
-                    ),
-                    remedy: "set helm-chart-version to a chart for the served versions (0.11.0 and \
-                             later create v1beta1), or install a provider that serves them"
-                        .to_owned(),
-                });
+                let (chart, others) = (self.chart(), list(served, group));
+                found.push(Finding::fail(
+                    format!("chart {chart} creates {group}/{version}, and it serves {others}"),
+                    "set helm-chart-version to a chart for the served versions (0.11.0 and later create v1beta1), or \
+                     install a provider that serves them",
+                ));
             }
         }
         let (group, version) = self.reads();
         if !serves(served, &group, &version) {
-            found.push(Incompatibility {
-                harm: Harm::Cosmetic,
-                what: format!(
-                    "driver {} reads {group}/{version}, and it serves {}: clusters will work and be \
-                     shown UNHEALTHY",
-                    self.driver,
-                    list(served, &group)
+            let (driver, others) = (&self.driver, list(served, &group));
+            found.push(Finding::warn(
+                format!(
+                    "driver {driver} reads {group}/{version}, and it serves {others}: clusters will work and be shown \
+                     UNHEALTHY"
                 ),
-                remedy: "set driver-pin to a driver for the served versions (1.4.0 and later read \
-                         v1beta1)"
-                    .to_owned(),
-            });
+                "set driver-pin to a driver for the served versions (1.4.0 and later read v1beta1)",
+            ));
         }
         found
     }
@@ -180,20 +149,20 @@ mod tests {
         let old = ["v1alpha6", "v1alpha7"];
         let middle = ["v1alpha7", "v1beta1"];
         let new = ["v1beta1"];
-        use Harm::{Cosmetic, Fatal};
+        use crate::check::Status::{Fail, Warn};
         for (driver, chart, openstack, expected) in [
             ("1.1.0", None, &old[..], vec![]),
-            ("1.1.0", None, &middle, vec![Cosmetic]),
-            ("1.1.0", None, &new, vec![Fatal, Cosmetic]),
-            ("1.1.0", Some("0.25.1"), &new, vec![Cosmetic]),
-            ("1.4.0", None, &new, vec![Fatal]),
+            ("1.1.0", None, &middle, vec![Warn]),
+            ("1.1.0", None, &new, vec![Fail, Warn]),
+            ("1.1.0", Some("0.25.1"), &new, vec![Warn]),
+            ("1.4.0", None, &new, vec![Fail]),
             ("1.4.0", Some("0.25.1"), &new, vec![]),
-            ("1.4.0", Some("v0.11.0"), &old, vec![Fatal, Cosmetic]),
-            ("1.3.0", Some("main"), &middle, vec![Cosmetic]),
+            ("1.4.0", Some("v0.11.0"), &old, vec![Fail, Warn]),
+            ("1.3.0", Some("main"), &middle, vec![Warn]),
         ] {
             let found = stack(driver, chart).incompatibilities(&served(openstack));
-            let harm: Vec<Harm> = found.iter().map(|one| one.harm).collect();
-            assert_eq!(harm, expected, "{driver} {chart:?} {openstack:?}");
+            let statuses: Vec<_> = found.iter().map(|finding| finding.status).collect();
+            assert_eq!(statuses, expected, "{driver} {chart:?} {openstack:?}");
         }
     }
 
@@ -203,7 +172,7 @@ mod tests {
         without.remove(OPENSTACK);
         let found = stack("1.4.0", None).incompatibilities(&without);
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].what, "it serves no infrastructure.cluster.x-k8s.io");
+        assert_eq!(found[0].evidence, "it serves no infrastructure.cluster.x-k8s.io");
     }
 
     #[test]
@@ -212,6 +181,6 @@ mod tests {
         stack.api_resources =
             Some(r#"{"OpenstackCluster": {"api_version": "infrastructure.cluster.x-k8s.io/v1beta2"}}"#.to_owned());
         let found = stack.incompatibilities(&served(&["v1beta1"]));
-        assert!(found[0].what.contains("reads infrastructure.cluster.x-k8s.io/v1beta2"));
+        assert!(found[0].evidence.contains("reads infrastructure.cluster.x-k8s.io/v1beta2"));
     }
 }

@@ -3,6 +3,8 @@
 //! The fields are those that the charm needs. The driver and helm read the same file with parsers of their own, and
 //! are asked about it ([`super::programs`]). No value goes into a message: names of fields do, and places.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -10,6 +12,7 @@ use serde::Deserialize;
 use serde_yaml::Value;
 use url::Url;
 
+use super::usable::ReadFile;
 use super::{KubeconfigFault, fault};
 
 /// Kubernetes keeps a secret to 1 MiB, and Juju to less.
@@ -33,12 +36,6 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub struct Target {
     pub cluster: Cluster,
     pub user: User,
-}
-
-/// A piece of a kubeconfig: in the file itself, or the path of another file.
-pub enum Material {
-    Inline(Vec<u8>),
-    File(String),
 }
 
 #[derive(Deserialize)]
@@ -70,8 +67,8 @@ struct Context {
 #[serde(rename_all = "kebab-case")]
 pub struct Cluster {
     server: Option<String>,
-    certificate_authority: Option<String>,
-    certificate_authority_data: Option<String>,
+    pub certificate_authority: Option<String>,
+    pub certificate_authority_data: Option<String>,
     insecure_skip_tls_verify: Option<Value>,
     proxy_url: Option<Value>,
     tls_server_name: Option<Value>,
@@ -80,10 +77,10 @@ pub struct Cluster {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct User {
-    client_certificate: Option<String>,
-    client_certificate_data: Option<String>,
-    client_key: Option<String>,
-    client_key_data: Option<String>,
+    pub client_certificate: Option<String>,
+    pub client_certificate_data: Option<String>,
+    pub client_key: Option<String>,
+    pub client_key_data: Option<String>,
     pub token: Option<String>,
     #[serde(rename = "tokenFile")]
     token_file: Option<Value>,
@@ -131,8 +128,7 @@ fn parse(text: &str) -> Result<Document, KubeconfigFault> {
         return Err(fault("is not a kubeconfig: it has more than 1 MiB"));
     }
     if nesting(text) > NESTING_LIMIT || aliases(text) > ALIAS_LIMIT {
-        let deep = "is not a kubeconfig: its YAML is nested too deeply, or has too many aliases";
-        return Err(fault(deep));
+        return Err(fault("is not a kubeconfig: its YAML is nested too deeply, or has too many aliases"));
     }
     let parsed = serde_yaml::from_str::<Value>(text.trim_start_matches('\u{feff}'));
     let mut value = parsed.map_err(|error| {
@@ -194,8 +190,8 @@ impl Cluster {
         let server = self.server.as_deref().unwrap_or_default();
         let address = Url::parse(server).ok();
         let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT;
-        let mut address =
-            address.filter(is_shown).ok_or_else(|| fault("names a server that is not an https address"))?;
+        let not_shown = || fault("names a server that is not an https address");
+        let mut address = address.filter(is_shown).ok_or_else(not_shown)?;
         if address.query().is_some() || address.fragment().is_some() {
             return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));
         }
@@ -204,23 +200,9 @@ impl Cluster {
         address.set_password(None).ok();
         Ok(address.as_str().trim_end_matches('/').to_owned())
     }
-
-    pub fn authority(&self) -> Result<Option<Material>, KubeconfigFault> {
-        let data = &self.certificate_authority_data;
-        material("certificate-authority", &self.certificate_authority, data)
-    }
 }
 
 impl User {
-    pub fn certificate(&self) -> Result<Option<Material>, KubeconfigFault> {
-        let data = &self.client_certificate_data;
-        material("client-certificate", &self.client_certificate, data)
-    }
-
-    pub fn key(&self) -> Result<Option<Material>, KubeconfigFault> {
-        material("client-key", &self.client_key, &self.client_key_data)
-    }
-
     /// Returns how else it authenticates than by certificate or token.
     pub fn other_login(&self) -> &'static str {
         let ways = [
@@ -239,19 +221,33 @@ fn is_given(value: &Option<Value>) -> bool {
     ![Value::Null, Value::Bool(false), "".into()].contains(value)
 }
 
-/// A path goes before the content, as for the driver.
-fn material(field: &str, path: &Option<String>, data: &Option<String>) -> Result<Option<Material>, KubeconfigFault> {
-    if let Some(path) = path.as_ref().filter(|path| !path.is_empty()) {
-        return Ok(Some(Material::File(path.clone())));
+/// Returns the content of a field: of the file at `path`, which goes first as for the driver, or what `data` encodes.
+pub fn content(
+    field: &str,
+    path: &Option<String>,
+    data: &Option<String>,
+    read: ReadFile<'_>,
+) -> Result<Option<Vec<u8>>, KubeconfigFault> {
+    if let Some(path) = path.as_ref().filter(|path| !path.is_empty()).map(Path::new) {
+        if !path.is_absolute() {
+            return Err(fault(format!(
+                "names a relative path as {field}, which driver and helm look for in different directories; embed it: \
+                 kubectl config view --flatten --raw"
+            )));
+        }
+        return read(path).map(Some).map_err(|why| {
+            fault(format!(
+                "names a file as {field} that user magnum cannot read here ({why}); put it on every magnum unit, or \
+                 embed it: kubectl config view --flatten --raw"
+            ))
+        });
     }
     let Some(data) = data.as_ref().filter(|data| !data.is_empty()) else {
         return Ok(None);
     };
-    let data: String = data.split_whitespace().collect();
     // The decoder's own message would quote a byte of it.
-    let decoded = BASE64.decode(data);
-    let decoded = decoded.map_err(|_| fault(format!("has a {field}-data that is not base64")))?;
-    Ok(Some(Material::Inline(decoded)))
+    let decoded = BASE64.decode(data.split_whitespace().collect::<String>());
+    decoded.map(Some).map_err(|_| fault(format!("has a {field}-data that is not base64")))
 }
 
 #[cfg(test)]

@@ -49,16 +49,6 @@ impl Memory {
     pub fn save(&self, root: &Root) -> Result<()> {
         root.save(FILE, self)
     }
-
-    pub fn verdict(&self, what: &str) -> Option<&Verdict> {
-        self.programs.iter().find(|verdict| verdict.what == what)
-    }
-
-    pub fn add(&mut self, verdict: Verdict) {
-        self.programs.push(verdict);
-        let surplus = self.programs.len().saturating_sub(MOST_VERDICTS);
-        self.programs.drain(..surplus);
-    }
 }
 
 /// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
@@ -76,7 +66,7 @@ pub fn refusal(
     let kubeconfig = sha256(content.expose().as_bytes());
     let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", ask.driver, ask.helm).as_bytes());
     let mut memory = Memory::load(&system.root)?;
-    if let Some(known) = memory.verdict(&what) {
+    if let Some(known) = memory.programs.iter().find(|verdict| verdict.what == what) {
         return Ok(known.refusal.clone());
     }
     if thoroughness == Thoroughness::Quick {
@@ -85,8 +75,10 @@ pub fn refusal(
     let verdicts = programs::ask(system, content, pin, ask)?;
     let refusal = verdicts.refusal();
     // One that could not be asked is asked again by the next hook.
-    if verdicts.not_asked().is_empty() && !ask.is_dry_run {
-        memory.add(Verdict { what, refusal: refusal.clone() });
+    if verdicts.not_asked().next().is_none() && !ask.is_dry_run {
+        memory.programs.push(Verdict { what, refusal: refusal.clone() });
+        let surplus = memory.programs.len().saturating_sub(MOST_VERDICTS);
+        memory.programs.drain(..surplus);
         memory.save(&system.root)?;
     }
     Ok(refusal)

@@ -26,18 +26,14 @@ mod testing;
 pub mod usable;
 pub mod validity;
 
-use std::str::FromStr;
-
 use thiserror::Error;
-
-use document::Target;
 
 pub use access::AccessRule;
 pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
 pub use problems::problems;
 pub use programs::{ProgramVerdict, ProgramsToAsk};
-pub use report::{KubeconfigReport, Reach};
+pub use report::KubeconfigReport;
 pub use selection::{Selection, remember, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};
 
@@ -47,38 +43,6 @@ use crate::system::{Access, Entry, ManagedFile, Secret};
 /// Where the services' configuration points (`[capi_helm] kubeconfig_file`).
 pub const PATH: &str = "/etc/magnum/kubeconfig";
 
-/// A kubeconfig whose current context leads to one server and one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kubeconfig(Secret<String>);
-
-impl FromStr for Kubeconfig {
-    type Err = KubeconfigFault;
-
-    fn from_str(text: &str) -> Result<Self, KubeconfigFault> {
-        let kubeconfig = Self(Secret::new(text.to_owned()));
-        kubeconfig.target().map(|_| kubeconfig)
-    }
-}
-
-impl Kubeconfig {
-    pub fn content(&self) -> &Secret<String> {
-        &self.0
-    }
-
-    fn target(&self) -> Result<Target, KubeconfigFault> {
-        document::target(self.0.expose())
-    }
-
-    /// Decodes the bytes of a file.
-    ///
-    /// # Errors
-    /// If they are not text, or lead nowhere.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KubeconfigFault> {
-        let text = std::str::from_utf8(bytes).map_err(|_| fault("is not text in UTF-8"))?;
-        text.parse()
-    }
-}
-
 /// What is wrong with a kubeconfig; completes a sentence that begins with "the kubeconfig". Holds none of its values.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
@@ -86,6 +50,14 @@ pub struct KubeconfigFault(String);
 
 pub(crate) fn fault(what: impl Into<String>) -> KubeconfigFault {
     KubeconfigFault(what.into())
+}
+
+/// Returns the bytes of a kubeconfig's file as text.
+///
+/// # Errors
+/// If they are not UTF-8.
+pub fn in_text(bytes: Vec<u8>) -> Result<Secret<String>, KubeconfigFault> {
+    String::from_utf8(bytes).map(Secret::new).map_err(|_| fault("is not text in UTF-8"))
 }
 
 /// The kubeconfig's file beside what stands at its path.
@@ -151,10 +123,10 @@ mod tests {
 
     #[test]
     fn a_kubeconfig_that_is_not_text_is_refused_and_none_shows_in_debug_output() {
-        let refused = Kubeconfig::from_bytes(b"\xff").unwrap_err();
+        let refused = in_text(b"\xff".to_vec()).unwrap_err();
         assert_eq!(refused.to_string(), "is not text in UTF-8");
         let text = testing::kubeconfig("server: 'https://h'", "token: hunter2");
-        let kubeconfig = Kubeconfig::from_bytes(text.as_bytes()).unwrap();
+        let kubeconfig = in_text(text.into_bytes()).unwrap();
         assert!(!format!("{kubeconfig:?}").contains("hunter2"));
     }
 }

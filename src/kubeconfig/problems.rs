@@ -9,7 +9,7 @@ use super::programs::ProgramsToAsk;
 use super::report::{CHECKS, KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
 use super::{ApiError, Selection};
-use crate::check::{self, Status};
+use crate::check::{self, CheckResult, Status};
 use crate::juju::settings::Settings;
 use crate::problem::Problem;
 use crate::step::Thoroughness;
@@ -36,8 +36,7 @@ pub fn problems(
     let (content, pin) = (&selection.content, &settings.driver.pin);
     // When it was selected, the driver may not have been installed yet.
     if let Some(refusal) = memory::refusal(system, content, pin, ask, Thoroughness::Full)? {
-        let detail = format!("it {refusal}; {REMEDY}");
-        problems.push(Problem::blocked("Kubeconfig is not usable", detail));
+        problems.push(Problem::blocked("Kubeconfig is not usable", format!("it {refusal}; {REMEDY}")));
     }
     let age = age(&selection.usable.validity, Timestamp::now());
     problems.extend(of_age(&age, settings.expiry_warning_days));
@@ -52,17 +51,10 @@ pub fn problems(
 
 fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     match age {
-        Age::Expired(ends) => {
-            let detail = format!("{ends}; {REMEDY}");
-            Some(Problem::blocked("Kubeconfig has expired", detail))
-        }
-        Age::NotYetValid(begins) => {
-            let detail = begins.to_string();
-            Some(Problem::waiting("Kubeconfig is not valid yet", detail))
-        }
+        Age::Expired(ends) => Some(Problem::blocked("Kubeconfig has expired", format!("{ends}; {REMEDY}"))),
+        Age::NotYetValid(begins) => Some(Problem::waiting("Kubeconfig is not valid yet", begins)),
         Age::Valid(Some((ends, days))) if *days < i64::from(warning_days) => {
-            let summary = format!("Kubeconfig expires in {days} days");
-            Some(Problem::notice(summary, format!("{ends}; {REMEDY}")))
+            Some(Problem::notice(format!("Kubeconfig expires in {days} days"), format!("{ends}; {REMEDY}")))
         }
         Age::Valid(_) => None,
     }
@@ -96,27 +88,20 @@ fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>)
         online: Some(online),
         ..KubeconfigReport::absent(0)
     };
-    let mut problems = Vec::new();
-    for result in check::run(CHECKS, &report) {
+    let problem = |result: CheckResult| {
         let detail = format!("{}; {}", result.evidence, result.remedy);
-        problems.extend(match (result.id, result.status) {
-            ("management-api", Status::Warn) => {
-                let summary = "Management cluster does not answer";
-                Some(Problem::waiting(summary, detail))
-            }
+        Some(match (result.id, result.status) {
+            ("management-api", Status::Warn) => Problem::waiting("Management cluster does not answer", detail),
             ("management-identity", Status::Fail) => {
-                let summary = "Management cluster rejects the kubeconfig";
-                Some(Problem::blocked(summary, detail))
+                Problem::blocked("Management cluster rejects the kubeconfig", detail)
             }
-            ("management-permissions", Status::Fail) => {
-                Some(Problem::blocked("Kubeconfig's user lacks permissions", detail))
-            }
-            ("management-capi", Status::Fail) => Some(Problem::blocked(UNFIT, detail)),
-            ("management-capi", Status::Warn) => Some(Problem::notice(UNFIT, detail)),
-            _ => None,
-        });
-    }
-    problems
+            ("management-permissions", Status::Fail) => Problem::blocked("Kubeconfig's user lacks permissions", detail),
+            ("management-capi", Status::Fail) => Problem::blocked(UNFIT, detail),
+            ("management-capi", Status::Warn) => Problem::notice(UNFIT, detail),
+            _ => return None,
+        })
+    };
+    check::run(CHECKS, &report).into_iter().filter_map(problem).collect()
 }
 
 #[cfg(test)]
@@ -185,8 +170,7 @@ mod tests {
             usable
         };
         let rejected = || Err(ApiError::Rejected(401));
-        let silent =
-            Err(ApiError::Unreachable { kind: super::super::client::Unreachable::Refused, reason: String::new() });
+        let silent = Err(ApiError::Unreachable("refused".into()));
         let unsupported = || Err(ApiError::Unsupported);
         for (usable, identity, expected) in [
             (ending(-9, 99), unsupported(), vec![]),

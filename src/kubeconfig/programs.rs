@@ -74,23 +74,24 @@ struct DriverAnswer {
 }
 
 impl ProgramVerdicts {
+    fn each(&self) -> [(&'static str, &ProgramVerdict); 2] {
+        [("the driver", &self.driver), ("helm", &self.helm)]
+    }
+
     /// Returns which program refuses the kubeconfig, and why.
     pub fn refusal(&self) -> Option<String> {
-        let refuses = |program: &str, verdict: &ProgramVerdict| match verdict {
+        self.each().into_iter().find_map(|(program, verdict)| match verdict {
             ProgramVerdict::Refuses(why) => Some(format!("is refused by {program} ({why})")),
             _ => None,
-        };
-        refuses("the driver", &self.driver).or_else(|| refuses("helm", &self.helm))
+        })
     }
 
     /// Returns which programs were not asked, and why.
-    pub fn not_asked(&self) -> Vec<String> {
-        let silent = |program: &str, verdict: &ProgramVerdict| match verdict {
+    pub fn not_asked(&self) -> impl Iterator<Item = String> {
+        self.each().into_iter().filter_map(|(program, verdict)| match verdict {
             ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
             _ => None,
-        };
-        let both = [silent("the driver", &self.driver), silent("helm", &self.helm)];
-        both.into_iter().flatten().collect()
+        })
     }
 }
 

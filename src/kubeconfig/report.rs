@@ -3,13 +3,14 @@
 
 use jiff::Timestamp;
 
-use super::compatibility::{Harm, Incompatibility, Stack};
+use super::compatibility::Stack;
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{AccessRule, ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig};
-use crate::check::{Check, Finding, Outcome};
+use super::{AccessRule, ApiError, KubeconfigFault, Session, UsableKubeconfig};
+use crate::check::{Check, Finding, Outcome, Status};
 use crate::juju::settings::Pin;
+use crate::system::Secret;
 
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
 
@@ -46,13 +47,6 @@ pub const CHECKS: &[Check<KubeconfigReport>] = &[
     ),
 ];
 
-/// Whether the management cluster is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    Offline,
-    Online,
-}
-
 /// What was found out about a kubeconfig.
 #[derive(Debug)]
 pub struct KubeconfigReport {
@@ -73,7 +67,7 @@ pub struct ManagementReport {
     pub user: String,
     /// What the driver and helm need and the user may not do.
     pub denied: Vec<AccessRule>,
-    pub incompatible: Vec<Incompatibility>,
+    pub incompatible: Vec<Finding>,
 }
 
 impl ManagementReport {
@@ -97,29 +91,26 @@ impl KubeconfigReport {
         Self { usable: None, programs: None, online: None, warning_days }
     }
 
-    /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm.
+    /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm;
+    /// the management cluster is asked whether it fits `online`.
     ///
     /// # Errors
     /// If `programs` fails.
     pub fn inspect(
-        kubeconfig: Result<Kubeconfig, KubeconfigFault>,
+        kubeconfig: Result<Secret<String>, KubeconfigFault>,
         pin: &Pin,
-        stack: &Stack,
         read: ReadFile<'_>,
-        programs: impl FnOnce(&Kubeconfig) -> anyhow::Result<ProgramVerdicts>,
-        reach: Reach,
+        programs: impl FnOnce(&Secret<String>) -> anyhow::Result<ProgramVerdicts>,
+        online: Option<&Stack>,
         warning_days: u16,
     ) -> anyhow::Result<Self> {
         let mut report = Self::absent(warning_days);
-        let usable = match &kubeconfig {
-            Ok(kubeconfig) => kubeconfig.usable_by(pin, read),
-            Err(fault) => Err(fault.clone()),
-        };
-        if let (Ok(kubeconfig), Ok(usable)) = (&kubeconfig, &usable) {
-            report.programs = Some(programs(kubeconfig)?);
-            report.online = (reach == Reach::Online).then(|| ManagementReport::ask(usable, stack));
+        let usable = kubeconfig.and_then(|content| Ok((UsableKubeconfig::new(&content, pin, read)?, content)));
+        if let Ok((usable, content)) = &usable {
+            report.programs = Some(programs(content)?);
+            report.online = online.map(|stack| ManagementReport::ask(usable, stack));
         }
-        report.usable = Some(usable);
+        report.usable = Some(usable.map(|(usable, _)| usable));
         Ok(report)
     }
 
@@ -228,25 +219,22 @@ impl KubeconfigReport {
         if found.is_empty() {
             return Ok("driver, chart and the served versions fit".to_owned());
         }
-        let all = |of: fn(&Incompatibility) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let evidence = format!("{server}: {}", all(|one| &one.what));
+        let all = |of: fn(&Finding) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
+        let evidence = format!("{server}: {}", all(|one| &one.evidence));
         let remedy = all(|one| &one.remedy);
-        match found.iter().any(|one| one.harm == Harm::Fatal) {
-            true => Err(Finding::fail(evidence, remedy)),
-            false => Err(Finding::warn(evidence, remedy)),
-        }
+        let status = if found.iter().any(|one| one.status == Status::Fail) { Status::Fail } else { Status::Warn };
+        Err(Finding { status, evidence, remedy })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::Unreachable;
     use super::super::fault;
     use super::super::programs::ProgramVerdict;
     use super::super::testing::{cluster, usable};
     use super::super::validity::Validity;
     use super::*;
-    use crate::check::{self, Status};
+    use crate::check;
     use Status::{Fail, Pass, Skip, Warn};
 
     fn stack() -> Stack {
@@ -283,18 +271,17 @@ mod tests {
 
     #[test]
     fn each_finding_has_its_status() {
-        let capi = |harm| {
-            let incompatible = vec![Incompatibility { harm, what: "a".into(), remedy: "b".into() }];
+        let capi = |finding| {
+            let incompatible = vec![finding];
             let (user, denied) = ("admin".into(), vec![]);
             Ok(ManagementReport { user, denied, incompatible })
         };
-        let (kind, reason) = (Unreachable::Tls, "x".into());
         for (online, expected) in [
             (Err(ApiError::Rejected(401)), [Pass, Fail, Skip, Skip]),
             (Err(ApiError::Unsupported), [Skip, Skip, Skip, Skip]),
-            (Err(ApiError::Unreachable { kind, reason }), [Warn, Skip, Skip, Skip]),
-            (capi(Harm::Cosmetic), [Pass, Pass, Pass, Warn]),
-            (capi(Harm::Fatal), [Pass, Pass, Pass, Fail]),
+            (Err(ApiError::Unreachable("TLS".into())), [Warn, Skip, Skip, Skip]),
+            (capi(Finding::warn("a", "b")), [Pass, Pass, Pass, Warn]),
+            (capi(Finding::fail("a", "b")), [Pass, Pass, Pass, Fail]),
         ] {
             assert_eq!(statuses(&report(usable("https://h"), Some(online)))[2..], expected);
         }

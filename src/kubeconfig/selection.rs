@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::memory::{self, Memory};
 use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
-use super::{ApiError, Kubeconfig, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum};
+use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum};
 use crate::juju::GrantedKubeconfig;
 use crate::juju::settings::Pin;
 use crate::problem::Problem;
@@ -47,8 +47,7 @@ pub fn select(
         now: Timestamp::now(),
         inspect: |content: &Secret<String>| {
             let read = |path: &std::path::Path| read_as_magnum(system, path);
-            let kubeconfig = content.expose().parse::<Kubeconfig>();
-            let usable = match kubeconfig.and_then(|kubeconfig| kubeconfig.usable_by(pin, &read)) {
+            let usable = match UsableKubeconfig::new(content, pin, &read) {
                 Ok(usable) => usable,
                 Err(fault) => return Ok(Err(fault)),
             };
@@ -111,13 +110,14 @@ where
             (Ok(Some(new)), _) => match (self.inspect)(&new.content)? {
                 Err(fault) => not_usable(fault, &new.remedy),
                 // One that is in use goes on until there is another; its age is reported elsewhere.
-                Ok(usable) => match age(&usable.validity, self.now) {
-                    Age::Expired(ends) if is_new(new) => not_usable(format!("has expired: {ends}"), &new.remedy),
-                    Age::NotYetValid(begins) if is_new(new) => {
-                        not_usable(format!("is not valid yet: {begins}"), &new.remedy)
-                    }
-                    _ => return self.try_new(new, usable, accepted).map(Some),
-                },
+                Ok(usable) => {
+                    let why = match age(&usable.validity, self.now) {
+                        Age::Expired(ends) if is_new(new) => format!("has expired: {ends}"),
+                        Age::NotYetValid(begins) if is_new(new) => format!("is not valid yet: {begins}"),
+                        _ => return self.try_new(new, usable, accepted).map(Some),
+                    };
+                    not_usable(why, &new.remedy)
+                }
             },
         };
         let is_granted = |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
@@ -182,7 +182,6 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
 
-    use super::super::client::Unreachable;
     use super::super::testing::{cluster, fixture, gid, kubeconfig, python, scratch};
     use super::super::usable::Login;
     use super::super::validity::Validity;
@@ -217,8 +216,7 @@ mod tests {
             return Err(ApiError::Unsupported);
         }
         if usable.server.contains("silent") {
-            let (kind, reason) = (Unreachable::TimedOut, "no answer".into());
-            return Err(ApiError::Unreachable { kind, reason });
+            return Err(ApiError::Unreachable("timed out".into()));
         }
         Ok("admin".into())
     }

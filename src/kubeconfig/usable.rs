@@ -3,15 +3,15 @@
 //! The rules are those of `Client.__init__` in `magnum_capi_helm/kubernetes.py`: it needs the current user's client
 //! certificate and key, or from 1.3.0 on a token. Everything else is the programs' to say ([`super::programs`]).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use pep440_rs::Version;
 
-use super::certificate::{self, KeyMatch};
-use super::document::{Material, Target};
+use super::certificate;
+use super::document::{self, Target, content};
 use super::validity::Validity;
-use super::{Kubeconfig, KubeconfigFault, fault};
+use super::{KubeconfigFault, fault};
 use crate::juju::settings::Pin;
 use crate::magnum::MAGNUM_USER;
 use crate::system::{Command, Secret, System};
@@ -47,37 +47,35 @@ pub enum Login {
     Token(Secret<String>),
 }
 
-impl Kubeconfig {
-    /// Reads what the pinned driver uses of it.
+impl UsableKubeconfig {
+    /// Reads what the pinned driver uses of a kubeconfig.
     ///
     /// # Errors
-    /// If that driver would fail on its first use: why, and what to do.
-    pub fn usable_by(&self, pin: &Pin, read: ReadFile<'_>) -> Result<UsableKubeconfig, KubeconfigFault> {
-        let target = self.target()?;
+    /// If it leads nowhere, or that driver would fail on its first use: why, and what to do.
+    pub fn new(kubeconfig: &Secret<String>, pin: &Pin, read: ReadFile<'_>) -> Result<Self, KubeconfigFault> {
+        let target = document::target(kubeconfig.expose())?;
         let Target { cluster, user } = &target;
         let (mut validity, mut notes) = (Vec::new(), Vec::new());
         let ignored = target.ignored();
         if !ignored.is_empty() {
             notes.push(format!("the driver ignores {}", ignored.join(", ")));
         }
-        let mut authority = None;
-        if let Some(material) = cluster.authority()? {
-            let pem = content(material, "certificate-authority", read)?;
-            validity.push(certificate::authority(&pem)?);
-            authority = Some(pem);
+        let (path, data) = (&cluster.certificate_authority, &cluster.certificate_authority_data);
+        let authority = content("certificate-authority", path, data, read)?;
+        if let Some(authority) = &authority {
+            validity.push(certificate::authority(authority)?);
         }
         let takes_tokens = *pin.version() >= Version::new(FIRST_WITH_TOKENS);
         let token = user.token.as_ref().filter(|token| !token.is_empty());
-        let login = match (user.certificate()?, user.key()?, token) {
+        let (path, data) = (&user.client_certificate, &user.client_certificate_data);
+        let certificate = content("client-certificate", path, data, read)?;
+        let key = content("client-key", &user.client_key, &user.client_key_data, read)?;
+        let login = match (certificate, key, token) {
             (Some(certificate), Some(key), _) => {
-                let certificate = content(certificate, "client-certificate", read)?;
-                let key = Secret::new(content(key, "client-key", read)?);
-                let (period, matches) = certificate::pair(&certificate, &key)?;
+                let key = Secret::new(key);
+                let (period, note) = certificate::pair(&certificate, &key)?;
                 validity.push(period);
-                if matches == KeyMatch::Unknown {
-                    let unknown = "the charm cannot check that client-key belongs to client-certificate";
-                    notes.push(unknown.to_owned());
-                }
+                notes.extend(note.map(str::to_owned));
                 Login::Certificate { certificate, key }
             }
             (None, None, Some(token)) if takes_tokens => {
@@ -98,27 +96,8 @@ impl Kubeconfig {
                 )));
             }
         };
-        Ok(UsableKubeconfig { server: cluster.server()?, authority, login, validity, notes })
+        Ok(Self { server: cluster.server()?, authority, login, validity, notes })
     }
-}
-
-fn content(material: Material, field: &str, read: ReadFile<'_>) -> Result<Vec<u8>, KubeconfigFault> {
-    let path = match material {
-        Material::Inline(bytes) => return Ok(bytes),
-        Material::File(path) => PathBuf::from(path),
-    };
-    if !path.is_absolute() {
-        return Err(fault(format!(
-            "names a relative path as {field}, which driver and helm look for in different directories; embed it: \
-             kubectl config view --flatten --raw"
-        )));
-    }
-    read(&path).map_err(|why| {
-        fault(format!(
-            "names a file as {field} that user magnum cannot read here ({why}); put it on every magnum unit, or embed \
-             it: kubectl config view --flatten --raw"
-        ))
-    })
 }
 
 /// Reads a file that a kubeconfig names, as user magnum.
@@ -161,8 +140,8 @@ mod tests {
     fn usable(cluster: &str, user: &str, version: &str) -> Result<UsableKubeconfig, String> {
         let pin = format!("magnum-capi-helm=={version}").parse().unwrap();
         let read = |path: &Path| fixture(&path.to_string_lossy());
-        let kubeconfig = kubeconfig(cluster, user).parse::<Kubeconfig>();
-        kubeconfig.and_then(|kubeconfig| kubeconfig.usable_by(&pin, &read)).map_err(|fault| fault.to_string())
+        let kubeconfig = Secret::new(kubeconfig(cluster, user));
+        UsableKubeconfig::new(&kubeconfig, &pin, &read).map_err(|fault| fault.to_string())
     }
 
     const EXEC: &str = "exec: {command: aws}";

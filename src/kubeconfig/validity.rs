@@ -8,32 +8,20 @@ use serde::Deserialize;
 /// From when until when a piece of a kubeconfig is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validity {
+    /// `client certificate`, `certificate authority` or `token`.
     what: &'static str,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
 }
 
-/// Where a moment lies in the validity of credentials.
+/// Where a moment lies in the validity of credentials. A piece that ends or begins is shown with the moment:
+/// `token 2021-01-01T00:00:00Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Age {
     /// With the piece that ends first and the whole days left; `None` if nothing ends.
-    Valid(Option<(Ends, i64)>),
-    Expired(Ends),
-    NotYetValid(Ends),
-}
-
-/// A piece that ends (or begins) at a moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ends {
-    /// `client certificate`, `certificate authority` or `token`.
-    pub what: &'static str,
-    pub at: Timestamp,
-}
-
-impl std::fmt::Display for Ends {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {:.0}", self.what, self.at)
-    }
+    Valid(Option<(String, i64)>),
+    Expired(String),
+    NotYetValid(String),
 }
 
 /// The times of a [JSON Web Token](https://www.rfc-editor.org/rfc/rfc7519#section-4.1), in seconds.
@@ -60,17 +48,13 @@ impl Validity {
 
 /// Returns the age of credentials whose pieces are all needed.
 pub fn age(pieces: &[Validity], now: Timestamp) -> Age {
-    let at = |piece: &Validity, at: Option<Timestamp>| Some(Ends { what: piece.what, at: at? });
-    let ends = pieces.iter().filter_map(|piece| at(piece, piece.until));
-    let begins = pieces.iter().filter_map(|piece| at(piece, piece.from));
-    let (first, last) = (ends.min_by_key(|ends| ends.at), begins.max_by_key(|begins| begins.at));
-    match (first, last) {
-        (Some(ends), _) if ends.at <= now => Age::Expired(ends),
-        (_, Some(begins)) if begins.at > now => Age::NotYetValid(begins),
-        (ends, _) => Age::Valid(ends.map(|ends| {
-            let days = (ends.at.as_second() - now.as_second()) / (24 * 60 * 60);
-            (ends, days)
-        })),
+    let first_end = pieces.iter().filter_map(|piece| Some((piece.until?, piece.what))).min();
+    let last_begin = pieces.iter().filter_map(|piece| Some((piece.from?, piece.what))).max();
+    let shown = |(at, what): (Timestamp, &str)| format!("{what} {at:.0}");
+    match (first_end, last_begin) {
+        (Some(end), _) if end.0 <= now => Age::Expired(shown(end)),
+        (_, Some(begin)) if begin.0 > now => Age::NotYetValid(shown(begin)),
+        (end, _) => Age::Valid(end.map(|end| (shown(end), (end.0.as_second() - now.as_second()) / (24 * 60 * 60)))),
     }
 }
 
@@ -92,9 +76,9 @@ mod tests {
         ];
         let at = |number| age(&pieces, day(number).unwrap());
         let Age::Valid(Some((ends, days))) = at(335) else { panic!("{:?}", at(335)) };
-        assert_eq!((ends.what, days), ("client certificate", 30));
-        assert!(matches!(at(365), Age::Expired(ends) if ends.what == "client certificate"));
-        assert!(matches!(at(0), Age::NotYetValid(begins) if begins.what == "client certificate"));
+        assert_eq!((ends.as_str(), days), ("client certificate 1971-01-01T00:00:00Z", 30));
+        assert!(matches!(at(365), Age::Expired(ends) if ends.starts_with("client certificate")));
+        assert!(matches!(at(0), Age::NotYetValid(begins) if begins.starts_with("client certificate")));
         assert_eq!(age(&[], day(1).unwrap()), Age::Valid(None));
     }
 

@@ -12,7 +12,7 @@ use crate::helm::HelmSubject;
 use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
 use crate::juju::{Ask, Context, request};
 use crate::kubeconfig::programs;
-use crate::kubeconfig::{Kubeconfig, KubeconfigReport, KubeconfigSubject, Reach, read_as_magnum};
+use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, in_text, read_as_magnum};
 use crate::magnum::{
     Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, Installation, PythonAnswers, Service, StartDefaults,
 };
@@ -182,12 +182,11 @@ fn kubeconfig_report(
     let pin = &settings.driver.pin;
     let programs = reconcile::programs(&system.root, installation, observed)?;
     KubeconfigReport::inspect(
-        String::from_utf8_lossy(&file.bytes).parse::<Kubeconfig>(),
+        in_text(file.bytes.clone()),
         pin,
-        &reconcile::stack(settings, expected.facts.as_ref()),
         &|path| read_as_magnum(system, path),
-        |kubeconfig| programs::ask(system, kubeconfig.content(), pin, &programs),
-        Reach::Online,
+        |kubeconfig| programs::ask(system, kubeconfig, pin, &programs),
+        Some(&reconcile::stack(settings, expected.facts.as_ref())),
         days,
     )
 }
