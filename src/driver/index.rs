@@ -3,7 +3,7 @@
 //! It speaks https, or http with this machine alone: a mirror on plain http cannot be trusted, and the checksum that
 //! it announces with the wheel neither. Credentials of `index-url` go to its own host only, and never into a message.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -11,12 +11,12 @@ use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::Url;
 
 use super::page::{self, IndexFile};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, without_credentials};
 use crate::problem::Problem;
-use crate::system::{Root, http, sha256};
+use crate::system::{Limited, Root, http, sha256};
 
 const PYPI: &str = "https://pypi.org/simple/";
 const ACCEPTED: &str =
@@ -164,25 +164,22 @@ impl Index {
         })
     }
 
-    fn body(&self, mut answer: Response) -> Result<Vec<u8>, Problem> {
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
-        let cut = |_| cannot_fetch(&self.shown, "the download ended early");
-        loop {
-            let count = answer.read(&mut buffer).map_err(cut)?;
-            bytes.extend_from_slice(&buffer[..count]);
-            if bytes.len() as u64 > SIZE_LIMIT {
-                let detail = "sends more than 8 MiB; set another index";
-                return Err(self.blocked("Package index sends too much", detail));
+    fn body(&self, answer: Response) -> Result<Vec<u8>, Problem> {
+        let mut bytes = Vec::new();
+        let read = Limited::new(answer, SIZE_LIMIT).until(self.began + self.limits.total).read_to_end(&mut bytes);
+        let Err(error) = read else {
+            return Ok(bytes);
+        };
+        Err(match error.kind() {
+            ErrorKind::FileTooLarge => {
+                self.blocked("Package index sends too much", "sends more than 8 MiB; set another index")
             }
-            if self.began.elapsed() > self.limits.total {
+            ErrorKind::TimedOut => {
                 let limit = self.limits.total.as_secs();
-                let reason = format!("the download is not complete after {limit} s");
-                return Err(cannot_fetch(&self.shown, &reason));
+                cannot_fetch(&self.shown, &format!("the download is not complete after {limit} s"))
             }
-            if count == 0 {
-                return Ok(bytes);
-            }
-        }
+            _ => cannot_fetch(&self.shown, "the download ended early"),
+        })
     }
 
     fn blocked(&self, summary: &str, detail: &str) -> Problem {
@@ -200,12 +197,7 @@ fn is_allowed(address: &Url, index: &Url) -> bool {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 #[cfg(test)]

@@ -219,5 +219,5 @@ fn the_proxies_of_the_model_are_used_and_a_bad_one_is_named() {
     };
     through(&format!("http://127.0.0.1:{}", proxy.port)).unwrap();
     assert!(proxy.requests.lock().unwrap()[0].starts_with("GET http://localhost:1/simple/magnum-capi-helm/"));
-    assert!(problem(through("http://")).detail.contains("http proxy is not a valid address"));
+    assert!(problem(through("http://")).detail.contains("http_proxy is not a valid address"));
 }
