@@ -83,9 +83,9 @@ fn record(subject: &DriverSubject<'_>) -> Outcome {
     if !damage.is_empty() {
         return fail(damage, ANY_HOOK);
     }
-    // A driver of another version is the finding of `driver-version`.
+    // Another version, or several, is the finding of `driver-version`.
     let is_other_build = subject.desired.is_some_and(|desired| {
-        let pinned = drivers.iter().find(|driver| driver.is_of(&desired.pin));
+        let pinned = subject.observed.installed.intact(&desired.pin);
         pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
     });
     match is_other_build {

@@ -39,19 +39,6 @@ struct Answer {
 }
 
 impl DriverFacts {
-    /// For tests of what follows from it.
-    #[cfg(test)]
-    pub fn example(pin: &str, record_sha256: &str, options: &[&str]) -> Self {
-        Self {
-            pin: pin.parse().unwrap(),
-            record_sha256: record_sha256.to_owned(),
-            wheel_sha256: None,
-            next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
-            options: options.iter().map(|&option| option.to_owned()).collect(),
-            directories: BTreeSet::from([super::PACKAGE.to_owned()]),
-        }
-    }
-
     /// Returns what the pinned driver said when it was last loaded here.
     ///
     /// # Errors
@@ -140,4 +127,19 @@ fn next_to(installation: &Installation) -> (String, String) {
 
 fn cache(root: &Root) -> Result<BTreeMap<String, DriverFacts>> {
     Ok(root.load(CACHE)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+impl DriverFacts {
+    /// For tests of what follows from it.
+    pub fn example(pin: &str, record_sha256: &str, options: &[&str]) -> Self {
+        Self {
+            pin: pin.parse().unwrap(),
+            record_sha256: record_sha256.to_owned(),
+            wheel_sha256: None,
+            next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            directories: BTreeSet::from([super::PACKAGE.to_owned()]),
+        }
+    }
 }

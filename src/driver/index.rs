@@ -7,7 +7,6 @@ use std::io::{ErrorKind, Read as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
@@ -50,22 +49,17 @@ pub fn fetch(
     limits: Limits,
 ) -> Result<Vec<u8>> {
     let pin = &source.pin;
-    let page = match &source.index {
-        Some(index) => index.url().clone(),
-        None => Url::parse(PYPI)?,
-    };
+    let page = source.index.as_ref().map_or_else(|| Url::parse(PYPI), |index| Ok(index.url().clone()))?;
     let index = Index::new(root, page, proxy, limits)?;
     let answer = index.get(&index.page)?;
     let page = answer.url().clone();
     let kind = answer.headers().get(CONTENT_TYPE).cloned();
     let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
-    let files = page::files(kind.unwrap_or_default(), &index.body(answer)?).ok_or_else(|| {
+    let Some(files) = page::files(kind.unwrap_or_default(), &index.body(answer)?) else {
         let summary = "index-url does not point to a Python package index";
-        let detail = "is not a page of one; set it like https://HOST/simple/";
-        index.blocked(summary, detail)
-    })?;
-    let mut wheels = files.iter().rev();
-    let Some(wheel) = wheels.find(|file| file.is_wheel_of(pin.version())) else {
+        return Err(index.blocked(summary, "is not a page of one; set it like https://HOST/simple/").into());
+    };
+    let Some(wheel) = files.iter().rfind(|file| file.is_wheel_of(pin.version())) else {
         let summary = "Pinned driver version is not in the package index";
         let remedy = "set driver-pin to a version that it has, or index-url to another index";
         return Err(index.blocked(summary, &format!("does not have {pin}; {remedy}")).into());
@@ -149,19 +143,20 @@ impl Index {
         })?;
         let status = answer.status();
         let said = format!("says {status} for {}", without_credentials(answer.url().as_str()));
-        Err(match status {
-            _ if status.is_success() => return Ok(answer),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let remedy = "set index-credentials to a secret with a username and password that it knows";
-                self.blocked("Package index refuses access: check index-credentials", &format!("{said}; {remedy}"))
-            }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => cannot_fetch(&self.shown, &said),
-            _ if status.is_client_error() => {
-                let remedy = format!("set an index that has {DISTRIBUTION}, like https://HOST/simple/");
-                self.blocked("Package index does not have the driver: check index-url", &format!("{said}; {remedy}"))
-            }
-            _ => cannot_fetch(&self.shown, &said),
-        })
+        let (summary, remedy) = match status.as_u16() {
+            200..=299 => return Ok(answer),
+            401 | 403 => (
+                "Package index refuses access: check index-credentials",
+                "set index-credentials to a secret with a username and password that it knows",
+            ),
+            // A timeout, too many requests, an error of the server: they pass.
+            ..=399 | 408 | 429 | 500.. => return Err(cannot_fetch(&self.shown, &said)),
+            _ => (
+                "Package index does not have the driver: check index-url",
+                "set an index that has magnum-capi-helm, like https://HOST/simple/",
+            ),
+        };
+        Err(self.blocked(summary, &format!("{said}; {remedy}")))
     }
 
     fn body(&self, answer: Response) -> Result<Vec<u8>, Problem> {

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pep440_rs::Version;
 use sha2::{Digest, Sha256};
 
 use super::PACKAGE;
@@ -29,8 +28,7 @@ pub struct InstalledDrivers(pub Vec<InstalledDriver>);
 /// One dist-info directory and what it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledDriver {
-    /// The version in the directory's name; `None` if it is not a version.
-    pub version: Option<Version>,
+    /// The directory, whose name has the version.
     pub dist_info: PathBuf,
     /// The sha256 of RECORD: tells one build of a version from another.
     pub record_sha256: String,
@@ -53,13 +51,9 @@ impl InstalledDrivers {
         let Some(below) = root.below(site)? else {
             return Ok(Self::default());
         };
-        let mut found = Vec::new();
-        for name in below.names(Path::new(""))? {
-            if let Some(version) = version_in(&name) {
-                found.push(InstalledDriver::inspect(&below, site, &name, version)?);
-            }
-        }
-        Ok(Self(found))
+        let names = below.names(Path::new(""))?.into_iter().filter(|name| version_in(name).is_some());
+        let found = names.map(|name| InstalledDriver::inspect(&below, site, &name));
+        Ok(Self(found.collect::<Result<_>>()?))
     }
 
     /// Returns the driver, if it is exactly the pinned one, undamaged and alone.
@@ -89,8 +83,8 @@ impl InstalledDrivers {
             }
         };
         if !driver.is_of(pin) {
-            let version = driver.version.as_ref().map(ToString::to_string);
-            return Some(format!("{} is installed", version.unwrap_or_else(|| driver.name())));
+            let name = driver.name();
+            return Some(format!("{} is installed", version_in(&name).unwrap_or(&name)));
         }
         match driver.damage.as_slice() {
             [] if record_sha256.is_none_or(|build| build == driver.record_sha256) => None,
@@ -102,7 +96,7 @@ impl InstalledDrivers {
 }
 
 impl InstalledDriver {
-    fn inspect(site: &Root, path: &Path, name: &str, version: &str) -> Result<Self> {
+    fn inspect(site: &Root, path: &Path, name: &str) -> Result<Self> {
         let (record, changed, written) = match site.inspect(&Path::new(name).join("RECORD"))? {
             Entry::File(file) => (file.bytes, file.changed, file.written),
             _ => (Vec::new(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH),
@@ -113,7 +107,6 @@ impl InstalledDriver {
         }
         comparison.compare(name, &record);
         Ok(Self {
-            version: version.parse().ok(),
             dist_info: path.join(name),
             record_sha256: sha256(&record),
             changed,
@@ -125,7 +118,7 @@ impl InstalledDriver {
 
     /// Whether it is of the pinned version.
     pub fn is_of(&self, pin: &Pin) -> bool {
-        self.version.as_ref() == Some(pin.version())
+        version_in(&self.name()).is_some_and(|version| version.parse().as_ref() == Ok(pin.version()))
     }
 
     fn name(&self) -> String {

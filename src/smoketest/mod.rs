@@ -36,7 +36,7 @@ use api::Session;
 pub use cleaner::COMMAND as CLEANER;
 use credentials::KeystoneAccount;
 use failure::Failure;
-use outcome::SmoketestOutcome;
+use outcome::{Results, SmoketestOutcome};
 use parameters::Parameters;
 use progress::{Progress, Signals, StopRequest};
 use runs::Runs;
@@ -73,8 +73,7 @@ pub fn clean_up(system: &System) -> ExitCode {
     match cleaner::clean(system, std::io::stdin(), progress, cleaner::PAUSE) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Fails only if nobody reads it.
-            writeln!(std::io::stderr(), "{error:#}").ok();
+            tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
@@ -86,11 +85,10 @@ fn execute(
     context: &Context,
     parameters: &Parameters,
     progress: Progress,
-) -> Result<(Vec<(&'static str, String)>, Option<String>)> {
+) -> Result<(Results, Option<String>)> {
     // Once it is dropped the cleaner may go to work.
     let _lock = runs::lock(&system.root)?;
-    let secret = Some(parameters.credentials.as_str()).filter(|id| !id.is_empty());
-    let account = KeystoneAccount::obtain(system, secret, context)?;
+    let account = KeystoneAccount::obtain(system, &parameters.credentials, context)?;
     let mut session = Session::new(account.clone(), parameters.endpoint.clone(), progress)?;
     let mut outcome = SmoketestOutcome::default();
     if let Err(error) = test(system, parameters, &account, &mut session, &mut outcome) {

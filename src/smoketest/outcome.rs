@@ -6,6 +6,9 @@ use super::failure::{Failure, Stage};
 use super::resource::{CloudResource, ResourceKind};
 use crate::juju::Context;
 
+/// The results of the action, by name.
+pub type Results = Vec<(&'static str, String)>;
+
 #[derive(Debug, Default)]
 pub struct SmoketestOutcome {
     /// What went wrong first.
@@ -17,8 +20,8 @@ pub struct SmoketestOutcome {
 }
 
 impl SmoketestOutcome {
-    /// Logs the end of the run. Returns the results of the action, by name, and one sentence if the run did not pass.
-    pub fn finish(self, session: Session, context: &Context) -> (Vec<(&'static str, String)>, Option<String>) {
+    /// Logs the end of the run. Returns the results, and one sentence if the run did not pass.
+    pub fn finish(self, session: Session, context: &Context) -> (Results, Option<String>) {
         let Session { mut progress, created, .. } = session;
         let link = self.failure.as_ref().and_then(|failure| failure.link);
         let (outcome, stage) = match &self.failure {
