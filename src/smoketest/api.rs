@@ -30,7 +30,7 @@ struct Answer {
 }
 
 /// An account that asks Keystone and Magnum.
-pub struct Session {
+pub struct CloudSession {
     client: Client,
     account: KeystoneAccount,
     /// The interface of Magnum's endpoint.
@@ -45,7 +45,7 @@ pub struct Session {
     pub created: Vec<CloudResource>,
 }
 
-impl Session {
+impl CloudSession {
     /// A session that is not logged in. It trusts what the unit trusts, and the account's authority. It follows no
     /// redirect: the token would go along to wherever that leads.
     ///
@@ -143,7 +143,7 @@ impl Session {
     /// Returns what is at `path`; `None` if nothing is.
     ///
     /// # Errors
-    /// As [`Session::request`].
+    /// As [`CloudSession::request`].
     pub fn find(&mut self, stage: Stage, path: &str) -> Result<Option<Value>, Failure> {
         match self.request(stage, &Method::GET, path, None) {
             Err(failure) if failure.status == 404 => Ok(None),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::credentials::KeystoneAccount;
 use super::progress::Progress;
 use super::removal::{Remaining, remove_leftovers};
@@ -79,7 +79,7 @@ pub fn clean(system: &System, input: impl Read, progress: Progress, pause: Durat
         return Ok(());
     };
     let mut runs = Runs::load(&system.root)?;
-    let mut session = Session::new(handover.account, handover.endpoint, progress)?;
+    let mut session = CloudSession::new(handover.account, handover.endpoint, progress)?;
     session.progress.log("a smoketest has ended without removing what it created");
     retry(&mut session, &mut runs, pause)?;
     // What was requested last is listed only when the conductor has taken it up.
@@ -109,7 +109,7 @@ fn wait_for_end(system: &System, run: &str) -> Result<Option<Lock>> {
     Err(anyhow!("the smoketest {run} has not ended within {} s", LIMIT.as_secs()))
 }
 
-fn retry(session: &mut Session, runs: &mut Runs, pause: Duration) -> Result<Remaining> {
+fn retry(session: &mut CloudSession, runs: &mut Runs, pause: Duration) -> Result<Remaining> {
     let mut tries = 1;
     loop {
         let logged_in = session.log_in().map_err(anyhow::Error::from);

@@ -32,7 +32,7 @@ use crate::juju::settings::without_credentials;
 use crate::juju::{Context, tools};
 use crate::problem::or_problem;
 use crate::system::System;
-use api::Session;
+use api::CloudSession;
 pub use cleaner::COMMAND as CLEANER;
 use credentials::KeystoneAccount;
 use failure::Failure;
@@ -89,7 +89,7 @@ fn execute(
     // Once it is dropped the cleaner may go to work.
     let _lock = runs::lock(&system.root)?;
     let account = KeystoneAccount::obtain(system, &parameters.credentials, context)?;
-    let mut session = Session::new(account.clone(), parameters.endpoint.clone(), progress)?;
+    let mut session = CloudSession::new(account.clone(), parameters.endpoint.clone(), progress)?;
     let mut outcome = SmoketestOutcome::default();
     if let Err(error) = test(system, parameters, &account, &mut session, &mut outcome) {
         outcome.failure = Some(error.downcast::<Failure>()?);
@@ -102,7 +102,7 @@ fn test(
     system: &System,
     parameters: &Parameters,
     account: &KeystoneAccount,
-    session: &mut Session,
+    session: &mut CloudSession,
     outcome: &mut SmoketestOutcome,
 ) -> Result<()> {
     let mut runs = Runs::load(&system.root)?;
@@ -132,7 +132,7 @@ fn test(
     remaining.failure.or(leftovers.failure).map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-fn create(session: &mut Session, wanted: &Parameters, name: &str) -> Result<(), Failure> {
+fn create(session: &mut CloudSession, wanted: &Parameters, name: &str) -> Result<(), Failure> {
     let template = resource::create_template(session, wanted, name)?;
     if !wanted.create_cluster {
         return Ok(());

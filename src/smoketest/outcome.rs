@@ -1,6 +1,6 @@
 //! The outcome of a run: the results of the action, and one sentence.
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::cleaner;
 use super::failure::{Failure, Stage};
 use super::resource::{CloudResource, ResourceKind};
@@ -21,8 +21,8 @@ pub struct SmoketestOutcome {
 
 impl SmoketestOutcome {
     /// Logs the end of the run. Returns the results, and one sentence if the run did not pass.
-    pub fn finish(self, session: Session, context: &Context) -> (Results, Option<String>) {
-        let Session { mut progress, created, .. } = session;
+    pub fn finish(self, session: CloudSession, context: &Context) -> (Results, Option<String>) {
+        let CloudSession { mut progress, created, .. } = session;
         let link = self.failure.as_ref().and_then(|failure| failure.link);
         let (outcome, stage) = match &self.failure {
             None => ("passed", Stage::Done),

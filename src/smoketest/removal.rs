@@ -6,7 +6,7 @@ use anyhow::Result;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::failure::{Failure, Stage};
 use super::progress::StopRequest;
 use super::resource::{CloudResource, ResourceKind};
@@ -36,7 +36,7 @@ pub struct Remaining {
 ///
 /// # Errors
 /// A [`Failure`] if Magnum does not list what exists; another error if the state file cannot be written.
-pub fn remove_leftovers(session: &mut Session, runs: &mut Runs) -> Result<Remaining> {
+pub fn remove_leftovers(session: &mut CloudSession, runs: &mut Runs) -> Result<Remaining> {
     let mut found = Vec::new();
     for kind in ResourceKind::ALL {
         let listed = session.request(Stage::Leftovers, &Method::GET, kind.collection(), None)?;
@@ -65,7 +65,7 @@ fn with_prefix(kind: ResourceKind, listed: &Value, prefix: &str) -> Vec<CloudRes
 }
 
 /// Removes these resources, clusters first.
-pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
+pub fn remove(session: &mut CloudSession, resources: &[CloudResource]) -> Remaining {
     let mut remaining = Remaining::default();
     let of_kind = |kind| resources.iter().filter(move |resource| resource.kind == kind);
     for resource in ResourceKind::ALL.into_iter().flat_map(of_kind) {
@@ -91,7 +91,7 @@ pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
 }
 
 /// Deletes a cluster and waits until it is gone.
-fn remove_cluster(session: &mut Session, cluster: &CloudResource) -> Result<(), Failure> {
+fn remove_cluster(session: &mut CloudSession, cluster: &CloudResource) -> Result<(), Failure> {
     let stage = Stage::ClusterDelete;
     // A deletion that has failed before says so until the conductor has tried again.
     let before = session.find(stage, &cluster.path()).ok().flatten();
@@ -113,7 +113,7 @@ fn remove_cluster(session: &mut Session, cluster: &CloudResource) -> Result<(), 
 }
 
 /// Requests the deletion of a resource, which may be gone already.
-fn delete(session: &mut Session, stage: Stage, resource: &CloudResource) -> Result<(), Failure> {
+fn delete(session: &mut CloudSession, stage: Stage, resource: &CloudResource) -> Result<(), Failure> {
     let mut tries = 1;
     loop {
         match session.request(stage, &Method::DELETE, &resource.path(), None) {

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use strum::Display;
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::failure::{Failure, Stage, quote};
 use super::parameters::Parameters;
 use super::progress::StopRequest;
@@ -77,8 +77,12 @@ impl fmt::Display for CloudResource {
 /// Creates a template and has Magnum show it.
 ///
 /// # Errors
-/// If Magnum refuses, or somebody stops the run; `Session::created` says what exists then.
-pub fn create_template(session: &mut Session, parameters: &Parameters, name: &str) -> Result<CloudResource, Failure> {
+/// If Magnum refuses, or somebody stops the run; `CloudSession::created` says what exists then.
+pub fn create_template(
+    session: &mut CloudSession,
+    parameters: &Parameters,
+    name: &str,
+) -> Result<CloudResource, Failure> {
     let body = json!({
         "name": name,
         "coe": "kubernetes",
@@ -105,7 +109,7 @@ pub fn create_template(session: &mut Session, parameters: &Parameters, name: &st
 /// # Errors
 /// As [`create_template`].
 pub fn create_cluster(
-    session: &mut Session,
+    session: &mut CloudSession,
     parameters: &Parameters,
     template: &CloudResource,
 ) -> Result<CloudResource, Failure> {
@@ -122,7 +126,12 @@ pub fn create_cluster(
 
 /// Creates a resource, unless somebody wants the run to stop. It counts as created unless Magnum refuses: a request whose
 /// answer is lost may have been carried out.
-fn create(session: &mut Session, stage: Stage, kind: ResourceKind, body: &Value) -> Result<CloudResource, Failure> {
+fn create(
+    session: &mut CloudSession,
+    stage: Stage,
+    kind: ResourceKind,
+    body: &Value,
+) -> Result<CloudResource, Failure> {
     if session.progress.stop_request() > StopRequest::None {
         return Err(Failure::stopped(stage));
     }

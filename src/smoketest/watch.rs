@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::failure::{Failure, Link, Stage, quote};
 use super::progress::StopRequest;
 use super::resource::CloudResource;
@@ -40,7 +40,7 @@ type Check<'a> = &'a dyn Fn(Option<&SeenCluster>) -> Option<Result<(), Failure>>
 /// If `check` says so, it cannot be looked at, nobody has taken it up, or it has not come to an end within `limit`, which
 /// depends on what the signals ask for; `None` stops at once.
 pub fn watch(
-    session: &mut Session,
+    session: &mut CloudSession,
     stage: Stage,
     cluster: &CloudResource,
     limit: &dyn Fn(StopRequest) -> Option<Duration>,
@@ -90,7 +90,7 @@ pub fn watch(
     }
 }
 
-fn look(session: &mut Session, stage: Stage, cluster: &CloudResource) -> Result<Option<SeenCluster>, Failure> {
+fn look(session: &mut CloudSession, stage: Stage, cluster: &CloudResource) -> Result<Option<SeenCluster>, Failure> {
     let shown = session.find(stage, &cluster.path())?;
     Ok(shown.map(|shown| {
         let text = |key: &str| session.redact(shown[key].as_str().unwrap_or_default());
@@ -103,7 +103,7 @@ fn look(session: &mut Session, stage: Stage, cluster: &CloudResource) -> Result<
 ///
 /// # Errors
 /// If it fails, is not complete in time, cannot be looked at, or somebody stops the run.
-pub fn wait_until_complete(session: &mut Session, cluster: &CloudResource, seconds: u64) -> Result<(), Failure> {
+pub fn wait_until_complete(session: &mut CloudSession, cluster: &CloudResource, seconds: u64) -> Result<(), Failure> {
     let stage = Stage::ClusterWait;
     let limit = |request| (request == StopRequest::None).then_some(Duration::from_secs(seconds));
     watch(session, stage, cluster, &limit, &|seen| {
