@@ -28,8 +28,8 @@ impl Staged {
     /// installed before, if that may be used again.
     ///
     /// # Errors
-    /// A [`Problem`](crate::problem::Problem) if the index does not serve it, it is not the pinned wheel, or is one that
-    /// would write elsewhere.
+    /// A [`Problem`](crate::problem::Problem) if the index does not serve it, it is not the pinned wheel, or is one
+    /// that would write elsewhere.
     pub fn obtain(
         root: &Root,
         source: &DriverSource,

@@ -43,7 +43,7 @@ struct Handover {
     run: String,
 }
 
-/// Starts the cleaner of a run. Its thread ends with it: `systemd-run` stays for as long as the unit, and holds the pipe.
+/// Starts the cleaner of a run. The thread ends with it: `systemd-run` stays as long as the unit, and holds the pipe.
 ///
 /// # Errors
 /// If this program cannot be found.

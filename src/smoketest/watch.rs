@@ -13,8 +13,8 @@ use super::resource::CloudResource;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// The time that the conductor may take to take up a cluster that the API has accepted.
 const ACCEPTED_LIMIT: Duration = Duration::from_secs(60);
-/// So many looks in a row may fail: a proxy is reloaded, or an API restarted. While a cluster comes or goes, Magnum cannot
-/// always show it (400): it has no node groups yet, or they went first.
+/// So many looks in a row may fail: a proxy is reloaded, or an API restarted. While a cluster comes or goes, Magnum
+/// cannot always show it (400): it has no node groups yet, or they went first.
 const FAILED_LOOKS: u32 = 15;
 
 /// A cluster as Magnum shows it.
@@ -37,8 +37,8 @@ type Check<'a> = &'a dyn Fn(Option<&SeenCluster>) -> Option<Result<(), Failure>>
 /// Looks at a cluster until `check` ends the watch, and logs what changes.
 ///
 /// # Errors
-/// If `check` says so, it cannot be looked at, nobody has taken it up, or it has not come to an end within `limit`, which
-/// depends on what the signals ask for; `None` stops at once.
+/// If `check` says so, it cannot be looked at, nobody has taken it up, or it has not come to an end within `limit`,
+/// which depends on what the signals ask for; `None` stops at once.
 pub fn watch(
     session: &mut CloudSession,
     stage: Stage,
