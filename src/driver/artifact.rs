@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::staged::{Staged, wheel_of};
+use super::staged::Staged;
 use super::{DriverFacts, InstalledDrivers, not_the_wheel};
 use crate::juju::settings::DriverSource;
 use crate::magnum::Installation;
@@ -36,22 +36,21 @@ impl DriverArtifact {
         let root = &system.root;
         let cached = DriverFacts::cached(root, &source.pin)?;
         let of_wheel = cached.as_ref().and_then(|facts| facts.wheel_sha256.as_ref());
+        let of_wheel = of_wheel.filter(|known| source.sha256.as_ref().is_none_or(|wanted| wanted == *known));
         if let Some(driver) = installed.intact(&source.pin) {
             if let Some(facts) = cached.as_ref().filter(|facts| facts.is_of(driver, source, installation)) {
                 return Ok(Self { staged: None, facts: facts.clone() });
             }
             // Installed by hand, or known but next to another Python: adopted as it is, unless it must be checked
             // against another checksum or is not the build that the charm installed.
-            let is_checked = source.sha256.is_none() || of_wheel == source.sha256.as_ref();
+            let is_checked = source.sha256.is_none() || of_wheel.is_some();
             let is_same = cached.as_ref().is_none_or(|facts| facts.record_sha256 == driver.record_sha256);
             if is_checked && is_same {
                 let facts = DriverFacts::ask(system, installation, "", driver, source, of_wheel)?;
                 return Ok(Self { staged: None, facts });
             }
         }
-        let of_wheel = of_wheel.filter(|known| source.sha256.as_ref().is_none_or(|wanted| wanted == *known));
-        let wheel = wheel_of(root, source, of_wheel, &installation.python, proxy)?;
-        let staged = Staged::new(root, &installation.python, source, wheel)?;
+        let staged = Staged::obtain(root, source, of_wheel, &installation.python, proxy)?;
         let unpacked = InstalledDrivers::inspect(root, staged.path())?;
         let driver = unpacked.intact(&source.pin).ok_or_else(|| {
             let how = unpacked.differs(&source.pin, None).unwrap_or_default();
@@ -61,7 +60,7 @@ impl DriverArtifact {
             Some(facts) => facts,
             None => {
                 let directory = staged.path().to_string_lossy();
-                DriverFacts::ask(system, installation, &directory, driver, source, Some(staged.sha256()))?
+                DriverFacts::ask(system, installation, &directory, driver, source, Some(&staged.sha256))?
             }
         };
         // The installed one may turn out to be the very build that was fetched.

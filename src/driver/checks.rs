@@ -68,9 +68,10 @@ fn record(subject: &DriverSubject<'_>) -> Outcome {
     if !driver.damage.is_empty() {
         return fail(joined(&driver.damage), ANY_HOOK);
     }
-    let is_other_build = subject
-        .desired
-        .is_some_and(|desired| driver.is_of(&desired.pin) && driver.record_sha256 != desired.record_sha256);
+    let is_other_build = subject.desired.is_some_and(|desired| {
+        let pinned = subject.observed.installed.intact(&desired.pin);
+        pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
+    });
     match is_other_build {
         true => fail("RECORD itself is not the one that was installed", ANY_HOOK),
         false => pass("every file has the sha256 in RECORD and is readable for user magnum"),

@@ -17,8 +17,6 @@ const CACHE: &str = "driver.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DriverFacts {
     pub pin: Pin,
-    /// The checksum that its wheel was checked against.
-    sha256: Option<Sha256>,
     /// The sha256 of its RECORD: the very build.
     pub record_sha256: String,
     /// The sha256 of the wheel, if the charm unpacked it.
@@ -41,20 +39,6 @@ struct Answer {
 }
 
 impl DriverFacts {
-    /// For tests of what follows from it.
-    #[cfg(test)]
-    pub fn example(pin: &str, record_sha256: &str, options: &[&str]) -> Self {
-        Self {
-            pin: pin.parse().unwrap(),
-            sha256: None,
-            record_sha256: record_sha256.to_owned(),
-            wheel_sha256: None,
-            next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
-            options: options.iter().map(|&option| option.to_owned()).collect(),
-            directories: BTreeSet::from([super::PACKAGE.to_owned()]),
-        }
-    }
-
     /// Returns what the pinned driver said when it was last loaded here.
     ///
     /// # Errors
@@ -66,23 +50,25 @@ impl DriverFacts {
     /// Returns what to expect of a driver that has never been loaded here: that it works, and knows the options that
     /// it is given.
     pub fn expected(settings: &Settings, installation: &Installation, installed: Option<&InstalledDriver>) -> Self {
-        let options = settings.capi_helm_options.iter();
-        let (record_sha256, directories) =
-            installed.map(|driver| (driver.record_sha256.clone(), driver.directories.clone())).unwrap_or_default();
+        let options = settings.capi_helm_options.iter().map(|(key, _)| key.to_owned());
+        Self::new(&settings.driver.pin, installation, installed, options.collect())
+    }
+
+    fn new(pin: &Pin, installation: &Installation, driver: Option<&InstalledDriver>, options: Vec<String>) -> Self {
         Self {
-            pin: settings.driver.pin.clone(),
-            sha256: settings.driver.sha256.clone(),
-            record_sha256,
+            pin: pin.clone(),
+            record_sha256: driver.map(|driver| driver.record_sha256.clone()).unwrap_or_default(),
             wheel_sha256: None,
             next_to: next_to(installation),
-            options: options.map(|(key, _)| key.to_owned()).collect(),
-            directories,
+            options,
+            directories: driver.map(|driver| driver.directories.clone()).unwrap_or_default(),
         }
     }
 
+    /// Whether they are of this very build next to this Magnum, and its wheel has the checksum that is set, if one is.
     pub(super) fn is_of(&self, driver: &InstalledDriver, source: &DriverSource, installation: &Installation) -> bool {
         self.pin == source.pin
-            && self.sha256 == source.sha256
+            && (source.sha256.is_none() || self.wheel_sha256 == source.sha256)
             && self.record_sha256 == driver.record_sha256
             && self.next_to == next_to(installation)
     }
@@ -111,22 +97,14 @@ impl DriverFacts {
         if !answer.missing.is_empty() {
             let summary = "Pinned driver's requirements are not installed";
             let detail = format!("driver-pin {pin} needs {}", missing(&answer.missing));
-            let remedy = "choose another version, or install that";
-            return Err(Problem::blocked(summary, format!("{detail}; {remedy}")).into());
+            return Err(Problem::blocked(summary, format!("{detail}; choose another version, or install that")).into());
         }
         let version = format!("{DISTRIBUTION}=={}", answer.version);
         if version.parse::<Pin>().as_ref() != Ok(pin) {
             return Err(not_the_wheel(source, &format!("Python takes it for {version}")).into());
         }
-        let facts = Self {
-            pin: pin.clone(),
-            sha256: source.sha256.clone(),
-            record_sha256: driver.record_sha256.clone(),
-            wheel_sha256: wheel_sha256.cloned(),
-            next_to: next_to(installation),
-            options: answer.options,
-            directories: driver.directories.clone(),
-        };
+        let known = Self::new(pin, installation, Some(driver), answer.options);
+        let facts = Self { wheel_sha256: wheel_sha256.cloned(), ..known };
         let mut all = cache(&system.root)?;
         all.insert(pin.to_string(), facts.clone());
         system.root.save(CACHE, &all)?;
@@ -149,4 +127,19 @@ fn next_to(installation: &Installation) -> (String, String) {
 
 fn cache(root: &Root) -> Result<BTreeMap<String, DriverFacts>> {
     Ok(root.load(CACHE)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+impl DriverFacts {
+    /// For tests of what follows from it.
+    pub fn example(pin: &str, record_sha256: &str, options: &[&str]) -> Self {
+        Self {
+            pin: pin.parse().unwrap(),
+            record_sha256: record_sha256.to_owned(),
+            wheel_sha256: None,
+            next_to: ("3.11.2".to_owned(), "18.0.0".to_owned()),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            directories: BTreeSet::from([super::PACKAGE.to_owned()]),
+        }
+    }
 }

@@ -3,20 +3,19 @@
 //! It speaks https, or http with this machine alone: a mirror on plain http cannot be trusted, and the checksum that
 //! it announces with the wheel neither. Credentials of `index-url` go to its own host only, and never into a message.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::Url;
 
 use super::page::{self, IndexFile};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, without_credentials};
 use crate::problem::Problem;
-use crate::system::{Root, http, sha256};
+use crate::system::{Limited, Root, http, sha256};
 
 const PYPI: &str = "https://pypi.org/simple/";
 const ACCEPTED: &str =
@@ -50,22 +49,17 @@ pub fn fetch(
     limits: Limits,
 ) -> Result<Vec<u8>> {
     let pin = &source.pin;
-    let page = match &source.index {
-        Some(index) => index.url().clone(),
-        None => Url::parse(PYPI)?,
-    };
+    let page = source.index.as_ref().map_or_else(|| Url::parse(PYPI), |index| Ok(index.url().clone()))?;
     let index = Index::new(root, page, proxy, limits)?;
     let answer = index.get(&index.page)?;
     let page = answer.url().clone();
     let kind = answer.headers().get(CONTENT_TYPE).cloned();
     let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
-    let files = page::files(kind.unwrap_or_default(), &index.body(answer)?).ok_or_else(|| {
+    let Some(files) = page::files(kind.unwrap_or_default(), &index.body(answer)?) else {
         let summary = "Option index-url does not point to a Python package index";
-        let detail = "is not a page of one; set it like https://HOST/simple/";
-        index.blocked(summary, detail)
-    })?;
-    let mut wheels = files.iter().rev();
-    let Some(wheel) = wheels.find(|file| file.is_wheel_of(pin.version())) else {
+        return Err(index.blocked(summary, "is not a page of one; set it like https://HOST/simple/").into());
+    };
+    let Some(wheel) = files.iter().rfind(|file| file.is_wheel_of(pin.version())) else {
         let summary = "Pinned driver version is not in the package index";
         let remedy = "set driver-pin to a version that it has, or index-url to another index";
         return Err(index.blocked(summary, &format!("does not have {pin}; {remedy}")).into());
@@ -149,40 +143,38 @@ impl Index {
         })?;
         let status = answer.status();
         let said = format!("says {status} for {}", without_credentials(answer.url().as_str()));
-        Err(match status {
-            _ if status.is_success() => return Ok(answer),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let remedy = "set index-credentials to a secret with a username and password that it knows";
-                self.blocked("Package index refuses access: check index-credentials", &format!("{said}; {remedy}"))
-            }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => cannot_fetch(&self.shown, &said),
-            _ if status.is_client_error() => {
-                let remedy = format!("set an index that has {DISTRIBUTION}, like https://HOST/simple/");
-                self.blocked("Package index does not have the driver: check index-url", &format!("{said}; {remedy}"))
-            }
-            _ => cannot_fetch(&self.shown, &said),
-        })
+        let (summary, remedy) = match status.as_u16() {
+            200..=299 => return Ok(answer),
+            401 | 403 => (
+                "Package index refuses access: check index-credentials",
+                "set index-credentials to a secret with a username and password that it knows",
+            ),
+            // A timeout, too many requests, an error of the server: they pass.
+            ..=399 | 408 | 429 | 500.. => return Err(cannot_fetch(&self.shown, &said)),
+            _ => (
+                "Package index does not have the driver: check index-url",
+                "set an index that has magnum-capi-helm, like https://HOST/simple/",
+            ),
+        };
+        Err(self.blocked(summary, &format!("{said}; {remedy}")))
     }
 
-    fn body(&self, mut answer: Response) -> Result<Vec<u8>, Problem> {
-        let (mut bytes, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
-        let cut = |_| cannot_fetch(&self.shown, "the download ended early");
-        loop {
-            let count = answer.read(&mut buffer).map_err(cut)?;
-            bytes.extend_from_slice(&buffer[..count]);
-            if bytes.len() as u64 > SIZE_LIMIT {
-                let detail = "sends more than 8 MiB; set another index";
-                return Err(self.blocked("Package index sends too much", detail));
+    fn body(&self, answer: Response) -> Result<Vec<u8>, Problem> {
+        let mut bytes = Vec::new();
+        let read = Limited::new(answer, SIZE_LIMIT).until(self.began + self.limits.total).read_to_end(&mut bytes);
+        let Err(error) = read else {
+            return Ok(bytes);
+        };
+        Err(match error.kind() {
+            ErrorKind::FileTooLarge => {
+                self.blocked("Package index sends too much", "sends more than 8 MiB; set another index")
             }
-            if self.began.elapsed() > self.limits.total {
+            ErrorKind::TimedOut => {
                 let limit = self.limits.total.as_secs();
-                let reason = format!("the download is not complete after {limit} s");
-                return Err(cannot_fetch(&self.shown, &reason));
+                cannot_fetch(&self.shown, &format!("the download is not complete after {limit} s"))
             }
-            if count == 0 {
-                return Ok(bytes);
-            }
-        }
+            _ => cannot_fetch(&self.shown, "the download ended early"),
+        })
     }
 
     fn blocked(&self, summary: &str, detail: &str) -> Problem {
@@ -200,12 +192,7 @@ fn is_allowed(address: &Url, index: &Url) -> bool {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 #[cfg(test)]

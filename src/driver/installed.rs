@@ -5,14 +5,12 @@
 //! driver's own directories, and no link is followed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use pep440_rs::Version;
 use sha2::{Digest, Sha256};
 
 use super::PACKAGE;
@@ -30,8 +28,7 @@ pub struct InstalledDrivers(pub Vec<InstalledDriver>);
 /// One dist-info directory and what it lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledDriver {
-    /// The version in the directory's name; `None` if it is not a version.
-    pub version: Option<Version>,
+    /// The directory, whose name has the version.
     pub dist_info: PathBuf,
     /// The sha256 of RECORD: tells one build of a version from another.
     pub record_sha256: String,
@@ -41,21 +38,8 @@ pub struct InstalledDriver {
     pub written: SystemTime,
     /// The directories of what it lists, relative to the site directory.
     pub directories: BTreeSet<String>,
-    pub damage: Vec<DriverDamage>,
-}
-
-/// A file that is not as RECORD says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriverDamage {
-    /// Relative to the site directory.
-    pub path: String,
-    pub what: &'static str,
-}
-
-impl fmt::Display for DriverDamage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}", self.path.escape_debug(), self.what)
-    }
+    /// Each file that is not as RECORD says, relative to the site directory, and what is wrong with it.
+    pub damage: Vec<String>,
 }
 
 impl InstalledDrivers {
@@ -67,15 +51,9 @@ impl InstalledDrivers {
         let Some(below) = root.below(site)? else {
             return Ok(Self::default());
         };
-        let mut found = Vec::new();
-        for name in below.names(Path::new(""))? {
-            let version =
-                name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
-            if let Some(version) = version {
-                found.push(InstalledDriver::inspect(&below, site, &name, version)?);
-            }
-        }
-        Ok(Self(found))
+        let names = below.names(Path::new(""))?.into_iter().filter(|name| version_in(name).is_some());
+        let found = names.map(|name| InstalledDriver::inspect(&below, site, &name));
+        Ok(Self(found.collect::<Result<_>>()?))
     }
 
     /// Returns the driver, if it is exactly the pinned one, undamaged and alone.
@@ -105,22 +83,20 @@ impl InstalledDrivers {
             }
         };
         if !driver.is_of(pin) {
-            let version = driver.version.as_ref().map(ToString::to_string);
-            return Some(format!("{} is installed", version.unwrap_or_else(|| driver.name())));
+            let name = driver.name();
+            return Some(format!("{} is installed", version_in(&name).unwrap_or(&name)));
         }
         match driver.damage.as_slice() {
-            [] => {
-                let is_other = record_sha256.is_some_and(|build| build != driver.record_sha256);
-                is_other.then(|| "another build of that version is installed".to_owned())
-            }
-            [only] => Some(only.to_string()),
+            [] if record_sha256.is_none_or(|build| build == driver.record_sha256) => None,
+            [] => Some("another build of that version is installed".to_owned()),
+            [only] => Some(only.clone()),
             [first, more @ ..] => Some(format!("{first} (and {} more)", more.len())),
         }
     }
 }
 
 impl InstalledDriver {
-    fn inspect(site: &Root, path: &Path, name: &str, version: &str) -> Result<Self> {
+    fn inspect(site: &Root, path: &Path, name: &str) -> Result<Self> {
         let (record, changed, written) = match site.inspect(&Path::new(name).join("RECORD"))? {
             Entry::File(file) => (file.bytes, file.changed, file.written),
             _ => (Vec::new(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH),
@@ -131,7 +107,6 @@ impl InstalledDriver {
         }
         comparison.compare(name, &record);
         Ok(Self {
-            version: version.parse().ok(),
             dist_info: path.join(name),
             record_sha256: sha256(&record),
             changed,
@@ -143,7 +118,7 @@ impl InstalledDriver {
 
     /// Whether it is of the pinned version.
     pub fn is_of(&self, pin: &Pin) -> bool {
-        self.version.as_ref() == Some(pin.version())
+        version_in(&self.name()).is_some_and(|version| version.parse().as_ref() == Ok(pin.version()))
     }
 
     fn name(&self) -> String {
@@ -157,12 +132,12 @@ struct Comparison {
     /// The sha256 of each file, as RECORD writes it, or what is wrong with it.
     files: BTreeMap<String, Result<String, &'static str>>,
     directories: BTreeSet<String>,
-    damage: Vec<DriverDamage>,
+    damage: Vec<String>,
 }
 
 impl Comparison {
-    fn add(&mut self, path: &str, what: &'static str) {
-        self.damage.push(DriverDamage { path: path.to_owned(), what });
+    fn add(&mut self, path: &str, what: &str) {
+        self.damage.push(format!("{} is {what}", path.escape_debug()));
     }
 
     fn list(&mut self, site: &Root, directory: &str, depth: usize) -> Result<()> {
@@ -207,54 +182,54 @@ impl Comparison {
         let own = format!("{dist_info}/RECORD");
         self.directories.insert(dist_info.to_owned());
         let mut recorded = BTreeSet::new();
-        let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(record);
-        for row in rows.records() {
-            let row = row.ok();
-            let row = row.as_ref().and_then(|row| Some((row.get(0)?, row.get(1)?)));
-            let Some((path, hash)) = row.filter(|_| recorded.len() < MOST_FILES) else {
+        let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(record);
+        for row in rows.deserialize::<(String, String, String)>() {
+            let Some((path, hash, _size)) = row.ok().filter(|_| recorded.len() < MOST_FILES) else {
                 self.add(&own, "damaged");
                 break;
             };
-            if !is_below(path, PACKAGE) && !is_below(path, dist_info) {
-                self.add(path, "outside the driver's directories");
-            } else if !recorded.insert(path.to_owned()) {
+            let is_inside = is_below(&path, PACKAGE) || is_below(&path, dist_info);
+            // Python has made it, and checks it itself.
+            let is_compiled = path.contains("/__pycache__/");
+            if is_inside && !is_compiled {
+                self.directories.extend(path.rsplit_once('/').map(|(directory, _)| directory.to_owned()));
+            }
+            let what = match self.files.get(&path) {
+                _ if !is_inside => Some("outside the driver's directories"),
+                _ if is_compiled => None,
+                None => Some("missing"),
+                Some(Err(what)) => Some(*what),
+                // RECORD itself cannot have its own hash.
+                Some(Ok(found)) if path == own || hash.strip_prefix("sha256=") == Some(found) => None,
+                Some(Ok(_)) if hash.is_empty() => Some("without a checksum in RECORD"),
+                Some(Ok(_)) => Some("edited"),
+            };
+            if let Some(what) = what {
+                self.add(&path, what);
+            }
+            if !recorded.insert(path) {
                 self.add(&own, "damaged: it lists a file twice");
                 break;
-            } else if !is_compiled(path) {
-                self.directories.extend(path.rsplit_once('/').map(|(directory, _)| directory.to_owned()));
-                self.compare_file(path, hash, path == own);
             }
         }
         if !recorded.contains(&format!("{PACKAGE}/driver.py")) {
             self.add(&own, "missing or cut off");
         }
-        let unlisted = self.files.keys().filter(|path| !recorded.contains(*path) && **path != own);
-        let unlisted: Vec<_> = unlisted.cloned().collect();
-        unlisted.iter().for_each(|path| self.add(path, "not in RECORD"));
+        let mut files = std::mem::take(&mut self.files);
+        files.retain(|path, _| !recorded.contains(path) && *path != own);
+        files.keys().for_each(|path| self.add(path, "not in RECORD"));
     }
+}
 
-    /// RECORD itself cannot have its own hash.
-    fn compare_file(&mut self, path: &str, hash: &str, is_record: bool) {
-        let what = match self.files.get(path) {
-            None => "missing",
-            Some(Err(what)) => what,
-            Some(Ok(found)) if is_record || hash.strip_prefix("sha256=") == Some(found) => return,
-            Some(Ok(_)) if hash.is_empty() => "without a checksum in RECORD",
-            Some(Ok(_)) => "edited",
-        };
-        self.add(path, what);
-    }
+/// Returns the version in the name of a dist-info directory of the driver's.
+pub(super) fn version_in(name: &str) -> Option<&str> {
+    name.strip_prefix(PACKAGE)?.strip_prefix('-')?.strip_suffix(".dist-info")
 }
 
 /// Whether a name in RECORD is plainly one below `directory`.
 fn is_below(path: &str, directory: &str) -> bool {
     let rest = path.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
     rest.is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
-}
-
-/// Whether Python has made the file, and checks it itself.
-fn is_compiled(path: &str) -> bool {
-    path.contains("/__pycache__/")
 }
 
 /// What is wrong with owner or mode. Whoever can write what Magnum runs is Magnum.

@@ -97,7 +97,7 @@ fn every_kind_of_damage_is_found_and_named() {
         change(&scratch);
         let found = inspect(&scratch);
         let named = found.differs(&pin(), None).unwrap_or_default();
-        let all: Vec<String> = found.0.iter().flat_map(|driver| &driver.damage).map(ToString::to_string).collect();
+        let all: Vec<String> = found.0.iter().flat_map(|driver| driver.damage.clone()).collect();
         assert!(
             named.contains(expected) || all.iter().any(|one| one.contains(expected)),
             "{expected}: {named}, {all:?}"

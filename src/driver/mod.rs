@@ -20,7 +20,7 @@ use anyhow::Result;
 pub use artifact::DriverArtifact;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
-pub use installed::{DriverDamage, InstalledDriver, InstalledDrivers};
+pub use installed::{InstalledDriver, InstalledDrivers};
 
 use crate::juju::settings::{DriverSource, Pin};
 use crate::magnum::Python;

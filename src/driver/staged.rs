@@ -20,40 +20,30 @@ const WHEEL: &str = "driver.whl";
 pub struct Staged {
     directory: Temporary,
     wheel: Vec<u8>,
-    sha256: Sha256,
-}
-
-/// Returns the pinned wheel: the resource if there is one, else the one that was installed before if its checksum is
-/// the `known` one, else from the package index.
-///
-/// # Errors
-/// A [`Problem`](crate::problem::Problem) if the index does not serve it.
-pub fn wheel_of(
-    root: &Root,
-    source: &DriverSource,
-    known: Option<&Sha256>,
-    python: &Python,
-    proxy: &[(String, String)],
-) -> Result<Vec<u8>> {
-    if let Some(resource) = &source.wheel {
-        return root.read(resource);
-    }
-    let path = state_path(WHEEL);
-    if let (Some(known), true) = (known, root.is_file(&path)?) {
-        let wheel = root.read(&path)?;
-        if sha256(&wheel) == known.to_string() {
-            return Ok(wheel);
-        }
-    }
-    index::fetch(root, source, &python.version, proxy, Limits::USUAL)
+    pub sha256: Sha256,
 }
 
 impl Staged {
-    /// Unpacks a wheel beside the site directory.
+    /// Gets the pinned wheel and unpacks it beside the site directory. `known` is the sha256 of the wheel that was
+    /// installed before, if that may be used again.
     ///
     /// # Errors
-    /// A [`Problem`](crate::problem::Problem) if it is not the pinned wheel, or one that would write elsewhere.
-    pub fn new(root: &Root, python: &Python, source: &DriverSource, wheel: Vec<u8>) -> Result<Self> {
+    /// A [`Problem`](crate::problem::Problem) if the index does not serve it, it is not the pinned wheel, or is one
+    /// that would write elsewhere.
+    pub fn obtain(
+        root: &Root,
+        source: &DriverSource,
+        known: Option<&Sha256>,
+        python: &Python,
+        proxy: &[(String, String)],
+    ) -> Result<Self> {
+        let wheel = if let Some(resource) = &source.wheel {
+            root.read(resource)?
+        } else if let Some(wheel) = installed_before(root, known)? {
+            wheel
+        } else {
+            index::fetch(root, source, &python.version, proxy, Limits::USUAL)?
+        };
         let sha256 = wheel::checked_sha256(&wheel, source)?;
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
@@ -62,8 +52,7 @@ impl Staged {
         let directory = root.temporary_directory(parent)?;
         for (name, bytes) in members {
             let path = directory.path().join(name);
-            let above = path.parent().unwrap_or(directory.path());
-            root.make_directories(above)?;
+            root.make_directories(path.parent().unwrap_or(directory.path()))?;
             root.write(&path, &bytes, Access::PUBLIC)?;
         }
         Ok(Self { directory, wheel, sha256 })
@@ -71,11 +60,6 @@ impl Staged {
 
     pub fn path(&self) -> &Path {
         self.directory.path()
-    }
-
-    /// Returns the sha256 of its wheel.
-    pub fn sha256(&self) -> &Sha256 {
-        &self.sha256
     }
 
     /// Puts it in place of whatever driver `site` holds.
@@ -86,9 +70,9 @@ impl Staged {
         // The package first, dist-info last, as they sort: what RECORD is compared with is never newer than it.
         let names = root.names(self.path())?;
         let new: Vec<PathBuf> = names.iter().map(|name| site.join(name)).collect();
-        let installed = InstalledDrivers::inspect(root, site)?.0;
-        let old = installed.into_iter().map(|driver| driver.dist_info);
-        let old: Vec<PathBuf> = old.filter(|path| !new.contains(path)).collect();
+        let mut old: Vec<PathBuf> =
+            InstalledDrivers::inspect(root, site)?.0.into_iter().map(|driver| driver.dist_info).collect();
+        old.retain(|path| !new.contains(path));
         for path in new.iter().chain(&old) {
             backups.back_up(root, path)?;
         }
@@ -99,6 +83,17 @@ impl Staged {
             root.remove(path)?;
         }
         root.write(&state_path(WHEEL), &self.wheel, Access::PRIVATE)
+    }
+}
+
+fn installed_before(root: &Root, known: Option<&Sha256>) -> Result<Option<Vec<u8>>> {
+    let path = state_path(WHEEL);
+    match known {
+        Some(known) if root.is_file(&path)? => {
+            let wheel = root.read(&path)?;
+            Ok((sha256(&wheel) == known.to_string()).then_some(wheel))
+        }
+        _ => Ok(None),
     }
 }
 

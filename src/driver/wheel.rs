@@ -10,7 +10,9 @@ use std::io::{Cursor, Read};
 
 use anyhow::Result;
 use zip::ZipArchive;
+use zip::result::ZipError;
 
+use super::installed::version_in;
 use super::{PACKAGE, not_the_wheel};
 use crate::juju::settings::{DriverSource, Pin, Sha256};
 use crate::problem::Problem;
@@ -29,11 +31,10 @@ const DEEPEST: usize = 16;
 pub fn checked_sha256(wheel: &[u8], source: &DriverSource) -> Result<Sha256> {
     let found: Sha256 = sha256(wheel).parse()?;
     if source.sha256.as_ref().is_some_and(|wanted| *wanted != found) {
+        let summary = "Wheel of the driver does not match driver-sha256";
         let wrong = format!("driver-sha256: the wheel has sha256 {found}, not the one that is set");
         let remedy = format!("give the right wheel, or set driver-sha256={found} if you trust this one");
-        return Err(
-            Problem::blocked("Wheel of the driver does not match driver-sha256", format!("{wrong}; {remedy}")).into()
-        );
+        return Err(Problem::blocked(summary, format!("{wrong}; {remedy}")).into());
     }
     Ok(found)
 }
@@ -44,13 +45,14 @@ pub fn checked_sha256(wheel: &[u8], source: &DriverSource) -> Result<Sha256> {
 /// A [`Problem`] if it is not a wheel of the pinned driver, or holds anything but regular files of the driver's own.
 pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
     let refused = |what: &str| not_the_wheel(source, what);
-    let mut archive = ZipArchive::new(Cursor::new(wheel)).map_err(|error| refused(&error.to_string()))?;
+    let broken = |error: ZipError| refused(&error.to_string());
+    let mut archive = ZipArchive::new(Cursor::new(wheel)).map_err(broken)?;
     if archive.len() > MOST_MEMBERS {
         return Err(refused(&format!("it holds more than {MOST_MEMBERS} files")));
     }
     let (mut members, mut left) = (BTreeMap::new(), MOST_BYTES);
     for index in 0..archive.len() {
-        let member = archive.by_index(index).map_err(|error| refused(&error.to_string()))?;
+        let member = archive.by_index(index).map_err(broken)?;
         let name = member.name().to_owned();
         let shown = name.escape_debug().take(200).collect::<String>();
         if let Some(why) = objection(&name, member.unix_mode(), &source.pin) {
@@ -67,11 +69,8 @@ pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, V
         })?;
         members.insert(name, bytes);
     }
-    let is_directory_too = |name: &&String| {
-        let above = name.match_indices('/').map(|(at, _)| &name[..at]);
-        above.into_iter().any(|above| members.contains_key(above))
-    };
-    match members.keys().find(is_directory_too) {
+    let is_below_file = |name: &&String| name.match_indices('/').any(|(at, _)| members.contains_key(&name[..at]));
+    match members.keys().find(is_below_file) {
         Some(name) => Err(refused(&format!("it holds {}, which is below a file", name.escape_debug()))),
         None => Ok(members),
     }
@@ -95,8 +94,7 @@ fn objection(name: &str, mode: Option<u32>, pin: &Pin) -> Option<&'static str> {
     if parts.contains(&"__pycache__") {
         return Some("which is compiled code");
     }
-    let of = parts[0].strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".dist-info"));
-    match of {
+    match version_in(parts[0]) {
         Some(version) if version.parse().as_ref() != Ok(pin.version()) => Some("which is of another version"),
         None if parts[0] != PACKAGE => Some("which is not the driver's own"),
         _ if parts.len() == 1 && !name.ends_with('/') => Some("which should be a directory"),

@@ -14,7 +14,7 @@ use super::failure::{Failure, Link, Stage};
 use super::progress::Progress;
 use super::resource::CloudResource;
 use crate::problem::Problem;
-use crate::system::{Secret, http};
+use crate::system::{Limited, Secret, http};
 
 /// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for its conductor
 /// before it says that there is none.
@@ -30,7 +30,7 @@ struct Answer {
 }
 
 /// An account that asks Keystone and Magnum.
-pub struct Session {
+pub struct CloudSession {
     client: Client,
     account: KeystoneAccount,
     /// The interface of Magnum's endpoint.
@@ -45,7 +45,7 @@ pub struct Session {
     pub created: Vec<CloudResource>,
 }
 
-impl Session {
+impl CloudSession {
     /// A session that is not logged in. It trusts what the unit trusts, and the account's authority. It follows no
     /// redirect: the token would go along to wherever that leads.
     ///
@@ -80,10 +80,11 @@ impl Session {
     /// At the stage where it failed.
     pub fn log_in(&mut self) -> Result<(), Failure> {
         let account = &self.account;
-        let (domain, project_domain) = (&account.user_domain_name, &account.project_domain_name);
         let password = account.password.expose();
-        let user = json!({"name": account.username, "password": password, "domain": {"name": domain}});
-        let project = json!({"name": account.project_name, "domain": {"name": project_domain}});
+        let user = json!({
+            "name": account.username, "password": password, "domain": {"name": account.user_domain_name},
+        });
+        let project = json!({"name": account.project_name, "domain": {"name": account.project_domain_name}});
         let identity = json!({"methods": ["password"], "password": {"user": user}});
         let body = json!({"auth": {"identity": identity, "scope": {"project": project}}});
         let address = format!("{}/auth/tokens", account.auth_url);
@@ -107,11 +108,7 @@ impl Session {
         text.replace(self.token.expose(), "***")
     }
 
-    pub fn log(&mut self, line: impl std::fmt::Display) {
-        self.progress.log(line);
-    }
-
-    /// Sends a request to Magnum. A token that has expired is renewed once.
+    /// Sends a request to Magnum, for a path below its address. A token that has expired is renewed once.
     ///
     /// # Errors
     /// If there is no answer, or it is not a success.
@@ -122,31 +119,31 @@ impl Session {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let mut is_renewed = false;
-        loop {
-            let address = format!("{}{path}", self.magnum);
-            let request = self.client.request(method.clone(), &address);
-            let mut request = request.header("X-Auth-Token", self.token.expose());
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let answer = send(stage, request, &address)?;
-            match answer.status {
-                200..=299 => return Ok(answer.body),
-                401 if !is_renewed => self.log_in()?,
-                status => {
-                    let message = self.redact(&message(&answer.body));
-                    return Err(Failure::refused(stage, status, &message));
-                }
-            }
-            is_renewed = true;
+        let mut answer = self.ask(stage, method, path, body)?;
+        if answer.status == 401 {
+            self.log_in()?;
+            answer = self.ask(stage, method, path, body)?;
         }
+        match answer.status {
+            200..=299 => Ok(answer.body),
+            status => Err(Failure::refused(stage, status, &self.redact(&message(&answer.body)))),
+        }
+    }
+
+    fn ask(&self, stage: Stage, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+        let address = format!("{}/{path}", self.magnum);
+        let request = self.client.request(method.clone(), &address);
+        let mut request = request.header("X-Auth-Token", self.token.expose());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        send(stage, request, &address)
     }
 
     /// Returns what is at `path`; `None` if nothing is.
     ///
     /// # Errors
-    /// As [`Session::request`].
+    /// As [`CloudSession::request`].
     pub fn find(&mut self, stage: Stage, path: &str) -> Result<Option<Value>, Failure> {
         match self.request(stage, &Method::GET, path, None) {
             Err(failure) if failure.status == 404 => Ok(None),
@@ -181,11 +178,8 @@ fn send(stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, 
     let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
     let (token, location) = (header("X-Subject-Token"), header("Location"));
     let mut bytes = Vec::new();
-    let read = answer.take(SIZE_LIMIT + 1).read_to_end(&mut bytes);
+    let read = Limited::new(answer, SIZE_LIMIT).read_to_end(&mut bytes);
     read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(no_answer(false, "it has more than 8 MiB".to_owned()));
-    }
     let body = match (location, serde_json::from_slice(&bytes)) {
         (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
         (_, Ok(body)) => body,

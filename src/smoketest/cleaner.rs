@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::credentials::KeystoneAccount;
 use super::progress::Progress;
 use super::removal::{Remaining, remove_leftovers};
@@ -43,40 +43,26 @@ struct Handover {
     run: String,
 }
 
-/// A cleaner that was started, from the run's side.
-#[derive(Debug)]
-pub struct Cleaner(JoinHandle<Result<()>>);
-
-impl Cleaner {
-    /// Starts it. `systemd-run` stays for as long as the unit: it holds the pipe.
-    ///
-    /// # Errors
-    /// If this program cannot be found.
-    pub fn start(system: &System, account: &KeystoneAccount, endpoint: &str, run: &str) -> Result<Self> {
-        let (account, endpoint, run) = (account.clone(), endpoint.to_owned(), run.to_owned());
-        let command = Command::new("systemd-run", LIMIT)
-            .args(["--quiet", "--collect", "--pipe", &format!("--unit={UNIT}")])
-            // With --pipe everything it prints would go where the run's own output goes.
-            .args(["systemd-cat", "--identifier", UNIT, "--"])
-            .arg(own_program()?)
-            .arg(COMMAND)
-            .stdin(serde_json::to_vec(&Handover { account, endpoint, run })?);
-        let system = system.clone();
-        Ok(Self(std::thread::spawn(move || system.stdout(&command).map(drop))))
-    }
-
-    /// Waits until it has ended, once the run has recorded its end.
-    ///
-    /// # Errors
-    /// If it did not run.
-    pub fn join(self) -> Result<()> {
-        self.0.join().unwrap_or_else(|_| Err(anyhow!("the cleaner's thread panicked")))
-    }
-
-    /// Whether it is there to take over.
-    pub fn is_running(&self) -> bool {
-        !self.0.is_finished()
-    }
+/// Starts the cleaner of a run. The thread ends with it: `systemd-run` stays as long as the unit, and holds the pipe.
+///
+/// # Errors
+/// If this program cannot be found.
+pub fn start(
+    system: &System,
+    account: &KeystoneAccount,
+    endpoint: &str,
+    run: &str,
+) -> Result<JoinHandle<Result<Vec<u8>>>> {
+    let (account, endpoint, run) = (account.clone(), endpoint.to_owned(), run.to_owned());
+    let command = Command::new("systemd-run", LIMIT)
+        .args(["--quiet", "--collect", "--pipe", &format!("--unit={UNIT}")])
+        // With --pipe everything it prints would go where the run's own output goes.
+        .args(["systemd-cat", "--identifier", UNIT, "--"])
+        .arg(own_program()?)
+        .arg(COMMAND)
+        .stdin(serde_json::to_vec(&Handover { account, endpoint, run })?);
+    let system = system.clone();
+    Ok(std::thread::spawn(move || system.stdout(&command)))
 }
 
 /// The cleaner itself: reads the handover and waits for the run's end.
@@ -93,15 +79,15 @@ pub fn clean(system: &System, input: impl Read, progress: Progress, pause: Durat
         return Ok(());
     };
     let mut runs = Runs::load(&system.root)?;
-    let mut session = Session::new(handover.account, handover.endpoint, progress)?;
-    session.log("a smoketest has ended without removing what it created");
+    let mut session = CloudSession::new(handover.account, handover.endpoint, progress)?;
+    session.progress.log("a smoketest has ended without removing what it created");
     retry(&mut session, &mut runs, pause)?;
     // What was requested last is listed only when the conductor has taken it up.
     std::thread::sleep(pause);
     if let Some(failure) = retry(&mut session, &mut runs, pause)?.failure {
         return Err(failure.into());
     }
-    session.log("nothing is left");
+    session.progress.log("nothing is left");
     Ok(())
 }
 
@@ -123,12 +109,12 @@ fn wait_for_end(system: &System, run: &str) -> Result<Option<Lock>> {
     Err(anyhow!("the smoketest {run} has not ended within {} s", LIMIT.as_secs()))
 }
 
-fn retry(session: &mut Session, runs: &mut Runs, pause: Duration) -> Result<Remaining> {
+fn retry(session: &mut CloudSession, runs: &mut Runs, pause: Duration) -> Result<Remaining> {
     let mut tries = 1;
     loop {
         let logged_in = session.log_in().map_err(anyhow::Error::from);
         match logged_in.and_then(|()| remove_leftovers(session, runs)) {
-            Err(error) if tries < TRIES => session.log(format!("{error:#}; trying again")),
+            Err(error) if tries < TRIES => session.progress.log(format!("{error:#}; trying again")),
             removed => return removed,
         }
         tries += 1;

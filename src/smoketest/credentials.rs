@@ -49,14 +49,14 @@ pub struct KeystoneAccount {
 }
 
 impl KeystoneAccount {
-    /// Reads the account from the Juju secret `id`, or else from Magnum's configuration.
+    /// Reads the account from the Juju secret `id`, or from Magnum's configuration if that is empty.
     ///
     /// # Errors
     /// A [`Problem`] if something is missing or not granted.
-    pub fn obtain(system: &System, id: Option<&str>, context: &Context) -> Result<Self> {
-        let Some(id) = id else {
+    pub fn obtain(system: &System, id: &str, context: &Context) -> Result<Self> {
+        if id.is_empty() {
             return Self::of_magnum(&system.root);
-        };
+        }
         let of = SecretOf::Parameter("credentials");
         let secret = tools::secret_get(system, of, id, context.application())?;
         Self::parse(secret, "Incomplete secret of credentials", SECRET_REMEDY)

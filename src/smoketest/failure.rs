@@ -154,11 +154,6 @@ impl Failure {
     pub fn stopped(stage: Stage) -> Self {
         Self { stage, status: 0, message: "told to stop".to_owned(), link: None }
     }
-
-    /// Whether another try may succeed.
-    pub fn may_pass(&self) -> bool {
-        matches!(self.status, 0 | 500..)
-    }
 }
 
 /// Returns a message of somebody else's as it is, but fit to be shown: without credentials in URLs, control characters

@@ -26,18 +26,17 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::juju::settings::without_credentials;
 use crate::juju::{Context, tools};
 use crate::problem::or_problem;
 use crate::system::System;
-use api::Session;
+use api::CloudSession;
 pub use cleaner::COMMAND as CLEANER;
-use cleaner::Cleaner;
 use credentials::KeystoneAccount;
 use failure::Failure;
-use outcome::{CleanupOwner, SmoketestOutcome};
+use outcome::{Results, SmoketestOutcome};
 use parameters::Parameters;
 use progress::{Progress, Signals, StopRequest};
 use runs::Runs;
@@ -59,9 +58,9 @@ fn run_until(system: &System, context: &Context, signals: Signals, pause: Durati
     let progress = Progress::new(signals, pause, move |line| tools::action_log(&host, line));
     let parameters = Parameters::read(given).map_err(anyhow::Error::from);
     match or_problem(parameters.and_then(|wanted| execute(system, context, &wanted, progress)))? {
-        Ok(outcome) => {
-            tools::action_set(system, &outcome.results(context))?;
-            Ok(outcome.sentence(context))
+        Ok((results, sentence)) => {
+            tools::action_set(system, &results)?;
+            Ok(sentence)
         }
         Err(problem) => Ok(Some(problem.to_string())),
     }
@@ -74,31 +73,28 @@ pub fn clean_up(system: &System) -> ExitCode {
     match cleaner::clean(system, std::io::stdin(), progress, cleaner::PAUSE) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Fails only if nobody reads it.
-            writeln!(std::io::stderr(), "{error:#}").ok();
+            tracing::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
+/// Returns the results of the action, and why it failed if it did.
 fn execute(
     system: &System,
     context: &Context,
     parameters: &Parameters,
     progress: Progress,
-) -> Result<SmoketestOutcome> {
+) -> Result<(Results, Option<String>)> {
     // Once it is dropped the cleaner may go to work.
     let _lock = runs::lock(&system.root)?;
-    let secret = Some(parameters.credentials.as_str()).filter(|id| !id.is_empty());
-    let account = KeystoneAccount::obtain(system, secret, context)?;
-    let mut runs = Runs::load(&system.root)?;
-    let mut session = Session::new(account.clone(), parameters.endpoint.clone(), progress)?;
+    let account = KeystoneAccount::obtain(system, &parameters.credentials, context)?;
+    let mut session = CloudSession::new(account.clone(), parameters.endpoint.clone(), progress)?;
     let mut outcome = SmoketestOutcome::default();
-    if let Err(error) = test(system, parameters, &account, &mut runs, &mut session, &mut outcome) {
+    if let Err(error) = test(system, parameters, &account, &mut session, &mut outcome) {
         outcome.failure = Some(error.downcast::<Failure>()?);
     }
-    outcome.finish(session.progress, context);
-    Ok(outcome)
+    Ok(outcome.finish(session, context))
 }
 
 /// Goes from the token to the last deletion. The first failure counts.
@@ -106,42 +102,41 @@ fn test(
     system: &System,
     parameters: &Parameters,
     account: &KeystoneAccount,
-    runs: &mut Runs,
-    session: &mut Session,
+    session: &mut CloudSession,
     outcome: &mut SmoketestOutcome,
 ) -> Result<()> {
+    let mut runs = Runs::load(&system.root)?;
     let keystone = without_credentials(&account.auth_url);
-    session.log(format!("as {} at {keystone}", account.name()));
+    session.progress.log(format!("as {} at {keystone}", account.name()));
     session.log_in()?;
-    session.log(format!("Magnum is at {}", without_credentials(&session.magnum)));
-    let leftovers = removal::remove_leftovers(session, runs)?;
+    session.progress.log(format!("Magnum is at {}", without_credentials(&session.magnum)));
+    let leftovers = removal::remove_leftovers(session, &mut runs)?;
     outcome.left = leftovers.resources;
     runs.begin(&session.project, &account.name())?;
-    let cleaner = Cleaner::start(system, account, &parameters.endpoint, &runs.name)?;
+    let cleaner = cleaner::start(system, account, &parameters.endpoint, &runs.name)?;
 
     let created = create(session, parameters, &runs.name);
-    outcome.created.clone_from(&session.created);
-    let remaining = removal::remove(session, &outcome.created);
+    let remaining = removal::remove(session, &session.created.clone());
     let is_clean = remaining.resources.is_empty();
     outcome.left.splice(0..0, remaining.resources);
     let is_stopped = session.progress.stop_request() > StopRequest::None;
-    if !is_clean && is_stopped && cleaner.is_running() {
-        outcome.owner = CleanupOwner::Cleaner;
-    } else {
+    outcome.is_left_to_cleaner = !is_clean && is_stopped && !cleaner.is_finished();
+    if !outcome.is_left_to_cleaner {
         runs.end(!is_clean)?;
-        if let Err(error) = cleaner.join() {
-            session.log(format!("there was no cleaner: {error:#}"));
+        let cleaned = cleaner.join().unwrap_or_else(|_| Err(anyhow!("its thread panicked")));
+        if let Err(error) = cleaned {
+            session.progress.log(format!("there was no cleaner: {error:#}"));
         }
     }
     created?;
     remaining.failure.or(leftovers.failure).map_or(Ok(()), |failure| Err(failure.into()))
 }
 
-fn create(session: &mut Session, wanted: &Parameters, name: &str) -> Result<(), Failure> {
+fn create(session: &mut CloudSession, wanted: &Parameters, name: &str) -> Result<(), Failure> {
     let template = resource::create_template(session, wanted, name)?;
     if !wanted.create_cluster {
         return Ok(());
     }
-    let cluster = resource::create_cluster(session, wanted, name, &template)?;
+    let cluster = resource::create_cluster(session, wanted, &template)?;
     watch::wait_until_complete(session, &cluster, wanted.timeout)
 }

@@ -46,14 +46,6 @@ impl Signals {
     pub fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
-
-    pub fn request(&self) -> StopRequest {
-        match self.0.load(Ordering::Relaxed) {
-            0 => StopRequest::None,
-            1 => StopRequest::Stop,
-            _ => StopRequest::Abort,
-        }
-    }
 }
 
 type Sink = Box<dyn FnMut(&str) -> Result<()>>;
@@ -94,7 +86,11 @@ impl Progress {
     }
 
     pub fn stop_request(&self) -> StopRequest {
-        self.signals.request()
+        match self.signals.0.load(Ordering::Relaxed) {
+            0 => StopRequest::None,
+            1 => StopRequest::Stop,
+            _ => StopRequest::Abort,
+        }
     }
 
     /// Pauses before the next look, for less if a request beyond `known` comes.

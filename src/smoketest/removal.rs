@@ -1,16 +1,16 @@
 //! Removes what a run created, and what earlier runs left. Whoever wants a run to stop waits for this, but not for ever.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::failure::{Failure, Stage};
 use super::progress::StopRequest;
 use super::resource::{CloudResource, ResourceKind};
-use super::runs::Runs;
+use super::runs::{Runs, UnfinishedRun};
 use super::watch::watch;
 
 /// The time that Cluster API may take to remove machines, load balancer and network.
@@ -20,9 +20,6 @@ const LIMIT: Duration = Duration::from_secs(900);
 const STOPPED_LIMIT: Duration = Duration::from_secs(240);
 /// The time that the conductor may take to try again what has failed before.
 const RETRY_LIMIT: Duration = Duration::from_secs(60);
-/// So many looks in a row may fail. While a cluster goes, Magnum cannot always show it: its node groups go first, and
-/// then "master_count" is 0, which it refuses (400).
-const FAILED_LOOKS: u32 = 15;
 /// So often a deletion is requested: a proxy's reload, or a database that is locked for a moment, must not leave
 /// anything behind.
 const TRIES: u32 = 4;
@@ -39,21 +36,19 @@ pub struct Remaining {
 ///
 /// # Errors
 /// A [`Failure`] if Magnum does not list what exists; another error if the state file cannot be written.
-pub fn remove_leftovers(session: &mut Session, runs: &mut Runs) -> Result<Remaining> {
+pub fn remove_leftovers(session: &mut CloudSession, runs: &mut Runs) -> Result<Remaining> {
     let mut found = Vec::new();
     for kind in ResourceKind::ALL {
-        let path = format!("/{}", kind.collection());
-        let listed = session.request(Stage::Leftovers, &Method::GET, &path, None)?;
+        let listed = session.request(Stage::Leftovers, &Method::GET, kind.collection(), None)?;
         found.extend(with_prefix(kind, &listed, &runs.prefix));
     }
     for resource in &found {
-        session.log(format!("{resource} is left from an earlier run"));
+        session.progress.log(format!("{resource} is left from an earlier run"));
     }
     let remaining = remove(session, &found);
     found.retain(|found| remaining.resources.iter().all(|left| left.name != found.name));
-    for run in runs.forget(&session.project, &found)? {
-        let (name, account) = (&run.name, &run.account);
-        session.log(format!(
+    for UnfinishedRun { name, account, .. } in runs.forget(&session.project, &found)? {
+        session.progress.log(format!(
             "{name} may still exist in a project that this account does not see ({account}): run \
              the action once with credentials of that one"
         ));
@@ -70,13 +65,12 @@ fn with_prefix(kind: ResourceKind, listed: &Value, prefix: &str) -> Vec<CloudRes
 }
 
 /// Removes these resources, clusters first.
-pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
+pub fn remove(session: &mut CloudSession, resources: &[CloudResource]) -> Remaining {
     let mut remaining = Remaining::default();
     let of_kind = |kind| resources.iter().filter(move |resource| resource.kind == kind);
     for resource in ResourceKind::ALL.into_iter().flat_map(of_kind) {
-        let name = &resource.name;
         // The template of a cluster that stays.
-        if remaining.resources.iter().any(|cluster| cluster.name == *name) {
+        if remaining.resources.iter().any(|cluster| cluster.name == resource.name) {
             remaining.resources.push(resource.clone());
             continue;
         }
@@ -85,9 +79,9 @@ pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
             ResourceKind::Template => delete(session, Stage::TemplateDelete, resource),
         };
         match removed {
-            Ok(()) => session.log(format!("{resource} is gone")),
+            Ok(()) => session.progress.log(format!("{resource} is gone")),
             Err(failure) => {
-                session.log(format!("{resource} stays: {failure}"));
+                session.progress.log(format!("{resource} stays: {failure}"));
                 remaining.resources.push(resource.clone());
                 remaining.failure.get_or_insert(failure);
             }
@@ -97,33 +91,35 @@ pub fn remove(session: &mut Session, resources: &[CloudResource]) -> Remaining {
 }
 
 /// Deletes a cluster and waits until it is gone.
-fn remove_cluster(session: &mut Session, cluster: &CloudResource) -> Result<(), Failure> {
+fn remove_cluster(session: &mut CloudSession, cluster: &CloudResource) -> Result<(), Failure> {
     let stage = Stage::ClusterDelete;
     // A deletion that has failed before says so until the conductor has tried again.
     let before = session.find(stage, &cluster.path()).ok().flatten();
     let before = before.map(|shown| shown["updated_at"].clone());
     delete(session, stage, cluster)?;
+    let began = Instant::now();
     let limit = |request| match request {
         StopRequest::None => Some(LIMIT),
         StopRequest::Stop => Some(STOPPED_LIMIT),
         StopRequest::Abort => None,
     };
-    watch(session, stage, &cluster.path(), FAILED_LOOKS, &limit, &|seen, elapsed| match seen {
-        None => Some(Ok(())),
-        Some(seen) => {
-            let is_news = before.as_ref() != Some(&seen.updated_at) || elapsed > RETRY_LIMIT;
-            (seen.status == "DELETE_FAILED" && is_news).then(|| Err(seen.failure(stage)))
-        }
+    watch(session, stage, cluster, &limit, &|seen| {
+        let Some(seen) = seen else {
+            return Some(Ok(()));
+        };
+        let is_news = before.as_ref() != Some(&seen.updated_at) || began.elapsed() > RETRY_LIMIT;
+        (seen.status == "DELETE_FAILED" && is_news).then(|| Err(seen.failure(stage)))
     })
 }
 
 /// Requests the deletion of a resource, which may be gone already.
-fn delete(session: &mut Session, stage: Stage, resource: &CloudResource) -> Result<(), Failure> {
+fn delete(session: &mut CloudSession, stage: Stage, resource: &CloudResource) -> Result<(), Failure> {
     let mut tries = 1;
     loop {
         match session.request(stage, &Method::DELETE, &resource.path(), None) {
             Err(failure) if failure.status == 404 => return Ok(()),
-            Err(failure) if failure.may_pass() && tries < TRIES => {}
+            // No answer, or an error of Magnum's own.
+            Err(Failure { status: 0 | 500.., .. }) if tries < TRIES => {}
             answer => return answer.map(drop),
         }
         if session.progress.stop_request() == StopRequest::Abort {

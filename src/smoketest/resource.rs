@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use strum::Display;
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::failure::{Failure, Stage, quote};
 use super::parameters::Parameters;
 use super::progress::StopRequest;
@@ -42,14 +42,14 @@ pub struct CloudResource {
 }
 
 impl CloudResource {
-    /// Parses what Magnum shows of one.
+    /// Parses what Magnum shows of one, or what it is asked for.
     pub fn parse(kind: ResourceKind, shown: &Value) -> Self {
         let text = |key: &str| shown[key].as_str().map(str::to_owned);
         Self { kind, name: text("name").unwrap_or_default(), id: text("uuid") }
     }
 
     pub fn path(&self) -> String {
-        format!("/{}/{}", self.kind.collection(), self.ident())
+        format!("{}/{}", self.kind.collection(), self.ident())
     }
 
     /// Returns the command that removes it.
@@ -74,11 +74,15 @@ impl fmt::Display for CloudResource {
     }
 }
 
-/// Creates a template and has Magnum show it. Returns its id.
+/// Creates a template and has Magnum show it.
 ///
 /// # Errors
-/// If Magnum refuses, or somebody stops the run; `Session::created` says what exists then.
-pub fn create_template(session: &mut Session, parameters: &Parameters, name: &str) -> Result<String, Failure> {
+/// If Magnum refuses, or somebody stops the run; `CloudSession::created` says what exists then.
+pub fn create_template(
+    session: &mut CloudSession,
+    parameters: &Parameters,
+    name: &str,
+) -> Result<CloudResource, Failure> {
     let body = json!({
         "name": name,
         "coe": "kubernetes",
@@ -92,28 +96,26 @@ pub fn create_template(session: &mut Session, parameters: &Parameters, name: &st
         "master_lb_enabled": parameters.create_cluster && parameters.master_count > 1,
         "public": false,
     });
-    let id = create(session, Stage::TemplateCreate, ResourceKind::Template, &body)?;
-    let path = format!("/{}/{id}", ResourceKind::Template.collection());
-    let shown = session.request(Stage::TemplateShow, &Method::GET, &path, None)?;
+    let template = create(session, Stage::TemplateCreate, ResourceKind::Template, &body)?;
+    let shown = session.request(Stage::TemplateShow, &Method::GET, &template.path(), None)?;
     let text = |key: &str| quote(shown[key].as_str().unwrap_or_default());
     let (coe, distro, labels) = (text("coe"), text("cluster_distro"), &shown["labels"]);
-    session.log(format!("Magnum shows it: coe {coe}, image's os {distro}, labels {labels}"));
-    Ok(id)
+    session.progress.log(format!("Magnum shows it: coe {coe}, image's os {distro}, labels {labels}"));
+    Ok(template)
 }
 
-/// Asks for a cluster of this template. Returns its id.
+/// Asks for a cluster of this template, which bears its name too.
 ///
 /// # Errors
 /// As [`create_template`].
 pub fn create_cluster(
-    session: &mut Session,
+    session: &mut CloudSession,
     parameters: &Parameters,
-    name: &str,
-    template: &str,
-) -> Result<String, Failure> {
+    template: &CloudResource,
+) -> Result<CloudResource, Failure> {
     let body = json!({
-        "name": name,
-        "cluster_template_id": template,
+        "name": template.name,
+        "cluster_template_id": template.ident(),
         "keypair": parameters.keypair,
         "master_count": parameters.master_count,
         "node_count": parameters.node_count,
@@ -124,13 +126,17 @@ pub fn create_cluster(
 
 /// Creates a resource, unless somebody wants the run to stop. It counts as created unless Magnum refuses: a request whose
 /// answer is lost may have been carried out.
-fn create(session: &mut Session, stage: Stage, kind: ResourceKind, body: &Value) -> Result<String, Failure> {
+fn create(
+    session: &mut CloudSession,
+    stage: Stage,
+    kind: ResourceKind,
+    body: &Value,
+) -> Result<CloudResource, Failure> {
     if session.progress.stop_request() > StopRequest::None {
         return Err(Failure::stopped(stage));
     }
     let mut resource = CloudResource::parse(kind, body);
-    let path = format!("/{}", kind.collection());
-    let answer = session.request(stage, &Method::POST, &path, Some(body));
+    let answer = session.request(stage, &Method::POST, kind.collection(), Some(body));
     match &answer {
         Ok(answer) => resource.id = CloudResource::parse(kind, answer).id,
         Err(failure) if (400..500).contains(&failure.status) => return Err(failure.clone()),
@@ -138,6 +144,6 @@ fn create(session: &mut Session, stage: Stage, kind: ResourceKind, body: &Value)
     }
     session.created.push(resource.clone());
     answer?;
-    session.log(format!("{resource} is requested"));
-    Ok(resource.ident().to_owned())
+    session.progress.log(format!("{resource} is requested"));
+    Ok(resource)
 }

@@ -55,13 +55,9 @@ pub struct Runs {
 /// # Errors
 /// A [`Problem`] if it is held.
 pub fn lock(root: &Root) -> Result<Lock> {
-    let held = || {
-        Problem::waiting(
-            "Another smoketest is at work on this unit",
-            format!("it or its clean-up must end first: journalctl -u {}", cleaner::UNIT),
-        )
-    };
-    Ok(root.try_lock(LOCK)?.ok_or_else(held)?)
+    let summary = "Another smoketest is at work on this unit";
+    let detail = format!("it or its clean-up must end first: journalctl -u {}", cleaner::UNIT);
+    Ok(root.try_lock(LOCK)?.ok_or_else(|| Problem::waiting(summary, detail))?)
 }
 
 /// Whether the run of this name has neither removed everything nor ended in order. The charm may have left the unit.

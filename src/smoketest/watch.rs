@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::api::Session;
+use super::api::CloudSession;
 use super::failure::{Failure, Link, Stage, quote};
 use super::progress::StopRequest;
-use super::resource::ResourceKind;
+use super::resource::CloudResource;
 
 /// How often the log says that nothing has changed.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 /// The time that the conductor may take to take up a cluster that the API has accepted.
 const ACCEPTED_LIMIT: Duration = Duration::from_secs(60);
-/// So many looks in a row may fail: a proxy is reloaded, an API restarted, or the cluster has no node groups yet,
-/// without which Magnum cannot show it (400).
-const FAILED_LOOKS: u32 = 5;
+/// So many looks in a row may fail: a proxy is reloaded, or an API restarted. While a cluster comes or goes, Magnum
+/// cannot always show it (400): it has no node groups yet, or they went first.
+const FAILED_LOOKS: u32 = 15;
 
 /// A cluster as Magnum shows it.
 #[derive(Debug)]
@@ -31,19 +31,18 @@ impl SeenCluster {
     }
 }
 
-/// Says for what is seen, after this time, whether the watch ends: `None` to go on.
-type Check<'a> = &'a dyn Fn(Option<&SeenCluster>, Duration) -> Option<Result<(), Failure>>;
+/// Says for what is seen whether the watch ends: `None` to go on.
+type Check<'a> = &'a dyn Fn(Option<&SeenCluster>) -> Option<Result<(), Failure>>;
 
-/// Looks at a cluster until `check` ends the watch, and logs what changes. Of the looks in a row `may_fail` may fail.
+/// Looks at a cluster until `check` ends the watch, and logs what changes.
 ///
 /// # Errors
-/// If `check` says so, nobody has taken the cluster up, or it has not come to an end within `limit`, which depends on
-/// what the signals ask for; `None` stops at once.
+/// If `check` says so, it cannot be looked at, nobody has taken it up, or it has not come to an end within `limit`,
+/// which depends on what the signals ask for; `None` stops at once.
 pub fn watch(
-    session: &mut Session,
+    session: &mut CloudSession,
     stage: Stage,
-    path: &str,
-    may_fail: u32,
+    cluster: &CloudResource,
     limit: &dyn Fn(StopRequest) -> Option<Duration>,
     check: Check<'_>,
 ) -> Result<(), Failure> {
@@ -54,24 +53,24 @@ pub fn watch(
         let limit = limit(request).ok_or_else(|| Failure::stopped(stage))?;
         let elapsed = began.elapsed();
         let is_late = elapsed >= limit;
-        match look(session, stage, path) {
-            Err(failure) if failed >= may_fail || is_late => return Err(failure),
+        match look(session, stage, cluster) {
+            Err(failure) if failed >= FAILED_LOOKS || is_late => return Err(failure),
             Err(failure) => {
-                failed += 1;
                 // Once: while a cluster goes, this is usual.
-                if failed == 1 {
-                    session.log(format!("{failure}; trying again"));
+                if failed == 0 {
+                    session.progress.log(format!("{failure}; trying again"));
                 }
+                failed += 1;
             }
             Ok(seen) => {
                 failed = 0;
                 if let Some(SeenCluster { status, reason, .. }) = &seen
                     && (*status != last || logged.elapsed() >= SIGN_OF_LIFE)
                 {
-                    session.log(format!("cluster is {status} {}", quote(reason)).trim_end());
+                    session.progress.log(format!("cluster is {status} {}", quote(reason)).trim_end());
                     (last, logged) = (status.clone(), Instant::now());
                 }
-                if let Some(end) = check(seen.as_ref(), elapsed) {
+                if let Some(end) = check(seen.as_ref()) {
                     return end;
                 }
                 match seen {
@@ -91,8 +90,8 @@ pub fn watch(
     }
 }
 
-fn look(session: &mut Session, stage: Stage, path: &str) -> Result<Option<SeenCluster>, Failure> {
-    let shown = session.find(stage, path)?;
+fn look(session: &mut CloudSession, stage: Stage, cluster: &CloudResource) -> Result<Option<SeenCluster>, Failure> {
+    let shown = session.find(stage, &cluster.path())?;
     Ok(shown.map(|shown| {
         let text = |key: &str| session.redact(shown[key].as_str().unwrap_or_default());
         let updated_at = shown["updated_at"].clone();
@@ -104,15 +103,15 @@ fn look(session: &mut Session, stage: Stage, path: &str) -> Result<Option<SeenCl
 ///
 /// # Errors
 /// If it fails, is not complete in time, cannot be looked at, or somebody stops the run.
-pub fn wait_until_complete(session: &mut Session, id: &str, time: u64) -> Result<(), Failure> {
+pub fn wait_until_complete(session: &mut CloudSession, cluster: &CloudResource, seconds: u64) -> Result<(), Failure> {
     let stage = Stage::ClusterWait;
-    let path = format!("/{}/{id}", ResourceKind::Cluster.collection());
-    let limit = |request| (request == StopRequest::None).then_some(Duration::from_secs(time));
-    watch(session, stage, &path, FAILED_LOOKS, &limit, &|seen, _| {
-        seen.and_then(|seen| match seen.status.as_str() {
+    let limit = |request| (request == StopRequest::None).then_some(Duration::from_secs(seconds));
+    watch(session, stage, cluster, &limit, &|seen| {
+        let seen = seen?;
+        match seen.status.as_str() {
             "CREATE_COMPLETE" => Some(Ok(())),
             "CREATE_FAILED" => Some(Err(seen.failure(stage))),
             _ => None,
-        })
+        }
     })
 }

@@ -266,8 +266,7 @@ pub fn process(command_line: &str, tick: u32) -> Process {
 
 fn installed(pin: &Pin, changed: SystemTime) -> InstalledDrivers {
     InstalledDrivers(vec![InstalledDriver {
-        version: Some(pin.version().clone()),
-        dist_info: "/site/magnum_capi_helm-1.1.0.dist-info".into(),
+        dist_info: format!("/site/magnum_capi_helm-{}.dist-info", pin.version()).into(),
         record_sha256: "build".into(),
         changed,
         written: changed,

@@ -25,6 +25,8 @@ pub struct Existing {
     pub name: String,
 }
 
+type Observer = Box<dyn FnMut(&str) + Send>;
+
 #[derive(Default)]
 pub struct State {
     pub faults: Vec<Fault>,
@@ -37,7 +39,7 @@ pub struct State {
     pub project: String,
     pub requests: Vec<String>,
     /// Called with each request.
-    pub observer: Option<Box<dyn FnMut(&str) + Send>>,
+    pub observer: Option<Observer>,
     is_deleting: bool,
 }
 

@@ -23,7 +23,7 @@ fn a_refusal_is_shown_with_its_link_and_nothing_is_left() {
         ("GET /magnum/v1/clustertemplates/", 404, body("x"), "template-show", "magnum-api", "HTTP 404"),
         ("GET /magnum/", 401, body(TOKEN), "leftovers", "magnum-api", "HTTP 401: ***"),
         ("GET /magnum/", 301, "http://u:p@other/".into(), "leftovers", "magnum-api", "it redirects to http://other/"),
-        ("GET /magnum/", 200, " ".repeat((8 << 20) + 1), "leftovers", "magnum-api", "more than 8 MiB"),
+        ("GET /magnum/", 200, " ".repeat((8 << 20) + 1), "leftovers", "magnum-api", "more than 8388608 bytes"),
         ("POST /v3/", 500, PASSWORD.into(), "token", "keystone", "HTTP 500: ***"),
     ] {
         let unit = Unit::new();
@@ -82,6 +82,6 @@ fn a_cluster_that_is_not_complete_in_time_is_the_management_clusters_or_the_cond
     unit.cloud.fault("GET /magnum/v1/clusters/", 404, "");
     unit.run(parameters).assert_failed("cluster-wait", "conductor", "no conductor has taken it up");
     let unit = Unit::new();
-    unit.cloud.faults("GET /magnum/v1/clusters/", 500, "Timed out waiting for a reply", 6);
+    unit.cloud.faults("GET /magnum/v1/clusters/", 500, "Timed out waiting for a reply", 16);
     unit.run(parameters).assert_failed("cluster-wait", "conductor", "HTTP 500");
 }
