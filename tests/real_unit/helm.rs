@@ -172,10 +172,9 @@ fn helm_comes_from_an_address_or_a_resource_is_kept_right_and_goes_with_the_char
         assert_eq!(run.log, [], "{case}: the next hook has nothing to do");
         assert!(!execs.iter().any(|exec| exec.path.ends_with("/helm")), "{case}: helm is not run again");
     }
-    for (case, content, words) in [
-        ("cut off", &tarball[..tarball.len() / 2], "damaged"),
-        ("text", b"#!/bin/sh\n", "is neither"),
-    ] {
+    for (case, content, words) in
+        [("cut off", &tarball[..tarball.len() / 2], "damaged"), ("text", b"#!/bin/sh\n", "is neither")]
+    {
         attach(Some(content.to_vec()));
         let runs = it.upgrade();
         it.assert_status("blocked", &["resource helm"], case);

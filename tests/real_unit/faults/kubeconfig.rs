@@ -42,7 +42,12 @@ pub fn of_the_file() -> Vec<Fault> {
             unusable,
             &["no current-context"],
         ),
-        fault("a tab, which kubectl reads", format!("sed -i '1s/$/\\t/' {KUBECONFIG}"), unusable, &["refused by the driver", "line 1"]),
+        fault(
+            "a tab, which kubectl reads",
+            format!("sed -i '1s/$/\\t/' {KUBECONFIG}"),
+            unusable,
+            &["refused by the driver", "line 1"],
+        ),
     ]
 }
 
