@@ -309,10 +309,17 @@ fn material(
     path: Option<String>,
     data: Option<String>,
 ) -> Result<Option<Material>, KubeconfigFault> {
-    if let Some(path) = path.filter(|path| !path.is_empty()) {
-        return Ok(Some(Material::File(path)));
+    let data = data.filter(|data| !data.is_empty());
+    match path {
+        Some(path) if !path.is_empty() => return Ok(Some(Material::File(path))),
+        Some(_) if data.is_some() => {
+            return Err(KubeconfigFault::new(format!(
+                "has an empty {field}, which the driver takes in place of {field}-data; take it out"
+            )));
+        }
+        _ => {}
     }
-    let Some(data) = data.filter(|data| !data.is_empty()) else {
+    let Some(data) = data else {
         return Ok(None);
     };
     let data: String = data.split_whitespace().collect();
