@@ -242,7 +242,13 @@ pub fn content(
             ))
         });
     }
-    let Some(data) = data.as_ref().filter(|data| !data.is_empty()) else {
+    let data = data.as_ref().filter(|data| !data.is_empty());
+    if path.is_some() && data.is_some() {
+        return Err(fault(format!(
+            "has an empty {field}, which the driver takes in place of {field}-data; take it out"
+        )));
+    }
+    let Some(data) = data else {
         return Ok(None);
     };
     // The decoder's own message would quote a byte of it.

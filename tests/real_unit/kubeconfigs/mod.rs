@@ -40,6 +40,16 @@ impl By {
     }
 }
 
+/// What the charm refuses though driver and helm take it: a field twice, which YAML forbids and of which each reader
+/// may take another, and names that are null.
+const STRICTER: [&str; 5] = [
+    "a field twice at the top, the last one right",
+    "a list twice",
+    "a field of the user twice",
+    "a field of the user twice, the last one right",
+    "names that are null",
+];
+
 /// One kubeconfig.
 pub struct Case {
     name: &'static str,
@@ -52,7 +62,8 @@ pub struct Case {
 
 impl Case {
     fn new(name: &'static str, usable: By, text: impl AsRef<str>) -> Self {
-        Self { name, text: text.as_ref().to_owned(), usable, charm: usable }
+        let charm = if STRICTER.contains(&name) { By::Nobody } else { usable };
+        Self { name, text: text.as_ref().to_owned(), usable, charm }
     }
 }
 

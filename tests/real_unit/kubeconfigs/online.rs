@@ -44,6 +44,9 @@ pub fn unseen() -> Vec<Unseen> {
         ),
         unseen(UNKNOWN, Every, "a certificate for servers", pair("of-a-server")),
         unseen(UNKNOWN, Tokens, "a token that nobody knows", user("token: x")),
+        unseen(UNKNOWN, Tokens, "a token with a blank before it", user("token: \" $(=token)\"")),
+        unseen(UNKNOWN, Tokens, "a token with Bearer before it", user("token: Bearer $(=token)")),
+        unseen(UNKNOWN, Tokens, "a token beyond Latin-1", user("token: \"токен\"")),
         unseen(UNKNOWN, Tokens, "a token that nobody knows, and a tokenFile", user("token: x\ntokenFile: $(/token)")),
         unseen(
             UNREACHED,
