@@ -104,9 +104,10 @@ impl Report {
         Self(results)
     }
 
-    /// How many checks ended with this status.
-    pub fn count(&self, status: Status) -> usize {
-        self.0.iter().filter(|result| result.status == status).count()
+    /// How many checks ended with each status, by the names of the results.
+    pub fn counts(&self) -> [(&'static str, usize); 4] {
+        [("passed", Status::Pass), ("failed", Status::Fail), ("warned", Status::Warn), ("skipped", Status::Skip)]
+            .map(|(name, status)| (name, self.0.iter().filter(|result| result.status == status).count()))
     }
 
     /// The ids of the checks that failed.
@@ -143,16 +144,13 @@ impl Report {
     /// # Errors
     /// If the checks cannot be encoded.
     pub fn results(&self) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let count = |status| self.count(status).to_string();
-        Ok(vec![
-            ("passed", count(Status::Pass)),
-            ("failed", count(Status::Fail)),
-            ("warned", count(Status::Warn)),
-            ("skipped", count(Status::Skip)),
+        let mut results = vec![
             ("failures", self.failed().join(",")),
             ("report", self.table()),
             ("checks", serde_json::to_string(self)?),
-        ])
+        ];
+        results.extend(self.counts().map(|(name, count)| (name, count.to_string())));
+        Ok(results)
     }
 }
 

@@ -12,7 +12,7 @@ use lexopt::prelude::{Long, ValueExt};
 use nix::unistd::Uid;
 use serde_json::json;
 
-use crate::check::{self, Check, Outcome, Report, Status};
+use crate::check::{self, Check, Outcome, Report};
 use crate::conf::checks::plain_ascii;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::compatibility::Stack;
@@ -57,10 +57,7 @@ pub fn run(system: &System, arguments: impl Iterator<Item = OsString>) -> Result
         Format::Table => print!("{}", report.table()),
         Format::Json => println!("{:#}", as_json(&report)),
     }
-    Ok(match report.failed().len() {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    Ok(if report.failed().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Request {
@@ -168,14 +165,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn as_json(report: &Report) -> serde_json::Value {
-    json!({
-        "passed": report.count(Status::Pass),
-        "failed": report.count(Status::Fail),
-        "warned": report.count(Status::Warn),
-        "skipped": report.count(Status::Skip),
-        "failures": report.failed(),
-        "checks": report,
-    })
+    let mut json = json!({"failures": report.failed(), "checks": report});
+    for (name, count) in report.counts() {
+        json[name] = count.into();
+    }
+    json
 }
 
 #[cfg(test)]

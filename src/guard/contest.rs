@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(memory.enter(4, &drift("/a", "missing")), [Path::new("/a")]);
         assert_eq!(memory.paths(5), [Path::new("/a")]);
         let later = 4 + LEAVE_FOR;
-        assert_eq!(memory.paths(later), [PathBuf::new(); 0]);
+        assert!(memory.paths(later).is_empty());
         // Then it repairs again, and leaves it again after as many times.
         for second in later..later + 4 {
             assert!(memory.enter(second, &drift("/a", "missing")).is_empty());

@@ -18,6 +18,9 @@ use crate::system::{Entry, ManagedFile, Original, Root};
 
 /// The unit that watches, the one that repairs, and the one that looks again.
 pub const UNITS: [&str; 3] = [WATCH, "magnum-capi-helm-guard.service", "magnum-capi-helm-guard-again.service"];
+/// The texts of [`UNITS`].
+const TEMPLATES: [&str; 3] =
+    [include_str!("watch.path.in"), include_str!("repair.service.in"), include_str!("again.service.in")];
 /// The path unit.
 pub const WATCH: &str = "magnum-capi-helm-guard.path";
 /// Begins the names of the transient units that look at services which the guard has restarted.
@@ -110,41 +113,16 @@ pub fn unit_file(unit: &str) -> PathBuf {
 /// Returns the files of [`UNITS`], in that order. `program`, the charm's, runs when something changes at one of the
 /// `watched` paths, or in it if that is a directory. `header` begins every file that the charm writes.
 pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Vec<ManagedFile> {
-    let [watch, repair, again] = UNITS;
-    let lines: String = UNITS
-        .map(unit_file)
-        .iter()
-        .chain(watched)
-        .filter(|path| is_plain(path))
-        .map(|path| format!("PathChanged={}\n", path.display()))
-        .collect();
-    let program = program.display();
-    let service = |what: &str, then: &str| {
-        format!(
-            "{header}[Unit]\nDescription={what} the Cluster API graft of Magnum\n\
-             ConditionPathExists={program}\nStartLimitIntervalSec=0\n{then}\n\
-             [Service]\nType=oneshot\nExecStart={program} {COMMAND}\nTimeoutStartSec=15min\n",
-        )
+    let files = UNITS.map(unit_file);
+    let plain = files.iter().chain(watched).filter(|path| is_plain(path));
+    let changes: String = plain.map(|path| format!("PathChanged={}\n", path.display())).collect();
+    let program = program.display().to_string();
+    let file = |(path, template): (PathBuf, &str)| {
+        let text =
+            template.replace("@watched@\n", &changes).replace("@program@", &program).replace("@command@", COMMAND);
+        ManagedFile::public(path, format!("{header}{text}"))
     };
-    let file = |unit: &str, text: String| ManagedFile::public(unit_file(unit), text);
-    vec![
-        file(
-            watch,
-            format!(
-                "{header}[Unit]\nDescription=Watch the Cluster API graft of Magnum\n\
-                 Wants={again}\n\n[Path]\n{lines}\n[Install]\nWantedBy=multi-user.target\n"
-            ),
-        ),
-        file(
-            repair,
-            service(
-                "Repair",
-                // One after the other: a second look that has begun already would come too early.
-                &format!("After={again}\nOnSuccess={again}\nOnFailure={again}\n"),
-            ),
-        ),
-        file(again, service("Check again", "")),
-    ]
+    files.iter().cloned().zip(TEMPLATES).map(file).collect()
 }
 
 /// Whether a path means to systemd what it says: a line break would be a directive of its own, and `%` begins a

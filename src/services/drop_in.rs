@@ -22,7 +22,10 @@ impl DesiredServices {
         for service in Service::ALL {
             let defaults = defaults.get(&service).unwrap_or(&none);
             let command_line = command_line(service, log_to, defaults);
-            drop_ins.push(drop_in(header, service, &command_line, defaults.umask.as_deref()));
+            let umask = defaults.umask.as_ref().map(|umask| format!("UMask={umask}\n")).unwrap_or_default();
+            // The empty `ExecStart=` clears the inherited one.
+            let text = format!("{header}[Service]\nExecStart=\nExecStart={command_line}\n{umask}");
+            drop_ins.push(ManagedFile::public(drop_in_path(service), text));
             command_lines.insert(service, command_line);
         }
         Self { command_lines, drop_ins }
@@ -48,13 +51,6 @@ fn command_line(service: Service, log_to: LogTo, defaults: &StartDefaults) -> St
     }
     words.extend_from_slice(&defaults.arguments);
     words.join(" ")
-}
-
-/// The empty `ExecStart=` clears the inherited one.
-fn drop_in(header: &str, service: Service, command_line: &str, umask: Option<&str>) -> ManagedFile {
-    let umask = umask.map(|umask| format!("UMask={umask}\n"));
-    let text = format!("{header}[Service]\nExecStart=\nExecStart={command_line}\n{}", umask.unwrap_or_default());
-    ManagedFile::public(drop_in_path(service), text)
 }
 
 /// Whether a command line reads the graft's fragment.

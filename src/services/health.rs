@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::{ObservedService, ServiceInputs, inspect};
 use crate::magnum::{Configuration, Service};
 use crate::problem::Problem;
-use crate::system::{Root, System, http};
+use crate::system::{Process, Root, System, http};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -31,27 +31,20 @@ pub fn settle(
 ) -> Result<(Vec<ObservedService>, Vec<Problem>)> {
     let began = Instant::now();
     loop {
-        let is_late = began.elapsed() > SETTLE_LIMIT;
-        let mut problems: Vec<Problem> = Vec::new();
-        let mut are_young = false;
-        for service in &services {
-            match (service.problem(&inputs.command_lines[&service.service]), &service.process) {
-                (Some(problem), _) => problems.push(problem),
-                (None, Some(process)) if process.age() >= STABLE_AFTER => {}
-                (None, _) => {
-                    are_young = true;
-                    problems.extend(is_late.then(|| service.does_not_stay()));
-                }
-            }
-        }
+        let wrong = services.iter().filter_map(|service| service.problem(&inputs.command_lines[&service.service]));
+        let mut problems: Vec<Problem> = wrong.collect();
         problems.dedup();
         if !problems.is_empty() {
             return Ok((services, problems));
         }
-        match api_answer(&system.root) {
-            Ok(_) if !are_young => return Ok((services, problems)),
-            Err(problem) if is_late => return Ok((services, vec![problem])),
-            _ => {}
+        let is_stable = |process: &Process| process.age() >= STABLE_AFTER;
+        let young = services.iter().find(|service| !service.process.as_ref().is_some_and(is_stable));
+        let pending = match young {
+            Some(young) => Some(young.does_not_stay()),
+            None => api_answer(&system.root).err(),
+        };
+        if pending.is_none() || began.elapsed() > SETTLE_LIMIT {
+            return Ok((services, pending.into_iter().collect()));
         }
         std::thread::sleep(BETWEEN_LOOKS);
         services = inspect(system)?;

@@ -95,18 +95,14 @@ pub struct DuePlan {
 impl DuePlan {
     /// Splits `steps`, planned from `services` as observed.
     pub fn new(mut steps: Vec<Step>, services: &[ObservedService]) -> Self {
-        let all = Self { before: steps.clone(), ..Self::default() };
-        let found = steps.iter().enumerate().find_map(|(at, step)| match step {
-            Step::Restart(each) => Some((at, each.clone())),
-            _ => None,
-        });
-        let Some((at, each)) = found else { return all };
         let serving: Vec<Service> = services.iter().filter(|it| it.is_serving()).map(|it| it.service).collect();
-        let (due, failed): (Vec<_>, Vec<_>) = each.into_iter().partition(|due| serving.contains(&due.service));
-        if due.is_empty() {
-            return all;
-        }
-        let granted = steps.split_off(at);
+        let is_serving = |due: &DueRestart| serving.contains(&due.service);
+        let first = steps.iter().position(|step| matches!(step, Step::Restart(due) if due.iter().any(is_serving)));
+        let granted = steps.split_off(first.unwrap_or(steps.len()));
+        let (due, failed): (Vec<_>, Vec<_>) = match granted.first() {
+            Some(Step::Restart(each)) => each.iter().cloned().partition(is_serving),
+            _ => Default::default(),
+        };
         let pending = (!failed.is_empty()).then_some(Step::Restart(failed)).into_iter().collect();
         Self { before: steps, due, granted, pending }
     }

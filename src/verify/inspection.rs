@@ -205,8 +205,8 @@ fn ask_python(system: &System, installation: &Installation, services: &[Observed
 /// Returns the arguments of a running service that name configuration; while it is not running, those that the next
 /// process gets.
 fn arguments(services: &[ObservedService], service: Service) -> Vec<String> {
-    let process = services.iter().find(|observed| observed.service == service).and_then(|it| it.process.as_ref());
-    match process {
+    let observed = services.iter().find(|observed| observed.service == service);
+    match observed.and_then(|observed| observed.process.as_ref()) {
         Some(process) => configuration_in(&process.cmdline),
         None => CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec(),
     }
