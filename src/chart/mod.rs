@@ -52,10 +52,8 @@ mod tests {
         let file = ManagedFile::public(PATH, "chart");
         let absent = Original::Absent;
         let directory = "/usr/local/share/magnum-capi-helm";
-        let restores = vec![
-            Step::Restore(PATH.into(), Original::Absent),
-            Step::Restore(directory.into(), Original::NoDirectory),
-        ];
+        let restores =
+            vec![Step::Restore(PATH.into(), Original::Absent), Step::Restore(directory.into(), Original::NoDirectory)];
         let write = Step::Write { file: file.clone(), why: "missing".to_owned() };
         for (wanted, directory_is_missing, written, expected) in [
             (None, true, None, vec![]),
