@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tracing::info;
 
-use super::{Environment, Outcome, remove as removal};
+use super::{Environment, Reconciled, remove as removal};
 use crate::guard;
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
@@ -32,11 +32,11 @@ pub fn reconcile(system: &System, hook: &str, context: &Context) -> Result<()> {
 ///
 /// # Errors
 /// If the charm or Juju is at fault.
-pub fn restart(system: &System, context: &Context) -> Result<Outcome> {
+pub fn restart(system: &System, context: &Context) -> Result<Reconciled> {
     run(system, "restart", context, Some(RestartMode::Immediate))
 }
 
-fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>) -> Result<Outcome> {
+fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>) -> Result<Reconciled> {
     let _lock = system.root.lock()?;
     let ask = match hook == "update-status" || is_about_peers(hook) {
         true => Ask::Remembered,
@@ -79,7 +79,7 @@ pub fn wanted_mode(request: &Request) -> RestartMode {
 }
 
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
-fn set_status(system: &System, context: &Context, outcome: &Outcome) -> Result<()> {
+fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
     let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
     let details: Vec<String> =
         outcome.problems.iter().map(|problem| context.with_names(&problem.to_string())).collect();

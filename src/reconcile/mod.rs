@@ -1,7 +1,7 @@
 //! Reconcile: what is wanted, what is observed, the plan between them, applying it, checking the result.
 //!
 //! This file and those it plans with know neither hooks nor Juju: the caller passes in what is asked for, and gets an
-//! [`Outcome`]. If the settings are not valid or cannot be met, the last good ones are upheld: a working graft is never
+//! [`Reconciled`]. If the settings are not valid or cannot be met, the last good ones are upheld: a working graft is never
 //! taken down because a new input is bad.
 
 mod apply;
@@ -57,7 +57,7 @@ pub struct Environment<'a> {
 
 /// The result of a reconcile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Reconciled {
     /// What keeps the graft from what is wanted.
     pub problems: Vec<Problem>,
     /// The version of the driver, if it is installed.
@@ -92,9 +92,9 @@ pub fn last_good(system: &System) -> Result<Option<Settings>> {
 ///
 /// # Errors
 /// If something fails that no operator can fix: the hook is to fail and be tried again.
-pub fn run(request: Request, environment: &Environment<'_>) -> Result<Outcome> {
+pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled> {
     let system = environment.system;
-    let mut outcome = Outcome::default();
+    let mut outcome = Reconciled::default();
     let installation = match or_problem(Installation::inspect(system))? {
         Ok(installation) => installation,
         Err(problem) => {
@@ -164,7 +164,7 @@ fn check_services(
     desired: &Desired,
     observed: Observed,
     environment: &Environment<'_>,
-    outcome: &mut Outcome,
+    outcome: &mut Reconciled,
 ) -> Result<()> {
     let system = environment.system;
     let inputs = observed.service_inputs(desired);
@@ -200,7 +200,7 @@ fn carry_out(
     plan: DuePlan,
     apply: &mut apply::Apply<'_>,
     environment: &Environment<'_>,
-    outcome: &mut Outcome,
+    outcome: &mut Reconciled,
 ) -> Result<()> {
     let mut apply_all = |steps: &[Step], what: &str| {
         if !steps.is_empty() {

@@ -27,7 +27,7 @@ pub struct Observed {
     pub conf: Entry,
     pub services: ObservedServices,
     pub guard: ObservedGuard,
-    /// Those of the [`directories`] that are not there.
+    /// Those of `directories` that are not there.
     pub missing_directories: Vec<PathBuf>,
     /// Temporary files that a killed hook left.
     pub temporaries: Vec<PathBuf>,

@@ -1,4 +1,4 @@
-//! Rolling restarts: which unit may restart its services. This file is pure; [`peers`] reads and writes the data bags.
+//! Rolling restarts: which unit may restart its services. This file is pure; `peers` reads and writes the data bags.
 //!
 //! Each unit publishes a [`UnitState`] in its peer data bag, the leader a [`LeaderDecision`] in the application's. A
 //! unit takes a ticket when a restart is pending, and acts only on a grant of that very ticket, read together with its

@@ -221,7 +221,7 @@ mod tests {
         assert_eq!((before.mode(), before.mtime_nsec()), (after.mode(), after.mtime_nsec()));
         assert_eq!(std::fs::read_link(scratch.path("/etc/magnum/link")).unwrap(), Path::new("/nowhere"));
         assert_eq!(scratch.text("/etc/magnum/directory/inner/file").as_deref(), Some("inner"));
-        assert_eq!(root.temporaries(Path::new("/etc/magnum")).unwrap(), [Path::new(""); 0]);
+        assert!(root.temporaries(Path::new("/etc/magnum")).unwrap().is_empty());
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub struct Scratch {
     directory: tempfile::TempDir,
 }
 
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Scratch {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -62,9 +68,11 @@ impl Scratch {
     }
 }
 
+type Play = dyn Fn(&Command) -> Option<String> + Send + Sync;
+
 /// Plays programs: the function returns what each prints, or `None` for one that fails.
 pub struct Programs {
-    play: Box<dyn Fn(&Command) -> Option<String> + Send + Sync>,
+    play: Box<Play>,
     /// The command lines that were run.
     pub ran: Arc<Mutex<Vec<String>>>,
 }

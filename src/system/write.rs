@@ -216,7 +216,7 @@ mod tests {
         scratch.put("/etc/magnum/x/inside", "theirs");
         assert!(scratch.root.write(Path::new("/etc/magnum/x"), b"ours", Access::PUBLIC).is_err());
         assert_eq!(scratch.text("/etc/magnum/x/inside").as_deref(), Some("theirs"));
-        assert_eq!(scratch.root.temporaries(Path::new("/etc/magnum")).unwrap(), [Path::new(""); 0]);
+        assert!(scratch.root.temporaries(Path::new("/etc/magnum")).unwrap().is_empty());
     }
 
     #[test]
@@ -249,7 +249,7 @@ mod tests {
         let temporary = scratch.root.temporary_directory(etc).unwrap();
         assert_eq!(scratch.root.temporaries(etc).unwrap(), [temporary.path()]);
         drop(temporary);
-        assert_eq!(scratch.root.temporaries(etc).unwrap(), [Path::new(""); 0]);
+        assert!(scratch.root.temporaries(etc).unwrap().is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `verify`: is the graft in place and working, and if not, what is to be done?
 //!
-//! Everything is looked at once, into an [`Inspection`], and Python is started once. The parts' own checks are run on
+//! Everything is looked at once, into an `Inspection`, and Python is started once. The parts' own checks are run on
 //! it, in the order in which a broken link breaks the next.
 
 mod inspection;
