@@ -78,32 +78,24 @@ pub struct CheckResult {
     pub remedy: String,
 }
 
-impl CheckResult {
-    pub fn new(id: &'static str, question: &'static str, outcome: Outcome) -> Self {
-        let (status, evidence, remedy) = match outcome {
-            Ok(evidence) => (Status::Pass, evidence, String::new()),
-            Err(finding) => (finding.status, finding.evidence, finding.remedy),
-        };
-        Self { id, status, summary: question, evidence, remedy }
-    }
-}
-
 /// Runs `checks` on `subject`.
 pub fn run<T: ?Sized>(checks: &[Check<T>], subject: &T) -> Vec<CheckResult> {
-    let run = |check: &Check<T>| CheckResult::new(check.id, check.question, (check.answer)(subject));
+    let run = |check: &Check<T>| {
+        let (id, summary) = (check.id, check.question);
+        match (check.answer)(subject) {
+            Ok(evidence) => CheckResult { id, status: Status::Pass, summary, evidence, remedy: String::new() },
+            Err(Finding { status, evidence, remedy }) => CheckResult { id, status, summary, evidence, remedy },
+        }
+    };
     checks.iter().map(run).collect()
 }
 
 /// The answers to all checks: a table for people, JSON for machines, counts for both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Report(Vec<CheckResult>);
+pub struct Report(pub Vec<CheckResult>);
 
 impl Report {
-    pub fn new(results: Vec<CheckResult>) -> Self {
-        Self(results)
-    }
-
     /// How many checks ended with each status, by the names of the results.
     pub fn counts(&self) -> [(&'static str, usize); 4] {
         [("passed", Status::Pass), ("failed", Status::Fail), ("warned", Status::Warn), ("skipped", Status::Skip)]
@@ -177,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_results_count_each_status_and_name_the_failures() {
-        let report = Report::new(vec![
+        let report = Report(vec![
             result("a", Status::Pass, ""),
             result("bb", Status::Fail, "repair it"),
             result("c", Status::Warn, "look"),
@@ -196,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_report_without_a_failed_check_has_no_failure() {
-        let report = Report::new(vec![result("a", Status::Pass, ""), result("b", Status::Warn, "look")]);
+        let report = Report(vec![result("a", Status::Pass, ""), result("b", Status::Warn, "look")]);
         assert_eq!(report.failure(), None);
     }
 }

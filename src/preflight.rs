@@ -20,7 +20,7 @@ use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::kubeconfig::report::{CHECKS, KubeconfigReport};
 use crate::kubeconfig::{fault, in_text, read_as_magnum};
 use crate::magnum::{MAGNUM_USER, Python};
-use crate::system::{Account, SYSTEM_PATH, Secret, System};
+use crate::system::{Account, Limited, SYSTEM_PATH, Secret, System};
 
 /// The largest file that is read.
 const SIZE_LIMIT: u64 = 8 << 20;
@@ -99,7 +99,7 @@ impl Request {
         if !self.conf.is_empty() {
             results.extend(check::run(&CONF_CHECKS, self.conf.as_slice()));
         }
-        Ok(Report::new(results))
+        Ok(Report(results))
     }
 
     fn kubeconfig_report(&self, system: &System) -> Result<KubeconfigReport> {
@@ -160,7 +160,7 @@ fn helm_on(system: &System, path: &OsStr) -> Option<PathBuf> {
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    file.take(SIZE_LIMIT).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
+    Limited::new(file, SIZE_LIMIT).read_to_end(&mut bytes).with_context(|| format!("reading {}", path.display()))?;
     Ok(bytes)
 }
 

@@ -4,14 +4,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use strum::Display;
-
 use crate::magnum::Service;
 use crate::system::{Entry, ManagedFile, Original};
 
 /// Something that a step installs from an artifact, rather than from bytes at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
-#[strum(serialize_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Artifact {
     Driver,
     Helm,

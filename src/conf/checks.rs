@@ -127,4 +127,43 @@ mod tests {
         assert_eq!(evidence(b"\xef\xbb\xbf[x]").unwrap_err(), "x:1:1: byte 0xEF");
         assert_eq!(evidence(b"a\n \xe9\xe9\n\xff").unwrap_err(), "x:2:2: byte 0xE9; x:3:1: byte 0xFF");
     }
+
+    /// Answers `conf-effective` where Python reads this configuration, as JSON.
+    fn effective_with(reading: &str) -> Outcome {
+        let scratch = crate::system::testing::Scratch::new();
+        let text = format!(
+            r#"{{"loads": {{"answer": {{"version": "1", "class": "", "file": "", "missing": [], "provides": []}}}},
+                "conductor": {reading}, "api": null, "enabled": {{"error": ""}}, "kubeconfig": {{"answer": 1}}}}"#
+        );
+        let wanted = ManagedFile::public(CONF, "[capi_helm]\nkubeconfig_file = /k\nnamespace_prefix = x\n");
+        effective(&ConfSubject {
+            root: &scratch.root,
+            wanted: Ok(&wanted),
+            found: &Entry::Absent,
+            drop_in_directories: vec![],
+            python: &PythonAnswers(serde_json::from_str(&text).map_err(Into::into)),
+        })
+    }
+
+    #[test]
+    fn an_option_that_does_not_come_from_the_fragment_is_named_with_the_file_it_comes_from() {
+        let with = |options: &str| {
+            let reading =
+                format!(r#"{{"configuration": {{"answer": true}}, "effective": {{"answer": {{{options}}}}}}}"#);
+            effective_with(&reading).map_err(|finding| finding.evidence)
+        };
+        let option = |name: &str, from: &str| format!(r#""capi_helm.{name}": {{"value": "/k", "from": {from}}}"#);
+        let ours = format!("{CONF:?}");
+        let (kubeconfig, prefix) = (option("kubeconfig_file", &ours), option("namespace_prefix", r#""/later.conf""#));
+        assert!(with(&kubeconfig).unwrap().starts_with("kubeconfig_file = /k, and every option"));
+        assert_eq!(
+            with(&format!("{kubeconfig}, {prefix}")).unwrap_err(),
+            "[capi_helm] namespace_prefix comes from /later.conf"
+        );
+        let default = with(&option("kubeconfig_file", "null")).unwrap_err();
+        assert_eq!(default, "[capi_helm] kubeconfig_file comes from no file: it has its default");
+        assert!(with("").unwrap_err().contains("does not register"));
+        let broken = r#"{"configuration": {"error": "ConfigFileParseError"}, "effective": {"error": ""}}"#;
+        assert!(effective_with(broken).unwrap_err().evidence.contains("ConfigFileParseError"));
+    }
 }

@@ -56,11 +56,6 @@ impl ObservedGuard {
     pub fn is_masked(&self) -> bool {
         self.units.first().is_some_and(Unit::is_masked)
     }
-
-    fn is_behind_its_files(&self) -> bool {
-        let stale = |unit: &Unit| unit.exists() && !unit.is_masked() && unit.need_daemon_reload;
-        self.units.iter().any(stale)
-    }
 }
 
 /// What is wanted of the guard beside what was observed.
@@ -79,7 +74,7 @@ impl Part for GuardPart<'_> {
         if self.wanted.is_empty() {
             return self.plan_removal(plan);
         }
-        plan.reloads |= self.observed.is_behind_its_files();
+        plan.reloads |= self.observed.units.iter().any(Unit::is_stale);
         if self.observed.is_masked() {
             return;
         }

@@ -144,7 +144,7 @@ pub fn plan_removal(remains: &Remains) -> Vec<Step> {
     let restore = |(path, original)| Step::Restore(path, original);
     let watch = guard::unit_file(guard::WATCH);
     let is_guarded = of_systemd.iter().any(|(path, _)| *path == watch);
-    let is_stale = remains.services.iter().any(|service| service.unit.need_daemon_reload && !service.unit.is_masked());
+    let is_stale = remains.services.iter().any(|service| service.unit.is_stale());
     let reloads = !of_systemd.is_empty() || is_stale;
     let mut steps: Vec<Step> = remains.temporaries.iter().cloned().map(Step::RemoveTemporary).collect();
     steps.extend(is_guarded.then_some(Step::Disable(guard::WATCH)));
@@ -152,7 +152,7 @@ pub fn plan_removal(remains: &Remains) -> Vec<Step> {
     steps.extend(reloads.then_some(Step::ReloadSystemd));
     steps.extend(others.into_iter().map(restore));
     let due = remains.services.iter().filter(|service| {
-        let can_restart = !service.unit.is_masked() && service.unit.exists() && service.process.is_some();
+        let can_restart = service.unit.is_available() && service.process.is_some();
         let is_grafted = service.is_grafted() && (reloads || !service.is_grafted_next());
         can_restart && (service.read.is_some() || is_grafted)
     });

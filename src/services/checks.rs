@@ -155,3 +155,103 @@ fn answer(wrong: impl Iterator<Item = String>, good: &str, remedy: &str) -> Outc
         false => Err(Finding::fail(wrong.join("; "), remedy)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::check::run;
+    use crate::juju::settings::LogTo;
+    use crate::magnum::{MAGNUM_CONF, Service};
+    use crate::system::systemd::Unit;
+    use crate::system::testing::Scratch;
+    use crate::system::{Access, Entry, RegularFile};
+
+    /// What the checks find where both services are well but for `change`, which gets the services now and later.
+    fn statuses(change: impl Fn(&mut ObservedServices, &mut Vec<ObservedService>)) -> (String, String) {
+        let scratch = Scratch::new();
+        // Nothing answers there.
+        scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
+        let system = scratch.system(|_| Some(String::new()));
+        let desired = DesiredServices::new("", LogTo::Journal, &BTreeMap::new());
+        let now = SystemTime::now();
+        let file =
+            |bytes: &[u8]| RegularFile { bytes: bytes.into(), access: Access::PUBLIC, changed: now, written: now };
+        let service = |service: Service| {
+            let command_line = desired.command_lines[&service].clone();
+            let cmdline = command_line.split(' ').map(str::to_owned).collect();
+            ObservedService {
+                service,
+                unit: Unit { load_state: "loaded".into(), exec_start: vec![command_line], ..Unit::default() },
+                process: Some(Process { pid: 7, start_ticks: 1, started: now, cmdline }),
+                read: Some("right".into()),
+            }
+        };
+        let mut observed = ObservedServices {
+            services: Service::ALL.map(service).to_vec(),
+            drop_ins: desired.drop_ins.iter().map(|drop_in| Entry::File(file(&drop_in.bytes))).collect(),
+        };
+        let mut later = observed.services.clone();
+        change(&mut observed, &mut later);
+        let command_lines = desired.command_lines.clone();
+        let subject = ServicesSubject {
+            system: &system,
+            desired: Ok(&desired),
+            observed: &observed,
+            later: &later,
+            inputs: Ok(ServiceInputs { command_lines, fingerprint: "right".into(), since: None }),
+            pending: None,
+            ignored_defaults: vec![],
+        };
+        let results = run(&ServicesSubject::CHECKS, &subject);
+        let statuses = results.iter().map(|result| result.status.to_string()[..1].to_owned()).collect();
+        (statuses, results.into_iter().map(|result| result.evidence + "\n").collect())
+    }
+
+    #[test]
+    fn each_fault_of_a_service_is_named_by_its_own_check() {
+        type Change = fn(&mut ObservedServices, &mut Vec<ObservedService>);
+        let cases: [(Change, &str, &str); 9] = [
+            (|_, _| (), "ppppppfp", "does not answer"),
+            (|now, _| now.drop_ins[1] = Entry::Absent, "fpppppfp", "magnum-conductor.service.d/override.conf: missing"),
+            (
+                |now, _| now.services[0].unit.exec_start = vec!["/other".into()],
+                "pfppppfp",
+                "magnum-api: ExecStart is /other, after no drop-in at all",
+            ),
+            (
+                |now, _| now.services[0].unit.need_daemon_reload = true,
+                "pfppppfp",
+                "magnum-api: its files changed since systemd read them",
+            ),
+            (
+                |now, _| now.services[1].process.as_mut().unwrap().cmdline = vec!["/other".into()],
+                "pppfppfp",
+                "magnum-conductor: process 7 is /other",
+            ),
+            (|now, _| now.services[1].read = Some("wrong".into()), "ppppfpfp", "process 7 is older than"),
+            (
+                |_, later| later[0].process.as_mut().unwrap().pid = 8,
+                "pppppffp",
+                "magnum-api: process 7 became 8 within seconds",
+            ),
+            (
+                |now, later| {
+                    later[0].process = None;
+                    later[0].unit.active_state = "activating".into();
+                    now.services.iter_mut().for_each(|service| service.process = None);
+                },
+                "pppssffp",
+                "magnum-api: it ended, and systemd is starting it again",
+            ),
+            (|now, _| now.services[0].unit.load_state = "masked".into(), "pspssssp", "Magnum is paused"),
+        ];
+        for (change, expected, evidence) in cases {
+            let (statuses, found) = statuses(change);
+            assert_eq!(statuses, expected, "{found}");
+            assert!(found.contains(evidence), "{found}");
+        }
+    }
+}

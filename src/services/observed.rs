@@ -117,9 +117,7 @@ impl ObservedService {
     pub fn is_behind_its_files(&self) -> bool {
         let ours = Path::new(drop_in_path(self.service)).file_name();
         let known = |path: &PathBuf| path.file_name() == ours;
-        self.unit.exists()
-            && !self.unit.is_masked()
-            && (self.unit.need_daemon_reload || !self.unit.drop_ins.iter().any(known))
+        self.unit.is_stale() || (self.unit.is_available() && !self.unit.drop_ins.iter().any(known))
     }
 
     /// Whether a restart would take something away: a service that has failed serves nobody.
@@ -127,61 +125,45 @@ impl ObservedService {
         self.process.is_some() && !self.keeps_failing()
     }
 
-    /// Whether it has failed for good, or is in a crash loop.
+    /// Whether it has failed for good, or systemd has restarted it again and again until now. On a busy machine a
+    /// daemon that cannot run takes long to find out, and looks healthy for as long.
     pub fn keeps_failing(&self) -> bool {
-        self.unit.has_failed() || self.is_in_crash_loop()
-    }
-
-    /// Whether systemd has restarted it again and again until now. On a busy machine a daemon that cannot run takes
-    /// long to find out, and looks healthy for as long.
-    fn is_in_crash_loop(&self) -> bool {
-        let now = match &self.process {
+        let is_restless = match &self.process {
             Some(process) => process.age() < CALM_AFTER,
             None => self.unit.active_state != "inactive",
         };
-        now && self.unit.restarts >= CRASH_LOOP
+        self.unit.has_failed() || (is_restless && self.unit.restarts >= CRASH_LOOP)
     }
 
     /// Returns what is wrong with the service now, apart from whether it stays up; `wanted` is its command line.
     pub fn problem(&self, wanted: &str) -> Option<Problem> {
-        let name = self.service.name();
-        let unit = &self.unit;
-        if !unit.exists() {
-            return Some(Problem::waiting(format!("{name} is not installed yet"), ""));
-        }
-        if unit.is_masked() {
-            return Some(Problem::maintenance("Magnum is paused"));
-        }
-        if unit.load_state != "loaded" {
-            return Some(Problem::blocked(
-                format!("systemd cannot load {name}"),
-                format!("its state is {}; see: systemctl status {name}", unit.load_state),
-            ));
-        }
-        if !self.runs_next(wanted) {
-            let last = unit.drop_ins.last().map(|path| path.display().to_string());
-            return Some(Problem::blocked(
-                format!("Another drop-in overrides {name}'s ExecStart: run verify"),
-                format!("remove ExecStart from {}", last.as_deref().unwrap_or("its unit file")),
-            ));
-        }
-        self.failure()
+        let (name, unit) = (self.service.name(), &self.unit);
+        Some(if !unit.exists() {
+            Problem::waiting(format!("{name} is not installed yet"), "")
+        } else if unit.is_masked() {
+            Problem::maintenance("Magnum is paused")
+        } else if unit.load_state != "loaded" {
+            let detail = format!("its state is {}; see: systemctl status {name}", unit.load_state);
+            Problem::blocked(format!("systemd cannot load {name}"), detail)
+        } else if !self.runs_next(wanted) {
+            let last = unit.drop_ins.last().map_or("its unit file".into(), |path| path.display().to_string());
+            let summary = format!("Another drop-in overrides {name}'s ExecStart: run verify");
+            Problem::blocked(summary, format!("remove ExecStart from {last}"))
+        } else {
+            return self.failure();
+        })
     }
 
     /// Returns how it has ended, if it has.
     pub fn failure(&self) -> Option<Problem> {
-        let name = self.service.name();
         if self.keeps_failing() {
             return Some(self.does_not_stay());
         }
         // One that ended once and is being started again may yet stay: that is seen later.
-        if self.process.is_none() && self.unit.active_state == "inactive" {
-            return Some(Problem::blocked(
-                format!("{name} is stopped"),
-                format!("start it with: systemctl start {name}"),
-            ));
-        }
-        None
+        let is_stopped = self.process.is_none() && self.unit.active_state == "inactive";
+        let name = self.service.name();
+        is_stopped
+            .then(|| Problem::blocked(format!("{name} is stopped"), format!("start it with: systemctl start {name}")))
     }
 
     /// Returns the problem of a service that ends again and again.

@@ -35,7 +35,7 @@ impl ObservedService {
     /// Returns the restart that the service is due for; `None` if it need not restart, or must not. `is_loaded` says
     /// that the drop-ins are in place and systemd has read them.
     pub fn restart_due(&self, inputs: &ServiceInputs, is_loaded: bool) -> Option<DueRestart> {
-        if self.unit.is_masked() || !self.unit.exists() {
+        if !self.unit.is_available() {
             return None;
         }
         let wanted = inputs.command_lines.get(&self.service).map(String::as_str).unwrap_or_default();

@@ -59,6 +59,16 @@ impl Unit {
         self.load_state != "not-found" && !self.load_state.is_empty()
     }
 
+    /// Whether it exists and is not masked.
+    pub fn is_available(&self) -> bool {
+        self.exists() && !self.is_masked()
+    }
+
+    /// Whether systemd has read other files of it than are there now.
+    pub fn is_stale(&self) -> bool {
+        self.is_available() && self.need_daemon_reload
+    }
+
     /// Whether it is meant to run but does not: it failed, or systemd is trying again.
     pub fn is_failing(&self) -> bool {
         self.has_failed() || self.is_restarting()

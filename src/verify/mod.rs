@@ -48,7 +48,7 @@ pub fn verify(system: &System, context: &Context) -> Result<Report> {
         result.evidence = context.with_names(&result.evidence);
         result.remedy = context.with_names(&result.remedy);
     }
-    Ok(Report::new(results))
+    Ok(Report(results))
 }
 
 fn settings(inspection: &Inspection<'_>) -> Outcome {
