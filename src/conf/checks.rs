@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::CONF;
 use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::magnum::oslo::assignments;
@@ -95,24 +97,40 @@ fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
             return Err(Finding::fail(evidence, "fix what driver-loads says"));
         }
     };
-    // Whatever our fragment sets must come from it, or another file has the last word.
     let text = String::from_utf8_lossy(&subject.wanted.clone()?.bytes);
-    let overridden = assignments(&text).filter_map(|set| {
-        let option = effective.get(&format!("{}.{}", set.section, set.key))?;
-        let from = option.from.as_deref().unwrap_or("no file: it has its default");
-        (from != CONF).then(|| format!("[{}] {} comes from {from}", set.section, set.key))
-    });
-    let overridden: Vec<String> = overridden.collect();
-    if !overridden.is_empty() {
-        let remedy = format!("take the option out of that file, since only {CONF} may set it, or {ANY_HOOK}");
-        return Err(Finding::fail(overridden.join("; "), remedy));
-    }
-    let kubeconfig = effective.get("capi_helm.kubeconfig_file").and_then(|option| option.value.as_str());
-    let Some(kubeconfig) = kubeconfig else {
+    let Some(kubeconfig) = effective.get("capi_helm.kubeconfig_file") else {
         let evidence = "the driver does not register [capi_helm] kubeconfig_file";
         return Err(Finding::fail(evidence, "fix what driver-loads says"));
     };
-    Ok(format!("kubeconfig_file = {kubeconfig}, and every option of {CONF} takes effect"))
+    let mut overridden = Vec::new();
+    for set in assignments(&text) {
+        let Some(option) = effective.get(&format!("{}.{}", set.section, set.key)) else { continue };
+        let is_path = set.key == "kubeconfig_file";
+        // oslo.config names the last file with the section, so an equal value has the last word wherever it is from.
+        if is_value(&option.value, set.value) || (!is_path && option.from.as_deref() == Some(CONF)) {
+            continue;
+        }
+        let from = option.from.as_deref().unwrap_or("no file: it has its default");
+        // Other values may be URLs with a password.
+        let value = if is_path { format!(" is {} and", option.value) } else { String::new() };
+        overridden.push(format!("[{}] {}{value} comes from {from}", set.section, set.key));
+    }
+    if overridden.is_empty() {
+        return Ok(format!("kubeconfig_file = {}, and every option of {CONF} takes effect", kubeconfig.value));
+    }
+    let remedy = format!("take the option out of that file, since only {CONF} may set it, or {ANY_HOOK}");
+    Err(Finding::fail(overridden.join("; "), remedy))
+}
+
+/// Whether an option's value is what this text sets.
+fn is_value(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(value) => value == text,
+        Value::Bool(value) => text.eq_ignore_ascii_case(&value.to_string()),
+        Value::Number(value) => value.to_string() == text,
+        Value::Array(values) => text.split(',').map(|part| Some(part.trim())).eq(values.iter().map(Value::as_str)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -152,16 +170,31 @@ mod tests {
                 format!(r#"{{"configuration": {{"answer": true}}, "effective": {{"answer": {{{options}}}}}}}"#);
             effective_with(&reading).map_err(|finding| finding.evidence)
         };
-        let option = |name: &str, from: &str| format!(r#""capi_helm.{name}": {{"value": "/k", "from": {from}}}"#);
-        let ours = format!("{CONF:?}");
-        let (kubeconfig, prefix) = (option("kubeconfig_file", &ours), option("namespace_prefix", r#""/later.conf""#));
-        assert!(with(&kubeconfig).unwrap().starts_with("kubeconfig_file = /k, and every option"));
-        assert_eq!(
-            with(&format!("{kubeconfig}, {prefix}")).unwrap_err(),
-            "[capi_helm] namespace_prefix comes from /later.conf"
-        );
-        let default = with(&option("kubeconfig_file", "null")).unwrap_err();
-        assert_eq!(default, "[capi_helm] kubeconfig_file comes from no file: it has its default");
+        let option = |name: &str, value: &str, from: &str| {
+            format!(r#""capi_helm.{name}": {{"value": {value:?}, "from": {from}}}"#)
+        };
+        let (ours, later) = (format!("{CONF:?}"), r#""/later.conf""#);
+        let kubeconfig = option("kubeconfig_file", "/k", &ours);
+        for equal in [option("namespace_prefix", "x", later), option("namespace_prefix", "parsed", &ours)] {
+            let passed = with(&format!("{kubeconfig}, {equal}")).unwrap();
+            assert_eq!(passed, format!("kubeconfig_file = \"/k\", and every option of {CONF} takes effect"));
+        }
+        let other = with(&format!("{kubeconfig}, {}", option("namespace_prefix", "https://u:hunter2@h", later)));
+        assert_eq!(other.unwrap_err(), "[capi_helm] namespace_prefix comes from /later.conf");
+        let quoted = with(&option("kubeconfig_file", "“/k”", &ours)).unwrap_err();
+        assert_eq!(quoted, format!("[capi_helm] kubeconfig_file is \"“/k”\" and comes from {CONF}"));
+        let default = with(&option("kubeconfig_file", "/etc/k", "null")).unwrap_err();
+        assert_eq!(default, "[capi_helm] kubeconfig_file is \"/etc/k\" and comes from no file: it has its default");
+        for (value, text, expected) in [
+            ("true", "True", true),
+            ("5", "5", true),
+            ("5", "6", false),
+            (r#"["a", "b"]"#, "a, b", true),
+            (r#"["a"]"#, "a,b", false),
+            ("{}", "", false),
+        ] {
+            assert_eq!(is_value(&serde_json::from_str(value).unwrap(), text), expected, "{value} {text}");
+        }
         assert!(with("").unwrap_err().contains("does not register"));
         let broken = r#"{"configuration": {"error": "ConfigFileParseError"}, "effective": {"error": ""}}"#;
         assert!(effective_with(broken).unwrap_err().evidence.contains("ConfigFileParseError"));

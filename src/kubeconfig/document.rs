@@ -105,7 +105,7 @@ pub fn target(text: &str) -> Result<Target, KubeconfigFault> {
     }
     let missing = |what| move || fault(format!("has no {what}"));
     let current = document.current_context;
-    let context = named(document.contexts, current).ok_or_else(missing("current context"))?;
+    let context = named(document.contexts, current).ok_or_else(missing("current-context that it defines"))?;
     let cluster = named(document.clusters, context.cluster);
     let user = named(document.users, context.user);
     let target = Target {
@@ -276,9 +276,9 @@ users:
     fn each_document_that_leads_nowhere_is_refused_with_its_reason() {
         assert!(target(GOOD).is_ok());
         for (from, to, words) in [
-            ("current-context: c", "", "no current context"),
-            ("current-context: c", "current-context: d", "no current context"),
-            ("name: c, context", "context", "no current context"),
+            ("current-context: c", "", "no current-context that it defines"),
+            ("current-context: c", "current-context: d", "no current-context that it defines"),
+            ("name: c, context", "context", "no current-context that it defines"),
             ("user: u}", "user: x}", "no user with the name"),
             ("cluster: k,", "", "no cluster with the name"),
             ("kind: Config", "kind: Secret", "and kind Config"),

@@ -4,7 +4,7 @@
 //! They read a copy of the candidate that only root and group magnum can read. Their messages may quote what they read,
 //! so of these only constant parts are shown.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,10 +12,12 @@ use serde::Deserialize;
 
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
-use crate::system::{Access, Command, FileIdentity, Secret, System};
+use crate::system::{Access, Command, FileIdentity, Root, Secret, System};
 
 /// Where the copy lies: in memory, and in no directory whose changes are looked at.
-pub const COPY_PARENT: &str = "/run";
+const COPY_PARENT: &str = "/run";
+/// No program reads its copy for so long.
+const COPY_LIMIT: Duration = Duration::from_secs(600);
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -116,6 +118,21 @@ pub fn ask(
         driver: ask_driver(system, python, pin, &copy),
         helm: ask_helm(system, helm, Some(MAGNUM_USER), &copy),
     })
+}
+
+/// Returns the copies that a killed process left. A younger one may be in use, for an action asks without the lock.
+///
+/// # Errors
+/// If they cannot be looked for.
+pub fn forgotten_copies(root: &Root) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for copy in root.temporaries(Path::new(COPY_PARENT))? {
+        let made = root.metadata(&copy)?.map(|meta| meta.modified()).transpose()?;
+        if made.is_some_and(|made| made.into_std().elapsed().is_ok_and(|age| age > COPY_LIMIT)) {
+            found.push(copy);
+        }
+    }
+    Ok(found)
 }
 
 /// Asks the installed driver's client.
@@ -232,6 +249,17 @@ pub mod tests {
         ] {
             assert_eq!(helm_says(words), expected, "{words}");
         }
+    }
+
+    #[test]
+    fn only_an_old_copy_is_forgotten() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        let copy = root.temporary_directory(Path::new(COPY_PARENT)).unwrap();
+        assert!(forgotten_copies(root).unwrap().is_empty());
+        let directory = std::fs::File::open(scratch.path(copy.path())).unwrap();
+        directory.set_modified(std::time::SystemTime::now() - 2 * COPY_LIMIT).unwrap();
+        assert_eq!(forgotten_copies(root).unwrap(), [copy.path()]);
     }
 
     fn pin() -> Pin {

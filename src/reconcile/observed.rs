@@ -134,10 +134,11 @@ pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for directory in directories()
         .chain(parents.into_iter().flatten().map(Path::to_owned))
-        .chain([STATE_DIRECTORY, programs::COPY_PARENT].map(PathBuf::from))
+        .chain([PathBuf::from(STATE_DIRECTORY)])
         .chain(sites.map(Path::to_owned))
     {
         found.extend(root.temporaries(&directory)?);
     }
+    found.extend(programs::forgotten_copies(root)?);
     Ok(found)
 }

@@ -72,8 +72,10 @@ fn every_permission_that_is_denied_is_named_and_no_other() {
         let others = DEEDS.iter().filter(|deed| *deed != denied);
         allow(others.map(rule).collect());
         let (found, _) = preflight(&it, &kubeconfig, &[]);
-        let words = format!("does not let the kubeconfig's user {};", shown(denied));
+        let words = format!("does not let the kubeconfig's user {}", shown(denied));
         assert_verdict(&found, "management-permissions", "fail", &[&words], &words);
+        let (_, evidence) = &found["management-permissions"];
+        assert!(evidence.ends_with(&words), "no other: {evidence}");
     }
 
     // The whole list is asked again when kubeconfig, driver or chart change.

@@ -94,7 +94,7 @@ pub fn of_the_configuration() -> Vec<Fault> {
             "another chart named by a later file",
             format!("printf '[capi_helm]\\nhelm_chart_name = /x\\n' >{later}"),
             &["conf-effective"],
-            &["capi_helm.helm_chart_name", "99-z.conf"],
+            &["[capi_helm] helm_chart_name", "99-z.conf"],
         )
         .by("take the option out of that file", format!("rm {later}")),
     ]
