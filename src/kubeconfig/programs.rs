@@ -23,11 +23,12 @@ const HELM_LIMIT: Duration = Duration::from_secs(20);
 const NOWHERE: &str = "https://127.0.0.1:1";
 /// Constant parts of the messages with which helm's Kubernetes client refuses a kubeconfig. They only make a message
 /// more precise: whether helm refuses does not depend on them.
-const HELM_REASONS: [&str; 12] = [
+const HELM_REASONS: [&str; 13] = [
     "are both specified",
     "auth plugin has been removed",
     "cannot unmarshal",
     "duplicate name",
+    "illegal base64 data",
     "invalid 'proxy-url'",
     "invalid header field value",
     "more than one authentication method found",

@@ -100,7 +100,7 @@ fn cases(it: &Deployment) -> Vec<Case> {
             "a certificate without its key",
             "kubeconfig",
             it.management.with_user("client-certificate-data: Q0VSVA=="),
-            &["without its key", "add client-key-data"],
+            &["without its key", "use a kubeconfig that has them"],
         ),
     ];
     for (name, key, content, words) in contents {

@@ -129,15 +129,15 @@ const UNREACHABLE: [&str; 2] = ["warn", "skip"];
 const NO_ANSWER: &str = "does not answer";
 const REJECTS: &str = "rejects the kubeconfig";
 const TROUBLES: [Trouble; 9] = [
-    trouble(Mode::Silent, "waiting", "(timed out)", &["timed out"], UNREACHABLE),
-    trouble(Mode::Stalls, "waiting", "(timed out)", &["timed out"], UNREACHABLE),
+    trouble(Mode::Silent, "waiting", "(timed out:", &["timed out"], UNREACHABLE),
+    trouble(Mode::Stalls, "waiting", "(timed out:", &["timed out"], UNREACHABLE),
     trouble(Mode::Closes, "waiting", NO_ANSWER, &["does not answer"], UNREACHABLE),
     trouble(Mode::AnswersWith(401), "blocked", REJECTS, &["HTTP 401"], ["pass", "fail"]),
     trouble(Mode::AnswersWith(403), "blocked", REJECTS, &["HTTP 403"], ["pass", "fail"]),
     trouble(Mode::AnswersWith(500), "waiting", NO_ANSWER, &["HTTP 500"], UNREACHABLE),
     trouble(Mode::AnswersWith(503), "waiting", NO_ANSWER, &["HTTP 503"], UNREACHABLE),
-    trouble(Mode::PresentsStrangersCertificate, "waiting", "(TLS)", &["TLS", "certificate"], UNREACHABLE),
-    trouble(Mode::PresentsExpiredCertificate, "waiting", "(TLS)", &["TLS", "expired"], UNREACHABLE),
+    trouble(Mode::PresentsStrangersCertificate, "waiting", "(TLS:", &["TLS", "certificate"], UNREACHABLE),
+    trouble(Mode::PresentsExpiredCertificate, "waiting", "(TLS:", &["TLS", "expired"], UNREACHABLE),
 ];
 
 /// The status after a hook, what verify and preflight find, and that none of it takes long.
@@ -190,7 +190,7 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
         mended(&case);
     }
     it.management.stop(it.machine()).unwrap();
-    let refused = trouble(Mode::Closes, "waiting", "(refused)", &["refused"], UNREACHABLE);
+    let refused = trouble(Mode::Closes, "waiting", "(refused:", &["refused"], UNREACHABLE);
     assert_told(&it, &kubeconfig, &refused, false, "nobody listens");
 
     // It counts when the earlier one is not answered either.
@@ -198,7 +198,7 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
     let rotation = it.rotate(&nowhere);
     assert_logged(&rotation, &["https://management.invalid"], "a name that nobody knows");
     it.assert_in_place(&nowhere, "a name that nobody knows");
-    let dns = trouble(Mode::Closes, "waiting", "(DNS)", &["DNS", "management.invalid"], UNREACHABLE);
+    let dns = trouble(Mode::Closes, "waiting", "(DNS:", &["DNS", "management.invalid"], UNREACHABLE);
     assert_told(&it, &nowhere, &dns, true, "a name that nobody knows");
     it.management.serve(it.machine()).unwrap();
     it.rotate(&kubeconfig);
@@ -225,11 +225,11 @@ fn a_token_logs_in_with_a_driver_that_can_use_it() {
     let with = |token: &str| it.management.kubeconfig_with_token(token);
     let ended = lab::service_account_token(account, -60);
     for (case, token, summary, words) in [
-        ("nobody's", "nobody", "the earlier one stays", "HTTP 401"),
-        ("one that is over", &ended, "is not usable", "has expired: token"),
+        ("nobody's", "nobody", "Granted kubeconfig does not work; the earlier one stays", "HTTP 401"),
+        ("one that is over", &ended, "Kubeconfig is not usable", "has expired: token"),
     ] {
         let run = it.rotate(&with(token));
-        it.assert_status("blocked", &["Granted kubeconfig", summary], case);
+        it.assert_status("blocked", &[summary], case);
         assert_logged(&run, &[words], case);
         it.assert_in_place(&kubeconfig, case);
     }
@@ -244,7 +244,7 @@ fn a_token_logs_in_with_a_driver_that_can_use_it() {
     it.rotate(&with(TOKEN));
     it.set(&[("driver-pin", &pin("1.2.1"))]);
     let run = it.hook("config-changed");
-    it.assert_status("blocked", &["Granted kubeconfig is not usable"], "an older driver");
+    it.assert_status("blocked", &["Kubeconfig is not usable"], "an older driver");
     assert_logged(&run, &["token", "1.2.1", "1.3.0"], "an older driver");
     assert_eq!(it.pip_version(), "1.3.0");
     it.assert_in_place(&kubeconfig, "an older driver");

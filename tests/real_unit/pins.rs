@@ -59,7 +59,7 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
             "a version that is not in the index",
             &[("driver-pin", "magnum-capi-helm==9.9.9")],
             "blocked",
-            &["driver-pin magnum-capi-helm==9.9.9", "not in the package index"],
+            &["does not have magnum-capi-helm==9.9.9; set driver-pin", "not in the package index"],
         ),
         (
             "the wrong checksum of another version",
