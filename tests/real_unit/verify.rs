@@ -81,12 +81,13 @@ fn verify_passes_on_a_whole_graft_and_changes_nothing() {
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
-fn all_that_verify_asks_python_is_asked_of_one_process() {
+fn verify_starts_python_once_for_magnum_and_once_for_the_drivers_client() {
     let it = Deployment::active();
     let (action, execs) = it.unit.action_traced("verify", &json!({})).unwrap();
     it.heard(action.run);
     let pythons: Vec<&Exec> = execs.iter().filter(|exec| exec.path.contains("/python3")).collect();
-    assert_eq!(pythons.len(), 1, "{pythons:?}");
+    let questions: Vec<&str> = pythons.iter().map(|exec| exec.argv[2].as_str()).collect();
+    assert_eq!(questions, ["verify", "client"], "{pythons:?}");
 }
 
 #[test]
