@@ -189,7 +189,8 @@ impl Cluster {
     pub fn server(&self) -> Result<String, KubeconfigFault> {
         let server = self.server.as_deref().unwrap_or_default();
         let address = Url::parse(server).ok();
-        let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT;
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT && !server.contains(is_odd);
         let not_shown = || fault("names a server that is not an https address");
         let mut address = address.filter(is_shown).ok_or_else(not_shown)?;
         if address.query().is_some() || address.fragment().is_some() {
@@ -199,6 +200,12 @@ impl Cluster {
         address.set_username("").ok();
         address.set_password(None).ok();
         Ok(address.as_str().trim_end_matches('/').to_owned())
+    }
+
+    /// Whether the API server's address has credentials of its own.
+    pub fn has_credentials(&self) -> bool {
+        let address = Url::parse(self.server.as_deref().unwrap_or_default());
+        address.is_ok_and(|address| !address.username().is_empty() || address.password().is_some())
     }
 }
 
@@ -285,6 +292,7 @@ users:
             ("apiVersion: v1", "apiVersion: v2", "of apiVersion v1"),
             ("https://h", "http://h", "not an https address"),
             ("https://h:6443", "h:6443", "not an https address"),
+            ("https://h:6443", " https://h:6443", "not an https address"),
             ("kind: Config", "kind: Config\nkind: Config", "a field twice, in line "),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
             ("server: 'https://h:6443'", "server: 6443", "at clusters[0].cluster.server"),

@@ -18,6 +18,8 @@ use crate::system::{Command, Secret, System};
 
 /// The first driver that can use a token (`kubernetes.py` of 1.3.0).
 const FIRST_WITH_TOKENS: [u64; 3] = [1, 3, 0];
+/// What kubectl shows in the place of a token.
+const LEFT_OUT: &str = "REDACTED";
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Reads a file that a kubeconfig names, as user magnum would; the error says why that fails.
@@ -78,7 +80,13 @@ impl UsableKubeconfig {
                 notes.extend(note.map(str::to_owned));
                 Login::Certificate { certificate, key }
             }
-            (None, None, Some(token)) if takes_tokens => {
+            (None, _, Some(token)) if takes_tokens => {
+                if token == LEFT_OUT {
+                    return Err(fault("has no token, for kubectl has left it out; add --raw to kubectl config view"));
+                }
+                if cluster.has_credentials() {
+                    return Err(fault("has a token and credentials in its server's address, and helm takes only one"));
+                }
                 validity.extend(Validity::of_token(token));
                 Login::Token(Secret::new(token.clone()))
             }
@@ -169,6 +177,8 @@ mod tests {
         let fault = usable(SERVER, "token: hunter2", "1.2.1").unwrap_err();
         assert!(fault.contains("needs a client certificate and key; use"), "{fault}");
         assert!(!fault.contains("hunter2"));
+        let fault = usable("server: 'https://hunter2@192.0.2.1'", "token: t", "1.3.0").unwrap_err();
+        assert!(fault.contains("credentials in its server's address") && !fault.contains("hunter2"), "{fault}");
     }
 
     #[test]
@@ -184,6 +194,7 @@ mod tests {
             (&format!("{certificate}, token: t"), "a client certificate without its key"),
             (&key, "a client key without its certificate"),
             ("token: ''", "authenticates with nothing"),
+            ("token: REDACTED", "kubectl has left it out"),
             ("client-certificate: /absent, client-key: /k", "that user magnum cannot read"),
             ("client-certificate: rel, client-key: /k", "a relative path"),
             ("client-certificate-data: '!', client-key-data: ''", "not base64"),

@@ -1,6 +1,8 @@
 //! Removal: restores the unit to its state before the charm came.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use tracing::{debug, warn};
 
 use super::apply::Apply;
@@ -10,7 +12,7 @@ use crate::juju::settings::DISTRIBUTION;
 use crate::magnum::{Python, configuration_arguments, exception};
 use crate::services;
 use crate::system::systemd::Wait;
-use crate::system::{Backups, System};
+use crate::system::{Backups, Root, System};
 
 /// The most clusters that are named in the log.
 const MOST_NAMED: usize = 20;
@@ -29,6 +31,7 @@ pub fn run(system: &System) -> Result<()> {
         temporaries: temporaries(root, site)?,
         services: services::inspect(system)?,
     };
+    refuse_links(root, remains.written.iter().map(|(path, _)| path.as_path()))?;
     let steps = plan_removal(&remains);
     if steps.is_empty() {
         debug!("nothing of the graft is left on this unit");
@@ -40,6 +43,20 @@ pub fn run(system: &System) -> Result<()> {
         Apply { system, backups: &mut backups, artifacts: None, wait: Wait::UntilDone, problems: Vec::new() };
     apply.all(&steps)?;
     root.remove_state_directory()
+}
+
+/// Refuses to begin when a link has come to stand on the way to a written file: the charm does not follow it, and what
+/// lies behind would stay in force without its driver.
+fn refuse_links<'a>(root: &Root, written: impl Iterator<Item = &'a Path>) -> Result<()> {
+    for path in written {
+        for directory in path.ancestors().skip(1).filter(|directory| directory.parent().is_some()) {
+            if root.metadata(directory)?.is_some_and(|meta| meta.is_symlink()) {
+                let (directory, path) = (directory.display(), path.display());
+                bail!("{directory} is a symbolic link, behind which {path} would stay; put the directory back there");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Names in the log the clusters that Magnum cannot manage without the driver. The clusters themselves live on.
@@ -70,4 +87,27 @@ fn name_orphans(system: &System, python: &Python) {
         clusters.len(),
         named.join(", ")
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::testing::Scratch;
+
+    #[test]
+    fn a_link_on_the_way_is_named_before_anything_is_removed() {
+        let scratch = Scratch::new();
+        let path = Path::new("/etc/magnum/magnum.conf.d/99-capi.conf");
+        let refusal = || refuse_links(&scratch.root, [path].into_iter());
+        scratch.put(path, "");
+        refusal().unwrap();
+        std::fs::rename(scratch.path("/etc/magnum/magnum.conf.d"), scratch.path("/etc/moved")).unwrap();
+        refusal().unwrap();
+        scratch.link("/etc/magnum/magnum.conf.d", "/etc/moved");
+        let error = refusal().unwrap_err().to_string();
+        assert!(error.starts_with("/etc/magnum/magnum.conf.d is a symbolic link, behind which"), "{error}");
+        std::fs::rename(scratch.path("/etc/magnum"), scratch.path("/etc/other")).unwrap();
+        scratch.link("/etc/magnum", "/etc/other");
+        assert!(refusal().unwrap_err().to_string().starts_with("/etc/magnum is a symbolic link"));
+    }
 }

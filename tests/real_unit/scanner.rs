@@ -17,7 +17,7 @@ const PATTERNS: &str = "/dev/shm/pieces";
 /// When it began.
 const BEGAN: &str = "/dev/shm/began";
 /// Every changed file of the unit: not the kernel's own, nor those of the management cluster.
-const FILES: &str = "find / \\( -path /proc -o -path /sys -o -path /dev -o -path /run/management-cluster \\) \
+const FILES: &str = "find / \\( -path /proc -o -path /sys -o -path /dev -o -path /run/host -o -path /run/management-cluster \\) \
                      -prune -o -type f -cnewer /dev/shm/began";
 /// Without a word about files that go while it reads.
 const GREP: &str = "env LC_ALL=C grep -saF -f /dev/shm/pieces";
