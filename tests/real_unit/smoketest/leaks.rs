@@ -77,7 +77,7 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
     assert_eq!(sampled["seen"], json!([]), "in a process");
     assert!(sampled["looks"].as_u64().unwrap() > 20, "{sampled}");
 
-    assert!(said.contains("HTTP 401") && said.contains(" created ("), "{said}");
+    assert!(said.contains("HTTP 401") && said.contains(") is requested"), "{said}");
     let said = said + &scene.cleaners_words();
     assert!(!scanner.shows_in(&said) && !said.contains(FERNET), "{said}");
     assert!(scanner.journal(machine).is_empty(), "in the journal");

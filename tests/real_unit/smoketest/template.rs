@@ -46,7 +46,7 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
     let mut content = account("smoker");
     content.retain(|(name, _)| name != "project-name");
     scene.account_is(&content);
-    refused(&scene, &json!({}), &["has no project-name"]);
+    refused(&scene, &json!({}), &["Incomplete secret of credentials", "project-name"]);
 
     scene.account_is(&account("smoker"));
     assert_passed(&scene.run(&json!({})));
