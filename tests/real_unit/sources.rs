@@ -172,7 +172,7 @@ fn the_credentials_of_an_index_work_and_show_nowhere() {
         it.action("verify");
         it.application.update_secret(&secret, &[("username", "nobody"), ("password", PASSWORD)]).unwrap();
         it.set(&[("driver-pin", &pin("1.4.0"))]);
-        it.unit.secret_changed(&secret).unwrap();
+        it.heard(it.unit.secret_changed(&secret).unwrap());
         it.assert_status("blocked", &["401"], "a user whom the mirror does not know");
         drop(enough);
         watch.join().unwrap()
