@@ -121,13 +121,21 @@ pub fn ask(
     })
 }
 
+/// Returns all copies, for a unit that the charm leaves.
+///
+/// # Errors
+/// If they cannot be looked for.
+pub fn copies(root: &Root) -> Result<Vec<PathBuf>> {
+    root.temporaries(Path::new(COPY_PARENT))
+}
+
 /// Returns the copies that a killed process left. A younger one may be in use, for an action asks without the lock.
 ///
 /// # Errors
 /// If they cannot be looked for.
 pub fn forgotten_copies(root: &Root) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for copy in root.temporaries(Path::new(COPY_PARENT))? {
+    for copy in copies(root)? {
         let made = root.metadata(&copy)?.map(|meta| meta.modified()).transpose()?;
         if made.is_some_and(|made| made.into_std().elapsed().is_ok_and(|age| age > COPY_LIMIT)) {
             found.push(copy);
@@ -258,6 +266,7 @@ pub mod tests {
         let root = &scratch.root;
         let copy = root.temporary_directory(Path::new(COPY_PARENT)).unwrap();
         assert!(forgotten_copies(root).unwrap().is_empty());
+        assert_eq!(copies(root).unwrap(), [copy.path()]);
         let directory = std::fs::File::open(scratch.path(copy.path())).unwrap();
         directory.set_modified(std::time::SystemTime::now() - 2 * COPY_LIMIT).unwrap();
         assert_eq!(forgotten_copies(root).unwrap(), [copy.path()]);

@@ -53,7 +53,7 @@ impl Observed {
             services: ObservedServices { services, drop_ins: drop_ins.into_iter().collect::<Result<_>>()? },
             guard: ObservedGuard::inspect(root, units)?,
             missing_directories: missing(root)?,
-            temporaries: temporaries(root, Some(&python.site))?,
+            temporaries: [temporaries(root, Some(&python.site))?, programs::forgotten_copies(root)?].concat(),
             written: backups.entries(),
         })
     }
@@ -139,6 +139,5 @@ pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
     {
         found.extend(root.temporaries(&directory)?);
     }
-    found.extend(programs::forgotten_copies(root)?);
     Ok(found)
 }

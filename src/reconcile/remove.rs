@@ -9,6 +9,7 @@ use super::apply::Apply;
 use super::observed::{is_switched_on, temporaries};
 use super::plan::{Remains, plan_removal};
 use crate::juju::settings::DISTRIBUTION;
+use crate::kubeconfig::programs;
 use crate::magnum::{Python, configuration_arguments, exception};
 use crate::services;
 use crate::system::systemd::Wait;
@@ -28,7 +29,7 @@ pub fn run(system: &System) -> Result<()> {
     let site = python.as_ref().map(|python| python.site.as_path());
     let remains = Remains {
         written: backups.entries(),
-        temporaries: temporaries(root, site)?,
+        temporaries: [temporaries(root, site)?, programs::copies(root)?].concat(),
         services: services::inspect(system)?,
     };
     refuse_links(root, remains.written.iter().map(|(path, _)| path.as_path()))?;

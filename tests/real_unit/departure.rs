@@ -60,7 +60,10 @@ fn removal_leaves_the_unit_as_it_was() {
     it.grant();
     it.hook("config-changed");
     it.assert_whole("1.1.0", "before the removal");
+    // As a hook that was just killed leaves it.
+    it.shell("mkdir /run/.magnum-capi-helm-left; touch /run/.magnum-capi-helm-left/kubeconfig");
     it.remove();
+    assert_eq!(it.shell("find /run -maxdepth 1 -name '.magnum-capi-helm-*'"), "", "a copy of a kubeconfig");
     before.assert_is_back(&it, "removed");
     it.machine().wait_for_magnum().unwrap();
 }
