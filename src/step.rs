@@ -2,7 +2,7 @@
 //! parts of the graft.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::magnum::Service;
 use crate::system::{Entry, ManagedFile, Original};
@@ -97,16 +97,9 @@ impl Step {
         }
     }
 
-    /// Returns the path whose drift it repairs, and what is wrong with it.
-    pub fn repairs(&self) -> Option<(&Path, &str)> {
-        match self {
-            Self::MakeDirectory(path) => Some((path, "missing")),
-            Self::Install { what, why, .. } => Some((Path::new(what), why)),
-            Self::SetAside { path, why } => Some((path, why)),
-            Self::Write { file, why } => Some((&file.path, why)),
-            Self::Enable(unit) => Some((Path::new(unit), "stopped")),
-            _ => None,
-        }
+    /// Whether it repairs drift of the graft itself.
+    pub fn is_repair(&self) -> bool {
+        !self.replaces().is_empty() || matches!(self, Self::Enable(_))
     }
 }
 

@@ -16,7 +16,9 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-pub(crate) use tools::{ensure_root_user, install, install_missing_tools, is_there, missing_tools};
+pub(crate) use tools::{
+    allow_many_inotify_instances, ensure_root_user, install, install_missing_tools, is_there, missing_tools,
+};
 
 /// What a finished process left: exit code, or none when a signal ended it, and its output.
 #[derive(Debug, Clone, PartialEq, Eq)]

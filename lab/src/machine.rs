@@ -55,6 +55,7 @@ impl Machine {
     /// [`Machine::wait_for_magnum`].
     pub fn boot(root: &Root, hostname: &str) -> Result<Self> {
         host::ensure_root_user()?;
+        host::allow_many_inotify_instances()?;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         ensure!(!hostname.is_empty() && hostname.chars().all(legal), "not a host name: {hostname:?}");
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -105,6 +106,17 @@ impl Machine {
     #[must_use]
     pub fn keeper(&self) -> i32 {
         self.keeper.id().cast_signed()
+    }
+
+    /// Limit the inotify instances of everything on the machine together; the limit before. It ends with the machine's
+    /// user namespace.
+    pub fn limit_inotify_instances(&self, limit: u32) -> Result<u32> {
+        let leader = self.leader().to_string();
+        let script = "cd /proc/sys/user; cat max_inotify_instances; echo $0 >max_inotify_instances";
+        let mut command = Command::new("nsenter");
+        command.args(["--user", "--target", &leader, "--", "sh", "-ec", script, &limit.to_string()]);
+        let before = host::run(&mut command, Duration::from_secs(10))?.stdout;
+        before.trim().parse().with_context(|| format!("not a limit: {before:?}"))
     }
 
     /// Reboot: processes, `/run` and `/tmp` are lost, everything else stays.

@@ -6,15 +6,15 @@ use similar::TextDiff;
 
 use super::lines;
 use crate::juju::{Ask, Context, request, tools};
-use crate::reconcile::{DryRun, Observed, dry_run, wanted_mode};
+use crate::reconcile::{DryRun, dry_run, wanted_mode};
 use crate::rolling::Rolling;
 use crate::step::Step;
-use crate::system::{Access, Entry, System};
+use crate::system::{Access, Entry, Root, System};
 
 /// Sets the steps as results, as text for people and as JSON.
 pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
     let plan = dry_run_for(system, context)?;
-    let diffs = plan.steps.iter().map(|step| diff(step, plan.observed.as_ref()));
+    let diffs = plan.steps.iter().map(|step| diff(&system.root, step));
     let steps: Vec<(String, String)> = plan.steps.iter().map(ToString::to_string).zip(diffs).collect();
     let as_json = steps.iter().map(|(step, diff)| json!({"step": step, "diff": diff}));
     tools::action_set(
@@ -47,16 +47,16 @@ fn text(steps: &[(String, String)]) -> String {
 }
 
 /// Returns the change of a file as a unified diff; empty for what is not text, and for secrets.
-fn diff(step: &Step, observed: Option<&Observed>) -> String {
-    let (Step::Write { file, .. }, Some(observed)) = (step, observed) else {
+fn diff(root: &Root, step: &Step) -> String {
+    let Step::Write { file, .. } = step else {
         return String::new();
     };
     // The kubeconfig is a secret, the chart an archive.
     let (true, Ok(new)) = (file.access == Access::PUBLIC, std::str::from_utf8(&file.bytes)) else {
         return String::new();
     };
-    let old = match observed.entry(&file.path) {
-        Some(Entry::File(found)) => String::from_utf8_lossy(&found.bytes).into_owned(),
+    let old = match root.inspect(&file.path) {
+        Ok(Entry::File(found)) => String::from_utf8_lossy(&found.bytes).into_owned(),
         _ => String::new(),
     };
     let path = file.path.to_string_lossy();

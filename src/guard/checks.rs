@@ -2,7 +2,6 @@
 
 use super::{ObservedGuard, UNITS, WATCH};
 use crate::check::{ANY_HOOK, Check, Finding, Outcome};
-use crate::problem::Problem;
 use crate::system::ManagedFile;
 
 /// What the check looks at.
@@ -11,8 +10,6 @@ pub struct GuardSubject<'a> {
     pub wanted: Result<&'a [ManagedFile], Finding>,
     pub observed: &'a ObservedGuard,
     pub is_paused: bool,
-    /// What the guard leaves to the hooks.
-    pub contested: &'a [Problem],
 }
 
 impl GuardSubject<'_> {
@@ -42,11 +39,6 @@ fn is_watched(subject: &GuardSubject<'_>) -> Outcome {
             ),
         });
     }
-    if !subject.contested.is_empty() {
-        let evidence: Vec<&str> = subject.contested.iter().map(|notice| notice.summary.as_str()).collect();
-        let remedy = "exclude these paths from whatever writes them; the hooks repair them until then";
-        return Err(Finding::warn(evidence.join("; "), remedy));
-    }
     Ok(format!("systemd watches by {WATCH}, also after a reboot"))
 }
 
@@ -75,17 +67,16 @@ mod tests {
         };
         let in_place: Vec<Entry> = wanted.iter().map(found).collect();
         let missing = vec![Entry::Absent; 3];
-        let contested = [Problem::notice("Something keeps undoing /a", "")];
-        for (files, watch, is_paused, contested, status) in [
-            (&in_place, unit("active", "enabled"), false, &[][..], Status::Pass),
-            (&missing, unit("active", "enabled"), false, &[], Status::Fail),
-            (&in_place, unit("inactive", "enabled"), false, &[], Status::Warn),
-            (&in_place, unit("inactive", "enabled"), true, &[], Status::Skip),
-            (&in_place, unit("inactive", "masked"), false, &[], Status::Warn),
-            (&in_place, unit("active", "enabled"), false, &contested, Status::Warn),
+        for (files, watch, is_paused, status) in [
+            (&in_place, unit("active", "enabled"), false, Status::Pass),
+            (&missing, unit("active", "enabled"), false, Status::Fail),
+            (&in_place, unit("inactive", "enabled"), false, Status::Warn),
+            (&in_place, unit("failed", "enabled"), false, Status::Warn),
+            (&in_place, unit("inactive", "enabled"), true, Status::Skip),
+            (&in_place, unit("inactive", "masked"), false, Status::Warn),
         ] {
             let observed = ObservedGuard { files: files.clone(), units: vec![watch] };
-            let subject = GuardSubject { wanted: Ok(&wanted), observed: &observed, is_paused, contested };
+            let subject = GuardSubject { wanted: Ok(&wanted), observed: &observed, is_paused };
             assert_eq!(run(&GuardSubject::CHECKS, &subject)[0].status, status, "{observed:?}");
         }
     }

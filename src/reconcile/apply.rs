@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use tracing::{info, warn};
 
 use super::Artifacts;
+use crate::guard;
 use crate::problem::Problem;
 use crate::step::{Artifact, Step};
 use crate::system::systemd::{self, Wait};
@@ -85,7 +86,8 @@ impl Apply<'_> {
 
     /// A guard that cannot start (in a container, all of a host's inotify instances may be in use) fails no hook.
     fn enable(&mut self, unit: &str) {
-        if let Err(error) = systemd::enable(self.system, unit) {
+        let reset = systemd::reset_failed(self.system, &guard::UNITS);
+        if let Err(error) = reset.and_then(|()| systemd::enable(self.system, unit)) {
             warn!("{unit} does not start: {error:#}");
             self.problems.push(Problem::notice(
                 "The guard cannot start: only hooks repair drift",

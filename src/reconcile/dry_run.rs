@@ -57,7 +57,6 @@ pub fn expect(system: &System, request: Request, installation: &Installation, ob
 #[derive(Debug, Default)]
 pub struct DryRun {
     pub steps: Vec<Step>,
-    pub observed: Option<Observed>,
     /// What keeps it from what is asked for.
     pub problems: Vec<Problem>,
     /// A line for each original: what stood where the charm writes, before it came.
@@ -84,7 +83,7 @@ pub fn dry_run(system: &System, request: Request, turn: impl FnOnce(&[DueRestart
     };
     let mut problems = expected.problems;
     problems.extend(pending);
-    Ok(DryRun { originals: originals(system, &steps, &backups)?, steps, problems, observed: Some(observed) })
+    Ok(DryRun { originals: originals(system, &steps, &backups)?, steps, problems })
 }
 
 /// Describes what is backed up already, and what `steps` would have to back up.

@@ -5,13 +5,12 @@
 //! services are healthy is for the next hook to check.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Result;
 use tracing::{error, info, warn};
 
 use super::{Environment, last_good, run as reconcile};
-use crate::guard::{AFTER_RESTART, COMMAND, contested_paths, enter_repairs};
+use crate::guard::{AFTER_RESTART, COMMAND};
 use crate::juju::settings::RestartMode;
 use crate::juju::{GrantedKubeconfig, Request, charm_version};
 use crate::problem::Problem;
@@ -19,9 +18,6 @@ use crate::rolling;
 use crate::services::Turn;
 use crate::step::{DueRestart, Thoroughness};
 use crate::system::{System, own_program, systemd};
-
-/// How long systemd does not watch while something is contested, so that the contest costs little.
-const PAUSE: Duration = Duration::from_secs(5);
 
 /// Repairs drift. If that fails, the log says why, and the next hook tries again.
 pub fn run(system: &System) -> ExitCode {
@@ -43,7 +39,6 @@ fn repair(system: &System) -> Result<()> {
     let Some(settings) = last_good(system)?.filter(|settings| settings.guard) else {
         return Ok(());
     };
-    let contested = contested_paths(root)?;
     let mode = settings.restart_mode;
     let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig { content, remedy: String::new() });
     let request = Request { settings: Ok(settings), kubeconfig: Ok(kubeconfig) };
@@ -54,22 +49,14 @@ fn repair(system: &System) -> Result<()> {
         progress: &|_| Ok(()),
         turn: &|due| turn(system, mode, due),
         thoroughness: Thoroughness::Quick,
-        leave: &contested,
     };
     let outcome = reconcile(request, &environment)?;
-    let newly_contested = enter_repairs(root, &outcome.repaired)?;
     drop(lock);
     if let Err(error) = look_after_restart(system, &outcome.restarted) {
         warn!("only the next hook looks at what was restarted: {error:#}");
     }
     for problem in &outcome.problems {
         info!("{problem}");
-    }
-    for path in &newly_contested {
-        warn!("something keeps undoing {}: it is left to the hooks for now", path.display());
-    }
-    if !newly_contested.is_empty() || !contested.is_empty() {
-        std::thread::sleep(PAUSE);
     }
     Ok(())
 }

@@ -4,7 +4,6 @@ use anyhow::Result;
 use tracing::info;
 
 use super::{Environment, Reconciled, remove as removal};
-use crate::guard;
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
@@ -55,13 +54,11 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             progress: &|what| tools::status_set(system, "maintenance", what),
             turn: &|due| rolling.turn(due),
             thoroughness: Thoroughness::Full,
-            leave: &[],
         },
     )?;
     if has_no_kubeconfig {
         outcome.problems.push(no_kubeconfig());
     }
-    outcome.problems.extend(guard::contested(&system.root)?);
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
     let pending = !outcome.pending.is_empty();
     rolling.publish(hook, Situation { pending, unhealthy })?;

@@ -13,8 +13,6 @@ mod observed;
 mod plan;
 mod remove;
 
-use std::path::{Path, PathBuf};
-
 use anyhow::Result;
 
 pub use artifacts::{Artifacts, Facts, programs, stack};
@@ -51,8 +49,6 @@ pub struct Environment<'a> {
     /// Asked right before a restart of services that are serving.
     pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Turn>,
     pub thoroughness: Thoroughness,
-    /// Paths that are left as they are, with all that is below them.
-    pub leave: &'a [PathBuf],
 }
 
 /// The result of a reconcile.
@@ -62,8 +58,6 @@ pub struct Reconciled {
     pub problems: Vec<Problem>,
     /// The version of the driver, if it is installed.
     pub driver: Option<String>,
-    /// Each path whose drift was repaired, and what was wrong with it.
-    pub repaired: Vec<(PathBuf, String)>,
     pub changed: bool,
     pub restarted: Vec<DueRestart>,
     /// Restarts that are due and wait for their turn.
@@ -104,6 +98,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
     let mut backups = Backups::load(&system.root)?;
     let mut observed = Observed::inspect(system, &installation.python, &backups)?;
+    outcome.problems.extend(observed.guard.stopped());
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
@@ -113,7 +108,6 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
 
     let steps = steps_of(&desired, &observed, environment);
-    outcome.repaired = repairs(&steps);
     let mut is_new = last_good.as_ref() != Some(&settings);
     if is_new && observed.is_switched_on() {
         // First of all: if this hook is killed, the guard works to the same end.
@@ -181,18 +175,11 @@ fn check_services(
 
 /// Returns the steps that this reconcile may do.
 fn steps_of(desired: &Desired, observed: &Observed, environment: &Environment<'_>) -> Vec<Step> {
-    let mut steps = plan(desired, observed);
-    let is_left = |path: &Path| environment.leave.iter().any(|left| path.starts_with(left));
-    steps.retain(|step| !step.repairs().is_some_and(|(path, _)| is_left(path)));
+    let steps = plan(desired, observed);
     match environment.thoroughness {
         Thoroughness::Full => steps,
         Thoroughness::Quick => leave_to_hooks(steps, &observed.services.services),
     }
-}
-
-fn repairs(steps: &[Step]) -> Vec<(PathBuf, String)> {
-    let repairs = steps.iter().filter_map(Step::repairs);
-    repairs.map(|(path, why)| (path.to_owned(), why.to_owned())).collect()
 }
 
 /// Applies a plan; its restart of services that are serving only if it is this unit's turn.

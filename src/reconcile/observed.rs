@@ -58,22 +58,6 @@ impl Observed {
         })
     }
 
-    /// Returns what stands at one of the graft's files.
-    pub fn entry(&self, path: &Path) -> Option<&Entry> {
-        let single = [
-            (PathBuf::from(chart::PATH), &self.chart),
-            (PathBuf::from(kubeconfig::PATH), &self.kubeconfig),
-            (PathBuf::from(CONF), &self.conf),
-        ];
-        let drop_ins = Service::ALL.map(|service| PathBuf::from(drop_in_path(service)));
-        let guard = guard::UNITS.map(guard::unit_file);
-        let mut all = single
-            .into_iter()
-            .chain(drop_ins.into_iter().zip(&self.services.drop_ins))
-            .chain(guard.into_iter().zip(&self.guard.files));
-        all.find(|(at, _)| at == path).map(|(_, found)| found)
-    }
-
     /// Whether the graft has been switched on before.
     pub fn is_switched_on(&self) -> bool {
         is_switched_on(&self.written)

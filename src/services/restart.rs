@@ -67,7 +67,7 @@ impl ObservedService {
 /// does not wait for a restart and looks again before it is done; and services that have failed while there was no
 /// drift, which is for a hook to check.
 pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
-    let has_drift = steps.iter().any(|step| step.repairs().is_some());
+    let has_drift = steps.iter().any(Step::is_repair);
     let is_left = |observed: &ObservedService| observed.unit.has_job || !(has_drift || observed.is_serving());
     let left: Vec<Service> = services.iter().filter(|observed| is_left(observed)).map(|it| it.service).collect();
     for step in &mut steps {

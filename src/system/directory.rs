@@ -1,5 +1,5 @@
-//! Directory handles: every path is opened from the root down, one component at a time, and no symbolic link is
-//! followed on the way. So nobody who owns a directory on the way can lead root elsewhere.
+//! Directory handles: every path is opened from the root down, and no symbolic link is followed on the way. So nobody
+//! who owns a directory on the way can lead root elsewhere.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -8,24 +8,29 @@ use std::path::{Component, Path};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
-use nix::fcntl::{OFlag, RenameFlags, renameat2};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
 
 /// Begins the name of every temporary file, so that one left by a killed hook is recognised.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
 
 /// Opens the directory at `path` below `top`.
 pub fn open(top: &Dir, path: &Path) -> io::Result<Dir> {
-    let mut directory = top.try_clone()?;
-    for component in path.components() {
-        match component {
-            Component::RootDir | Component::CurDir => {}
-            Component::Normal(name) => directory = directory.open_dir_nofollow(name)?,
-            Component::ParentDir | Component::Prefix(_) => {
-                return Err(io::Error::new(ErrorKind::InvalidInput, "the path leads upwards"));
-            }
-        }
+    if path.components().any(|component| component == Component::ParentDir) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "the path leads upwards"));
     }
-    Ok(directory)
+    let below = Path::new(".").join(path.strip_prefix("/").unwrap_or(path));
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(resolve);
+    match openat2(top, &below, how) {
+        Err(Errno::ENOSYS | Errno::EPERM) => walk(top, &below),
+        opened => Ok(Dir::from_std_file(opened?.into())),
+    }
+}
+
+/// Opens the same one component at a time, for kernels before 5.6 and containers that do not allow `openat2`.
+fn walk(top: &Dir, path: &Path) -> io::Result<Dir> {
+    path.iter().skip(1).try_fold(top.try_clone()?, |directory, name| directory.open_dir_nofollow(name))
 }
 
 /// Opens the parent directory of `path`, and returns it with the last component.
@@ -86,4 +91,29 @@ pub fn append_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
     options.append(true).create(true).mode(0o600);
     options.follow(FollowSymlinks::No);
     directory.open_with(name, &options)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_opened_without_following_a_link_also_without_openat2() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(scratch.path().join("a/b")).unwrap();
+        symlink("a", scratch.path().join("link")).unwrap();
+        let top = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        for path in [".", "./a", "./a/b"] {
+            assert!(open(&top, Path::new(path)).is_ok() && walk(&top, Path::new(path)).is_ok(), "{path}");
+        }
+        for path in ["./link", "./link/b", "./none"] {
+            assert!(open(&top, Path::new(path)).is_err() && walk(&top, Path::new(path)).is_err(), "{path}");
+        }
+        assert!(open(&top, Path::new("/a/b")).is_ok());
+        assert!(open(&top, Path::new("a/../a")).is_err());
+    }
 }

@@ -85,7 +85,7 @@ impl Root {
         };
         let meta = file.metadata()?;
         Ok(Entry::File(RegularFile {
-            bytes: read_bounded(file)?,
+            bytes: read_bounded(file, meta.len())?,
             access: self.access_of(&meta),
             changed: time(meta.ctime(), meta.ctime_nsec()),
             written: time(meta.mtime(), meta.mtime_nsec()),
@@ -197,7 +197,12 @@ impl Root {
     /// # Errors
     /// If it cannot be read, or has more than 8 MiB.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        at("reading", path, self.open_regular(path).and_then(read_bounded))
+        let read = || {
+            let file = self.open_regular(path)?;
+            let size = file.metadata()?.len();
+            read_bounded(file, size)
+        };
+        at("reading", path, read())
     }
 
     /// Returns the last `most` bytes of a file.
@@ -269,8 +274,9 @@ fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// Reads a file whose size is said to be `size`.
+fn read_bounded(file: impl Read, size: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(SIZE_LIMIT)).unwrap_or_default() + 1);
     file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > SIZE_LIMIT {
         true => Err(io::Error::other("it has more than 8 MiB")),

@@ -126,9 +126,7 @@ pub enum Wait {
 /// # Errors
 /// If `systemctl` fails, as it does for a unit that systemd could not load.
 pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
-    // Fails for a unit that systemd has not loaded, which then has no count.
-    let reset = Command::new("systemctl", SHOW_LIMIT).args(["reset-failed", "--"]).args(units);
-    system.run(&reset)?;
+    reset_failed(system, units)?;
     let command = Command::new("systemctl", JOB_LIMIT)
         .arg("restart")
         .args((wait == Wait::UntilQueued).then_some("--no-block"))
@@ -136,6 +134,16 @@ pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
         .args(units);
     let restarted = system.stdout(&command).map(drop);
     restarted.with_context(|| format!("restarting {}", units.join(" and ")))
+}
+
+/// Resets what systemd has counted of the failures and starts of units.
+///
+/// # Errors
+/// If `systemctl` cannot be run.
+pub fn reset_failed(system: &System, units: &[&str]) -> Result<()> {
+    let reset = Command::new("systemctl", SHOW_LIMIT).args(["reset-failed", "--"]).args(units);
+    // It fails for a unit that systemd has not loaded, which then has no count.
+    system.run(&reset).map(drop)
 }
 
 /// Runs a program in a unit of its own after the jobs of `units` that are queued; does not wait for it.

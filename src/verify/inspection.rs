@@ -6,7 +6,6 @@ use crate::chart::ChartSubject;
 use crate::check::Finding;
 use crate::conf::checks::ConfSubject;
 use crate::driver::DriverSubject;
-use crate::guard;
 use crate::guard::checks::GuardSubject;
 use crate::helm::HelmSubject;
 use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
@@ -38,7 +37,6 @@ pub struct Inspection<'a> {
     /// The services a few seconds later.
     later: Vec<ObservedService>,
     ignored_defaults: Vec<Problem>,
-    contested: Vec<Problem>,
     python: PythonAnswers,
 }
 
@@ -75,7 +73,6 @@ impl<'a> Inspection<'a> {
         Ok(Self {
             later: services::inspect(system)?,
             ignored_defaults: StartDefaults::problems(installation.defaults.values()),
-            contested: guard::contested(&system.root)?,
             python: PythonAnswers(python),
             system,
             expected,
@@ -162,7 +159,6 @@ impl<'a> Inspection<'a> {
             wanted: self.desired().map(|desired| -> &[ManagedFile] { &desired.guard }),
             observed: &self.observed.guard,
             is_paused: self.observed.services.are_paused(),
-            contested: &self.contested,
         }
     }
 }

@@ -40,6 +40,7 @@ const MORE_HARM: [(&str, &str); 6] = [
 /// Harms the unit and lets a hook mend it.
 fn mended(it: &Deployment, case: &str, harm: &str, hook: &str, restarts: &[&str]) {
     let case = format!("{case}, then {hook}");
+    it.services_have_read();
     let (graft, services) = (it.graft(), it.services());
     it.shell(harm);
     let said = it.hook(hook).describe();

@@ -1,17 +1,20 @@
 //! Runs the tests on real units, as built test binaries, and reports the slowest.
 //!
-//! Units mostly wait, so more tests run at a time than there are cores.
+//! More tests run at a time than there are cores, and those that mostly wait run beside the others.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use xshell::cmd;
 
 use crate::binary::{self, Artifact, Link};
 use crate::lab;
 use crate::workspace::Workspace;
+
+/// Begins the names of tests that mostly wait: for Magnum's own periods, and for clusters.
+const WAITING: &str = "smoketest::";
 
 /// How many tests the table of the slowest has.
 const SLOWEST: usize = 10;
@@ -56,31 +59,48 @@ impl TestBinary<'_> {
         let manifest = &self.artifact.manifest_path;
         let package = manifest.parent().context("a Cargo.toml without a directory")?;
         let mut command = Command::new(&self.artifact.executable);
-        command
-            .current_dir(package)
-            .env("CARGO_MANIFEST_DIR", package)
-            .arg(self.selection.option())
-            .args(self.selection.names());
+        command.current_dir(package).env("CARGO_MANIFEST_DIR", package).arg(self.selection.option());
         Ok(command)
     }
 
     /// Lists the names of the selected tests.
     fn list(&self) -> Result<Vec<String>> {
-        let output = self.command()?.arg("--list").output().context("listing tests")?;
+        let output = self.command()?.args(self.selection.names()).arg("--list").output().context("listing tests")?;
         ensure!(output.status.success(), "`{} --list` failed", self.artifact.target.name);
         let names = String::from_utf8(output.stdout).context("the list of tests")?;
         let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// Runs the selected tests, prints what they print, and adds the time of each to `times`.
-    fn run(&self, lab: &Lab, times: &mut Vec<(f64, String)>) -> Result<bool> {
+    /// Runs the selected tests, those that mostly wait beside the others. Returns whether all passed, and the time of
+    /// each.
+    fn run(&self, lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
+        let tests = self.list()?;
+        let (waiting, working): (Vec<_>, Vec<_>) = tests.iter().partition(|name| name.starts_with(WAITING));
+        std::thread::scope(|scope| {
+            let shares = [waiting, working].into_iter().filter(|share| !share.is_empty());
+            let running: Vec<_> = shares.map(|share| scope.spawn(move || self.run_these(&share, lab))).collect();
+            let (mut passed, mut times) = (true, Vec::new());
+            for share in running {
+                let share = share.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??;
+                passed &= share.0;
+                times.extend(share.1);
+            }
+            Ok((passed, times))
+        })
+    }
+
+    /// Runs these tests and prints what they print.
+    fn run_these(&self, names: &[&String], lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
         let mut command = self.command()?;
         command
-            .args(["--test-threads", &lab.threads.to_string()])
+            .args(names)
+            .args(["--exact", "--test-threads", &lab.threads.to_string()])
             // libtest prints times for nightly toolchains only, unless this is set. The binary is built already.
             .args(["-Z", "unstable-options", "--report-time"])
             .env("RUSTC_BOOTSTRAP", "1")
+            // The message of a failed test says where it failed.
+            .env("RUST_BACKTRACE", "0")
             .env("LAB_CHARM", &lab.charm)
             .env("LAB_JUJU_TOOL", &lab.juju_tool)
             .stdin(Stdio::null())
@@ -90,13 +110,14 @@ impl TestBinary<'_> {
         }
         let mut child = command.spawn().with_context(|| format!("starting {}", self.artifact.executable.display()))?;
         let stdout = child.stdout.take().context("the tests' output")?;
+        let mut times = Vec::new();
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.context("reading the tests' output")?;
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
             times.extend(time(&line));
         }
-        Ok(child.wait().context("waiting for the tests")?.success())
+        Ok((child.wait().context("waiting for the tests")?.success(), times))
     }
 }
 
@@ -137,7 +158,9 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
     let mut failed = Vec::new();
     for binary in &binaries {
         println!("\nRunning {}", binary.artifact.target.name);
-        if !binary.run(&lab, &mut times)? {
+        let (passed, these) = binary.run(&lab)?;
+        times.extend(these);
+        if !passed {
             failed.push(binary.artifact.target.name.as_str());
         }
     }
@@ -189,8 +212,8 @@ mod tests {
             selection: &selection,
         };
         let lab = Lab { charm: PathBuf::new(), juju_tool: PathBuf::new(), threads: 1 };
-        let mut times = Vec::new();
-        assert!(binary.run(&lab, &mut times).unwrap());
+        let (passed, times) = binary.run(&lab).unwrap();
+        assert!(passed);
         let names: Vec<String> = times.into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, binary.list().unwrap());
         assert_eq!(names.len(), 1);

@@ -1,10 +1,11 @@
-//! The programs of the host that the lab calls, installed when they are missing.
+//! What the lab needs of the host: programs, installed when they are missing, and room for many machines.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::run;
 
@@ -61,6 +62,21 @@ pub(crate) fn install(packages: &[&str], progress: &mut dyn FnMut(&str)) -> Resu
 pub(crate) fn ensure_root_user() -> Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "the lab makes mounts, namespaces and cgroups: run it as root");
     Ok(())
+}
+
+/// Machines share the host's inotify instances, as containers do, and systemd takes one for each path of a path unit:
+/// the kernel's 128 are those of six machines with the guard.
+const INOTIFY_INSTANCES: &str = "/proc/sys/fs/inotify/max_user_instances";
+/// Far fewer than LXD's production setup asks a host for.
+const MANY_INSTANCES: u32 = 8192;
+
+/// Raise the host's limit of inotify instances to what a dozen machines need.
+pub(crate) fn allow_many_inotify_instances() -> Result<()> {
+    let limit = fs::read_to_string(INOTIFY_INSTANCES).context("reading the limit of inotify instances")?;
+    if limit.trim().parse::<u32>().is_ok_and(|limit| limit >= MANY_INSTANCES) {
+        return Ok(());
+    }
+    fs::write(INOTIFY_INSTANCES, MANY_INSTANCES.to_string()).context("raising the limit of inotify instances")
 }
 
 /// Whether a program is on the PATH.

@@ -13,7 +13,9 @@ pub const PORT: u16 = 9501;
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(50);
 /// Longer than an answer takes on any machine; one that is down refuses at once.
 const PATIENCE: Duration = Duration::from_secs(60);
-const CLIENTS: usize = 3;
+pub const CLIENTS: usize = 3;
+/// Begins what is said of an answer that ends early.
+const CUT: &str = "cut off: ";
 
 /// One question to an API: when it was put, when it was answered, and whether well.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct Seen {
     /// Requests through the proxy, and what went wrong with those that failed.
     pub requests: usize,
     pub failures: Vec<String>,
+    /// Answers that had begun when their unit's API was restarted: no proxy can ask again for these.
+    pub cut: usize,
 }
 
 /// Watches the APIs of `machines` while `what` is done.
@@ -54,11 +58,14 @@ pub fn watch(machines: &[&Machine], what: impl FnOnce()) -> Seen {
         drop(ending);
         let sampled: Vec<Vec<Sample>> = sampling.into_iter().map(|s| s.join().unwrap()).collect();
         let loads: Vec<_> = load.into_iter().map(|load| load.join().unwrap()).collect();
+        let failed = loads.iter().flat_map(|(_, failed)| failed);
+        let (cut, failures): (Vec<_>, Vec<_>) = failed.cloned().partition(|failure| failure.starts_with(CUT));
         Seen {
+            cut: cut.len(),
+            failures,
             gaps: sampled.iter().map(|samples| gaps(samples)).collect(),
             samples: sampled.iter().map(Vec::len).collect(),
             requests: loads.iter().map(|(count, _)| count).sum(),
-            failures: loads.into_iter().flat_map(|(_, failed)| failed).collect(),
         }
     })
 }
@@ -78,7 +85,7 @@ impl fmt::Display for Seen {
             let gaps: Vec<_> = gaps.iter().map(|(from, to)| *to - *from).collect();
             writeln!(f, "unit {unit}: asked {samples} times, gaps: {gaps:.2?}")?;
         }
-        write!(f, "{} requests, {} failed", self.requests, self.failures.len())
+        write!(f, "{} requests, {} failed, {} cut off", self.requests, self.failures.len(), self.cut)
     }
 }
 
@@ -157,5 +164,12 @@ pub fn get(address: SocketAddr) -> Result<(), String> {
     let answer = ask().map_err(|error| error.to_string())?;
     let status = answer.split(' ').nth(1).unwrap_or_default();
     // Magnum's root document, whole.
-    if matches!(status, "200" | "300") && answer.contains("versions") { Ok(()) } else { Err(format!("{answer:?}")) }
+    let length = answer.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.and_then(|length| length.trim().parse::<usize>().ok());
+    let body = answer.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
+    match matches!(status, "200" | "300") {
+        true if answer.contains("versions") => Ok(()),
+        true if length.is_some_and(|length| body < length) => Err(format!("{CUT}{answer:?}")),
+        _ => Err(format!("{answer:?}")),
+    }
 }

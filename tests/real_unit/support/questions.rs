@@ -9,6 +9,7 @@ use super::graft::{
     API, CONDUCTOR, CONF, CONF_DIRECTORY, DROP_INS, KUBECONFIG, SITE, STATE, VERSIONS, command_line, conf, dist_info,
     drop_in,
 };
+use super::moment::eventually;
 use crate::management::leak;
 
 /// Both services: main process and restarts by systemd, as systemd counts them.
@@ -64,6 +65,17 @@ impl Deployment {
             panic!("systemctl show printed {shown:?}");
         };
         Services { api: (api, api_restarts), conductor: (conductor, conductor_restarts) }
+    }
+
+    /// Waits until both processes have read their configuration: on a busy machine, many seconds after their start. Then
+    /// the API holds the socket it listens on, and the conductor its database.
+    pub fn services_have_read(&self) {
+        let script = format!(
+            "for pid in $(systemctl show --property=MainPID --value {API} {CONDUCTOR}); do
+                 [ $(ls /proc/$pid/fd | wc -l) -ge 8 ] || echo $pid
+             done"
+        );
+        eventually("both have read their configuration", || self.shell(&script).is_empty());
     }
 
     /// The graft's files, and nothing that others write.
