@@ -78,7 +78,7 @@ fn an_installation_killed_at_any_moment_is_finished_by_the_next_hook() {
         Moment::When("ls -d /usr/local/lib/python3.11/.magnum-capi-helm-*/magnum_capi_helm"),
         Moment::Exists("/usr/local/lib/python3.11/dist-packages/magnum_capi_helm"),
     ];
-    all.extend(moments(4, Duration::from_millis(1800)));
+    all.extend(moments(soak(2, 9), Duration::from_millis(1800)));
     for (moment, hook) in all.iter().zip(HOOKS.iter().skip(6)) {
         let case = format!("killed at {moment:?}, finished by {hook}");
         it.kill_hook("install", moment);
@@ -101,7 +101,7 @@ fn a_change_of_the_pin_killed_at_any_moment_is_finished_by_the_next_hook() {
         Moment::When("grep -l 1.2.1 /usr/local/lib/python3.11/dist-packages/magnum_capi_helm-*/METADATA"),
         Moment::When("test $(systemctl show -p SubState --value magnum-api) != running && echo restarting"),
     ];
-    all.extend(moments(soak(3, 9), Duration::from_millis(2500)));
+    all.extend(moments(soak(0, 9), Duration::from_millis(2500)));
     let mut versions = ["1.2.1", "1.1.0"].iter().cycle();
     let mut hooks = HOOKS.iter().cycle().skip(11);
     for (round, deaths) in all.chunks(3).enumerate() {
