@@ -7,7 +7,8 @@ use super::PATH;
 use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::without_credentials;
 use crate::magnum::{Asked, MAGNUM_USER, PythonAnswers};
-use crate::system::{Command, Entry, ManagedFile, System, http};
+use crate::system::http::{self, HttpClient};
+use crate::system::{Command, Entry, ManagedFile, System};
 
 const HELM_LIMIT: Duration = Duration::from_secs(10);
 const REPOSITORY_LIMIT: Duration = Duration::from_secs(5);
@@ -62,10 +63,10 @@ fn repository(subject: &ChartSubject) -> Outcome {
     let Some(address) = index_of(option("helm_chart_repo"), name) else {
         return Ok(format!("none is needed: the chart is {name}"));
     };
-    let client = http::direct().timeout(REPOSITORY_LIMIT).build().map_err(anyhow::Error::from)?;
-    let request = client.get(&address);
+    let client = HttpClient::new(http::direct().timeout(REPOSITORY_LIMIT))?;
+    let request = client.client.get(&address);
     let address = without_credentials(&address);
-    let why = match request.send().map(|answer| answer.status()) {
+    let why = match client.send(request).map(|answer| answer.status()) {
         // A registry asks for a token first: it is there.
         Ok(status) if status.is_success() || status.as_u16() == 401 => {
             return Ok(format!("{address} answers"));

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use reqwest::blocking::{Client, Response};
+use reqwest::Response;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use url::Url;
@@ -15,7 +15,8 @@ use url::Url;
 use super::page::{self, IndexFile};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, without_credentials};
 use crate::problem::Problem;
-use crate::system::{Limited, Root, http, sha256};
+use crate::system::http::{self, HttpClient};
+use crate::system::{Limited, Root, sha256};
 
 const PYPI: &str = "https://pypi.org/simple/";
 const ACCEPTED: &str =
@@ -73,7 +74,7 @@ pub fn fetch(
 }
 
 struct Index {
-    client: Client,
+    client: HttpClient,
     /// The address of the driver's page, with credentials.
     page: Url,
     /// The same for messages.
@@ -103,7 +104,7 @@ impl Index {
             }
         });
         let client = http::outside(root, limits.silence, proxy)
-            .and_then(|builder| Ok(builder.redirect(policy).build()?))
+            .and_then(|builder| HttpClient::new(builder.redirect(policy)))
             .map_err(|error| cannot_fetch(&shown, &format!("{error:#}")))?;
         let began = Instant::now();
         Ok(Self { client, page, shown, limits, began })
@@ -132,8 +133,8 @@ impl Index {
             address.set_username(self.page.username()).ok();
             address.set_password(self.page.password()).ok();
         }
-        let request = self.client.get(address).header(ACCEPT, ACCEPTED);
-        let answer = request.send().map_err(|error| {
+        let request = self.client.client.get(address).header(ACCEPT, ACCEPTED);
+        let answer = self.client.send(request).map_err(|error| {
             let reason = http::reason(&error);
             if !error.is_redirect() {
                 return cannot_fetch(&self.shown, &reason);
@@ -161,7 +162,8 @@ impl Index {
 
     fn body(&self, answer: Response) -> Result<Vec<u8>, Problem> {
         let mut bytes = Vec::new();
-        let read = Limited::new(answer, SIZE_LIMIT).until(self.began + self.limits.total).read_to_end(&mut bytes);
+        let body = self.client.body(answer);
+        let read = Limited::new(body, SIZE_LIMIT).until(self.began + self.limits.total).read_to_end(&mut bytes);
         let Err(error) = read else {
             return Ok(bytes);
         };

@@ -8,7 +8,8 @@ use anyhow::Result;
 use super::archive::{self, SIZE_LIMIT, sha256_of};
 use crate::juju::settings::{Address, Sha256};
 use crate::problem::Problem;
-use crate::system::{Access, Limited, Root, STATE_DIRECTORY, http, state_path};
+use crate::system::http::{self, HttpClient};
+use crate::system::{Access, Limited, Root, STATE_DIRECTORY, state_path};
 
 /// How long the server may send nothing: before its first byte, and between any two.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
@@ -31,8 +32,8 @@ pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, Stri
     }
     let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
     let end = Instant::now() + DOWNLOAD_LIMIT;
-    let client = http::outside(root, SILENCE_LIMIT, proxy)?.build()?;
-    let response = client.get(url.expose()).send();
+    let client = HttpClient::new(http::outside(root, SILENCE_LIMIT, proxy)?)?;
+    let response = client.send(client.client.get(url.expose()));
     let response = response.map_err(|error| cannot(http::reason(&error)))?;
     let status = response.status();
     if status.is_client_error() {
@@ -42,7 +43,7 @@ pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, Stri
     if !status.is_success() {
         return Err(cannot(format!("its server answers {status}")).into());
     }
-    let body = Limited::new(response, SIZE_LIMIT).until(end);
+    let body = Limited::new(client.body(response), SIZE_LIMIT).until(end);
     let failed = |error| cannot(format!("the download ended early: {error}"));
     let (file, found) =
         root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| archive::copy(body, to, failed))?;

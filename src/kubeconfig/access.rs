@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use super::client::{ApiError, Session};
@@ -68,7 +69,7 @@ impl Session {
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
             Err(ApiError::Unexpected(_)) => {
                 let rule = AccessRule { verb: "get", group: "", resource: "namespaces" };
-                self.may(rule).map(|_| "a user it knows".to_owned())
+                self.wait(self.may(rule)).map(|_| "a user it knows".to_owned())
             }
             Err(error) => Err(error),
         }
@@ -79,26 +80,18 @@ impl Session {
     /// # Errors
     /// If it does not answer.
     pub fn denied(&self) -> Result<Vec<AccessRule>, ApiError> {
-        if self.may(AccessRule { verb: "*", group: "*", resource: "*" })? {
-            return Ok(Vec::new());
-        }
-        let of_resource = |(group, resource, verbs): (_, _, Verbs)| {
-            verbs.iter().map(move |verb| AccessRule { verb, group, resource })
-        };
-        let needed: Vec<AccessRule> = NEEDED.into_iter().flat_map(of_resource).collect();
-        let is_denied = |rule: &AccessRule| match self.may(*rule) {
-            Ok(true) => None,
-            Ok(false) => Some(Ok(*rule)),
-            Err(error) => Some(Err(error)),
-        };
-        let denied = |rules: &[AccessRule]| rules.iter().filter_map(is_denied).collect::<Result<Vec<_>, _>>();
-        // One after the other they would take too long over a slow link.
-        std::thread::scope(|scope| {
-            let shares = needed.chunks(needed.len().div_ceil(AT_ONCE));
-            let asked: Vec<_> = shares.map(|rules| scope.spawn(move || denied(rules))).collect();
-            let panicked = |_| Err(ApiError::Unexpected("asking it failed".to_owned()));
-            let answers = asked.into_iter().map(|answer| answer.join().unwrap_or_else(panicked));
-            Ok(answers.collect::<Result<Vec<_>, _>>()?.concat())
+        self.wait(async {
+            if self.may(AccessRule { verb: "*", group: "*", resource: "*" }).await? {
+                return Ok(Vec::new());
+            }
+            let of_resource = |(group, resource, verbs): (_, _, Verbs)| {
+                verbs.iter().map(move |verb| AccessRule { verb, group, resource })
+            };
+            let needed = NEEDED.into_iter().flat_map(of_resource);
+            let asked = needed.map(|rule| async move { Ok((rule, self.may(rule).await?)) });
+            // One after the other they would take too long over a slow link.
+            let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+            Ok(answers.into_iter().filter(|(_, may)| !may).map(|(rule, _)| rule).collect())
         })
     }
 
@@ -120,13 +113,13 @@ impl Session {
     }
 
     /// Asks about every namespace: Magnum makes one for each project.
-    fn may(&self, rule: AccessRule) -> Result<bool, ApiError> {
+    async fn may(&self, rule: AccessRule) -> Result<bool, ApiError> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {"verb": rule.verb, "group": rule.group, "resource": rule.resource}}
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer = self.request(path, Some(&review))?;
+        let answer = self.ask(path, Some(&review)).await?;
         answer["status"]["allowed"]
             .as_bool()
             .ok_or_else(|| ApiError::Unexpected("a review without a verdict".to_owned()))

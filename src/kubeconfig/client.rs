@@ -2,21 +2,17 @@
 //! or token, from this unit. Each is limited in time and size, and none follows a redirect.
 
 use std::error::Error;
-use std::io::Read;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use reqwest::blocking::Client;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
-use url::Url;
 
 use super::printable;
 use super::usable::{Login, UsableKubeconfig};
-use crate::system::{Secret, http};
+use crate::system::Secret;
+use crate::system::http::{self, HttpClient};
 
 /// For one request: from looking up the address to the last byte of the answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -24,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 const LIMIT_OF_ALL: Duration = Duration::from_secs(15);
 
 /// The largest answer: a cluster's list of API groups has some hundred KiB.
-const SIZE_LIMIT: u64 = 8 << 20;
+const SIZE_LIMIT: usize = 8 << 20;
 
 /// Why a request has no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -45,7 +41,7 @@ pub enum ApiError {
 
 /// A connection for a few requests.
 pub struct Session {
-    client: Client,
+    client: HttpClient,
     server: String,
     token: Option<Secret<String>>,
     began: Instant,
@@ -55,18 +51,9 @@ impl Session {
     /// Prepares the requests; the first one connects.
     ///
     /// # Errors
-    /// If its address is not found, or the charm cannot use the credentials.
+    /// If the charm cannot use the credentials.
     pub fn open(usable: &UsableKubeconfig) -> Result<Self, ApiError> {
-        let began = Instant::now();
-        let unexpected = || ApiError::Unexpected("its address has no host".to_owned());
-        let url = Url::parse(&usable.server).map_err(|_| unexpected())?;
-        let host = url.host_str().ok_or_else(unexpected)?;
-        let mut builder = http::direct().timeout(LIMIT).redirect(Policy::none());
-        // Addresses in brackets or of four numbers need no finding.
-        if url.domain().is_some() {
-            let port = url.port_or_known_default().unwrap_or(443);
-            builder = builder.resolve_to_addrs(host, &resolve(host, port)?);
-        }
+        let mut builder = http::direct().redirect(Policy::none());
         if let Some(authority) = &usable.authority {
             let roots = Certificate::from_pem_bundle(authority);
             builder = builder.tls_certs_only(roots.map_err(|_| ApiError::Unsupported)?);
@@ -81,10 +68,10 @@ impl Session {
             }
         }
         Ok(Self {
-            client: builder.build().map_err(|_| ApiError::Unsupported)?,
+            client: HttpClient::new(builder).map_err(|_| ApiError::Unsupported)?,
             server: usable.server.clone(),
             token,
-            began,
+            began: Instant::now(),
         })
     }
 
@@ -93,46 +80,41 @@ impl Session {
     /// # Errors
     /// If there is no answer, or it is not JSON.
     pub fn request(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
-        let address = format!("{}{path}", self.server);
+        self.wait(self.ask(path, document))
+    }
+
+    /// The same without waiting.
+    pub async fn ask(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
+        let (client, address) = (&self.client.client, format!("{}{path}", self.server));
         let request = match document {
-            Some(document) => self.client.post(address).json(document),
-            None => self.client.get(address),
+            Some(document) => client.post(address).json(document),
+            None => client.get(address),
         };
         let left = LIMIT_OF_ALL.saturating_sub(self.began.elapsed());
         let mut request = request.timeout(left.min(LIMIT));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
-        let response = request.send().map_err(|error| unreachable(&error))?;
+        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         match response.status() {
             status if status.is_success() => {
                 let mut body = Vec::new();
-                let read = response.take(SIZE_LIMIT).read_to_end(&mut body);
-                read.map_err(|error| ApiError::Unexpected(printable(&error.to_string())))?;
+                let unexpected = |error: reqwest::Error| ApiError::Unexpected(printable(&error.to_string()));
+                while body.len() < SIZE_LIMIT
+                    && let Some(chunk) = response.chunk().await.map_err(unexpected)?
+                {
+                    body.extend_from_slice(&chunk);
+                }
                 serde_json::from_slice(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
             }
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(ApiError::Rejected(status.as_u16())),
             status => Err(ApiError::Unexpected(format!("HTTP {status}"))),
         }
     }
-}
 
-/// Looks up the addresses of a host. The system's own resolver has no time limit, so it runs in a thread that is
-/// abandoned when it takes too long.
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ApiError> {
-    let (answer, answered) = channel();
-    let name = host.to_owned();
-    std::thread::spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs();
-        // Nobody listens any more when it took too long.
-        answer.send(found.map(Iterator::collect::<Vec<_>>)).ok();
-    });
-    let dns = |reason: String| ApiError::Unreachable(format!("DNS: {}", printable(&reason)));
-    match answered.recv_timeout(LIMIT) {
-        Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        Ok(Ok(_)) => Err(dns(format!("{host} has no address"))),
-        Ok(Err(error)) => Err(dns(format!("{host}: {error}"))),
-        Err(_) => Err(dns(format!("no answer about {host} within {} s", LIMIT.as_secs()))),
+    /// Waits for several questions that are asked at the same time.
+    pub fn wait<T>(&self, questions: impl Future<Output = T>) -> T {
+        self.client.wait(questions)
     }
 }
 
@@ -150,6 +132,8 @@ fn unreachable(source: &reqwest::Error) -> ApiError {
             kind = "TLS";
         } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
             kind = "refused";
+        } else if error.to_string() == "dns error" {
+            kind = "DNS";
         }
         // The source of one that wraps another is the source of that other.
         cause = match io.and_then(std::io::Error::get_ref) {

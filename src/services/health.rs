@@ -10,7 +10,8 @@ use anyhow::Result;
 use super::{ObservedService, ServiceInputs, inspect};
 use crate::magnum::{Configuration, Service};
 use crate::problem::Problem;
-use crate::system::{Process, Root, System, http};
+use crate::system::http::{self, HttpClient};
+use crate::system::{Process, Root, System};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -68,9 +69,10 @@ pub fn api_answer(root: &Root) -> Result<String, Problem> {
     let ask = || {
         // Only whether it answers is asked, of this very machine: its certificate names another.
         let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
-        client.build()?.get(&url).send().map(|response| response.status())
+        let client = HttpClient::new(client)?;
+        anyhow::Ok(client.send(client.client.get(&url)).map(|answer| answer.status()))
     };
-    match ask() {
+    match ask().map_err(|error| silent(format!("{error:#}")))? {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),
         Ok(status) => Err(silent(format!("{url} says {status}"))),
         Err(error) => Err(silent(format!("{} at {url}", http::reason(&error)))),

@@ -4,9 +4,8 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::Result;
-use reqwest::blocking::{Client, RequestBuilder};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Method};
+use reqwest::{Certificate, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::credentials::KeystoneAccount;
@@ -14,7 +13,8 @@ use super::failure::{Failure, Link, Stage};
 use super::progress::Progress;
 use super::resource::CloudResource;
 use crate::problem::Problem;
-use crate::system::{Limited, Secret, http};
+use crate::system::http::{self, HttpClient};
+use crate::system::{Limited, Secret};
 
 /// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for its conductor
 /// before it says that there is none.
@@ -31,7 +31,7 @@ struct Answer {
 
 /// An account that asks Keystone and Magnum.
 pub struct CloudSession {
-    client: Client,
+    client: HttpClient,
     account: KeystoneAccount,
     /// The interface of Magnum's endpoint.
     endpoint: String,
@@ -61,7 +61,7 @@ impl CloudSession {
             })?;
             builder = builder.tls_certs_merge(trusted);
         }
-        let client = builder.redirect(Policy::none()).build()?;
+        let client = HttpClient::new(builder.redirect(Policy::none()))?;
         Ok(Self {
             client,
             account,
@@ -88,8 +88,8 @@ impl CloudSession {
         let identity = json!({"methods": ["password"], "password": {"user": user}});
         let body = json!({"auth": {"identity": identity, "scope": {"project": project}}});
         let address = format!("{}/auth/tokens", account.auth_url);
-        let request = self.client.post(&address).json(&body);
-        let answer = send(Stage::Token, request, &address)?;
+        let request = self.client.client.post(&address).json(&body);
+        let answer = self.send(Stage::Token, request, &address)?;
         let (200 | 201, Some(token)) = (answer.status, answer.token) else {
             let message = message(&answer.body).replace(password, "***");
             return Err(Failure::refused(Stage::Token, answer.status, &message));
@@ -132,12 +132,33 @@ impl CloudSession {
 
     fn ask(&self, stage: Stage, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let address = format!("{}/{path}", self.magnum);
-        let request = self.client.request(method.clone(), &address);
+        let request = self.client.client.request(method.clone(), &address);
         let mut request = request.header("X-Auth-Token", self.token.expose());
         if let Some(body) = body {
             request = request.json(body);
         }
-        send(stage, request, &address)
+        self.send(stage, request, &address)
+    }
+
+    fn send(&self, stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, Failure> {
+        let no_answer =
+            |is_hanging, reason: String| Failure::no_answer(stage, is_hanging, &format!("{address}: {reason}"));
+        let answer = self
+            .client
+            .send(request)
+            .map_err(|error| no_answer(error.is_timeout() && !error.is_connect(), http::reason(&error)))?;
+        let status = answer.status().as_u16();
+        let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+        let (token, location) = (header("X-Subject-Token"), header("Location"));
+        let mut bytes = Vec::new();
+        let read = Limited::new(self.client.body(answer), SIZE_LIMIT).read_to_end(&mut bytes);
+        read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
+        let body = match (location, serde_json::from_slice(&bytes)) {
+            (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
+            (_, Ok(body)) => body,
+            (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),
+        };
+        Ok(Answer { status, token, body })
     }
 
     /// Returns what is at `path`; `None` if nothing is.
@@ -168,24 +189,6 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
     }
     let (region, others) = (region.unwrap_or("any"), others.join(", "));
     Err(format!("no {endpoint} endpoint of container-infra in region {region}, only: {others}"))
-}
-
-fn send(stage: Stage, request: RequestBuilder, address: &str) -> Result<Answer, Failure> {
-    let no_answer = |is_hanging, reason: String| Failure::no_answer(stage, is_hanging, &format!("{address}: {reason}"));
-    let answer =
-        request.send().map_err(|error| no_answer(error.is_timeout() && !error.is_connect(), http::reason(&error)))?;
-    let status = answer.status().as_u16();
-    let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
-    let (token, location) = (header("X-Subject-Token"), header("Location"));
-    let mut bytes = Vec::new();
-    let read = Limited::new(answer, SIZE_LIMIT).read_to_end(&mut bytes);
-    read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
-    let body = match (location, serde_json::from_slice(&bytes)) {
-        (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
-        (_, Ok(body)) => body,
-        (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),
-    };
-    Ok(Answer { status, token, body })
 }
 
 /// Returns the message of an answer that is not a success: Magnum's `errors[0].detail`, Keystone's `error.message`, or

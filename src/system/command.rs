@@ -233,7 +233,7 @@ fn exchange(child: &mut Child, stdin: &[u8], end: Instant) -> Result<(Vec<u8>, V
 
 /// Reads what is there; the pipe goes when it is closed.
 fn read_some(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> Result<()> {
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = [0; 1 << 13];
     let count = match pipe {
         Some(open) => open.read(&mut buffer).context("reading what it prints")?,
         None => 0,

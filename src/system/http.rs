@@ -1,19 +1,89 @@
 //! HTTP clients: with a time limit, TLS by rustls, and the proxies that are given or none.
+//!
+//! Requests run on the thread that waits for them: reqwest's own blocking client starts a thread for each client, which
+//! costs a hook more than its requests.
 
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::blocking::{Client, ClientBuilder};
-use reqwest::{Certificate, NoProxy, Proxy};
+use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use tokio::runtime::{Builder, Runtime};
 
 use super::Root;
 
 /// The unit's certificate authorities, to which an operator adds that of an internal mirror.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// A client whose requests are waited for.
+pub struct HttpClient {
+    pub client: Client,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl HttpClient {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// If its certificates cannot be used.
+    pub fn new(builder: ClientBuilder) -> Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { client: builder.build()?, runtime: Some(runtime) })
+    }
+
+    /// Waits for requests.
+    #[allow(clippy::expect_used, reason = "only its drop takes the runtime")]
+    pub fn wait<T>(&self, requests: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().expect("the client is in use").block_on(requests)
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn send(&self, request: RequestBuilder) -> reqwest::Result<Response> {
+        // Its time limit begins with the call, which must be on the runtime.
+        self.wait(async { request.send().await })
+    }
+
+    /// Returns a reader of an answer's body.
+    pub fn body(&self, answer: Response) -> impl Read {
+        Body { client: self, answer, chunk: Vec::new() }
+    }
+}
+
+impl Drop for HttpClient {
+    fn drop(&mut self) {
+        // Looking up an address has no time limit of its own: its thread is abandoned.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct Body<'a> {
+    client: &'a HttpClient,
+    answer: Response,
+    /// What has come and is not read yet.
+    chunk: Vec<u8>,
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.chunk.is_empty() {
+            let next = self.client.wait(self.answer.chunk()).map_err(io::Error::other)?;
+            self.chunk = next.map(Into::into).unwrap_or_default();
+        }
+        let count = self.chunk.as_slice().read(buffer)?;
+        self.chunk.drain(..count);
+        Ok(count)
+    }
+}
 
 /// A client that goes through no proxy: for this machine and the management cluster.
 pub fn direct() -> ClientBuilder {
@@ -33,7 +103,7 @@ pub fn direct() -> ClientBuilder {
 pub fn outside(root: &Root, limit: Duration, proxy: &[(String, String)]) -> Result<ClientBuilder> {
     let value = |name: &str| proxy.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let except = value("no_proxy").and_then(NoProxy::from_string);
-    let mut builder = direct().timeout(limit).connect_timeout(Duration::from_secs(15));
+    let mut builder = direct().read_timeout(limit).connect_timeout(Duration::from_secs(15));
     for (name, proxy_for) in [("http_proxy", Proxy::http::<&str> as fn(_) -> _), ("https_proxy", Proxy::https::<&str>)]
     {
         if let Some(address) = value(name) {
