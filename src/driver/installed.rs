@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::PACKAGE;
@@ -26,7 +27,7 @@ const DEEPEST: usize = 32;
 pub struct InstalledDrivers(pub Vec<InstalledDriver>);
 
 /// One dist-info directory and what it lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstalledDriver {
     /// The directory, whose name has the version.
     pub dist_info: PathBuf,

@@ -9,6 +9,7 @@ mod checks;
 mod facts;
 mod index;
 mod installed;
+mod known;
 mod page;
 mod staged;
 mod wheel;
@@ -21,6 +22,7 @@ pub use artifact::DriverArtifact;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use installed::{InstalledDriver, InstalledDrivers};
+pub use known::inspect_changes;
 
 use crate::juju::settings::{DriverSource, Pin};
 use crate::magnum::Python;
@@ -49,7 +51,7 @@ pub struct ObservedDriver {
     pub site_is_missing: bool,
 }
 
-/// Looks at the driver's files, without starting Python.
+/// Reads the driver's files, without starting Python.
 ///
 /// # Errors
 /// If a directory or file is there but cannot be read.

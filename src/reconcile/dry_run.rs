@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{Desired, Facts, Observed, choose, last_good, plan, programs};
+use crate::driver;
 use crate::juju::Request;
 use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, ProgramsToAsk};
@@ -75,7 +76,7 @@ pub fn dry_run(system: &System, request: Request, turn: impl FnOnce(&[DueRestart
         }
     };
     let backups = Backups::load(&system.root)?;
-    let observed = Observed::inspect(system, &installation.python, &backups)?;
+    let observed = Observed::inspect(system, &installation.python, &backups, driver::inspect)?;
     let expected = expect(system, request, &installation, &observed)?;
     let (steps, pending) = match &expected.desired {
         Some(desired) => DuePlan::new(plan(desired, &observed), &observed.services.services).with_turn(turn)?,

@@ -23,6 +23,7 @@ pub use observed::Observed;
 pub use plan::{Desired, plan};
 
 use crate::audit;
+use crate::driver;
 use crate::helm;
 use crate::juju::Request;
 use crate::juju::settings::Settings;
@@ -97,7 +98,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         }
     };
     let mut backups = Backups::load(&system.root)?;
-    let mut observed = Observed::inspect(system, &installation.python, &backups)?;
+    let mut observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_changes)?;
     outcome.problems.extend(observed.guard.stopped());
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
@@ -127,7 +128,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
     carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
     if outcome.changed {
-        observed = Observed::inspect(system, &installation.python, &backups)?;
+        observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_changes)?;
     }
     audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
     if observed.driver.installed.intact(&desired.driver.pin).is_some() {

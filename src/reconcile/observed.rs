@@ -8,13 +8,16 @@ use anyhow::Result;
 use super::Desired;
 use crate::chart;
 use crate::conf::CONF;
-use crate::driver::{self, ObservedDriver};
+use crate::driver::ObservedDriver;
 use crate::guard::{self, ObservedGuard};
 use crate::helm::{self, FoundHelm};
 use crate::kubeconfig::{self, programs};
 use crate::magnum::{CONF_DIRECTORY, Python, Service};
 use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
 use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
+
+/// [`driver::inspect`](crate::driver::inspect), or [`driver::inspect_changes`](crate::driver::inspect_changes).
+pub type LookAtDriver = fn(&Root, &Python) -> Result<ObservedDriver>;
 
 /// The graft as observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,16 +39,16 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Looks at everything.
+    /// Looks at everything; at the driver by reading all its files, or only what has changed.
     ///
     /// # Errors
     /// If a part cannot be looked at.
-    pub fn inspect(system: &System, python: &Python, backups: &Backups) -> Result<Self> {
+    pub fn inspect(system: &System, python: &Python, backups: &Backups, driver: LookAtDriver) -> Result<Self> {
         let root = &system.root;
         let (services, units) = services::inspect_with(system, &guard::UNITS)?;
         let drop_ins = Service::ALL.map(|service| root.inspect(Path::new(drop_in_path(service))));
         Ok(Self {
-            driver: driver::inspect(root, python)?,
+            driver: driver(root, python)?,
             helm: helm::inspect(root)?,
             chart: root.inspect(Path::new(chart::PATH))?,
             kubeconfig: root.inspect(Path::new(kubeconfig::PATH))?,

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::chart::ChartSubject;
 use crate::check::Finding;
 use crate::conf::checks::ConfSubject;
-use crate::driver::DriverSubject;
+use crate::driver::{self, DriverSubject};
 use crate::guard::checks::GuardSubject;
 use crate::helm::HelmSubject;
 use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
@@ -49,7 +49,8 @@ impl<'a> Inspection<'a> {
         let request = request(system, context, Ask::Remembered)?;
         let rolling = Rolling::new(system, context, wanted_mode(&request));
         let installation = Installation::inspect(system)?;
-        let observed = Observed::inspect(system, &installation.python, &Backups::load(&system.root)?)?;
+        let backups = Backups::load(&system.root)?;
+        let observed = Observed::inspect(system, &installation.python, &backups, driver::inspect)?;
         let expected = expect(system, request, &installation, &observed)?;
         let pending = match &expected.desired {
             Some(desired) => {
