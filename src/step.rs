@@ -96,11 +96,6 @@ impl Step {
             _ => &[],
         }
     }
-
-    /// Whether it repairs drift of the graft itself.
-    pub fn is_repair(&self) -> bool {
-        !self.replaces().is_empty() || matches!(self, Self::Enable(_))
-    }
 }
 
 /// The phases of a plan, in their order. All parts' steps of one phase come before any of the next.

@@ -20,7 +20,7 @@ use crate::system::{Access, Entry, Root, sha256};
 
 /// The most rows of a RECORD and the most files of a driver.
 const MOST_FILES: usize = 5000;
-const DEEPEST: usize = 32;
+pub(super) const DEEPEST: usize = 32;
 
 /// Every copy of the driver in the site directory: one, if all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

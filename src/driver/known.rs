@@ -5,16 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cap_std::fs::MetadataExt as _;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::installed::version_in;
+use super::installed::{DEEPEST, version_in};
 use super::{InstalledDriver, InstalledDrivers, ObservedDriver, PACKAGE, inspect};
 use crate::magnum::Python;
 use crate::system::{Root, sha256};
 
 const CACHE: &str = "intact.json";
-/// Deeper than any driver; what lies deeper still is found by the comparison with RECORD.
-const DEEPEST: usize = 32;
 
 #[derive(Serialize, Deserialize)]
 struct Known {
@@ -23,45 +22,67 @@ struct Known {
     driver: InstalledDriver,
 }
 
-/// Looks at the driver's files, and reads them only if something has changed.
+/// Looks at the driver: at the times of its files, and reads them all if something has changed.
 ///
 /// # Errors
 /// If a directory or file is there but cannot be read.
-pub fn inspect_changes(root: &Root, python: &Python) -> Result<ObservedDriver> {
-    let known: Option<Known> = root.load(CACHE)?;
+pub fn inspect_if_changed(root: &Root, python: &Python) -> Result<ObservedDriver> {
+    inspect_at(root, python, Timestamp::now().as_second())
+}
+
+fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> {
+    // It can be made anew at any time, so that nothing about it fails a hook.
+    let known: Option<Known> = root.load(CACHE).ok().flatten();
     if let Some(Known { key, driver }) = known
-        && key == key_of(root, python, std::slice::from_ref(&driver.dist_info))?
+        && key == Key::new(root, python, std::slice::from_ref(&driver.dist_info))?.checksum
     {
         return Ok(ObservedDriver { installed: InstalledDrivers(vec![driver]), ..ObservedDriver::default() });
     }
     // Before it is read: what changes meanwhile changes the key.
     let copies = root.names(&python.site)?.into_iter().filter(|name| version_in(name).is_some());
     let copies: Vec<PathBuf> = copies.map(|name| python.site.join(name)).collect();
-    let key = key_of(root, python, &copies)?;
+    let key = Key::new(root, python, &copies)?;
     let observed = inspect(root, python)?;
     if let ([driver], []) = (observed.installed.0.as_slice(), observed.shadows.as_slice())
         && driver.damage.is_empty()
+        // The clock of a file system has steps: a change right after has another time for sure.
+        && now - key.newest > 1
     {
-        root.save(CACHE, &Known { key, driver: driver.clone() })?;
+        let known = Known { key: key.checksum, driver: driver.clone() };
+        if let Err(error) = root.save(CACHE, &known) {
+            tracing::debug!("{error:#}");
+        }
     }
     Ok(observed)
 }
 
-fn key_of(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<String> {
-    let before = python.path.iter().take_while(|directory| **directory != python.site);
-    let looked_in = before.chain([&python.site]).map(|directory| (directory.clone(), DEEPEST));
-    let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]).map(|directory| (directory, 0));
-    let mut left: Vec<(PathBuf, usize)> = looked_in.chain(driver).collect();
-    let mut seen = Vec::new();
-    while let Some((path, depth)) = left.pop() {
-        let meta = root.metadata(&path)?;
-        seen.push(meta.as_ref().map(|meta| (meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec())));
-        let is_listed = depth < DEEPEST && path.file_name() != Some("__pycache__".as_ref());
-        if is_listed && meta.is_some_and(|meta| meta.is_dir()) {
-            left.extend(root.names(&path)?.into_iter().map(|name| (path.join(name), depth + 1)));
+/// The identities of all that an intact driver depends on.
+struct Key {
+    checksum: String,
+    /// The last change (ctime), in seconds since 1970.
+    newest: i64,
+}
+
+impl Key {
+    fn new(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<Self> {
+        let before = python.path.iter().take_while(|directory| **directory != python.site);
+        let looked_in = before.chain([&python.site]).map(|directory| (directory.clone(), DEEPEST + 1));
+        let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]).map(|directory| (directory, 0));
+        let mut left: Vec<(PathBuf, usize)> = looked_in.chain(driver).collect();
+        let (mut seen, mut newest) = (Vec::new(), 0);
+        while let Some((path, depth)) = left.pop() {
+            let meta = root.metadata(&path)?;
+            seen.push(meta.as_ref().map(|meta| (meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec())));
+            newest = newest.max(meta.as_ref().map_or(0, |meta| meta.ctime()));
+            let is_listed = depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref());
+            if is_listed && meta.is_some_and(|meta| meta.is_dir()) {
+                left.extend(root.names(&path)?.into_iter().map(|name| (path.join(name), depth + 1)));
+            }
         }
+        // What one version of the charm calls intact, another may not.
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(Self { checksum: sha256(format!("{version} {seen:?}").as_bytes()), newest })
     }
-    Ok(sha256(format!("{seen:?}").as_bytes()))
 }
 
 #[cfg(test)]
@@ -72,21 +93,26 @@ mod tests {
     use super::*;
     use crate::system::testing::Scratch;
 
-    /// Whether it is taken for the intact one: the state file holds a mark that only a look from afar returns.
+    /// A look when all changes are long over.
+    fn later(scratch: &Scratch) -> ObservedDriver {
+        inspect_at(&scratch.root, &python(), Timestamp::now().as_second() + 60).unwrap()
+    }
+
+    /// Whether it is taken for the intact one: the state file gets a mark, which the driver itself does not have.
     fn is_taken_for_known(scratch: &Scratch) -> bool {
         let path = crate::system::state_path(CACHE);
         let text = scratch.text(&path).unwrap();
         let mut known: Known = serde_json::from_str(&text).unwrap();
         known.driver.record_sha256 = "a mark".to_owned();
         scratch.put(&path, serde_json::to_string(&known).unwrap());
-        let found = inspect_changes(&scratch.root, &python()).unwrap();
+        let found = later(scratch);
         found.installed.0.iter().any(|driver| driver.record_sha256 == "a mark")
     }
 
     #[test]
     fn a_driver_is_read_again_when_anything_of_it_has_changed_and_only_then() {
         type Change = fn(&Scratch);
-        let changes: [(&str, Option<Change>); 5] = [
+        let changes: [(&str, Option<Change>); 6] = [
             ("nothing", None),
             ("content", Some(|it| it.put(format!("{SITE}/{PACKAGE}/driver.py"), "other"))),
             (
@@ -97,16 +123,17 @@ mod tests {
                 }),
             ),
             ("a new file", Some(|it| it.put(format!("{SITE}/{DIST_INFO}/x"), ""))),
+            ("a copy that comes before", Some(|it| it.put(format!("/var/lib/magnum/site/{PACKAGE}/driver.py"), ""))),
             ("a second copy", Some(|it| it.put(format!("{SITE}/{PACKAGE}-9.dist-info/RECORD"), ""))),
         ];
         for (what, change) in changes {
             let scratch = installed();
             scratch.root.make_state_directory().unwrap();
             let full = inspect(&scratch.root, &python()).unwrap();
-            assert_eq!(inspect_changes(&scratch.root, &python()).unwrap(), full, "{what}");
+            assert_eq!(later(&scratch), full, "{what}");
             change.inspect(|change| change(&scratch));
             assert_eq!(is_taken_for_known(&scratch), change.is_none(), "{what}");
-            let found = inspect_changes(&scratch.root, &python()).unwrap();
+            let found = later(&scratch);
             if change.is_some() {
                 assert_eq!(found, inspect(&scratch.root, &python()).unwrap(), "{what}");
             }

@@ -22,7 +22,7 @@ pub use artifact::DriverArtifact;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use installed::{InstalledDriver, InstalledDrivers};
-pub use known::inspect_changes;
+pub use known::inspect_if_changed;
 
 use crate::juju::settings::{DriverSource, Pin};
 use crate::magnum::Python;

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::problem::Problem;
 use crate::step::{Part, Phase, Plan, Step};
 use crate::system::systemd::Unit;
 use crate::system::{Entry, ManagedFile, Original, Root};
@@ -20,8 +19,6 @@ pub const UNITS: [&str; 3] = [WATCH, "magnum-capi-helm-guard.service", "magnum-c
 /// The texts of [`UNITS`].
 const TEMPLATES: [&str; 3] =
     [include_str!("watch.path.in"), include_str!("repair.service.in"), include_str!("again.service.in")];
-/// The units with a log, as `journalctl` takes them.
-const LOGS: &str = "'magnum-capi-helm-guard*'";
 /// The path unit.
 pub const WATCH: &str = "magnum-capi-helm-guard.path";
 /// Begins the names of the transient units that look at services which the guard has restarted.
@@ -53,12 +50,6 @@ impl ObservedGuard {
         self.units.first().is_some_and(|watch| watch.active_state == "active" && watch.unit_file_state == "enabled")
     }
 
-    /// Returns the problem of a guard that systemd has stopped, for the status: the hook starts it again.
-    pub fn stopped(&self) -> Option<Problem> {
-        let detail = format!("something keeps changing what it watches, or it failed; see: journalctl -u {LOGS}");
-        let has_failed = self.units.first().is_some_and(Unit::has_failed);
-        has_failed.then(|| Problem::notice("systemd had stopped the guard: see its journal", detail))
-    }
     /// Whether an administrator has masked it; then it is theirs.
     pub fn is_masked(&self) -> bool {
         self.units.first().is_some_and(Unit::is_masked)

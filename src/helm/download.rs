@@ -32,7 +32,8 @@ pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, Stri
     }
     let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
     let end = Instant::now() + DOWNLOAD_LIMIT;
-    let client = HttpClient::new(http::outside(root, SILENCE_LIMIT, proxy)?)?;
+    let client = http::outside(root, SILENCE_LIMIT, proxy).and_then(HttpClient::new);
+    let client = client.map_err(|error| cannot(format!("{error:#}")))?;
     let response = client.send(client.client.get(url.expose()));
     let response = response.map_err(|error| cannot(http::reason(&error)))?;
     let status = response.status();

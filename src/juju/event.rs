@@ -20,19 +20,14 @@ pub enum Event {
 /// After these hooks the charm is off the unit.
 const REMOVING: [&str; 3] = ["magnum-relation-broken", "stop", "remove"];
 /// Each of these hooks reconciles.
-const RECONCILING: [&str; 20] = [
+const RECONCILING: [&str; 15] = [
     "install",
     "config-changed",
     "start",
     "update-status",
     "upgrade-charm",
     "leader-elected",
-    "leader-settings-changed",
-    "pre-series-upgrade",
-    "post-series-upgrade",
     "secret-changed",
-    "secret-remove",
-    "secret-expired",
     "magnum-relation-created",
     "magnum-relation-joined",
     "magnum-relation-changed",

@@ -112,7 +112,7 @@ impl Session {
         }
     }
 
-    /// Waits for several questions that are asked at the same time.
+    /// Waits for questions.
     pub fn wait<T>(&self, questions: impl Future<Output = T>) -> T {
         self.client.wait(questions)
     }
@@ -123,7 +123,11 @@ fn unreachable(source: &reqwest::Error) -> ApiError {
     if source.is_builder() {
         return ApiError::Unsupported;
     }
-    let mut kind = if source.is_timeout() { "timed out" } else { "network" };
+    let mut kind = match source {
+        source if source.is_timeout() => "timed out",
+        source if source.is_dns() => "DNS",
+        _ => "network",
+    };
     let mut cause: Option<&(dyn Error + 'static)> = Some(source);
     while let Some(error) = cause {
         let io = error.downcast_ref::<std::io::Error>();
@@ -132,8 +136,6 @@ fn unreachable(source: &reqwest::Error) -> ApiError {
             kind = "TLS";
         } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
             kind = "refused";
-        } else if error.to_string() == "dns error" {
-            kind = "DNS";
         }
         // The source of one that wraps another is the source of that other.
         cause = match io.and_then(std::io::Error::get_ref) {

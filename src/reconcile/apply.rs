@@ -7,7 +7,7 @@ use super::Artifacts;
 use crate::guard;
 use crate::problem::Problem;
 use crate::step::{Artifact, Step};
-use crate::system::systemd::{self, Wait};
+use crate::system::systemd::{self, Unit, Wait};
 use crate::system::{Backups, Entry, System};
 
 /// What the steps need besides themselves.
@@ -76,7 +76,7 @@ impl Apply<'_> {
                 self.enable(unit);
                 Ok(())
             }
-            Step::Disable(unit) => systemd::disable(self.system, unit),
+            Step::Disable(unit) => self.disable(unit),
             Step::Restart(due) => {
                 let units: Vec<&str> = due.iter().map(|due| due.service.unit()).collect();
                 systemd::restart(self.system, &units, self.wait)
@@ -86,13 +86,28 @@ impl Apply<'_> {
 
     /// A guard that cannot start (in a container, all of a host's inotify instances may be in use) fails no hook.
     fn enable(&mut self, unit: &str) {
+        let had_failed = systemd::show(self.system, &[unit]).is_ok_and(|units| units.iter().any(Unit::has_failed));
         let reset = systemd::reset_failed(self.system, &guard::UNITS);
-        if let Err(error) = reset.and_then(|()| systemd::enable(self.system, unit)) {
-            warn!("{unit} does not start: {error:#}");
-            self.problems.push(Problem::notice(
-                "The guard cannot start: only hooks repair drift",
-                format!("{error:#}; see: systemctl status {unit}"),
-            ));
+        match reset.and_then(|()| systemd::enable(self.system, unit)) {
+            Err(error) => {
+                warn!("{unit} does not start: {error:#}");
+                let detail = format!("{error:#}; see: systemctl status {unit}");
+                self.problems.push(Problem::notice("The guard cannot start: only hooks repair drift", detail));
+            }
+            Ok(()) if had_failed => {
+                let detail = "something kept changing what it watches; see: journalctl -u 'magnum-capi-helm-guard*'";
+                self.problems.push(Problem::notice("systemd had stopped the guard: see its journal", detail));
+            }
+            Ok(()) => {}
         }
+    }
+
+    /// A unit whose file somebody has removed can only be stopped. What systemd has counted goes with it.
+    fn disable(&self, unit: &str) -> Result<()> {
+        match self.system.root.is_file(&guard::unit_file(unit))? {
+            true => systemd::disable(self.system, unit)?,
+            false => systemd::stop(self.system, unit)?,
+        }
+        systemd::reset_failed(self.system, &guard::UNITS)
     }
 }

@@ -98,8 +98,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         }
     };
     let mut backups = Backups::load(&system.root)?;
-    let mut observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_changes)?;
-    outcome.problems.extend(observed.guard.stopped());
+    let mut observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
@@ -128,7 +127,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
     carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
     if outcome.changed {
-        observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_changes)?;
+        observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
     }
     audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
     if observed.driver.installed.intact(&desired.driver.pin).is_some() {

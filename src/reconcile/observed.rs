@@ -16,7 +16,7 @@ use crate::magnum::{CONF_DIRECTORY, Python, Service};
 use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
 use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
 
-/// [`driver::inspect`](crate::driver::inspect), or [`driver::inspect_changes`](crate::driver::inspect_changes).
+/// [`driver::inspect`](crate::driver::inspect), or [`driver::inspect_if_changed`](crate::driver::inspect_if_changed).
 pub type LookAtDriver = fn(&Root, &Python) -> Result<ObservedDriver>;
 
 /// The graft as observed.
@@ -39,7 +39,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Looks at everything; at the driver by reading all its files, or only what has changed.
+    /// Looks at everything; `driver` looks at the driver.
     ///
     /// # Errors
     /// If a part cannot be looked at.

@@ -15,9 +15,9 @@ use crate::system::systemd::{self, Unit};
 use crate::system::{Process, Root, System};
 
 const RECORD: &str = "running.json";
-/// This many restarts by systemd in a row are a crash loop,
+/// This many restarts by systemd in a row are a crash loop.
 const CRASH_LOOP: u32 = 2;
-/// until a process stays for this long.
+/// A process that stays for this long has ended it.
 const CALM_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

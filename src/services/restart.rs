@@ -64,10 +64,10 @@ impl ObservedService {
 }
 
 /// Leaves to the hooks what the guard must not restart: services that systemd is restarting already, since the guard
-/// does not wait for a restart and looks again before it is done; and services that have failed while there was no
-/// drift, which is for a hook to check.
+/// does not wait for a restart and looks again before it is done; services that have failed while there was no drift,
+/// which is for a hook to check; and a guard that systemd has stopped.
 pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
-    let has_drift = steps.iter().any(Step::is_repair);
+    let has_drift = steps.iter().any(|step| !step.replaces().is_empty());
     let is_left = |observed: &ObservedService| observed.unit.has_job || !(has_drift || observed.is_serving());
     let left: Vec<Service> = services.iter().filter(|observed| is_left(observed)).map(|it| it.service).collect();
     for step in &mut steps {
@@ -75,7 +75,10 @@ pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec
             due.retain(|due| !left.contains(&due.service));
         }
     }
-    steps.retain(|step| !matches!(step, Step::Restart(due) if due.is_empty()));
+    steps.retain(|step| match step {
+        Step::Restart(due) => !due.is_empty(),
+        step => !matches!(step, Step::Enable(_)),
+    });
     steps
 }
 

@@ -1,4 +1,4 @@
-//! HTTP clients: with a time limit, TLS by rustls, and the proxies that are given or none.
+//! HTTP clients: TLS by rustls, and the proxies that are given or none. Each caller sets its time limit.
 //!
 //! Requests run on the thread that waits for them: reqwest's own blocking client starts a thread for each client, which
 //! costs a hook more than its requests.
@@ -30,10 +30,12 @@ impl HttpClient {
     /// Builds the client.
     ///
     /// # Errors
-    /// If its certificates cannot be used.
+    /// If its certificates cannot be used, or the thread gets no runtime.
     pub fn new(builder: ClientBuilder) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { client: builder.build()?, runtime: Some(runtime) })
+        // Between requests nobody hears a server close a connection: an old one is not used again.
+        let client = builder.pool_idle_timeout(Duration::from_secs(1)).build()?;
+        Ok(Self { client, runtime: Some(runtime) })
     }
 
     /// Waits for requests.

@@ -1,5 +1,5 @@
 //! The file system, from a root directory that is passed in: looking and reading. No link is followed, whether at a
-//! path's end or on the way, and nothing that is not a regular file is opened.
+//! path's end or on the way, and nothing that is not a regular file is read.
 
 use std::ffi::OsString;
 use std::fs;

@@ -170,6 +170,14 @@ pub fn enable(system: &System, unit: &str) -> Result<()> {
     switch(system, "enable", unit)
 }
 
+/// Stops one of the charm's own units, if it runs at all.
+///
+/// # Errors
+/// If `systemctl` cannot be run.
+pub fn stop(system: &System, unit: &str) -> Result<()> {
+    system.run(&Command::new("systemctl", JOB_LIMIT).args(["stop", "--", unit])).map(drop)
+}
+
 /// Stops one of the charm's own units, now and at every boot.
 ///
 /// # Errors

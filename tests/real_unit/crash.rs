@@ -1,5 +1,5 @@
-//! A hook may be killed at any moment; the next one, whatever its name, finishes what it began. Each
-//! of the charm's hooks finishes something in one of these tests.
+//! A hook may be killed at any moment; the next one, whatever its name, finishes what it began. In a soak run each of the
+//! charm's hooks finishes something in one of these tests.
 
 use std::time::Duration;
 

@@ -123,7 +123,7 @@ fn of_many_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_
     let (asked, others): (Vec<&str>, Vec<&str>) = HOOKS
         .into_iter()
         .partition(|hook| !["update-status", "leader-elected"].contains(hook) && !hook.starts_with("cluster-"));
-    // So that each hook has its turn, those first.
+    // So that in a soak run each hook has its turn, those first.
     let all = others.iter().chain(&asked).copied().cycle();
     killing.kill(soak(3, 50), &mut random, all);
     killing.from_wheel = true;

@@ -222,10 +222,8 @@ fn departure_hooks_work_in_any_order_and_are_finished_when_one_is_killed() {
             ("remove", None),
         ],
     ];
-    for _ in 0..soak(0, 3) {
-        let random = moments(3, Duration::from_millis(700)).map(died);
-        cases.push(random.chain([("stop", None)]).collect());
-    }
+    let random: Vec<_> = moments(soak(0, 9), Duration::from_millis(700)).map(died).collect();
+    cases.extend(random.chunks(3).map(|deaths| [deaths, &[("stop", None)]].concat()));
     // Last, since the relation can only go once.
     cases.push(vec![("magnum-relation-broken", None), ("remove", None)]);
     for case in cases {

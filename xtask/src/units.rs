@@ -153,7 +153,7 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
         juju_tool: binary::build(workspace, lab::JUJU_TOOL, Link::HostFirst)?.path,
         threads: threads()?,
     };
-    println!("{} tests, {} at a time", tests.len(), lab.threads);
+    println!("{} tests, {} at a time, and as many that mostly wait", tests.len(), lab.threads);
     let mut times = Vec::new();
     let mut failed = Vec::new();
     for binary in &binaries {
@@ -169,7 +169,7 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
     Ok(())
 }
 
-/// Returns how many tests run at a time: `LAB_THREADS`, or two for each core and at least four.
+/// Returns how many tests of each kind run at a time: `LAB_THREADS`, or two for each core and at least four.
 fn threads() -> Result<usize> {
     match std::env::var_os("LAB_THREADS") {
         Some(set) => set

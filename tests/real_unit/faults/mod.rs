@@ -134,7 +134,7 @@ pub fn findings(it: &Deployment) -> BTreeMap<String, Found> {
 /// The first of those that the same checks find, and every one of the runbook's.
 fn one_of_each(faults: Vec<Fault>) -> Vec<Fault> {
     let mut seen = BTreeSet::new();
-    faults.into_iter().filter(|fault| seen.insert(fault.found_by) || fault.name.starts_with("runbook")).collect()
+    faults.into_iter().filter(|fault| seen.insert(fault.found_by) || fault.name.contains("runbook")).collect()
 }
 
 /// In an order in which as few as can be follow one that the same checks find.

@@ -158,6 +158,8 @@ for number in range(COUNT):
     while seen(whole) != whole and time.monotonic() - began < PATIENCE:
         time.sleep(0.001)
     seconds = time.monotonic() - began
+    if seconds >= PATIENCE:
+        sys.exit("%s of %s is still there after %d s" % (kind, path, seconds))
     time.sleep(chance.random() * 0.2)
     is_driver = path.startswith(SITE)
     if is_driver:

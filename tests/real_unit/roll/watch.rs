@@ -90,7 +90,7 @@ impl fmt::Display for Seen {
 }
 
 impl Seen {
-    /// Whether there was a moment at which two units did not answer, and how long all gaps were.
+    /// The moments at which two units did not answer.
     pub fn overlaps(&self) -> Vec<String> {
         let all: Vec<_> = self.gaps.iter().enumerate().collect();
         let mut found = Vec::new();

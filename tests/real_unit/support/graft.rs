@@ -18,26 +18,23 @@ pub const STATE: &str = "/var/lib/magnum-capi-helm";
 /// The versions in the lab's package index, the charm's default first.
 pub const VERSIONS: [&str; 4] = ["1.1.0", "1.2.1", "1.3.0", "1.4.0"];
 
-/// Every hook in which the charm stays, and some that only other Jujus know.
-pub const HOOKS: [&str; 18] = [
+/// Every hook in which the charm stays.
+pub const HOOKS: [&str; 15] = [
     "install",
     "config-changed",
     "start",
     "update-status",
     "upgrade-charm",
     "leader-elected",
-    "leader-settings-changed",
-    "pre-series-upgrade",
-    "post-series-upgrade",
     "secret-changed",
-    "secret-remove",
-    "secret-expired",
     "magnum-relation-created",
     "magnum-relation-joined",
     "magnum-relation-changed",
     "magnum-relation-departed",
     "cluster-relation-created",
+    "cluster-relation-joined",
     "cluster-relation-changed",
+    "cluster-relation-departed",
 ];
 
 /// The header of every file the charm writes.

@@ -97,7 +97,7 @@ impl Deployment {
 
     /// Temporary files that a hook left behind, anywhere.
     pub fn litter(&self) -> String {
-        self.shell("find /etc /usr/local /var /root -name '*.magnum-capi-helm-*' -o -name '*.partial'")
+        self.shell("find /etc /usr/local /var /root /run -xdev -name '*.magnum-capi-helm-*' -o -name '*.partial'")
     }
 
     /// The arguments of a service's main process.
