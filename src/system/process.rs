@@ -9,6 +9,10 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use super::Root;
 
+/// How often and after which pause it is looked whether systemd has started a service's program: half a second.
+const STARTING_LIMIT: u32 = 25;
+const STARTING_PAUSE: Duration = Duration::from_millis(20);
+
 /// Returns the path of the charm's program, also once a charm upgrade has replaced the file.
 ///
 /// # Errors
@@ -39,7 +43,14 @@ impl Process {
     /// If `/proc` shows it in a way that cannot be understood.
     pub fn inspect(root: &Root, pid: i32) -> Result<Option<Self>> {
         let proc = Path::new("/proc").join(pid.to_string());
-        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), root.read(&proc.join("cmdline"))) else {
+        let cmdline = || root.read(&proc.join("cmdline"));
+        for _ in 0..STARTING_LIMIT {
+            if !cmdline().is_ok_and(|cmdline| is_starting(root, &cmdline)) {
+                break;
+            }
+            std::thread::sleep(STARTING_PAUSE);
+        }
+        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline()) else {
             return Ok(None);
         };
         let stat = String::from_utf8_lossy(&stat);
@@ -78,6 +89,15 @@ impl Process {
             && self.cmdline.len() <= wanted.len() + 2
             && self.cmdline.iter().rev().map(String::as_str).take(wanted.len()).eq(wanted.iter().rev().copied())
     }
+}
+
+/// Whether systemd has made the process and not yet started the service's program in it: then it has the command line of
+/// systemd itself, or of its helper.
+fn is_starting(root: &Root, cmdline: &[u8]) -> bool {
+    let program = |cmdline: &[u8]| cmdline.split(|byte| *byte == 0).next().map(<[u8]>::to_vec);
+    let own = program(cmdline).unwrap_or_default();
+    let first = root.read(Path::new("/proc/1/cmdline")).ok().and_then(|cmdline| program(&cmdline));
+    first.is_some_and(|first| first == own) || own.ends_with(b"/systemd-executor")
 }
 
 /// Field 22 of `proc_pid_stat(5)`; the name in field 2 may hold spaces and brackets.
@@ -127,6 +147,15 @@ mod tests {
     fn the_start_time_is_found_behind_a_name_with_spaces_and_brackets() {
         let stat = "42 (a ) b) S 1 1 1 0 -1 4194560 1 0 0 0 1 2 3 4 20 0 1 0 98765 10 11";
         assert_eq!(start_ticks(stat), Some(98765));
+    }
+
+    #[test]
+    fn a_process_that_systemd_is_still_starting_is_recognised() {
+        let scratch = crate::system::testing::Scratch::new();
+        scratch.put("/proc/1/cmdline", "/lib/systemd/systemd\0--system\0");
+        assert!(is_starting(&scratch.root, b"/lib/systemd/systemd\0--deserialize\0"));
+        assert!(is_starting(&scratch.root, b"/usr/lib/systemd/systemd-executor\0--log-level\0info\0"));
+        assert!(!is_starting(&scratch.root, b"/usr/bin/python3\0/usr/bin/magnum-api\0"));
     }
 
     #[test]

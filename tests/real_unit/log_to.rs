@@ -1,6 +1,6 @@
 //! Where the services log, and what `/etc/default` gave them.
 
-use crate::support::{API, CONDUCTOR, DROP_INS, Deployment};
+use crate::support::{API, CONDUCTOR, DROP_INS, Deployment, eventually};
 
 const LOG: &str = "/var/log/magnum/magnum-conductor.log";
 const DEFAULTS: &str = "/etc/default/magnum-conductor";
@@ -26,7 +26,7 @@ fn the_services_log_to_their_files_when_that_is_wanted_and_back_to_the_journal()
         let words = it.command_line(service);
         assert_eq!(words.last().unwrap(), &format!("--log-file=/var/log/magnum/{service}.log"));
     }
-    assert!(it.shell(&format!("cat {LOG}")).contains("Starting server"));
+    eventually("it logs there", || it.shell(&format!("cat {LOG}")).contains("Starting server"));
     // A known failure in that file is found there.
     assert_eq!(check(&it, "logs").0, "pass");
     let pid = it.machine().pid_of(CONDUCTOR).unwrap();
