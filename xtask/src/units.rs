@@ -13,8 +13,8 @@ use crate::binary::{self, Artifact, Link};
 use crate::lab;
 use crate::workspace::Workspace;
 
-/// Begins the names of tests that mostly wait: for Magnum's own periods, and for clusters.
-const WAITING: &str = "smoketest::";
+/// Begins the names of tests that mostly wait: for other units, Magnum's own periods, and clusters.
+const WAITING: [&str; 4] = ["roll::", "rotation::", "smoketest::", "sources::"];
 
 /// How many tests the table of the slowest has.
 const SLOWEST: usize = 10;
@@ -76,7 +76,8 @@ impl TestBinary<'_> {
     /// each.
     fn run(&self, lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
         let tests = self.list()?;
-        let (waiting, working): (Vec<_>, Vec<_>) = tests.iter().partition(|name| name.starts_with(WAITING));
+        let (waiting, working): (Vec<_>, Vec<_>) =
+            tests.iter().partition(|name| WAITING.iter().any(|prefix| name.starts_with(prefix)));
         std::thread::scope(|scope| {
             let shares = [waiting, working].into_iter().filter(|share| !share.is_empty());
             let running: Vec<_> = shares.map(|share| scope.spawn(move || self.run_these(&share, lab))).collect();
@@ -128,7 +129,7 @@ struct Lab {
     threads: usize,
 }
 
-/// Runs the selected tests of all packages against `charm`, and all binaries even if one fails.
+/// Runs the selected tests of all packages against `charm`, all binaries side by side.
 pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Result<()> {
     let sh = &workspace.sh;
     let messages =
@@ -154,16 +155,19 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
         threads: threads()?,
     };
     println!("{} tests, {} at a time, and as many that mostly wait", tests.len(), lab.threads);
-    let mut times = Vec::new();
-    let mut failed = Vec::new();
-    for binary in &binaries {
-        println!("\nRunning {}", binary.artifact.target.name);
-        let (passed, these) = binary.run(&lab)?;
-        times.extend(these);
-        if !passed {
-            failed.push(binary.artifact.target.name.as_str());
+    let (mut times, mut failed) = (Vec::new(), Vec::new());
+    let lab = &lab;
+    std::thread::scope(|scope| {
+        let running: Vec<_> = binaries.iter().map(|binary| (binary, scope.spawn(move || binary.run(lab)))).collect();
+        for (binary, running) in running {
+            let (passed, these) = running.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??;
+            times.extend(these);
+            if !passed {
+                failed.push(binary.artifact.target.name.as_str());
+            }
         }
-    }
+        anyhow::Ok(())
+    })?;
     print!("{}", slowest(times));
     ensure!(failed.is_empty(), "tests failed in {}", failed.join(", "));
     Ok(())
