@@ -79,8 +79,11 @@ impl TestBinary<'_> {
         let (waiting, working): (Vec<_>, Vec<_>) =
             tests.iter().partition(|name| WAITING.iter().any(|prefix| name.starts_with(prefix)));
         std::thread::scope(|scope| {
-            let shares = [waiting, working].into_iter().filter(|share| !share.is_empty());
-            let running: Vec<_> = shares.map(|share| scope.spawn(move || self.run_these(&share, lab))).collect();
+            let shares = [(waiting, lab.threads.div_ceil(2)), (working, lab.threads)];
+            let shares = shares.into_iter().filter(|(share, _)| !share.is_empty());
+            let run =
+                |(share, threads): (Vec<&String>, usize)| scope.spawn(move || self.run_these(&share, threads, lab));
+            let running: Vec<_> = shares.map(run).collect();
             let (mut passed, mut times) = (true, Vec::new());
             for share in running {
                 let share = share.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??;
@@ -92,11 +95,11 @@ impl TestBinary<'_> {
     }
 
     /// Runs these tests and prints what they print.
-    fn run_these(&self, names: &[&String], lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
+    fn run_these(&self, names: &[&String], threads: usize, lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
         let mut command = self.command()?;
         command
             .args(names)
-            .args(["--exact", "--test-threads", &lab.threads.to_string()])
+            .args(["--exact", "--test-threads", &threads.to_string()])
             // libtest prints times for nightly toolchains only, unless this is set. The binary is built already.
             .args(["-Z", "unstable-options", "--report-time"])
             .env("RUSTC_BOOTSTRAP", "1")
@@ -129,7 +132,7 @@ struct Lab {
     threads: usize,
 }
 
-/// Runs the selected tests of all packages against `charm`, all binaries side by side.
+/// Runs the selected tests of all packages against `charm`, all binaries even if one fails.
 pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Result<()> {
     let sh = &workspace.sh;
     let messages =
@@ -154,26 +157,22 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
         juju_tool: binary::build(workspace, lab::JUJU_TOOL, Link::HostFirst)?.path,
         threads: threads()?,
     };
-    println!("{} tests, {} at a time, and as many that mostly wait", tests.len(), lab.threads);
+    println!("{} tests, {} at a time, and half as many that mostly wait", tests.len(), lab.threads);
     let (mut times, mut failed) = (Vec::new(), Vec::new());
-    let lab = &lab;
-    std::thread::scope(|scope| {
-        let running: Vec<_> = binaries.iter().map(|binary| (binary, scope.spawn(move || binary.run(lab)))).collect();
-        for (binary, running) in running {
-            let (passed, these) = running.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??;
-            times.extend(these);
-            if !passed {
-                failed.push(binary.artifact.target.name.as_str());
-            }
+    for binary in &binaries {
+        println!("\nRunning {}", binary.artifact.target.name);
+        let (passed, these) = binary.run(&lab)?;
+        times.extend(these);
+        if !passed {
+            failed.push(binary.artifact.target.name.as_str());
         }
-        anyhow::Ok(())
-    })?;
+    }
     print!("{}", slowest(times));
     ensure!(failed.is_empty(), "tests failed in {}", failed.join(", "));
     Ok(())
 }
 
-/// Returns how many tests of each kind run at a time: `LAB_THREADS`, or two for each core and at least four.
+/// Returns how many tests run at a time: `LAB_THREADS`, or two for each core and at least four.
 fn threads() -> Result<usize> {
     match std::env::var_os("LAB_THREADS") {
         Some(set) => set
