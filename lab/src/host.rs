@@ -5,14 +5,17 @@
 
 mod tools;
 
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::fchown;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -74,7 +77,7 @@ impl Process {
             // A process that closes its input early says so by its exit code.
             std::thread::spawn(move || stdin.write_all(&input).ok());
         }
-        Ok(Self { child, stdout: Collector::start(stdout), stderr: Collector::start(stderr), status: None })
+        Ok(Self { child, stdout: Collector::start(stdout)?, stderr: Collector::start(stderr)?, status: None })
     }
 
     /// The process id on the host.
@@ -128,27 +131,36 @@ impl Drop for Process {
 struct Collector {
     bytes: Arc<Mutex<Vec<u8>>>,
     end: mpsc::Receiver<()>,
+    pipe: PipeReader,
 }
 
 impl Collector {
-    fn start(mut pipe: impl Read + Send + 'static) -> Self {
+    fn start(pipe: PipeReader) -> Result<Self> {
+        let mut reader = pipe.try_clone().context("sharing a pipe")?;
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let (done, end) = mpsc::channel();
         let sink = Arc::clone(&bytes);
         std::thread::spawn(move || {
             let mut chunk = [0; 8192];
-            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+            while let Ok(count @ 1..) = reader.read(&mut chunk) {
                 lock(&sink).extend_from_slice(&chunk[..count]);
             }
             done.send(()).ok();
         });
-        Self { bytes, end }
+        Ok(Self { bytes, end, pipe })
     }
 
-    /// All output, waiting a moment for the pipe to close.
+    /// All output. A process left behind may hold the pipe open: then what is there by now.
     fn take(&self) -> String {
-        self.end.recv_timeout(Duration::from_millis(500)).ok();
+        while self.end.recv_timeout(Duration::from_millis(500)) == Err(RecvTimeoutError::Timeout) && self.has_unread() {
+        }
         String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
+    }
+
+    /// Whether there is output that the thread has not come to read: on a busy machine that takes long.
+    fn has_unread(&self) -> bool {
+        let mut pipe = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+        poll(&mut pipe, PollTimeout::ZERO).is_ok() && pipe[0].any() == Some(true)
     }
 }
 

@@ -81,9 +81,10 @@ impl TestBinary<'_> {
         std::thread::scope(|scope| {
             let shares = [(waiting, lab.threads.div_ceil(2)), (working, lab.threads)];
             let shares = shares.into_iter().filter(|(share, _)| !share.is_empty());
-            let run =
-                |(share, threads): (Vec<&String>, usize)| scope.spawn(move || self.run_these(&share, threads, lab));
-            let running: Vec<_> = shares.map(run).collect();
+            let mut running = Vec::new();
+            for (share, threads) in shares {
+                running.push(scope.spawn(move || self.run_these(&share, threads, lab)));
+            }
             let (mut passed, mut times) = (true, Vec::new());
             for share in running {
                 let share = share.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??;
