@@ -16,8 +16,6 @@ use crate::system::{Access, Command, FileIdentity, Root, Secret, System};
 
 /// Where the copy lies: in memory, and in no directory whose changes are looked at.
 const COPY_PARENT: &str = "/run";
-/// No program reads its copy for so long.
-const COPY_LIMIT: Duration = Duration::from_secs(600);
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -110,6 +108,8 @@ pub fn ask(
 ) -> Result<ProgramVerdicts> {
     let root = &system.root;
     let directory = root.temporary_directory(Path::new(COPY_PARENT))?;
+    // Until the programs have answered.
+    let _in_use = root.lock_directory(directory.path())?;
     let copy = directory.path().join("kubeconfig");
     let access = Access { gid: programs.magnum_gid, ..Access::of_root(0o640) };
     root.write(&copy, content.expose().as_bytes(), access)?;
@@ -129,15 +129,14 @@ pub fn copies(root: &Root) -> Result<Vec<PathBuf>> {
     root.temporaries(Path::new(COPY_PARENT))
 }
 
-/// Returns the copies that a killed process left. A younger one may be in use, for an action asks without the lock.
+/// Returns the copies that a killed process left. Others are in use, for an action asks without the charm's lock.
 ///
 /// # Errors
 /// If they cannot be looked for.
 pub fn forgotten_copies(root: &Root) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for copy in copies(root)? {
-        let made = root.metadata(&copy)?.map(|meta| meta.modified()).transpose()?;
-        if made.is_some_and(|made| made.into_std().elapsed().is_ok_and(|age| age > COPY_LIMIT)) {
+        if root.lock_directory(&copy)?.is_some() {
             found.push(copy);
         }
     }
@@ -261,14 +260,14 @@ pub mod tests {
     }
 
     #[test]
-    fn only_an_old_copy_is_forgotten() {
+    fn a_copy_is_forgotten_when_nobody_holds_it() {
         let scratch = Scratch::new();
         let root = &scratch.root;
         let copy = root.temporary_directory(Path::new(COPY_PARENT)).unwrap();
-        assert!(forgotten_copies(root).unwrap().is_empty());
+        let held = root.lock_directory(copy.path()).unwrap();
+        assert!(held.is_some() && forgotten_copies(root).unwrap().is_empty());
         assert_eq!(copies(root).unwrap(), [copy.path()]);
-        let directory = std::fs::File::open(scratch.path(copy.path())).unwrap();
-        directory.set_modified(std::time::SystemTime::now() - 2 * COPY_LIMIT).unwrap();
+        drop(held);
         assert_eq!(forgotten_copies(root).unwrap(), [copy.path()]);
     }
 

@@ -128,17 +128,24 @@ impl Root {
         })
     }
 
+    /// Takes the lock of the directory at `path`; `None` if it is held, or nothing is there.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn lock_directory(&self, path: &Path) -> Result<Option<Lock>> {
+        let open = || {
+            let (parent, name) = self.parent(path)?;
+            Ok(directory::open_file(&parent, name)?.into_std())
+        };
+        Ok(match attempt(path, open())? {
+            Attempt::Taken(lock) => Some(lock),
+            Attempt::Busy | Attempt::NoDirectory => None,
+        })
+    }
+
     fn attempt(&self, name: &str) -> Result<Attempt> {
         let path = state_path(name);
-        let file = match self.open_or_create(&path) {
-            Err(error) if directory::is_absent(&error) => return Ok(Attempt::NoDirectory),
-            opened => opened.with_context(|| format!("opening {}", path.display()))?,
-        };
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Attempt::Taken(Lock(lock))),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(Attempt::Busy),
-            Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
-        }
+        attempt(&path, self.open_or_create(&path))
     }
 
     fn open_or_create(&self, path: &Path) -> std::io::Result<fs::File> {
@@ -164,6 +171,18 @@ impl Root {
             file.sync_all()
         };
         append().with_context(|| format!("adding to {}", path.display()))
+    }
+}
+
+fn attempt(path: &Path, opened: std::io::Result<fs::File>) -> Result<Attempt> {
+    let file = match opened {
+        Err(error) if directory::is_absent(&error) => return Ok(Attempt::NoDirectory),
+        opened => opened.with_context(|| format!("opening {}", path.display()))?,
+    };
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Attempt::Taken(Lock(lock))),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(Attempt::Busy),
+        Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
 }
 

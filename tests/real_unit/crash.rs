@@ -79,7 +79,7 @@ fn an_installation_killed_at_any_moment_is_finished_by_the_next_hook() {
         Moment::Exists("/usr/local/lib/python3.11/dist-packages/magnum_capi_helm"),
     ];
     all.extend(moments(soak(2, 9), Duration::from_millis(1800)));
-    for (moment, hook) in all.iter().zip(HOOKS.iter().skip(6)) {
+    for (moment, hook) in all.iter().zip(HOOKS.iter().cycle().skip(6)) {
         let case = format!("killed at {moment:?}, finished by {hook}");
         it.kill_hook("install", moment);
         it.hook(hook);

@@ -18,8 +18,8 @@ pub const STATE: &str = "/var/lib/magnum-capi-helm";
 /// The versions in the lab's package index, the charm's default first.
 pub const VERSIONS: [&str; 4] = ["1.1.0", "1.2.1", "1.3.0", "1.4.0"];
 
-/// Every hook in which the charm stays.
-pub const HOOKS: [&str; 15] = [
+/// Every hook in which the charm stays, but those about another unit.
+pub const HOOKS: [&str; 13] = [
     "install",
     "config-changed",
     "start",
@@ -32,9 +32,7 @@ pub const HOOKS: [&str; 15] = [
     "magnum-relation-changed",
     "magnum-relation-departed",
     "cluster-relation-created",
-    "cluster-relation-joined",
     "cluster-relation-changed",
-    "cluster-relation-departed",
 ];
 
 /// The header of every file the charm writes.
