@@ -45,3 +45,6 @@ fn lines(items: &[impl ToString]) -> String {
     let lines: Vec<String> = items.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod whole_tests;

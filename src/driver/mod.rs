@@ -122,4 +122,4 @@ fn not_the_wheel(source: &DriverSource, what: &str) -> Problem {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -22,7 +22,7 @@ pub mod programs;
 pub mod report;
 pub mod selection;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod usable;
 pub mod validity;
 
