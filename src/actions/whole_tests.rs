@@ -1,6 +1,7 @@
 //! The whole life of the charm on a unit, with a directory for its root and a function for its programs: hooks, the
 //! guard, every action, and removal.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -169,9 +170,8 @@ fn unit() -> (Scratch, System, Played) {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            use std::io::{Read as _, Write as _};
             let mut stream = stream.unwrap();
-            stream.read(&mut [0; 1000]).unwrap();
+            BufReader::new(&stream).lines().map_while(Result::ok).find(String::is_empty);
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
         }
     });
