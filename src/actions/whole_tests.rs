@@ -1,5 +1,5 @@
-//! The whole life of the charm on a unit, with a directory for its root and a function for its programs: hooks, the
-//! guard, every action, and removal.
+//! The life of the charm on a unit, with a directory for its root and a function for its programs: hooks, the guard, the
+//! actions but smoketest, and removal.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

@@ -64,7 +64,7 @@ fn repository(subject: &ChartSubject) -> Outcome {
         return Ok(format!("none is needed: the chart is {name}"));
     };
     let client = HttpClient::new(http::direct().timeout(REPOSITORY_LIMIT))?;
-    let request = client.client.get(&address);
+    let request = client.reqwest.get(&address);
     let address = without_credentials(&address);
     let why = match client.send(request).map(|answer| answer.status()) {
         // A registry asks for a token first: it is there.

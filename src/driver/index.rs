@@ -133,7 +133,7 @@ impl Index {
             address.set_username(self.page.username()).ok();
             address.set_password(self.page.password()).ok();
         }
-        let request = self.client.client.get(address).header(ACCEPT, ACCEPTED);
+        let request = self.client.reqwest.get(address).header(ACCEPT, ACCEPTED);
         let answer = self.client.send(request).map_err(|error| {
             let reason = http::reason(&error);
             if !error.is_redirect() {

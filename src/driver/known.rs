@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::installed::{DEEPEST, version_in};
 use super::{InstalledDriver, InstalledDrivers, ObservedDriver, PACKAGE, inspect};
 use crate::magnum::Python;
-use crate::system::{Root, sha256};
+use crate::system::{FileIdentity, Root, sha256};
 
 const CACHE: &str = "intact.json";
 
@@ -72,7 +72,7 @@ impl Key {
         let (mut seen, mut newest) = (Vec::new(), 0);
         while let Some((path, depth)) = left.pop() {
             let meta = root.metadata(&path)?;
-            seen.push(meta.as_ref().map(|meta| (meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec())));
+            seen.push(meta.as_ref().map(|meta| FileIdentity::new(&path, meta)));
             newest = newest.max(meta.as_ref().map_or(0, |meta| meta.ctime()));
             let is_listed = depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref());
             if is_listed && meta.is_some_and(|meta| meta.is_dir()) {

@@ -85,7 +85,7 @@ impl Session {
 
     /// The same without waiting.
     pub async fn ask(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
-        let (client, address) = (&self.client.client, format!("{}{path}", self.server));
+        let (client, address) = (&self.client.reqwest, format!("{}{path}", self.server));
         let request = match document {
             Some(document) => client.post(address).json(document),
             None => client.get(address),

@@ -70,7 +70,7 @@ pub fn api_answer(root: &Root) -> Result<String, Problem> {
         // Only whether it answers is asked, of this very machine: its certificate names another.
         let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
         let client = HttpClient::new(client)?;
-        anyhow::Ok(client.send(client.client.get(&url)).map(|answer| answer.status()))
+        anyhow::Ok(client.send(client.reqwest.get(&url)).map(|answer| answer.status()))
     };
     match ask().map_err(|error| silent(format!("{error:#}")))? {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),

@@ -88,7 +88,7 @@ impl CloudSession {
         let identity = json!({"methods": ["password"], "password": {"user": user}});
         let body = json!({"auth": {"identity": identity, "scope": {"project": project}}});
         let address = format!("{}/auth/tokens", account.auth_url);
-        let request = self.client.client.post(&address).json(&body);
+        let request = self.client.reqwest.post(&address).json(&body);
         let answer = self.send(Stage::Token, request, &address)?;
         let (200 | 201, Some(token)) = (answer.status, answer.token) else {
             let message = message(&answer.body).replace(password, "***");
@@ -132,7 +132,7 @@ impl CloudSession {
 
     fn ask(&self, stage: Stage, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let address = format!("{}/{path}", self.magnum);
-        let request = self.client.client.request(method.clone(), &address);
+        let request = self.client.reqwest.request(method.clone(), &address);
         let mut request = request.header("X-Auth-Token", self.token.expose());
         if let Some(body) = body {
             request = request.json(body);

@@ -1,8 +1,9 @@
 //! What stands at a path, and the files that the charm keeps there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use cap_std::fs::{Metadata, MetadataExt as _};
 use serde::{Deserialize, Serialize};
 
 /// Owner and permission bits of a file.
@@ -60,6 +61,14 @@ pub struct FileIdentity {
     pub(super) inode: u64,
     pub(super) size: u64,
     pub(super) changed: (i64, i64),
+}
+
+impl FileIdentity {
+    /// The identity of what stands at `path`, by its metadata.
+    pub fn new(path: &Path, meta: &Metadata) -> Self {
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        Self { path: path.to_owned(), inode: meta.ino(), size: meta.len(), changed }
+    }
 }
 
 /// A file that the charm puts in place and keeps.

@@ -21,7 +21,7 @@ const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A client whose requests are waited for.
 pub struct HttpClient {
-    pub client: Client,
+    pub reqwest: Client,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -34,8 +34,8 @@ impl HttpClient {
     pub fn new(builder: ClientBuilder) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         // Between requests nobody hears a server close a connection: an old one is not used again.
-        let client = builder.pool_idle_timeout(Duration::from_secs(1)).build()?;
-        Ok(Self { client, runtime: Some(runtime) })
+        let reqwest = builder.pool_idle_timeout(Duration::from_secs(1)).build()?;
+        Ok(Self { reqwest, runtime: Some(runtime) })
     }
 
     /// Waits for requests.

@@ -43,14 +43,16 @@ impl Process {
     /// If `/proc` shows it in a way that cannot be understood.
     pub fn inspect(root: &Root, pid: i32) -> Result<Option<Self>> {
         let proc = Path::new("/proc").join(pid.to_string());
-        let cmdline = || root.read(&proc.join("cmdline"));
+        let read = || root.read(&proc.join("cmdline"));
+        let mut cmdline = read();
         for _ in 0..STARTING_LIMIT {
-            if !cmdline().is_ok_and(|cmdline| is_starting(root, &cmdline)) {
+            if !cmdline.as_ref().is_ok_and(|cmdline| is_starting(root, cmdline)) {
                 break;
             }
             std::thread::sleep(STARTING_PAUSE);
+            cmdline = read();
         }
-        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline()) else {
+        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline) else {
             return Ok(None);
         };
         let stat = String::from_utf8_lossy(&stat);

@@ -140,12 +140,7 @@ impl Root {
     /// # Errors
     /// If it cannot be looked at.
     pub fn identity(&self, path: &Path) -> Result<Option<FileIdentity>> {
-        Ok(self.metadata(path)?.map(|meta| FileIdentity {
-            path: path.to_owned(),
-            inode: meta.ino(),
-            size: meta.len(),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }))
+        Ok(self.metadata(path)?.map(|meta| FileIdentity::new(path, &meta)))
     }
 
     /// Follows the links at the end of `path` as a program does that opens it, for programs in directories of root.
