@@ -238,7 +238,7 @@ fn end_victim(how: &str, until: &str, longer: Duration, end: impl Fn(Pid)) {
     victim.wait().unwrap();
     let start = Instant::now();
     while !traces().is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(5), "{how}, {until} + {longer:?}: {:#?}", traces());
+        assert!(start.elapsed() < Duration::from_secs(60), "{how}, {until} + {longer:?}: {:#?}", traces());
         std::thread::sleep(Duration::from_millis(10));
     }
     println!("{how}, {until} + {longer:?}: nothing left after {:?}", start.elapsed());
@@ -269,7 +269,7 @@ fn what_a_killed_keeper_leaves_is_swept_by_the_next() {
     let start = Instant::now();
     let container = PathBuf::from(format!("/proc/{}", machine.leader()));
     while is_alive(&container) {
-        assert!(start.elapsed() < Duration::from_secs(5), "the container outlives its keeper");
+        assert!(start.elapsed() < Duration::from_secs(60), "the container outlives its keeper");
         std::thread::sleep(Duration::from_millis(10));
     }
     drop(machine);

@@ -243,7 +243,7 @@ fn whatever_befalls_a_cluster_can_befall_this_one() {
     let start = Instant::now();
     lab.cluster.serve(&lab.machine).unwrap();
     println!("start: {:?}", start.elapsed());
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(60));
     assert_eq!(lab.ask(&format!("{SECRETS}/kept"), None).0, 200);
     let (status, body) = lab.ask(SECRETS, Some(&secret));
     assert_eq!((status, &body["reason"]), (409, &json!("AlreadyExists")));

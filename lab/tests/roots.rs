@@ -82,7 +82,7 @@ fn a_killed_build_leaves_no_process_and_no_mount() {
         if left.is_empty() {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(5), "{left:#?}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{left:#?}");
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(!fs::read_to_string("/proc/mounts").unwrap().contains(&name));

@@ -1,4 +1,4 @@
-//! Runs the tests on real units, as built test binaries, and reports the slowest.
+//! Runs the tests on real units, as built test binaries, and reports the slowest and, last, what the failed ones said.
 //!
 //! More tests run at a time than there are cores, and those that mostly wait run beside the others.
 
@@ -72,9 +72,8 @@ impl TestBinary<'_> {
         Ok(names.map(str::to_owned).collect())
     }
 
-    /// Runs the selected tests, those that mostly wait beside the others. Returns whether all passed, and the time of
-    /// each.
-    fn run(&self, lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
+    /// Runs the selected tests, those that mostly wait beside the others.
+    fn run(&self, lab: &Lab) -> Result<Outcome> {
         let tests = self.list()?;
         let (waiting, working): (Vec<_>, Vec<_>) =
             tests.iter().partition(|name| WAITING.iter().any(|prefix| name.starts_with(prefix)));
@@ -85,18 +84,16 @@ impl TestBinary<'_> {
             for (share, threads) in shares {
                 running.push(scope.spawn(move || self.run_these(&share, threads, lab)));
             }
-            let (mut passed, mut times) = (true, Vec::new());
+            let mut outcome = Outcome::default();
             for share in running {
-                let share = share.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??;
-                passed &= share.0;
-                times.extend(share.1);
+                outcome.add(share.join().map_err(|_| anyhow!("a thread that runs tests panicked"))??);
             }
-            Ok((passed, times))
+            Ok(outcome)
         })
     }
 
     /// Runs these tests and prints what they print.
-    fn run_these(&self, names: &[&String], threads: usize, lab: &Lab) -> Result<(bool, Vec<(f64, String)>)> {
+    fn run_these(&self, names: &[&String], threads: usize, lab: &Lab) -> Result<Outcome> {
         let mut command = self.command()?;
         command
             .args(names)
@@ -115,14 +112,43 @@ impl TestBinary<'_> {
         }
         let mut child = command.spawn().with_context(|| format!("starting {}", self.artifact.executable.display()))?;
         let stdout = child.stdout.take().context("the tests' output")?;
-        let mut times = Vec::new();
+        let mut outcome = Outcome::default();
+        let mut in_failures = false;
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.context("reading the tests' output")?;
             let line = String::from_utf8_lossy(&line);
-            println!("{line}");
-            times.extend(time(&line));
+            // libtest repeats the names of the failed tests after what they said, under the same heading.
+            if line == "failures:" {
+                in_failures = outcome.failures.is_empty();
+            }
+            if in_failures {
+                outcome.failures.push_str(&line);
+                outcome.failures.push('\n');
+            } else {
+                println!("{line}");
+            }
+            outcome.times.extend(time(&line));
         }
-        Ok((child.wait().context("waiting for the tests")?.success(), times))
+        outcome.failed = !child.wait().context("waiting for the tests")?.success();
+        Ok(outcome)
+    }
+}
+
+/// How tests ended.
+#[derive(Default)]
+struct Outcome {
+    failed: bool,
+    /// Seconds and name of each test.
+    times: Vec<(f64, String)>,
+    /// What the failed tests said.
+    failures: String,
+}
+
+impl Outcome {
+    fn add(&mut self, other: Self) {
+        self.failed |= other.failed;
+        self.times.extend(other.times);
+        self.failures.push_str(&other.failures);
     }
 }
 
@@ -159,17 +185,14 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
         threads: threads()?,
     };
     println!("{} tests, {} at a time, and half as many that mostly wait", tests.len(), lab.threads);
-    let (mut times, mut failed) = (Vec::new(), Vec::new());
+    let mut all = Outcome::default();
     for binary in &binaries {
         println!("\nRunning {}", binary.artifact.target.name);
-        let (passed, these) = binary.run(&lab)?;
-        times.extend(these);
-        if !passed {
-            failed.push(binary.artifact.target.name.as_str());
-        }
+        all.add(binary.run(&lab)?);
     }
-    print!("{}", slowest(times));
-    ensure!(failed.is_empty(), "tests failed in {}", failed.join(", "));
+    print!("{}", slowest(all.times));
+    print!("{}", all.failures);
+    ensure!(!all.failed, "tests failed");
     Ok(())
 }
 
@@ -216,9 +239,9 @@ mod tests {
             selection: &selection,
         };
         let lab = Lab { charm: PathBuf::new(), juju_tool: PathBuf::new(), threads: 1 };
-        let (passed, times) = binary.run(&lab).unwrap();
-        assert!(passed);
-        let names: Vec<String> = times.into_iter().map(|(_, name)| name).collect();
+        let outcome = binary.run(&lab).unwrap();
+        assert!(!outcome.failed && outcome.failures.is_empty());
+        let names: Vec<String> = outcome.times.into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, binary.list().unwrap());
         assert_eq!(names.len(), 1);
     }
