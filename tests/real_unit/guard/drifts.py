@@ -70,6 +70,16 @@ def main_pids():
     return shown.stdout.split()
 
 
+def at_rest():
+    """Whether no run of the guard is under way or waits, such as the one that sees what a restart has read."""
+    running = ["list-units", "--state=activating,active,deactivating", "magnum-capi-helm-guard*.service"]
+    shown = [
+        subprocess.run(["systemctl", *words, "--no-legend"], capture_output=True, text=True, check=True).stdout
+        for words in (running, ["list-jobs"])
+    ]
+    return not shown[0] and "magnum" not in shown[1]
+
+
 def remove(path):
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
@@ -165,9 +175,10 @@ for number in range(COUNT):
     if is_driver:
         # It is loaded anew: a drift in the middle of that would say nothing of the guard.
         until = time.monotonic() + PATIENCE
-        while any(pid in ["0", *pids] for pid in main_pids()) and time.monotonic() < until:
-            time.sleep(0.05)
-        time.sleep(3)
+        while any(pid in ["0", *pids] for pid in main_pids()) or not at_rest():
+            if time.monotonic() > until:
+                sys.exit("the services have not been restarted")
+            time.sleep(0.2)
     restarted = [name for name, old, new in zip(SERVICES, pids, main_pids()) if old != new]
     remove(path + ".away")
     print(json.dumps({"path": path, "harm": kind, "seconds": round(seconds, 4),
