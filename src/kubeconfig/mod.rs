@@ -32,7 +32,7 @@ pub use access::AccessRule;
 pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
 pub use problems::problems;
-pub use programs::{ProgramVerdict, ProgramsToAsk};
+pub use programs::ProgramsToAsk;
 pub use report::KubeconfigReport;
 pub use selection::{Selection, remember, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};

@@ -52,8 +52,8 @@ pub const CHECKS: &[Check<KubeconfigReport>] = &[
 pub struct KubeconfigReport {
     /// `None` if there is no kubeconfig, or the pin is not known.
     pub usable: Option<Result<UsableKubeconfig, KubeconfigFault>>,
-    /// `None` if the kubeconfig is not usable.
-    pub programs: Option<ProgramVerdicts>,
+    /// Those of a kubeconfig that is usable.
+    pub programs: ProgramVerdicts,
     /// `None` if the management cluster was not asked.
     pub online: Option<Result<ManagementReport, ApiError>>,
     /// Warn this many days before the end.
@@ -88,7 +88,7 @@ impl ManagementReport {
 impl KubeconfigReport {
     /// The report where there is no kubeconfig.
     pub fn absent(warning_days: u16) -> Self {
-        Self { usable: None, programs: None, online: None, warning_days }
+        Self { usable: None, programs: ProgramVerdicts::default(), online: None, warning_days }
     }
 
     /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm;
@@ -107,7 +107,7 @@ impl KubeconfigReport {
         let mut report = Self::absent(warning_days);
         let usable = kubeconfig.and_then(|content| Ok((UsableKubeconfig::new(&content, pin, read)?, content)));
         if let Ok((usable, content)) = &usable {
-            report.programs = Some(programs(content)?);
+            report.programs = programs(content)?;
             report.online = online.map(|stack| ManagementReport::ask(usable, stack));
         }
         report.usable = Some(usable.map(|(usable, _)| usable));
@@ -145,11 +145,11 @@ impl KubeconfigReport {
             return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
         }
         let usable = self.read()?;
-        if let Some(refusal) = self.programs.as_ref().and_then(ProgramVerdicts::refusal) {
+        if let Some(refusal) = &self.programs.refusal {
             return Err(Finding::fail(format!("the kubeconfig {refusal}"), NEW_ONE));
         }
         let mut parts = vec![format!("it leads to {}", usable.server)];
-        parts.extend(self.programs.iter().flat_map(ProgramVerdicts::not_asked));
+        parts.extend(self.programs.not_asked.iter().cloned());
         parts.extend(usable.notes.iter().map(|note| format!("but {note}")));
         let evidence = parts.join("; ");
         match usable.notes[..] {
@@ -243,9 +243,7 @@ mod tests {
     }
 
     fn report(usable: UsableKubeconfig, online: Option<Result<ManagementReport, ApiError>>) -> KubeconfigReport {
-        let (driver, helm) = (ProgramVerdict::Accepts, ProgramVerdict::Accepts);
-        let programs = Some(ProgramVerdicts { driver, helm });
-        KubeconfigReport { usable: Some(Ok(usable)), programs, online, warning_days: 30 }
+        KubeconfigReport { usable: Some(Ok(usable)), online, ..KubeconfigReport::absent(30) }
     }
 
     fn statuses(report: &KubeconfigReport) -> [Status; 6] {
@@ -298,14 +296,14 @@ mod tests {
         let mut noted = report(usable("https://h"), None);
         let usable_check = |report: &KubeconfigReport| check::run(CHECKS, report).swap_remove(0);
         let driver = ProgramVerdict::NotAsked("no driver is installed here");
-        noted.programs = Some(ProgramVerdicts { driver, helm: ProgramVerdict::Accepts });
+        noted.programs = ProgramVerdicts::new(driver, ProgramVerdict::Accepts);
         let result = usable_check(&noted);
         assert_eq!(result.status, Pass);
         assert_eq!(result.evidence, "it leads to https://h; the driver was not asked (no driver is installed here)");
         noted.usable.as_mut().unwrap().as_mut().unwrap().notes.push("it is odd".into());
         assert_eq!(usable_check(&noted).status, Warn);
         let helm = ProgramVerdict::Refuses("duplicate name".into());
-        noted.programs = Some(ProgramVerdicts { driver: ProgramVerdict::Accepts, helm });
+        noted.programs = ProgramVerdicts::new(ProgramVerdict::Accepts, helm);
         let result = usable_check(&noted);
         assert_eq!(
             (result.status, result.evidence.as_str()),
