@@ -17,7 +17,7 @@ use crate::check::{self, Check, Outcome, Report};
 use crate::conf::checks::plain_ascii;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::compatibility::Stack;
-use crate::kubeconfig::programs::{self, ProgramVerdict, ProgramVerdicts, ProgramsToAsk};
+use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::kubeconfig::report::{CHECKS, KubeconfigReport};
 use crate::kubeconfig::{fault, in_text, read_as_magnum};
 use crate::magnum::{MAGNUM_USER, Python};
@@ -118,7 +118,7 @@ impl Request {
             None => {
                 let helm = helm_on(system, &std::env::var_os("PATH").unwrap_or_default());
                 let helm = programs::ask_helm(system, helm.as_deref(), None, &std::path::absolute(path)?);
-                Ok(ProgramVerdicts::new(ProgramVerdict::NotAsked("no driver is installed here"), helm))
+                Ok(ProgramVerdicts::new(programs::ask_driver(system, None, &self.pin, path), helm))
             }
         };
         let online = (!self.offline).then_some(&stack);

@@ -1,7 +1,6 @@
 //! What the management cluster says: who the user is there, what it may do, and which APIs are served.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
@@ -11,22 +10,6 @@ use super::printable;
 
 /// API groups and all versions of each that are served, not only the preferred ones.
 pub type Served = BTreeMap<String, Vec<String>>;
-
-/// A verb on a resource of an API group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessRule {
-    pub verb: &'static str,
-    pub group: &'static str,
-    pub resource: &'static str,
-}
-
-/// As in `create clusters.cluster.x-k8s.io`.
-impl fmt::Display for AccessRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dot = if self.group.is_empty() { "" } else { "." };
-        write!(f, "{} {}{dot}{}", self.verb, self.resource, self.group)
-    }
-}
 
 pub const CORE: &str = "cluster.x-k8s.io";
 pub const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
@@ -68,27 +51,27 @@ impl Session {
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
             Err(ApiError::Unexpected(_)) => {
-                let rule = AccessRule { verb: "get", group: "", resource: "namespaces" };
-                self.wait(self.may(rule)).map(|_| "a user it knows".to_owned())
+                self.wait(self.may("get", "", "namespaces")).map(|_| "a user it knows".to_owned())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Returns what the driver and helm need there and the user may not do.
+    /// Returns what the driver and helm need there and the user may not do, such as `create clusters.cluster.x-k8s.io`.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn denied(&self) -> Result<Vec<AccessRule>, ApiError> {
+    pub fn denied(&self) -> Result<Vec<String>, ApiError> {
         self.wait(async {
-            if self.may(AccessRule { verb: "*", group: "*", resource: "*" }).await? {
+            if self.may("*", "*", "*").await? {
                 return Ok(Vec::new());
             }
-            let of_resource = |(group, resource, verbs): (_, _, Verbs)| {
-                verbs.iter().map(move |verb| AccessRule { verb, group, resource })
-            };
-            let needed = NEEDED.into_iter().flat_map(of_resource);
-            let asked = needed.map(|rule| async move { Ok((rule, self.may(rule).await?)) });
+            let of_resource =
+                |(group, resource, verbs): (_, _, Verbs)| verbs.iter().map(move |verb| (*verb, group, resource));
+            let asked = NEEDED.into_iter().flat_map(of_resource).map(|(verb, group, resource)| async move {
+                let rule = format!("{verb} {resource}.{group}").trim_end_matches('.').to_owned();
+                Ok((rule, self.may(verb, group, resource).await?))
+            });
             // One after the other they would take too long over a slow link.
             let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
             Ok(answers.into_iter().filter(|(_, may)| !may).map(|(rule, _)| rule).collect())
@@ -113,10 +96,10 @@ impl Session {
     }
 
     /// Asks about every namespace: Magnum makes one for each project.
-    async fn may(&self, rule: AccessRule) -> Result<bool, ApiError> {
+    async fn may(&self, verb: &str, group: &str, resource: &str) -> Result<bool, ApiError> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {"verb": rule.verb, "group": rule.group, "resource": rule.resource}}
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}}
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
         let answer = self.ask(path, Some(&review)).await?;
@@ -133,10 +116,7 @@ mod tests {
 
     #[test]
     fn what_the_user_may_not_do_is_named() {
-        let denied = |usable: &super::super::UsableKubeconfig| {
-            let denied = Session::open(usable).unwrap().denied().unwrap();
-            denied.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
+        let denied = |usable: &super::super::UsableKubeconfig| Session::open(usable).unwrap().denied().unwrap();
         assert_eq!(denied(&cluster("v1beta1", |rule| rule == "* *")), [""; 0]);
         let allows = |rule: &str| !["* *", "create clusters", "delete secrets"].contains(&rule);
         assert_eq!(denied(&cluster("v1beta1", allows)), ["delete secrets", "create clusters.cluster.x-k8s.io"]);

@@ -34,6 +34,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Where the current context leads.
 pub struct Target {
+    /// The API server's address, which may hold credentials.
+    pub server: Url,
     pub cluster: Cluster,
     pub user: User,
 }
@@ -108,12 +110,9 @@ pub fn target(text: &str) -> Result<Target, KubeconfigFault> {
     let context = named(document.contexts, current).ok_or_else(missing("current-context that it defines"))?;
     let cluster = named(document.clusters, context.cluster);
     let user = named(document.users, context.user);
-    let target = Target {
-        cluster: cluster.ok_or_else(missing("cluster with the name in its current context"))?,
-        user: user.ok_or_else(missing("user with the name in its current context"))?,
-    };
-    target.cluster.server()?;
-    Ok(target)
+    let cluster = cluster.ok_or_else(missing("cluster with the name in its current context"))?;
+    let user = user.ok_or_else(missing("user with the name in its current context"))?;
+    Ok(Target { server: address(cluster.server.as_deref().unwrap_or_default())?, cluster, user })
 }
 
 fn named<T>(entries: Option<Vec<Named<T>>>, name: Option<String>) -> Option<T> {
@@ -184,29 +183,16 @@ impl Target {
     }
 }
 
-impl Cluster {
-    /// Returns the API server's address, without credentials and without a slash at its end.
-    pub fn server(&self) -> Result<String, KubeconfigFault> {
-        let server = self.server.as_deref().unwrap_or_default();
-        let address = Url::parse(server).ok();
-        let is_odd = |c: char| c.is_whitespace() || c.is_control();
-        let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT && !server.contains(is_odd);
-        let not_shown = || fault("names a server that is not an https address");
-        let mut address = address.filter(is_shown).ok_or_else(not_shown)?;
-        if address.query().is_some() || address.fragment().is_some() {
-            return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));
-        }
-        // Both fail only for addresses that can hold no credentials.
-        address.set_username("").ok();
-        address.set_password(None).ok();
-        Ok(address.as_str().trim_end_matches('/').to_owned())
+/// Parses the API server's address.
+fn address(server: &str) -> Result<Url, KubeconfigFault> {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT && !server.contains(is_odd);
+    let address = Url::parse(server).ok().filter(is_shown);
+    let address = address.ok_or_else(|| fault("names a server that is not an https address"))?;
+    if address.query().is_some() || address.fragment().is_some() {
+        return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));
     }
-
-    /// Whether the API server's address has credentials of its own.
-    pub fn has_credentials(&self) -> bool {
-        let address = Url::parse(self.server.as_deref().unwrap_or_default());
-        address.is_ok_and(|address| !address.username().is_empty() || address.password().is_some())
-    }
+    Ok(address)
 }
 
 impl User {
@@ -338,11 +324,5 @@ users:
         let shown = target(&brackets).err().unwrap().to_string();
         assert!(shown.contains("nested too deeply"), "{shown}");
         assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
-    }
-
-    #[test]
-    fn credentials_in_the_server_are_taken_out() {
-        let found = target(&GOOD.replace("https://h", "https://a:hunter2@h")).unwrap();
-        assert_eq!(found.cluster.server().unwrap(), "https://h:6443");
     }
 }

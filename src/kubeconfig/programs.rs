@@ -171,18 +171,15 @@ pub fn ask_helm(system: &System, helm: Option<&Path>, user: Option<&'static str>
         _ => return ProgramVerdict::NotAsked("it does not run"),
     };
     let was_sent = said.contains(&format!("\"{NOWHERE}/")) && !said.contains("invalid header");
+    // The beginning of an error is lost if too much of the file follows it.
+    let is_cut = !said.is_empty() && !said.contains("Error: ");
     if was_sent {
         ProgramVerdict::Accepts
-    } else if said.to_lowercase().contains("cluster unreachable: ") || is_cut(&said) {
+    } else if said.to_lowercase().contains("cluster unreachable: ") || is_cut {
         ProgramVerdict::Refuses(helm_reason(&said))
     } else {
         ProgramVerdict::NotAsked("it fails for another reason")
     }
-}
-
-/// Whether the beginning of an error is lost, because so much of the file follows it.
-fn is_cut(said: &str) -> bool {
-    !said.is_empty() && !said.contains("Error: ")
 }
 
 fn helm_reason(said: &str) -> String {

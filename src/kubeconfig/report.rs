@@ -7,7 +7,7 @@ use super::compatibility::Stack;
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{AccessRule, ApiError, KubeconfigFault, Session, UsableKubeconfig};
+use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig};
 use crate::check::{Check, Finding, Outcome, Status};
 use crate::juju::settings::Pin;
 use crate::system::Secret;
@@ -66,7 +66,7 @@ pub struct ManagementReport {
     /// The user's name there.
     pub user: String,
     /// What the driver and helm need and the user may not do.
-    pub denied: Vec<AccessRule>,
+    pub denied: Vec<String>,
     pub incompatible: Vec<Finding>,
 }
 
@@ -205,8 +205,7 @@ impl KubeconfigReport {
         if answers.denied.is_empty() {
             return Ok("everything that is needed".to_owned());
         }
-        let denied: Vec<String> = answers.denied.iter().map(ToString::to_string).collect();
-        let denied = denied.join(", ");
+        let denied = answers.denied.join(", ");
         Err(Finding::fail(
             format!("{server} does not let the kubeconfig's user {denied}"),
             "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
