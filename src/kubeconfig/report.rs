@@ -15,36 +15,12 @@ use crate::system::Secret;
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
 
 pub const CHECKS: &[Check<KubeconfigReport>] = &[
-    Check::new(
-        "kubeconfig-usable",
-        "Can the pinned driver, and the helm it runs, use this kubeconfig?",
-        KubeconfigReport::usable,
-    ),
-    Check::new(
-        "kubeconfig-expiry",
-        "Are its certificates or its token valid, and for how long?",
-        KubeconfigReport::expiry,
-    ),
-    Check::new(
-        "management-api",
-        "Does the management cluster answer from here, and can it be trusted?",
-        KubeconfigReport::api,
-    ),
-    Check::new(
-        "management-identity",
-        "Does the management cluster know the kubeconfig's user?",
-        KubeconfigReport::identity,
-    ),
-    Check::new(
-        "management-permissions",
-        "May that user do there what the driver and helm do?",
-        KubeconfigReport::permissions,
-    ),
-    Check::new(
-        "management-capi",
-        "Is Cluster API there, in versions that fit the driver and the chart?",
-        KubeconfigReport::capi,
-    ),
+    Check::new("kubeconfig-usable", "Can the pinned driver, and the helm it runs, use this kubeconfig?", usable),
+    Check::new("kubeconfig-expiry", "Are its certificates or its token valid, and for how long?", expiry),
+    Check::new("management-api", "Does the management cluster answer from here, and can it be trusted?", api),
+    Check::new("management-identity", "Does the management cluster know the kubeconfig's user?", identity),
+    Check::new("management-permissions", "May that user do there what the driver and helm do?", permissions),
+    Check::new("management-capi", "Is Cluster API there, in versions that fit the driver and the chart?", capi),
 ];
 
 /// What was found out about a kubeconfig.
@@ -139,91 +115,91 @@ impl KubeconfigReport {
             Err(error) => Err(Finding::skip(format!("{server} {error}"))),
         }
     }
+}
 
-    fn usable(&self) -> Outcome {
-        if let Some(Err(fault)) = &self.usable {
-            return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
-        }
-        let usable = self.read()?;
-        if let Some(refusal) = &self.programs.refusal {
-            return Err(Finding::fail(format!("the kubeconfig {refusal}"), NEW_ONE));
-        }
-        let mut parts = vec![format!("it leads to {}", usable.server)];
-        parts.extend(self.programs.not_asked.iter().cloned());
-        parts.extend(usable.notes.iter().map(|note| format!("but {note}")));
-        let evidence = parts.join("; ");
-        match usable.notes[..] {
-            [] => Ok(evidence),
-            _ => Err(Finding::warn(
-                evidence,
-                "see whether management-api passes anyway; take out what is ignored if you can",
-            )),
-        }
+fn usable(report: &KubeconfigReport) -> Outcome {
+    if let Some(Err(fault)) = &report.usable {
+        return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
     }
+    let usable = report.read()?;
+    if let Some(refusal) = &report.programs.refusal {
+        return Err(Finding::fail(format!("the kubeconfig {refusal}"), NEW_ONE));
+    }
+    let mut parts = vec![format!("it leads to {}", usable.server)];
+    parts.extend(report.programs.not_asked.iter().cloned());
+    parts.extend(usable.notes.iter().map(|note| format!("but {note}")));
+    let evidence = parts.join("; ");
+    match usable.notes[..] {
+        [] => Ok(evidence),
+        _ => Err(Finding::warn(
+            evidence,
+            "see whether management-api passes anyway; take out what is ignored if you can",
+        )),
+    }
+}
 
-    fn expiry(&self) -> Outcome {
-        match age(&self.read()?.validity, Timestamp::now()) {
-            Age::Expired(ends) => Err(Finding::fail(format!("expired: {ends}"), NEW_ONE)),
-            Age::NotYetValid(begins) => Err(Finding::fail(
-                format!("not valid yet: {begins}"),
-                "set this machine's clock right, or wait, or grant another kubeconfig",
-            )),
-            Age::Valid(None) => Ok("nothing of it expires".to_owned()),
-            Age::Valid(Some((ends, days))) => {
-                let evidence = format!("{days} days left: {ends}");
-                match days < i64::from(self.warning_days) {
-                    true => Err(Finding::warn(evidence, NEW_ONE)),
-                    false => Ok(evidence),
-                }
+fn expiry(report: &KubeconfigReport) -> Outcome {
+    match age(&report.read()?.validity, Timestamp::now()) {
+        Age::Expired(ends) => Err(Finding::fail(format!("expired: {ends}"), NEW_ONE)),
+        Age::NotYetValid(begins) => Err(Finding::fail(
+            format!("not valid yet: {begins}"),
+            "set this machine's clock right, or wait, or grant another kubeconfig",
+        )),
+        Age::Valid(None) => Ok("nothing of it expires".to_owned()),
+        Age::Valid(Some((ends, days))) => {
+            let evidence = format!("{days} days left: {ends}");
+            match days < i64::from(report.warning_days) {
+                true => Err(Finding::warn(evidence, NEW_ONE)),
+                false => Ok(evidence),
             }
         }
     }
+}
 
-    fn api(&self) -> Outcome {
-        let (online, server) = self.online()?;
-        match online {
-            Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
-            Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
-            Err(error) => Err(Finding::warn(
-                format!("not the graft, but {server} {error}"),
-                "let this machine reach the management cluster at that address (routes, security groups, DNS), with a \
-                 certificate of the kubeconfig's certificate-authority",
-            )),
-        }
+fn api(report: &KubeconfigReport) -> Outcome {
+    let (online, server) = report.online()?;
+    match online {
+        Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
+        Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
+        Err(error) => Err(Finding::warn(
+            format!("not the graft, but {server} {error}"),
+            "let this machine reach the management cluster at that address (routes, security groups, DNS), with a \
+             certificate of the kubeconfig's certificate-authority",
+        )),
     }
+}
 
-    fn identity(&self) -> Outcome {
-        if let (Err(error @ ApiError::Rejected(_)), server) = self.online()? {
-            return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
-        }
-        let (answers, server) = self.answers()?;
-        Ok(format!("{server} knows the user as {}", answers.user))
+fn identity(report: &KubeconfigReport) -> Outcome {
+    if let (Err(error @ ApiError::Rejected(_)), server) = report.online()? {
+        return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
     }
+    let (answers, server) = report.answers()?;
+    Ok(format!("{server} knows the user as {}", answers.user))
+}
 
-    fn permissions(&self) -> Outcome {
-        let (answers, server) = self.answers()?;
-        if answers.denied.is_empty() {
-            return Ok("everything that is needed".to_owned());
-        }
-        let denied = answers.denied.join(", ");
-        Err(Finding::fail(
-            format!("{server} does not let the kubeconfig's user {denied}"),
-            "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
-        ))
+fn permissions(report: &KubeconfigReport) -> Outcome {
+    let (answers, server) = report.answers()?;
+    if answers.denied.is_empty() {
+        return Ok("everything that is needed".to_owned());
     }
+    let denied = answers.denied.join(", ");
+    Err(Finding::fail(
+        format!("{server} does not let the kubeconfig's user {denied}"),
+        "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
+    ))
+}
 
-    fn capi(&self) -> Outcome {
-        let (answers, server) = self.answers()?;
-        let found = &answers.incompatible;
-        if found.is_empty() {
-            return Ok("driver, chart and the served versions fit".to_owned());
-        }
-        let all = |of: fn(&Finding) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let evidence = format!("{server}: {}", all(|one| &one.evidence));
-        let remedy = all(|one| &one.remedy);
-        let status = if found.iter().any(|one| one.status == Status::Fail) { Status::Fail } else { Status::Warn };
-        Err(Finding { status, evidence, remedy })
+fn capi(report: &KubeconfigReport) -> Outcome {
+    let (answers, server) = report.answers()?;
+    let found = &answers.incompatible;
+    if found.is_empty() {
+        return Ok("driver, chart and the served versions fit".to_owned());
     }
+    let all = |of: fn(&Finding) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
+    let evidence = format!("{server}: {}", all(|one| &one.evidence));
+    let remedy = all(|one| &one.remedy);
+    let status = if found.iter().any(|one| one.status == Status::Fail) { Status::Fail } else { Status::Warn };
+    Err(Finding { status, evidence, remedy })
 }
 
 #[cfg(test)]
