@@ -104,7 +104,7 @@ impl Request {
 
     fn kubeconfig_report(&self, system: &System) -> Result<KubeconfigReport> {
         let Some(path) = &self.kubeconfig else {
-            return Ok(KubeconfigReport::absent(EXPIRY_WARNING_DAYS));
+            return Ok(KubeconfigReport::default());
         };
         let stack = Stack { driver: self.pin.version().clone(), chart: self.chart.clone(), api_resources: None };
         let account = if Uid::effective().is_root() { system.account(MAGNUM_USER)? } else { None };

@@ -42,16 +42,16 @@ impl Session {
     ///
     /// # Errors
     /// If it does not know the user, or does not answer.
-    pub fn whoami(&self) -> Result<String, ApiError> {
+    pub async fn whoami(&self) -> Result<String, ApiError> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
-        match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)) {
+        match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)).await {
             Ok(answer) => {
                 let name = answer["status"]["userInfo"]["username"].as_str();
                 name.map(printable).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
             Err(ApiError::Unexpected(_)) => {
-                self.wait(self.may("get", "", "namespaces")).map(|_| "a user it knows".to_owned())
+                self.may("get", "", "namespaces").await.map(|_| "a user it knows".to_owned())
             }
             Err(error) => Err(error),
         }
@@ -61,29 +61,27 @@ impl Session {
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn denied(&self) -> Result<Vec<String>, ApiError> {
-        self.wait(async {
-            if self.may("*", "*", "*").await? {
-                return Ok(Vec::new());
-            }
-            let of_resource =
-                |(group, resource, verbs): (_, _, Verbs)| verbs.iter().map(move |verb| (*verb, group, resource));
-            let asked = NEEDED.into_iter().flat_map(of_resource).map(|(verb, group, resource)| async move {
-                let rule = format!("{verb} {resource}.{group}").trim_end_matches('.').to_owned();
-                Ok((rule, self.may(verb, group, resource).await?))
-            });
-            // One after the other they would take too long over a slow link.
-            let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-            Ok(answers.into_iter().filter(|(_, may)| !may).map(|(rule, _)| rule).collect())
-        })
+    pub async fn denied(&self) -> Result<Vec<String>, ApiError> {
+        if self.may("*", "*", "*").await? {
+            return Ok(Vec::new());
+        }
+        let of_resource =
+            |(group, resource, verbs): (_, _, Verbs)| verbs.iter().map(move |verb| (*verb, group, resource));
+        let asked = NEEDED.into_iter().flat_map(of_resource).map(|(verb, group, resource)| async move {
+            let rule = format!("{verb} {resource}.{group}").trim_end_matches('.').to_owned();
+            Ok((rule, self.may(verb, group, resource).await?))
+        });
+        // One after the other they would take too long over a slow link.
+        let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        Ok(answers.into_iter().filter(|(_, may)| !may).map(|(rule, _)| rule).collect())
     }
 
     /// Returns the API groups that it serves.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn served(&self) -> Result<Served, ApiError> {
-        let answer = self.request("/apis", None)?;
+    pub async fn served(&self) -> Result<Served, ApiError> {
+        let answer = self.request("/apis", None).await?;
         let text = |value: &Value| printable(value.as_str().unwrap_or_default());
         let groups = answer["groups"].as_array().into_iter().flatten();
         Ok(groups
@@ -102,7 +100,7 @@ impl Session {
             "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}}
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer = self.ask(path, Some(&review)).await?;
+        let answer = self.request(path, Some(&review)).await?;
         answer["status"]["allowed"]
             .as_bool()
             .ok_or_else(|| ApiError::Unexpected("a review without a verdict".to_owned()))
@@ -111,12 +109,21 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use super::super::UsableKubeconfig;
     use super::super::testing::{cluster, serve};
     use super::*;
 
+    fn whoami(usable: &UsableKubeconfig) -> Result<String, ApiError> {
+        let session = Session::open(usable)?;
+        session.wait(session.whoami())
+    }
+
     #[test]
     fn what_the_user_may_not_do_is_named() {
-        let denied = |usable: &super::super::UsableKubeconfig| Session::open(usable).unwrap().denied().unwrap();
+        let denied = |usable: &UsableKubeconfig| {
+            let session = Session::open(usable).unwrap();
+            session.wait(session.denied()).unwrap()
+        };
         assert_eq!(denied(&cluster("v1beta1", |rule| rule == "* *")), [""; 0]);
         let allows = |rule: &str| !["* *", "create clusters", "delete secrets"].contains(&rule);
         assert_eq!(denied(&cluster("v1beta1", allows)), ["delete secrets", "create clusters.cluster.x-k8s.io"]);
@@ -128,9 +135,9 @@ mod tests {
             true => ("404 Not Found", String::new()),
             false => ("200 OK", r#"{"status": {"allowed": false}}"#.to_owned()),
         });
-        assert_eq!(Session::open(&old).unwrap().whoami().unwrap(), "a user it knows");
+        assert_eq!(whoami(&old).unwrap(), "a user it knows");
         let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
-        assert!(Session::open(&strange).unwrap().whoami().is_err());
+        assert!(whoami(&strange).is_err());
     }
 
     #[test]
@@ -138,7 +145,7 @@ mod tests {
         let name = format!("a\u{1b}[31m{}", "x".repeat(300));
         let review = json!({"status": {"userInfo": {"username": name}}}).to_string();
         let hostile = serve(move |_, _, _| ("200 OK", review.clone()));
-        let shown = Session::open(&hostile).unwrap().whoami().unwrap();
+        let shown = whoami(&hostile).unwrap();
         assert!(shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"), "{shown}");
         assert!(shown.chars().count() < 210);
     }

@@ -57,15 +57,14 @@ impl Session {
             let roots = Certificate::from_pem_bundle(authority);
             builder = builder.tls_certs_only(roots.map_err(|_| ApiError::Unsupported)?);
         }
-        let mut token = None;
-        match &usable.login {
-            Login::Token(text) => token = Some(text.clone()),
+        let token = match &usable.login {
+            Login::Token(token) => Some(token.clone()),
             Login::Certificate { certificate, key } => {
                 let both = [certificate.as_slice(), b"\n", key.expose()].concat();
-                let identity = Identity::from_pem(&both).map_err(|_| ApiError::Unsupported)?;
-                builder = builder.identity(identity);
+                builder = builder.identity(Identity::from_pem(&both).map_err(|_| ApiError::Unsupported)?);
+                None
             }
-        }
+        };
         Ok(Self {
             client: HttpClient::new(builder).map_err(|_| ApiError::Unsupported)?,
             server: usable.server.clone(),
@@ -78,12 +77,7 @@ impl Session {
     ///
     /// # Errors
     /// If there is no answer, or it is not JSON.
-    pub fn request(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
-        self.wait(self.ask(path, document))
-    }
-
-    /// The same without waiting.
-    pub async fn ask(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
+    pub async fn request(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
         let (client, address) = (&self.client.reqwest, format!("{}{path}", self.server));
         let request = match document {
             Some(document) => client.post(address).json(document),
@@ -111,9 +105,9 @@ impl Session {
         }
     }
 
-    /// Waits for questions.
-    pub fn wait<T>(&self, questions: impl Future<Output = T>) -> T {
-        self.client.wait(questions)
+    /// Waits for requests.
+    pub fn wait<T>(&self, requests: impl Future<Output = T>) -> T {
+        self.client.wait(requests)
     }
 }
 
@@ -132,7 +126,7 @@ mod tests {
 
     fn error(usable: &UsableKubeconfig) -> ApiError {
         let session = Session::open(usable);
-        session.and_then(|session| session.request("/apis", None)).unwrap_err()
+        session.and_then(|session| session.wait(session.request("/apis", None))).unwrap_err()
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub const CHECKS: &[Check<KubeconfigReport>] = &[
     Check::new("management-capi", "Is Cluster API there, in versions that fit the driver and the chart?", capi),
 ];
 
-/// What was found out about a kubeconfig.
-#[derive(Debug)]
+/// What was found out about a kubeconfig. The default is that of none.
+#[derive(Debug, Default)]
 pub struct KubeconfigReport {
     /// `None` if there is no kubeconfig, or the pin is not known.
     pub usable: Option<Result<UsableKubeconfig, KubeconfigFault>>,
@@ -53,20 +53,17 @@ impl ManagementReport {
     /// If it does not answer, or stops answering, or does not know the user.
     pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Result<Self, ApiError> {
         let session = Session::open(usable)?;
-        Ok(Self {
-            user: session.whoami()?,
-            denied: session.denied()?,
-            incompatible: stack.incompatibilities(&session.served()?),
+        session.wait(async {
+            Ok(Self {
+                user: session.whoami().await?,
+                denied: session.denied().await?,
+                incompatible: stack.incompatibilities(&session.served().await?),
+            })
         })
     }
 }
 
 impl KubeconfigReport {
-    /// The report where there is no kubeconfig.
-    pub fn absent(warning_days: u16) -> Self {
-        Self { usable: None, programs: ProgramVerdicts::default(), online: None, warning_days }
-    }
-
     /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm;
     /// the management cluster is asked whether it fits `online`.
     ///
@@ -80,7 +77,7 @@ impl KubeconfigReport {
         online: Option<&Stack>,
         warning_days: u16,
     ) -> anyhow::Result<Self> {
-        let mut report = Self::absent(warning_days);
+        let mut report = Self { warning_days, ..Self::default() };
         let usable = kubeconfig.and_then(|content| Ok((UsableKubeconfig::new(&content, pin, read)?, content)));
         if let Ok((usable, content)) = &usable {
             report.programs = programs(content)?;
@@ -218,7 +215,7 @@ mod tests {
     }
 
     fn report(usable: UsableKubeconfig, online: Option<Result<ManagementReport, ApiError>>) -> KubeconfigReport {
-        KubeconfigReport { usable: Some(Ok(usable)), online, ..KubeconfigReport::absent(30) }
+        KubeconfigReport { usable: Some(Ok(usable)), online, warning_days: 30, ..KubeconfigReport::default() }
     }
 
     fn statuses(report: &KubeconfigReport) -> [Status; 6] {
@@ -239,7 +236,7 @@ mod tests {
         let online = asked(&gone);
         assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
         assert_eq!(statuses(&report(gone, None)), [Pass, Pass, Skip, Skip, Skip, Skip]);
-        assert_eq!(statuses(&KubeconfigReport::absent(30)), [Skip; 6]);
+        assert_eq!(statuses(&KubeconfigReport::default()), [Skip; 6]);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub fn select(
         Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
     };
     let connect = |usable: &UsableKubeconfig| match thoroughness {
-        Thoroughness::Full => Session::open(usable).and_then(|session| session.whoami()),
+        Thoroughness::Full => Session::open(usable).and_then(|session| session.wait(session.whoami())),
         Thoroughness::Quick => Err(ApiError::Unsupported),
     };
     choose(granted, used, accepted.as_ref(), Timestamp::now(), inspect, connect)
