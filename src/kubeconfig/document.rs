@@ -170,16 +170,13 @@ fn aliases(text: &str) -> usize {
 impl Target {
     /// Returns the fields that the driver ignores. helm goes by each of them.
     pub fn ignored(&self) -> Vec<&'static str> {
-        let (cluster, user) = (&self.cluster, &self.user);
-        let fields = [
-            (&cluster.insecure_skip_tls_verify, "insecure-skip-tls-verify"),
-            (&cluster.proxy_url, "proxy-url"),
-            (&cluster.tls_server_name, "tls-server-name"),
-            (&user.impersonated, "as"),
-            (&user.token_file, "tokenFile"),
-        ];
-        let given = fields.into_iter().filter(|(value, _)| is_given(value));
-        given.map(|(_, field)| field).collect()
+        given(&[
+            (&self.cluster.insecure_skip_tls_verify, "insecure-skip-tls-verify"),
+            (&self.cluster.proxy_url, "proxy-url"),
+            (&self.cluster.tls_server_name, "tls-server-name"),
+            (&self.user.impersonated, "as"),
+            (&self.user.token_file, "tokenFile"),
+        ])
     }
 }
 
@@ -198,20 +195,20 @@ fn address(server: &str) -> Result<Url, KubeconfigFault> {
 impl User {
     /// Returns how else it authenticates than by certificate or token.
     pub fn other_login(&self) -> &'static str {
-        let ways = [
+        let ways = given(&[
             (&self.exec, "an exec plugin, which the driver cannot run"),
             (&self.auth_provider, "auth-provider, which helm refuses"),
             (&self.token_file, "tokenFile, which the driver ignores"),
             (&self.username, "a user name and password"),
-        ];
-        let way = ways.into_iter().find(|(field, _)| is_given(field));
-        way.map_or("nothing", |(_, way)| way)
+        ]);
+        ways.first().unwrap_or(&"nothing")
     }
 }
 
-fn is_given(value: &Option<Value>) -> bool {
-    let value = value.as_ref().unwrap_or(&Value::Null);
-    ![Value::Null, Value::Bool(false), "".into()].contains(value)
+/// Returns the texts of those fields that are given.
+fn given(fields: &[(&Option<Value>, &'static str)]) -> Vec<&'static str> {
+    let nothing = [None, Some(Value::Null), Some(Value::Bool(false)), Some("".into())];
+    fields.iter().filter(|(value, _)| !nothing.contains(value)).map(|(_, text)| *text).collect()
 }
 
 /// Returns the content of a field: of the file at `path`, which goes first as for the driver, or what `data` encodes.

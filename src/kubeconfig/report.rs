@@ -89,18 +89,14 @@ impl KubeconfigReport {
 
     /// Returns what was read of the kubeconfig; skips what comes after if it is not usable.
     fn read(&self) -> Result<&UsableKubeconfig, Finding> {
-        match &self.usable {
-            None => Err(Finding::skip("there is no kubeconfig, or the pin is not known")),
-            Some(Err(_)) => Err(Finding::skip("the kubeconfig is not usable")),
-            Some(Ok(usable)) => Ok(usable),
-        }
+        let usable = self.usable.as_ref().and_then(|usable| usable.as_ref().ok());
+        usable.ok_or_else(|| Finding::skip("there is no usable kubeconfig, or the pin is not known"))
     }
 
     /// Returns what the management cluster said, and its address.
     fn online(&self) -> Result<(&Result<ManagementReport, ApiError>, &str), Finding> {
         let server = &self.read()?.server;
-        let online = self.online.as_ref();
-        let online = online.ok_or_else(|| Finding::skip("it is not asked while offline"))?;
+        let online = self.online.as_ref().ok_or_else(|| Finding::skip("it is not asked while offline"))?;
         Ok((online, server))
     }
 
