@@ -1,8 +1,8 @@
 //! Which kubeconfig is used: the granted one, unless it does not work and an earlier one does.
 //!
 //! A new kubeconfig is checked offline, shown to driver and helm, and tried on the management cluster. If it does not
-//! work and the last one that did still works, that one stays. If neither works, the new one is used: it is what the
-//! operator wants.
+//! work, the one in use stays if it works, or else the last one that did comes back. If none works, the new one is used:
+//! it is what the operator wants.
 
 use anyhow::Result;
 use jiff::Timestamp;
