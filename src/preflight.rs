@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use lexopt::prelude::{Long, ValueExt};
 use nix::unistd::Uid;
 use serde_json::json;
+use strum::EnumString;
 
 use crate::check::{self, Check, Outcome, Report};
 use crate::conf::checks::plain_ascii;
@@ -29,7 +30,8 @@ const CONF_CHECKS: [Check<[PathBuf]>; 1] =
     [Check::new("conf-ascii", "Are the configuration files plain ASCII?", conf_ascii)];
 
 /// How the answers are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "lowercase")]
 enum Format {
     Table,
     Json,
@@ -79,11 +81,9 @@ impl Request {
                 Long("conf") => request.conf.push(PathBuf::from(parser.value()?)),
                 Long("offline") => request.offline = true,
                 Long("format") => {
-                    request.format = match parser.value()?.string()?.as_str() {
-                        "table" => Format::Table,
-                        "json" => Format::Json,
-                        other => bail!("--format {other} is neither table nor json"),
-                    }
+                    let format = parser.value()?.string()?;
+                    request.format =
+                        format.parse().with_context(|| format!("--format {format} is neither table nor json"))?;
                 }
                 other => return Err(other.unexpected().into()),
             }
@@ -104,7 +104,7 @@ impl Request {
 
     fn kubeconfig_report(&self, system: &System) -> Result<KubeconfigReport> {
         let Some(path) = &self.kubeconfig else {
-            return Ok(KubeconfigReport::absent(EXPIRY_WARNING_DAYS));
+            return Ok(KubeconfigReport::default());
         };
         let stack = Stack { driver: self.pin.version().clone(), chart: self.chart.clone(), api_resources: None };
         let account = if Uid::effective().is_root() { system.account(MAGNUM_USER)? } else { None };
@@ -115,13 +115,11 @@ impl Request {
         let bytes = read(path).map_err(|error| fault(format!("cannot be read: {error:#}")));
         let programs = |kubeconfig: &Secret<String>| match account {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
-            None => Ok(ProgramVerdicts {
-                driver: programs::ask_driver(system, None, &self.pin, path),
-                helm: {
-                    let helm = helm_on(system, &std::env::var_os("PATH").unwrap_or_default());
-                    programs::ask_helm(system, helm.as_deref(), None, &std::path::absolute(path)?)
-                },
-            }),
+            None => {
+                let helm = helm_on(system, &std::env::var_os("PATH").unwrap_or_default());
+                let helm = programs::ask_helm(system, helm.as_deref(), None, &std::path::absolute(path)?);
+                Ok(ProgramVerdicts::new(programs::ask_driver(system, None, &self.pin, path), helm))
+            }
         };
         let online = (!self.offline).then_some(&stack);
         let kubeconfig = bytes.and_then(in_text);

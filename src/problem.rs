@@ -71,10 +71,23 @@ pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Prob
 
 /// Cuts a text to the length of a status.
 pub fn fit_status(text: &str) -> String {
-    if text.chars().count() <= STATUS_LENGTH {
-        return text.to_owned();
+    printable(text, STATUS_LENGTH)
+}
+
+/// Returns a text, such as another program's, as it may be shown: control characters escaped, and cut to `limit`
+/// characters.
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
     }
-    text.chars().take(STATUS_LENGTH - 1).chain(['…']).collect()
+    match shown.chars().count() > limit {
+        true => shown.chars().take(limit - 1).chain(['…']).collect(),
+        false => shown,
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +107,11 @@ mod tests {
         let cut = fit_status(&"é".repeat(81));
         assert_eq!(cut.chars().count(), 80);
         assert!(cut.ends_with('…'));
+    }
+
+    #[test]
+    fn what_is_printable_has_no_control_characters_and_an_end() {
+        assert_eq!(printable("a\u{1b}[31mb\té", 200), "a\\u{1b}[31mb\\té");
+        assert_eq!(printable("a\nb", 3), "a\\…");
     }
 }

@@ -15,16 +15,7 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
         plan: planned(system, context),
         verify: verify(system, context).map(|report| report.table()),
     };
-    let archive = capture::capture(system, inputs)?;
-    tools::action_set(
-        system,
-        &[
-            ("path", archive.path.display().to_string()),
-            ("size", archive.size.to_string()),
-            ("sha256", archive.sha256),
-            ("files", archive.names.join("\n")),
-        ],
-    )?;
+    tools::action_set(system, &capture::capture(system, inputs)?)?;
     Ok(None)
 }
 

@@ -4,8 +4,6 @@
 mod pieces;
 mod redact;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -30,22 +28,11 @@ pub struct Inputs {
     pub verify: Result<String>,
 }
 
-/// An archive that was written.
-#[derive(Debug)]
-pub struct CapturedState {
-    pub path: PathBuf,
-    /// In bytes.
-    pub size: usize,
-    pub sha256: String,
-    /// The names of the files in it.
-    pub names: Vec<String>,
-}
-
-/// Collects everything into an archive. What cannot be read is said there.
+/// Collects everything into an archive. What cannot be read is said there. Returns the results of the action, by name.
 ///
 /// # Errors
 /// If the archive cannot be written.
-pub fn capture(system: &System, inputs: Inputs) -> Result<CapturedState> {
+pub fn capture(system: &System, inputs: Inputs) -> Result<[(&'static str, String); 4]> {
     let root = &system.root;
     let directory = state_path(DIRECTORY);
     root.make_state_directory()?;
@@ -66,12 +53,13 @@ pub fn capture(system: &System, inputs: Inputs) -> Result<CapturedState> {
     for old in root.names(&directory)?.iter().rev().skip(MOST_ARCHIVES) {
         root.remove(&directory.join(old))?;
     }
-    Ok(CapturedState {
-        size: bytes.len(),
-        sha256: sha256(&bytes),
-        names: pieces.into_iter().map(|(name, _)| name).collect(),
-        path,
-    })
+    let names: Vec<String> = pieces.into_iter().map(|(name, _)| name).collect();
+    Ok([
+        ("path", path.display().to_string()),
+        ("size", bytes.len().to_string()),
+        ("sha256", sha256(&bytes)),
+        ("files", names.join("\n")),
+    ])
 }
 
 fn archive(pieces: &[(String, String)], now: Timestamp) -> Result<Vec<u8>> {
@@ -103,9 +91,13 @@ mod tests {
         }
     }
 
-    fn unpacked(scratch: &Scratch, captured: &CapturedState) -> BTreeMap<String, String> {
-        let bytes = std::fs::read(scratch.path(&captured.path)).unwrap();
-        assert_eq!((bytes.len(), sha256(&bytes)), (captured.size, captured.sha256.clone()));
+    fn captured(system: &System) -> BTreeMap<&'static str, String> {
+        capture(system, inputs()).unwrap().into()
+    }
+
+    fn unpacked(scratch: &Scratch, captured: &BTreeMap<&str, String>) -> BTreeMap<String, String> {
+        let bytes = std::fs::read(scratch.path(&captured["path"])).unwrap();
+        assert_eq!((bytes.len().to_string(), sha256(&bytes)), (captured["size"].clone(), captured["sha256"].clone()));
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
         let mut pieces = BTreeMap::new();
         for entry in archive.entries().unwrap() {
@@ -127,9 +119,9 @@ mod tests {
             line if line.contains("--lines 1000") && line.ends_with("magnum-api.service") => None,
             line => Some(format!("{line}\n")),
         });
-        let captured = capture(&system, inputs()).unwrap();
+        let captured = captured(&system);
         let pieces = unpacked(&scratch, &captured);
-        assert_eq!(captured.names.len(), pieces.len());
+        assert_eq!(captured["files"].lines().count(), pieces.len());
         for (name, words) in [
             ("plan.txt", "password = (redacted)"),
             ("verify.txt", "could not look: no permission"),
@@ -148,13 +140,13 @@ mod tests {
     fn the_oldest_archives_are_removed() {
         let scratch = Scratch::new();
         let system = scratch.system(|_| None);
-        let first = capture(&system, inputs()).unwrap();
+        let first = captured(&system);
         for _ in 0..MOST_ARCHIVES {
             std::thread::sleep(std::time::Duration::from_millis(2));
-            capture(&system, inputs()).unwrap();
+            captured(&system);
         }
         let names = scratch.root.names(&state_path(DIRECTORY)).unwrap();
         assert_eq!(names.len(), MOST_ARCHIVES);
-        assert!(!scratch.root.is_file(&first.path).unwrap());
+        assert!(!scratch.root.is_file(first["path"].as_ref()).unwrap());
     }
 }

@@ -22,9 +22,6 @@ const UNIT_DIRECTORY: &str = "/etc/systemd/system";
 /// Begins the names of the charm's own units.
 const OWN_UNITS: &str = "magnum-capi-helm-";
 
-/// Python's answer to the question `inventory`: lines about its configuration, distributions and drivers.
-type Inventory = BTreeMap<String, Vec<String>>;
-
 /// Returns every piece, not redacted yet.
 ///
 /// # Errors
@@ -69,7 +66,8 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
     Ok(pieces.chain(journals).chain(fragments(root)?).collect())
 }
 
-fn inventory(system: &System) -> Result<Inventory> {
+/// Asks Python for lines about its configuration, distributions and drivers.
+fn inventory(system: &System) -> Result<BTreeMap<String, Vec<String>>> {
     let arguments = configuration_arguments(&system.root)?;
     let question = [&["inventory"], arguments.as_slice()].concat();
     Installation::inspect(system)?.python.ask(system, &question)

@@ -1,7 +1,6 @@
 //! What the management cluster says: who the user is there, what it may do, and which APIs are served.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
@@ -11,22 +10,6 @@ use super::printable;
 
 /// API groups and all versions of each that are served, not only the preferred ones.
 pub type Served = BTreeMap<String, Vec<String>>;
-
-/// A verb on a resource of an API group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AccessRule {
-    pub verb: &'static str,
-    pub group: &'static str,
-    pub resource: &'static str,
-}
-
-/// As in `create clusters.cluster.x-k8s.io`.
-impl fmt::Display for AccessRule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dot = if self.group.is_empty() { "" } else { "." };
-        write!(f, "{} {}{dot}{}", self.verb, self.resource, self.group)
-    }
-}
 
 pub const CORE: &str = "cluster.x-k8s.io";
 pub const CONTROL_PLANE: &str = "controlplane.cluster.x-k8s.io";
@@ -59,48 +42,46 @@ impl Session {
     ///
     /// # Errors
     /// If it does not know the user, or does not answer.
-    pub fn whoami(&self) -> Result<String, ApiError> {
+    pub async fn whoami(&self) -> Result<String, ApiError> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
-        match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)) {
+        match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)).await {
             Ok(answer) => {
                 let name = answer["status"]["userInfo"]["username"].as_str();
                 name.map(printable).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
             Err(ApiError::Unexpected(_)) => {
-                let rule = AccessRule { verb: "get", group: "", resource: "namespaces" };
-                self.wait(self.may(rule)).map(|_| "a user it knows".to_owned())
+                self.may("get", "", "namespaces").await.map(|_| "a user it knows".to_owned())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Returns what the driver and helm need there and the user may not do.
+    /// Returns what the driver and helm need there and the user may not do, such as `create clusters.cluster.x-k8s.io`.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn denied(&self) -> Result<Vec<AccessRule>, ApiError> {
-        self.wait(async {
-            if self.may(AccessRule { verb: "*", group: "*", resource: "*" }).await? {
-                return Ok(Vec::new());
-            }
-            let of_resource = |(group, resource, verbs): (_, _, Verbs)| {
-                verbs.iter().map(move |verb| AccessRule { verb, group, resource })
-            };
-            let needed = NEEDED.into_iter().flat_map(of_resource);
-            let asked = needed.map(|rule| async move { Ok((rule, self.may(rule).await?)) });
-            // One after the other they would take too long over a slow link.
-            let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-            Ok(answers.into_iter().filter(|(_, may)| !may).map(|(rule, _)| rule).collect())
-        })
+    pub async fn denied(&self) -> Result<Vec<String>, ApiError> {
+        if self.may("*", "*", "*").await? {
+            return Ok(Vec::new());
+        }
+        let of_resource =
+            |(group, resource, verbs): (_, _, Verbs)| verbs.iter().map(move |verb| (*verb, group, resource));
+        let asked = NEEDED.into_iter().flat_map(of_resource).map(|(verb, group, resource)| async move {
+            let rule = format!("{verb} {resource}.{group}").trim_end_matches('.').to_owned();
+            Ok((rule, self.may(verb, group, resource).await?))
+        });
+        // One after the other they would take too long over a slow link.
+        let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+        Ok(answers.into_iter().filter(|(_, may)| !may).map(|(rule, _)| rule).collect())
     }
 
     /// Returns the API groups that it serves.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn served(&self) -> Result<Served, ApiError> {
-        let answer = self.request("/apis", None)?;
+    pub async fn served(&self) -> Result<Served, ApiError> {
+        let answer = self.request("/apis", None).await?;
         let text = |value: &Value| printable(value.as_str().unwrap_or_default());
         let groups = answer["groups"].as_array().into_iter().flatten();
         Ok(groups
@@ -113,13 +94,13 @@ impl Session {
     }
 
     /// Asks about every namespace: Magnum makes one for each project.
-    async fn may(&self, rule: AccessRule) -> Result<bool, ApiError> {
+    async fn may(&self, verb: &str, group: &str, resource: &str) -> Result<bool, ApiError> {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {"verb": rule.verb, "group": rule.group, "resource": rule.resource}}
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}}
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-        let answer = self.ask(path, Some(&review)).await?;
+        let answer = self.request(path, Some(&review)).await?;
         answer["status"]["allowed"]
             .as_bool()
             .ok_or_else(|| ApiError::Unexpected("a review without a verdict".to_owned()))
@@ -128,14 +109,20 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use super::super::UsableKubeconfig;
     use super::super::testing::{cluster, serve};
     use super::*;
 
+    fn whoami(usable: &UsableKubeconfig) -> Result<String, ApiError> {
+        let session = Session::open(usable)?;
+        session.wait(session.whoami())
+    }
+
     #[test]
     fn what_the_user_may_not_do_is_named() {
-        let denied = |usable: &super::super::UsableKubeconfig| {
-            let denied = Session::open(usable).unwrap().denied().unwrap();
-            denied.iter().map(ToString::to_string).collect::<Vec<_>>()
+        let denied = |usable: &UsableKubeconfig| {
+            let session = Session::open(usable).unwrap();
+            session.wait(session.denied()).unwrap()
         };
         assert_eq!(denied(&cluster("v1beta1", |rule| rule == "* *")), [""; 0]);
         let allows = |rule: &str| !["* *", "create clusters", "delete secrets"].contains(&rule);
@@ -148,9 +135,9 @@ mod tests {
             true => ("404 Not Found", String::new()),
             false => ("200 OK", r#"{"status": {"allowed": false}}"#.to_owned()),
         });
-        assert_eq!(Session::open(&old).unwrap().whoami().unwrap(), "a user it knows");
+        assert_eq!(whoami(&old).unwrap(), "a user it knows");
         let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
-        assert!(Session::open(&strange).unwrap().whoami().is_err());
+        assert!(whoami(&strange).is_err());
     }
 
     #[test]
@@ -158,7 +145,7 @@ mod tests {
         let name = format!("a\u{1b}[31m{}", "x".repeat(300));
         let review = json!({"status": {"userInfo": {"username": name}}}).to_string();
         let hostile = serve(move |_, _, _| ("200 OK", review.clone()));
-        let shown = Session::open(&hostile).unwrap().whoami().unwrap();
+        let shown = whoami(&hostile).unwrap();
         assert!(shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"), "{shown}");
         assert!(shown.chars().count() < 210);
     }

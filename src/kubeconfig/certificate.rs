@@ -18,8 +18,7 @@ use crate::system::Secret;
 /// # Errors
 /// If there is none in it, or one does not parse.
 pub fn authority(pem: &[u8]) -> Result<Validity, KubeconfigFault> {
-    let (_, periods) = certificates(pem, "certificate-authority")?;
-    let (from, until): (Vec<_>, Vec<_>) = periods.into_iter().unzip();
+    let (_, from, until) = certificates(pem, "certificate-authority")?;
     Ok(Validity::new("certificate authority", from.into_iter().min(), until.into_iter().max()))
 }
 
@@ -29,8 +28,7 @@ pub fn authority(pem: &[u8]) -> Result<Validity, KubeconfigFault> {
 /// # Errors
 /// If one of them does not parse, the key is encrypted, or it belongs to another certificate.
 pub fn pair(certificate: &[u8], key: &Secret<Vec<u8>>) -> Result<(Validity, Option<&'static str>), KubeconfigFault> {
-    let (chain, periods) = certificates(certificate, "client-certificate")?;
-    let (from, until): (Vec<_>, Vec<_>) = periods.into_iter().unzip();
+    let (chain, from, until) = certificates(certificate, "client-certificate")?;
     let validity = Validity::new("client certificate", from.into_iter().max(), until.into_iter().min());
     if String::from_utf8_lossy(key.expose()).contains("ENCRYPTED") {
         return Err(fault(
@@ -50,16 +48,17 @@ pub fn pair(certificate: &[u8], key: &Secret<Vec<u8>>) -> Result<(Validity, Opti
     }
 }
 
-type Certificates = (Vec<CertificateDer<'static>>, Vec<(Timestamp, Timestamp)>);
+type Certificates = (Vec<CertificateDer<'static>>, Vec<Timestamp>, Vec<Timestamp>);
 
-/// Returns the certificates, and from when until when each is valid.
+/// Returns the certificates, and from when and until when they are valid.
 fn certificates(pem: &[u8], field: &str) -> Result<Certificates, KubeconfigFault> {
     let chain: Option<Vec<_>> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok();
     let chain = chain.filter(|chain| !chain.is_empty());
     let chain = chain.ok_or_else(|| fault(format!("has a {field} that is not a certificate in PEM")))?;
-    let periods: Option<Vec<_>> = chain.iter().map(period).collect();
-    let periods = periods.ok_or_else(|| fault(format!("has a {field} with a certificate that does not parse")))?;
-    Ok((chain, periods))
+    let periods: Option<(Vec<_>, Vec<_>)> = chain.iter().map(period).collect();
+    let (from, until) =
+        periods.ok_or_else(|| fault(format!("has a {field} with a certificate that does not parse")))?;
+    Ok((chain, from, until))
 }
 
 fn period(der: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {

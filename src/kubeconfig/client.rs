@@ -1,7 +1,6 @@
 //! Requests to the management cluster as the driver makes them: with the same server, authority, and client certificate
 //! or token, from this unit. Each is limited in time and size, and none follows a redirect.
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
 use reqwest::redirect::Policy;
@@ -58,15 +57,14 @@ impl Session {
             let roots = Certificate::from_pem_bundle(authority);
             builder = builder.tls_certs_only(roots.map_err(|_| ApiError::Unsupported)?);
         }
-        let mut token = None;
-        match &usable.login {
-            Login::Token(text) => token = Some(text.clone()),
+        let token = match &usable.login {
+            Login::Token(token) => Some(token.clone()),
             Login::Certificate { certificate, key } => {
                 let both = [certificate.as_slice(), b"\n", key.expose()].concat();
-                let identity = Identity::from_pem(&both).map_err(|_| ApiError::Unsupported)?;
-                builder = builder.identity(identity);
+                builder = builder.identity(Identity::from_pem(&both).map_err(|_| ApiError::Unsupported)?);
+                None
             }
-        }
+        };
         Ok(Self {
             client: HttpClient::new(builder).map_err(|_| ApiError::Unsupported)?,
             server: usable.server.clone(),
@@ -79,12 +77,7 @@ impl Session {
     ///
     /// # Errors
     /// If there is no answer, or it is not JSON.
-    pub fn request(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
-        self.wait(self.ask(path, document))
-    }
-
-    /// The same without waiting.
-    pub async fn ask(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
+    pub async fn request(&self, path: &str, document: Option<&Value>) -> Result<Value, ApiError> {
         let (client, address) = (&self.client.reqwest, format!("{}{path}", self.server));
         let request = match document {
             Some(document) => client.post(address).json(document),
@@ -112,38 +105,18 @@ impl Session {
         }
     }
 
-    /// Waits for questions.
-    pub fn wait<T>(&self, questions: impl Future<Output = T>) -> T {
-        self.client.wait(questions)
+    /// Waits for requests.
+    pub fn wait<T>(&self, requests: impl Future<Output = T>) -> T {
+        self.client.wait(requests)
     }
 }
 
-fn unreachable(source: &reqwest::Error) -> ApiError {
-    // A token that no header can hold.
-    if source.is_builder() {
-        return ApiError::Unsupported;
+fn unreachable(error: &reqwest::Error) -> ApiError {
+    match error.is_builder() {
+        // A token that no header can hold.
+        true => ApiError::Unsupported,
+        false => ApiError::Unreachable(printable(&http::reason(error))),
     }
-    let mut kind = match source {
-        source if source.is_timeout() => "timed out",
-        source if source.is_dns() => "DNS",
-        _ => "network",
-    };
-    let mut cause: Option<&(dyn Error + 'static)> = Some(source);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<std::io::Error>();
-        if error.is::<rustls::Error>() {
-            // Most often, the server's certificate is not to be trusted.
-            kind = "TLS";
-        } else if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
-            kind = "refused";
-        }
-        // The source of one that wraps another is the source of that other.
-        cause = match io.and_then(std::io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    ApiError::Unreachable(format!("{kind}: {}", printable(&http::reason(source))))
 }
 
 #[cfg(test)]
@@ -153,7 +126,7 @@ mod tests {
 
     fn error(usable: &UsableKubeconfig) -> ApiError {
         let session = Session::open(usable);
-        session.and_then(|session| session.request("/apis", None)).unwrap_err()
+        session.and_then(|session| session.wait(session.request("/apis", None))).unwrap_err()
     }
 
     #[test]
@@ -177,16 +150,17 @@ mod tests {
     }
 
     #[test]
-    fn each_way_of_not_answering_has_its_kind() {
-        let of = |usable: &UsableKubeconfig| match error(usable) {
-            ApiError::Unreachable(reason) => reason.split(':').next().unwrap().to_owned(),
-            other => other.to_string(),
+    fn each_way_of_not_answering_is_named() {
+        let assert_says = |usable: &UsableKubeconfig, words: &str| {
+            let error = error(usable);
+            let is_named = matches!(&error, ApiError::Unreachable(reason) if reason.starts_with(words));
+            assert!(is_named, "no {words}: {error}");
         };
         let mut untrusted = serve(|_, _, _| ("200 OK", String::new()));
         untrusted.authority = Some(fixture("ca.crt"));
-        assert_eq!(of(&untrusted), "TLS");
-        assert_eq!(of(&usable("https://127.0.0.1:1")), "refused");
-        assert_eq!(of(&usable("https://no-such-host.invalid")), "DNS");
+        assert_says(&untrusted, "invalid peer certificate: ");
+        assert_says(&usable("https://127.0.0.1:1"), "Connection refused");
+        assert_says(&usable("https://no-such-host.invalid"), "failed to lookup address");
         let mut bad_token = usable("https://127.0.0.1:1");
         bad_token.login = Login::Token(Secret::new("a\nb".into()));
         assert_eq!(error(&bad_token), ApiError::Unsupported);

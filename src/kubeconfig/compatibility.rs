@@ -11,8 +11,8 @@ use crate::juju::settings::Settings;
 
 /// From this driver on, the version of `OpenStackCluster` that it reads and the chart it takes by
 /// default (`kubernetes.py` and `conf.py` of each release).
-const DRIVERS: [([u64; 3], &str, &str); 3] =
-    [([0, 0, 0], "v1alpha6", "0.4.0"), ([1, 2, 0], "v1alpha6", "0.10.1"), ([1, 4, 0], "v1beta1", "0.10.1")];
+const DRIVERS: [([u64; 3], (&str, &str)); 3] =
+    [([0, 0, 0], ("v1alpha6", "0.4.0")), ([1, 2, 0], ("v1alpha6", "0.10.1")), ([1, 4, 0], ("v1beta1", "0.10.1"))];
 /// From this chart on, the version of the OpenStack resources that it creates (capi-helm-charts'
 /// templates; Cluster API Provider OpenStack serves v1alpha7 until 0.11, v1alpha6 until 0.10).
 const CHARTS: [([u64; 3], &str); 2] = [([0, 0, 0], "v1alpha7"), ([0, 11, 0], "v1beta1")];
@@ -32,10 +32,7 @@ pub struct Stack {
 impl Stack {
     /// The stack of these settings; `given_chart` is the version of the attached chart.
     pub fn new(settings: &Settings, given_chart: Option<&str>) -> Self {
-        let option = |key: &str| {
-            let mut options = settings.capi_helm_options.iter();
-            options.find(|(set, _)| *set == key).map(|(_, value)| value.to_owned())
-        };
+        let option = |key: &str| settings.capi_helm_options.get(key).map(str::to_owned);
         let chart = given_chart.map(str::to_owned).or_else(|| settings.chart.version.clone());
         Self {
             driver: settings.driver.pin.version().clone(),
@@ -46,7 +43,7 @@ impl Stack {
 
     /// The chart that clusters are made of.
     pub fn chart(&self) -> &str {
-        let default = newest(&DRIVERS.map(|(from, _, chart)| (from, chart)), &self.driver);
+        let (_, default) = newest(&DRIVERS, &self.driver);
         self.chart.as_deref().unwrap_or(default)
     }
 
@@ -71,8 +68,8 @@ impl Stack {
             created.push((OPENSTACK, newest(&CHARTS, &chart)));
         }
         for (group, version) in created {
-            if !serves(served, group, version) {
-                let (chart, others) = (self.chart(), list(served, group));
+            if let Some(others) = served_instead(served, group, version) {
+                let chart = self.chart();
                 found.push(Finding::fail(
                     format!("chart {chart} creates {group}/{version}, and it serves {others}"),
                     "set helm-chart-version to a chart for the served versions (0.11.0 and later create v1beta1), or \
@@ -81,8 +78,8 @@ impl Stack {
             }
         }
         let (group, version) = self.reads();
-        if !serves(served, &group, &version) {
-            let (driver, others) = (&self.driver, list(served, &group));
+        if let Some(others) = served_instead(served, &group, &version) {
+            let driver = &self.driver;
             found.push(Finding::warn(
                 format!(
                     "driver {driver} reads {group}/{version}, and it serves {others}: clusters will work and be shown \
@@ -96,7 +93,7 @@ impl Stack {
 
     /// Returns group and version in which the driver reads an `OpenStackCluster`.
     fn reads(&self) -> (String, String) {
-        let own = newest(&DRIVERS.map(|(from, version, _)| (from, version)), &self.driver);
+        let (own, _) = newest(&DRIVERS, &self.driver);
         let replaced = self.api_resources.as_deref().and_then(|text| {
             let resources: Value = serde_json::from_str(text).ok()?;
             let version = resources["OpenstackCluster"]["api_version"].as_str()?;
@@ -108,19 +105,17 @@ impl Stack {
 }
 
 /// Returns the last entry that begins at or before `version`.
-fn newest(table: &[([u64; 3], &'static str)], version: &Version) -> &'static str {
+fn newest<T: Copy + Default>(table: &[([u64; 3], T)], version: &Version) -> T {
     let entry = table.iter().rfind(|(from, _)| *version >= Version::new(from));
-    entry.map_or("", |(_, value)| value)
+    entry.map(|(_, value)| *value).unwrap_or_default()
 }
 
-fn serves(served: &Served, group: &str, version: &str) -> bool {
-    served.get(group).is_some_and(|versions| versions.iter().any(|found| found == version))
-}
-
-fn list(served: &Served, group: &str) -> String {
-    match served.get(group) {
-        Some(versions) if !versions.is_empty() => printable(&versions.join(", ")),
-        _ => "none of it".to_owned(),
+/// Returns the versions of a group that are served instead of this one; `None` if this one is.
+fn served_instead(served: &Served, group: &str, version: &str) -> Option<String> {
+    match served.get(group).map(Vec::as_slice).unwrap_or_default() {
+        [] => Some("none of it".to_owned()),
+        versions if versions.iter().any(|found| found == version) => None,
+        versions => Some(printable(&versions.join(", "))),
     }
 }
 

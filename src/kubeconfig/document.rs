@@ -34,6 +34,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Where the current context leads.
 pub struct Target {
+    /// The API server's address, which may hold credentials.
+    pub server: Url,
     pub cluster: Cluster,
     pub user: User,
 }
@@ -108,12 +110,9 @@ pub fn target(text: &str) -> Result<Target, KubeconfigFault> {
     let context = named(document.contexts, current).ok_or_else(missing("current-context that it defines"))?;
     let cluster = named(document.clusters, context.cluster);
     let user = named(document.users, context.user);
-    let target = Target {
-        cluster: cluster.ok_or_else(missing("cluster with the name in its current context"))?,
-        user: user.ok_or_else(missing("user with the name in its current context"))?,
-    };
-    target.cluster.server()?;
-    Ok(target)
+    let cluster = cluster.ok_or_else(missing("cluster with the name in its current context"))?;
+    let user = user.ok_or_else(missing("user with the name in its current context"))?;
+    Ok(Target { server: address(cluster.server.as_deref().unwrap_or_default())?, cluster, user })
 }
 
 fn named<T>(entries: Option<Vec<Named<T>>>, name: Option<String>) -> Option<T> {
@@ -171,61 +170,45 @@ fn aliases(text: &str) -> usize {
 impl Target {
     /// Returns the fields that the driver ignores. helm goes by each of them.
     pub fn ignored(&self) -> Vec<&'static str> {
-        let (cluster, user) = (&self.cluster, &self.user);
-        let fields = [
-            (&cluster.insecure_skip_tls_verify, "insecure-skip-tls-verify"),
-            (&cluster.proxy_url, "proxy-url"),
-            (&cluster.tls_server_name, "tls-server-name"),
-            (&user.impersonated, "as"),
-            (&user.token_file, "tokenFile"),
-        ];
-        let given = fields.into_iter().filter(|(value, _)| is_given(value));
-        given.map(|(_, field)| field).collect()
+        given(&[
+            (&self.cluster.insecure_skip_tls_verify, "insecure-skip-tls-verify"),
+            (&self.cluster.proxy_url, "proxy-url"),
+            (&self.cluster.tls_server_name, "tls-server-name"),
+            (&self.user.impersonated, "as"),
+            (&self.user.token_file, "tokenFile"),
+        ])
     }
 }
 
-impl Cluster {
-    /// Returns the API server's address, without credentials and without a slash at its end.
-    pub fn server(&self) -> Result<String, KubeconfigFault> {
-        let server = self.server.as_deref().unwrap_or_default();
-        let address = Url::parse(server).ok();
-        let is_odd = |c: char| c.is_whitespace() || c.is_control();
-        let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT && !server.contains(is_odd);
-        let not_shown = || fault("names a server that is not an https address");
-        let mut address = address.filter(is_shown).ok_or_else(not_shown)?;
-        if address.query().is_some() || address.fragment().is_some() {
-            return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));
-        }
-        // Both fail only for addresses that can hold no credentials.
-        address.set_username("").ok();
-        address.set_password(None).ok();
-        Ok(address.as_str().trim_end_matches('/').to_owned())
+/// Parses the API server's address.
+fn address(server: &str) -> Result<Url, KubeconfigFault> {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control();
+    let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT && !server.contains(is_odd);
+    let address = Url::parse(server).ok().filter(is_shown);
+    let address = address.ok_or_else(|| fault("names a server that is not an https address"))?;
+    if address.query().is_some() || address.fragment().is_some() {
+        return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));
     }
-
-    /// Whether the API server's address has credentials of its own.
-    pub fn has_credentials(&self) -> bool {
-        let address = Url::parse(self.server.as_deref().unwrap_or_default());
-        address.is_ok_and(|address| !address.username().is_empty() || address.password().is_some())
-    }
+    Ok(address)
 }
 
 impl User {
     /// Returns how else it authenticates than by certificate or token.
     pub fn other_login(&self) -> &'static str {
-        let ways = [
+        let ways = given(&[
             (&self.exec, "an exec plugin, which the driver cannot run"),
             (&self.auth_provider, "auth-provider, which helm refuses"),
             (&self.token_file, "tokenFile, which the driver ignores"),
             (&self.username, "a user name and password"),
-        ];
-        let way = ways.into_iter().find(|(field, _)| is_given(field));
-        way.map_or("nothing", |(_, way)| way)
+        ]);
+        ways.first().unwrap_or(&"nothing")
     }
 }
 
-fn is_given(value: &Option<Value>) -> bool {
-    let value = value.as_ref().unwrap_or(&Value::Null);
-    ![Value::Null, Value::Bool(false), "".into()].contains(value)
+/// Returns the texts of those fields that are given.
+fn given(fields: &[(&Option<Value>, &'static str)]) -> Vec<&'static str> {
+    let nothing = [None, Some(Value::Null), Some(Value::Bool(false)), Some("".into())];
+    fields.iter().filter(|(value, _)| !nothing.contains(value)).map(|(_, text)| *text).collect()
 }
 
 /// Returns the content of a field: of the file at `path`, which goes first as for the driver, or what `data` encodes.
@@ -338,11 +321,5 @@ users:
         let shown = target(&brackets).err().unwrap().to_string();
         assert!(shown.contains("nested too deeply"), "{shown}");
         assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
-    }
-
-    #[test]
-    fn credentials_in_the_server_are_taken_out() {
-        let found = target(&GOOD.replace("https://h", "https://a:hunter2@h")).unwrap();
-        assert_eq!(found.cluster.server().unwrap(), "https://h:6443");
     }
 }

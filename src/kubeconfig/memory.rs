@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::programs::{self, ProgramsToAsk};
+use super::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::juju::settings::Pin;
 use crate::step::Thoroughness;
 use crate::system::{Root, Secret, System, sha256};
@@ -72,10 +72,9 @@ pub fn refusal(
     if thoroughness == Thoroughness::Quick {
         return Ok(None);
     }
-    let verdicts = programs::ask(system, content, pin, ask)?;
-    let refusal = verdicts.refusal();
+    let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
     // One that could not be asked is asked again by the next hook.
-    if verdicts.not_asked().next().is_none() && !ask.is_dry_run {
+    if not_asked.is_empty() && !ask.is_dry_run {
         memory.programs.push(Verdict { what, refusal: refusal.clone() });
         let surplus = memory.programs.len().saturating_sub(MOST_VERDICTS);
         memory.programs.drain(..surplus);

@@ -28,15 +28,15 @@ pub mod validity;
 
 use thiserror::Error;
 
-pub use access::AccessRule;
 pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
 pub use problems::problems;
-pub use programs::{ProgramVerdict, ProgramsToAsk};
+pub use programs::ProgramsToAsk;
 pub use report::KubeconfigReport;
 pub use selection::{Selection, remember, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};
 
+use crate::problem;
 use crate::step::{Part, Phase, Plan};
 use crate::system::{Access, Entry, ManagedFile, Secret};
 
@@ -88,20 +88,9 @@ pub fn managed_file(content: &Secret<String>, magnum_gid: u32) -> ManagedFile {
     }
 }
 
-/// Returns a text of another machine as messages show it: escaped, and cut to 200 characters.
+/// Returns a text of another machine as messages show it.
 fn printable(text: &str) -> String {
-    const LIMIT: usize = 200;
-    let mut shown = String::new();
-    for c in text.chars().take(LIMIT) {
-        match c {
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
-    }
-    if text.chars().nth(LIMIT).is_some() {
-        shown.push('…');
-    }
-    shown
+    problem::printable(text, 200)
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>)
     let report = KubeconfigReport {
         usable: Some(Ok(selection.usable.clone())),
         online: Some(online),
-        ..KubeconfigReport::absent(0)
+        ..KubeconfigReport::default()
     };
     let problem = |result: CheckResult| {
         let detail = format!("{}; {}", result.evidence, result.remedy);

@@ -50,10 +50,12 @@ pub enum ProgramVerdict {
 }
 
 /// The answers about one kubeconfig.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProgramVerdicts {
-    pub driver: ProgramVerdict,
-    pub helm: ProgramVerdict,
+    /// Which program refuses it, and why.
+    pub refusal: Option<String>,
+    /// Which programs were not asked, and why.
+    pub not_asked: Vec<String>,
 }
 
 /// The programs as they are installed on the unit.
@@ -75,24 +77,18 @@ struct DriverAnswer {
 }
 
 impl ProgramVerdicts {
-    fn each(&self) -> [(&'static str, &ProgramVerdict); 2] {
-        [("the driver", &self.driver), ("helm", &self.helm)]
-    }
-
-    /// Returns which program refuses the kubeconfig, and why.
-    pub fn refusal(&self) -> Option<String> {
-        self.each().into_iter().find_map(|(program, verdict)| match verdict {
-            ProgramVerdict::Refuses(why) => Some(format!("is refused by {program} ({why})")),
-            _ => None,
-        })
-    }
-
-    /// Returns which programs were not asked, and why.
-    pub fn not_asked(&self) -> impl Iterator<Item = String> {
-        self.each().into_iter().filter_map(|(program, verdict)| match verdict {
-            ProgramVerdict::NotAsked(why) => Some(format!("{program} was not asked ({why})")),
-            _ => None,
-        })
+    pub fn new(driver: ProgramVerdict, helm: ProgramVerdict) -> Self {
+        let mut verdicts = Self::default();
+        for (program, verdict) in [("the driver", driver), ("helm", helm)] {
+            match verdict {
+                ProgramVerdict::Accepts => {}
+                ProgramVerdict::Refuses(why) => {
+                    verdicts.refusal.get_or_insert(format!("is refused by {program} ({why})"));
+                }
+                ProgramVerdict::NotAsked(why) => verdicts.not_asked.push(format!("{program} was not asked ({why})")),
+            }
+        }
+        verdicts
     }
 }
 
@@ -115,10 +111,7 @@ pub fn ask(
     root.write(&copy, content.expose().as_bytes(), access)?;
     let python = programs.python.filter(|_| programs.driver.is_some());
     let helm = programs.helm.as_ref().map(|helm| helm.path.as_path());
-    Ok(ProgramVerdicts {
-        driver: ask_driver(system, python, pin, &copy),
-        helm: ask_helm(system, helm, Some(MAGNUM_USER), &copy),
-    })
+    Ok(ProgramVerdicts::new(ask_driver(system, python, pin, &copy), ask_helm(system, helm, Some(MAGNUM_USER), &copy)))
 }
 
 /// Returns all copies, for a unit that the charm leaves.
@@ -178,18 +171,15 @@ pub fn ask_helm(system: &System, helm: Option<&Path>, user: Option<&'static str>
         _ => return ProgramVerdict::NotAsked("it does not run"),
     };
     let was_sent = said.contains(&format!("\"{NOWHERE}/")) && !said.contains("invalid header");
+    // The beginning of an error is lost if too much of the file follows it.
+    let is_cut = !said.is_empty() && !said.contains("Error: ");
     if was_sent {
         ProgramVerdict::Accepts
-    } else if said.to_lowercase().contains("cluster unreachable: ") || is_cut(&said) {
+    } else if said.to_lowercase().contains("cluster unreachable: ") || is_cut {
         ProgramVerdict::Refuses(helm_reason(&said))
     } else {
         ProgramVerdict::NotAsked("it fails for another reason")
     }
-}
-
-/// Whether the beginning of an error is lost, because so much of the file follows it.
-fn is_cut(said: &str) -> bool {
-    !said.is_empty() && !said.contains("Error: ")
 }
 
 fn helm_reason(said: &str) -> String {

@@ -7,7 +7,7 @@ use super::compatibility::Stack;
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{AccessRule, ApiError, KubeconfigFault, Session, UsableKubeconfig};
+use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig};
 use crate::check::{Check, Finding, Outcome, Status};
 use crate::juju::settings::Pin;
 use crate::system::Secret;
@@ -15,45 +15,21 @@ use crate::system::Secret;
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
 
 pub const CHECKS: &[Check<KubeconfigReport>] = &[
-    Check::new(
-        "kubeconfig-usable",
-        "Can the pinned driver, and the helm it runs, use this kubeconfig?",
-        KubeconfigReport::usable,
-    ),
-    Check::new(
-        "kubeconfig-expiry",
-        "Are its certificates or its token valid, and for how long?",
-        KubeconfigReport::expiry,
-    ),
-    Check::new(
-        "management-api",
-        "Does the management cluster answer from here, and can it be trusted?",
-        KubeconfigReport::api,
-    ),
-    Check::new(
-        "management-identity",
-        "Does the management cluster know the kubeconfig's user?",
-        KubeconfigReport::identity,
-    ),
-    Check::new(
-        "management-permissions",
-        "May that user do there what the driver and helm do?",
-        KubeconfigReport::permissions,
-    ),
-    Check::new(
-        "management-capi",
-        "Is Cluster API there, in versions that fit the driver and the chart?",
-        KubeconfigReport::capi,
-    ),
+    Check::new("kubeconfig-usable", "Can the pinned driver, and the helm it runs, use this kubeconfig?", usable),
+    Check::new("kubeconfig-expiry", "Are its certificates or its token valid, and for how long?", expiry),
+    Check::new("management-api", "Does the management cluster answer from here, and can it be trusted?", api),
+    Check::new("management-identity", "Does the management cluster know the kubeconfig's user?", identity),
+    Check::new("management-permissions", "May that user do there what the driver and helm do?", permissions),
+    Check::new("management-capi", "Is Cluster API there, in versions that fit the driver and the chart?", capi),
 ];
 
-/// What was found out about a kubeconfig.
-#[derive(Debug)]
+/// What was found out about a kubeconfig. The default is that of none.
+#[derive(Debug, Default)]
 pub struct KubeconfigReport {
     /// `None` if there is no kubeconfig, or the pin is not known.
     pub usable: Option<Result<UsableKubeconfig, KubeconfigFault>>,
-    /// `None` if the kubeconfig is not usable.
-    pub programs: Option<ProgramVerdicts>,
+    /// Those of a kubeconfig that is usable.
+    pub programs: ProgramVerdicts,
     /// `None` if the management cluster was not asked.
     pub online: Option<Result<ManagementReport, ApiError>>,
     /// Warn this many days before the end.
@@ -66,7 +42,7 @@ pub struct ManagementReport {
     /// The user's name there.
     pub user: String,
     /// What the driver and helm need and the user may not do.
-    pub denied: Vec<AccessRule>,
+    pub denied: Vec<String>,
     pub incompatible: Vec<Finding>,
 }
 
@@ -77,20 +53,17 @@ impl ManagementReport {
     /// If it does not answer, or stops answering, or does not know the user.
     pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Result<Self, ApiError> {
         let session = Session::open(usable)?;
-        Ok(Self {
-            user: session.whoami()?,
-            denied: session.denied()?,
-            incompatible: stack.incompatibilities(&session.served()?),
+        session.wait(async {
+            Ok(Self {
+                user: session.whoami().await?,
+                denied: session.denied().await?,
+                incompatible: stack.incompatibilities(&session.served().await?),
+            })
         })
     }
 }
 
 impl KubeconfigReport {
-    /// The report where there is no kubeconfig.
-    pub fn absent(warning_days: u16) -> Self {
-        Self { usable: None, programs: None, online: None, warning_days }
-    }
-
     /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm;
     /// the management cluster is asked whether it fits `online`.
     ///
@@ -104,10 +77,10 @@ impl KubeconfigReport {
         online: Option<&Stack>,
         warning_days: u16,
     ) -> anyhow::Result<Self> {
-        let mut report = Self::absent(warning_days);
+        let mut report = Self { warning_days, ..Self::default() };
         let usable = kubeconfig.and_then(|content| Ok((UsableKubeconfig::new(&content, pin, read)?, content)));
         if let Ok((usable, content)) = &usable {
-            report.programs = Some(programs(content)?);
+            report.programs = programs(content)?;
             report.online = online.map(|stack| ManagementReport::ask(usable, stack));
         }
         report.usable = Some(usable.map(|(usable, _)| usable));
@@ -116,18 +89,14 @@ impl KubeconfigReport {
 
     /// Returns what was read of the kubeconfig; skips what comes after if it is not usable.
     fn read(&self) -> Result<&UsableKubeconfig, Finding> {
-        match &self.usable {
-            None => Err(Finding::skip("there is no kubeconfig, or the pin is not known")),
-            Some(Err(_)) => Err(Finding::skip("the kubeconfig is not usable")),
-            Some(Ok(usable)) => Ok(usable),
-        }
+        let usable = self.usable.as_ref().and_then(|usable| usable.as_ref().ok());
+        usable.ok_or_else(|| Finding::skip("there is no usable kubeconfig, or the pin is not known"))
     }
 
     /// Returns what the management cluster said, and its address.
     fn online(&self) -> Result<(&Result<ManagementReport, ApiError>, &str), Finding> {
         let server = &self.read()?.server;
-        let online = self.online.as_ref();
-        let online = online.ok_or_else(|| Finding::skip("it is not asked while offline"))?;
+        let online = self.online.as_ref().ok_or_else(|| Finding::skip("it is not asked while offline"))?;
         Ok((online, server))
     }
 
@@ -139,92 +108,91 @@ impl KubeconfigReport {
             Err(error) => Err(Finding::skip(format!("{server} {error}"))),
         }
     }
+}
 
-    fn usable(&self) -> Outcome {
-        if let Some(Err(fault)) = &self.usable {
-            return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
-        }
-        let usable = self.read()?;
-        if let Some(refusal) = self.programs.as_ref().and_then(ProgramVerdicts::refusal) {
-            return Err(Finding::fail(format!("the kubeconfig {refusal}"), NEW_ONE));
-        }
-        let mut parts = vec![format!("it leads to {}", usable.server)];
-        parts.extend(self.programs.iter().flat_map(ProgramVerdicts::not_asked));
-        parts.extend(usable.notes.iter().map(|note| format!("but {note}")));
-        let evidence = parts.join("; ");
-        match usable.notes[..] {
-            [] => Ok(evidence),
-            _ => Err(Finding::warn(
-                evidence,
-                "see whether management-api passes anyway; take out what is ignored if you can",
-            )),
-        }
+fn usable(report: &KubeconfigReport) -> Outcome {
+    if let Some(Err(fault)) = &report.usable {
+        return Err(Finding::fail(format!("the kubeconfig {fault}"), NEW_ONE));
     }
+    let usable = report.read()?;
+    if let Some(refusal) = &report.programs.refusal {
+        return Err(Finding::fail(format!("the kubeconfig {refusal}"), NEW_ONE));
+    }
+    let mut parts = vec![format!("it leads to {}", usable.server)];
+    parts.extend(report.programs.not_asked.iter().cloned());
+    parts.extend(usable.notes.iter().map(|note| format!("but {note}")));
+    let evidence = parts.join("; ");
+    match usable.notes[..] {
+        [] => Ok(evidence),
+        _ => Err(Finding::warn(
+            evidence,
+            "see whether management-api passes anyway; take out what is ignored if you can",
+        )),
+    }
+}
 
-    fn expiry(&self) -> Outcome {
-        match age(&self.read()?.validity, Timestamp::now()) {
-            Age::Expired(ends) => Err(Finding::fail(format!("expired: {ends}"), NEW_ONE)),
-            Age::NotYetValid(begins) => Err(Finding::fail(
-                format!("not valid yet: {begins}"),
-                "set this machine's clock right, or wait, or grant another kubeconfig",
-            )),
-            Age::Valid(None) => Ok("nothing of it expires".to_owned()),
-            Age::Valid(Some((ends, days))) => {
-                let evidence = format!("{days} days left: {ends}");
-                match days < i64::from(self.warning_days) {
-                    true => Err(Finding::warn(evidence, NEW_ONE)),
-                    false => Ok(evidence),
-                }
+fn expiry(report: &KubeconfigReport) -> Outcome {
+    match age(&report.read()?.validity, Timestamp::now()) {
+        Age::Expired(ends) => Err(Finding::fail(format!("expired: {ends}"), NEW_ONE)),
+        Age::NotYetValid(begins) => Err(Finding::fail(
+            format!("not valid yet: {begins}"),
+            "set this machine's clock right, or wait, or grant another kubeconfig",
+        )),
+        Age::Valid(None) => Ok("nothing of it expires".to_owned()),
+        Age::Valid(Some((ends, days))) => {
+            let evidence = format!("{days} days left: {ends}");
+            match days < i64::from(report.warning_days) {
+                true => Err(Finding::warn(evidence, NEW_ONE)),
+                false => Ok(evidence),
             }
         }
     }
+}
 
-    fn api(&self) -> Outcome {
-        let (online, server) = self.online()?;
-        match online {
-            Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
-            Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
-            Err(error) => Err(Finding::warn(
-                format!("not the graft, but {server} {error}"),
-                "let this machine reach the management cluster at that address (routes, security groups, DNS), with a \
-                 certificate of the kubeconfig's certificate-authority",
-            )),
-        }
+fn api(report: &KubeconfigReport) -> Outcome {
+    let (online, server) = report.online()?;
+    match online {
+        Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
+        Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
+        Err(error) => Err(Finding::warn(
+            format!("not the graft, but {server} {error}"),
+            "let this machine reach the management cluster at that address (routes, security groups, DNS), with a \
+             certificate of the kubeconfig's certificate-authority",
+        )),
     }
+}
 
-    fn identity(&self) -> Outcome {
-        if let (Err(error @ ApiError::Rejected(_)), server) = self.online()? {
-            return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
-        }
-        let (answers, server) = self.answers()?;
-        Ok(format!("{server} knows the user as {}", answers.user))
+fn identity(report: &KubeconfigReport) -> Outcome {
+    if let (Err(error @ ApiError::Rejected(_)), server) = report.online()? {
+        return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
     }
+    let (answers, server) = report.answers()?;
+    Ok(format!("{server} knows the user as {}", answers.user))
+}
 
-    fn permissions(&self) -> Outcome {
-        let (answers, server) = self.answers()?;
-        if answers.denied.is_empty() {
-            return Ok("everything that is needed".to_owned());
-        }
-        let denied: Vec<String> = answers.denied.iter().map(ToString::to_string).collect();
-        let denied = denied.join(", ");
-        Err(Finding::fail(
-            format!("{server} does not let the kubeconfig's user {denied}"),
-            "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
-        ))
+fn permissions(report: &KubeconfigReport) -> Outcome {
+    let (answers, server) = report.answers()?;
+    if answers.denied.is_empty() {
+        return Ok("everything that is needed".to_owned());
     }
+    let denied = answers.denied.join(", ");
+    Err(Finding::fail(
+        format!("{server} does not let the kubeconfig's user {denied}"),
+        "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
+    ))
+}
 
-    fn capi(&self) -> Outcome {
-        let (answers, server) = self.answers()?;
-        let found = &answers.incompatible;
-        if found.is_empty() {
-            return Ok("driver, chart and the served versions fit".to_owned());
-        }
-        let all = |of: fn(&Finding) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
-        let evidence = format!("{server}: {}", all(|one| &one.evidence));
-        let remedy = all(|one| &one.remedy);
-        let status = if found.iter().any(|one| one.status == Status::Fail) { Status::Fail } else { Status::Warn };
-        Err(Finding { status, evidence, remedy })
+fn capi(report: &KubeconfigReport) -> Outcome {
+    let (answers, server) = report.answers()?;
+    let found = &answers.incompatible;
+    if found.is_empty() {
+        return Ok("driver, chart and the served versions fit".to_owned());
     }
+    let all = |of: fn(&Finding) -> &str| found.iter().map(of).collect::<Vec<_>>().join("; ");
+    let evidence = format!("{server}: {}", all(|one| &one.evidence));
+    let remedy = all(|one| &one.remedy);
+    let status = if found.iter().any(|one| one.status == Status::Fail) { Status::Fail } else { Status::Warn };
+    Err(Finding { status, evidence, remedy })
 }
 
 #[cfg(test)]
@@ -243,9 +211,7 @@ mod tests {
     }
 
     fn report(usable: UsableKubeconfig, online: Option<Result<ManagementReport, ApiError>>) -> KubeconfigReport {
-        let (driver, helm) = (ProgramVerdict::Accepts, ProgramVerdict::Accepts);
-        let programs = Some(ProgramVerdicts { driver, helm });
-        KubeconfigReport { usable: Some(Ok(usable)), programs, online, warning_days: 30 }
+        KubeconfigReport { usable: Some(Ok(usable)), online, warning_days: 30, ..KubeconfigReport::default() }
     }
 
     fn statuses(report: &KubeconfigReport) -> [Status; 6] {
@@ -266,7 +232,7 @@ mod tests {
         let online = asked(&gone);
         assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
         assert_eq!(statuses(&report(gone, None)), [Pass, Pass, Skip, Skip, Skip, Skip]);
-        assert_eq!(statuses(&KubeconfigReport::absent(30)), [Skip; 6]);
+        assert_eq!(statuses(&KubeconfigReport::default()), [Skip; 6]);
     }
 
     #[test]
@@ -298,14 +264,14 @@ mod tests {
         let mut noted = report(usable("https://h"), None);
         let usable_check = |report: &KubeconfigReport| check::run(CHECKS, report).swap_remove(0);
         let driver = ProgramVerdict::NotAsked("no driver is installed here");
-        noted.programs = Some(ProgramVerdicts { driver, helm: ProgramVerdict::Accepts });
+        noted.programs = ProgramVerdicts::new(driver, ProgramVerdict::Accepts);
         let result = usable_check(&noted);
         assert_eq!(result.status, Pass);
         assert_eq!(result.evidence, "it leads to https://h; the driver was not asked (no driver is installed here)");
         noted.usable.as_mut().unwrap().as_mut().unwrap().notes.push("it is odd".into());
         assert_eq!(usable_check(&noted).status, Warn);
         let helm = ProgramVerdict::Refuses("duplicate name".into());
-        noted.programs = Some(ProgramVerdicts { driver: ProgramVerdict::Accepts, helm });
+        noted.programs = ProgramVerdicts::new(ProgramVerdict::Accepts, helm);
         let result = usable_check(&noted);
         assert_eq!(
             (result.status, result.evidence.as_str()),

@@ -1,10 +1,8 @@
 //! Which kubeconfig is used: the granted one, unless it does not work and an earlier one does.
 //!
 //! A new kubeconfig is checked offline, shown to driver and helm, and tried on the management cluster. If it does not
-//! work and the last one that did still works, that one stays. If neither works, the new one is used: it is what the
-//! operator wants.
-
-use std::fmt;
+//! work, the one in use stays if it works, or else the last one that did comes back. If none works, the new one is used:
+//! it is what the operator wants.
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -43,23 +41,20 @@ pub fn select(
     thoroughness: Thoroughness,
 ) -> Result<Option<Selection>> {
     let accepted = Memory::load(&system.root)?.accepted;
-    let trial = Trial {
-        now: Timestamp::now(),
-        inspect: |content: &Secret<String>| {
-            let read = |path: &std::path::Path| read_as_magnum(system, path);
-            let usable = match UsableKubeconfig::new(content, pin, &read) {
-                Ok(usable) => usable,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            let refusal = memory::refusal(system, content, pin, programs, thoroughness)?;
-            Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
-        },
-        connect: |usable: &UsableKubeconfig| match thoroughness {
-            Thoroughness::Full => Session::open(usable).and_then(|session| session.whoami()),
-            Thoroughness::Quick => Err(ApiError::Unsupported),
-        },
+    let read = |path: &std::path::Path| read_as_magnum(system, path);
+    let inspect = |content: &Secret<String>| {
+        let usable = match UsableKubeconfig::new(content, pin, &read) {
+            Ok(usable) => usable,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let refusal = memory::refusal(system, content, pin, programs, thoroughness)?;
+        Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
     };
-    trial.select(granted, used, accepted.as_ref())
+    let connect = |usable: &UsableKubeconfig| match thoroughness {
+        Thoroughness::Full => Session::open(usable).and_then(|session| session.wait(session.whoami())),
+        Thoroughness::Quick => Err(ApiError::Unsupported),
+    };
+    choose(granted, used, accepted.as_ref(), Timestamp::now(), inspect, connect)
 }
 
 /// Remembers a selection that the management cluster accepted: the next one is compared with it.
@@ -75,105 +70,64 @@ pub fn remember(root: &Root, selection: &Selection) -> Result<()> {
     memory.save(root)
 }
 
-fn not_usable(why: impl fmt::Display, remedy: &str) -> Problem {
-    Problem::blocked("Kubeconfig is not usable", format!("it {why}; {remedy}"))
-}
-
-/// How a kubeconfig is checked and tried; passed in.
-struct Trial<I, C> {
+/// Chooses the first that the management cluster accepts: the granted one, the one in use, the one accepted last. If it
+/// accepts none, or the charm cannot try the granted one, chooses the first that is usable. How a kubeconfig is checked
+/// and tried is passed in.
+fn choose(
+    granted: &Result<Option<GrantedKubeconfig>, Problem>,
+    used: Option<&Secret<String>>,
+    accepted: Option<&Secret<String>>,
     now: Timestamp,
-    inspect: I,
-    connect: C,
-}
-
-impl<I, C> Trial<I, C>
-where
-    I: Fn(&Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>>,
-    C: Fn(&UsableKubeconfig) -> Result<String, ApiError>,
-{
-    fn select(
-        &self,
-        granted: &Result<Option<GrantedKubeconfig>, Problem>,
-        used: Option<&Secret<String>>,
-        accepted: Option<&Secret<String>>,
-    ) -> Result<Option<Selection>> {
-        // The same one is not tried twice.
-        let other = accepted.filter(|accepted| used != Some(*accepted));
-        let is_new = |new: &GrantedKubeconfig| used != Some(&new.content);
-        let problem = match (granted, used) {
-            (Err(problem), _) => problem.clone(),
-            (Ok(None), None) => return Ok(None),
-            (Ok(None), Some(used)) => match (self.inspect)(used)? {
-                Ok(_) => return self.earlier([Some(used), other], None),
-                Err(fault) => not_usable(fault, "grant another one"),
-            },
-            (Ok(Some(new)), _) => match (self.inspect)(&new.content)? {
-                Err(fault) => not_usable(fault, &new.remedy),
-                // One that is in use goes on until there is another; its age is reported elsewhere.
-                Ok(usable) => {
-                    let why = match age(&usable.validity, self.now) {
-                        Age::Expired(ends) if is_new(new) => format!("has expired: {ends}"),
-                        Age::NotYetValid(begins) if is_new(new) => format!("is not valid yet: {begins}"),
-                        _ => return self.try_new(new, usable, accepted).map(Some),
-                    };
-                    not_usable(why, &new.remedy)
-                }
-            },
-        };
-        let is_granted = |content: &Secret<String>| matches!(granted, Ok(Some(new)) if new.content == *content);
-        let others = [used, other].map(|other| other.filter(|other| !is_granted(other)));
-        match self.earlier(others, Some(&problem))? {
-            Some(selection) => Ok(Some(selection)),
-            None => Err(problem.into()),
+    inspect: impl Fn(&Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>>,
+    connect: impl Fn(&UsableKubeconfig) -> Result<String, ApiError>,
+) -> Result<Option<Selection>> {
+    let (new, mut problem) = match granted {
+        Ok(None) if used.is_none() => return Ok(None),
+        Ok(new) => (new.as_ref(), None),
+        Err(problem) => (None, Some(problem.clone())),
+    };
+    // The same one is not tried twice.
+    let mut candidates: Vec<&Secret<String>> = Vec::new();
+    for content in [new.map(|new| &new.content), used, accepted].into_iter().flatten() {
+        if !candidates.contains(&content) {
+            candidates.push(content);
         }
     }
-
-    /// Selects the new one if it works, or if no other does, or if the charm cannot try it.
-    fn try_new(
-        &self,
-        new: &GrantedKubeconfig,
-        usable: UsableKubeconfig,
-        accepted: Option<&Secret<String>>,
-    ) -> Result<Selection> {
-        let mut selection = self.connect(&new.content, usable);
-        if let Err(error) = &selection.identity
-            && *error != ApiError::Unsupported
-        {
-            let (server, remedy) = (&selection.usable.server, &new.remedy);
-            let summary = "Granted kubeconfig does not work; the earlier one stays";
-            let problem = Problem::blocked(summary, format!("{server} {error}; {remedy}"));
-            let accepted = accepted.filter(|accepted| **accepted != new.content);
-            let earlier = self.earlier([accepted, None], Some(&problem))?;
-            if let Some(earlier) = earlier.filter(|earlier| earlier.identity.is_ok()) {
-                selection = earlier;
-            }
-        }
-        Ok(selection)
-    }
-
-    /// Selects the first that the management cluster accepts, or else the first that is usable.
-    fn earlier(
-        &self,
-        candidates: [Option<&Secret<String>>; 2],
-        problem: Option<&Problem>,
-    ) -> Result<Option<Selection>> {
-        let mut first = None;
-        for content in candidates.into_iter().flatten() {
-            let Ok(usable) = (self.inspect)(content)? else {
+    let mut first = None;
+    for content in candidates {
+        let granted = new.filter(|new| new.content == *content);
+        let is_new = granted.is_some() && used != Some(content);
+        let checked = inspect(content)?.and_then(|usable| match age(&usable.validity, now) {
+            // One that is in use goes on until there is another; its age is reported elsewhere.
+            _ if !is_new => Ok(usable),
+            Age::Expired(ends) => Err(fault(format!("has expired: {ends}"))),
+            Age::NotYetValid(begins) => Err(fault(format!("is not valid yet: {begins}"))),
+            Age::Valid(_) => Ok(usable),
+        });
+        let usable = match checked {
+            Ok(usable) => usable,
+            Err(why) => {
+                let remedy = granted.map_or("grant another one", |new| &new.remedy);
+                let detail = format!("it {why}; {remedy}");
+                problem.get_or_insert(Problem::blocked("Kubeconfig is not usable", detail));
                 continue;
-            };
-            let mut selection = self.connect(content, usable);
-            selection.problem = problem.cloned();
-            if selection.identity.is_ok() {
-                return Ok(Some(selection));
             }
-            first = first.or(Some(selection));
+        };
+        let identity = connect(&usable);
+        let selection = Selection { content: content.clone(), usable, identity, problem: problem.clone() };
+        match (&selection.identity, granted) {
+            (Ok(_), _) | (Err(ApiError::Unsupported), Some(_)) => return Ok(Some(selection)),
+            (Err(error), Some(new)) => {
+                let detail = format!("{} {error}; {}", selection.usable.server, new.remedy);
+                problem = Some(Problem::blocked("Granted kubeconfig does not work; the earlier one stays", detail));
+            }
+            (Err(_), None) => {}
         }
-        Ok(first)
+        first.get_or_insert(selection);
     }
-
-    fn connect(&self, content: &Secret<String>, usable: UsableKubeconfig) -> Selection {
-        Selection { content: content.clone(), identity: (self.connect)(&usable), usable, problem: None }
+    match (first, problem) {
+        (None, Some(problem)) => Err(problem.into()),
+        (first, _) => Ok(first),
     }
 }
 
@@ -230,8 +184,8 @@ mod tests {
         let given = |name: &str| GrantedKubeconfig { content: named(name), remedy: "run: x".into() };
         let granted = granted.map(|name| name.map(given)).map_err(|why| Problem::blocked(why, ""));
         let (used, accepted) = (used.map(named), accepted.map(named));
-        let trial = Trial { now: Timestamp::from_second(NOW).unwrap(), inspect, connect };
-        let selection = trial.select(&granted, used.as_ref(), accepted.as_ref());
+        let now = Timestamp::from_second(NOW).unwrap();
+        let selection = choose(&granted, used.as_ref(), accepted.as_ref(), now, inspect, connect);
         let shown = |selection: Selection| (selection.content.into_inner(), selection.problem.is_some());
         selection.map(|selection| selection.map(shown)).map_err(|problem| problem.to_string())
     }
@@ -248,6 +202,8 @@ mod tests {
             (Ok(silent), Some("silent-old"), Some("silent-old"), uses("silent-new")),
             // The one that worked last is not forgotten while one that does not is in place.
             (Ok(silent), silent, old, stays("old")),
+            (Ok(silent), old, Some("older"), stays("old")),
+            (Ok(silent), Some("unusable"), None, uses("silent-new")),
             (Ok(silent), None, None, uses("silent-new")),
             (Ok(Some("unusable")), old, old, stays("old")),
             (Ok(Some("expired-new")), old, old, stays("old")),

@@ -12,7 +12,7 @@ use super::certificate;
 use super::document::{self, Target, content};
 use super::validity::Validity;
 use super::{KubeconfigFault, fault};
-use crate::juju::settings::Pin;
+use crate::juju::settings::{Pin, without_credentials};
 use crate::magnum::MAGNUM_USER;
 use crate::system::{Command, Secret, System};
 
@@ -56,7 +56,7 @@ impl UsableKubeconfig {
     /// If it leads nowhere, or that driver would fail on its first use: why, and what to do.
     pub fn new(kubeconfig: &Secret<String>, pin: &Pin, read: ReadFile<'_>) -> Result<Self, KubeconfigFault> {
         let target = document::target(kubeconfig.expose())?;
-        let Target { cluster, user } = &target;
+        let Target { server, cluster, user } = &target;
         let (mut validity, mut notes) = (Vec::new(), Vec::new());
         let ignored = target.ignored();
         if !ignored.is_empty() {
@@ -84,7 +84,7 @@ impl UsableKubeconfig {
                 if token == LEFT_OUT {
                     return Err(fault("has no token, for kubectl has left it out; add --raw to kubectl config view"));
                 }
-                if cluster.has_credentials() {
+                if !server.username().is_empty() || server.password().is_some() {
                     return Err(fault("has a token and credentials in its server's address, and helm takes only one"));
                 }
                 validity.extend(Validity::of_token(token));
@@ -104,7 +104,8 @@ impl UsableKubeconfig {
                 )));
             }
         };
-        Ok(Self { server: cluster.server()?, authority, login, validity, notes })
+        let server = without_credentials(server.as_str()).trim_end_matches('/').to_owned();
+        Ok(Self { server, authority, login, validity, notes })
     }
 }
 
@@ -162,8 +163,8 @@ mod tests {
             format!("{}, token: beside", by_certificate()),
             format!("{}, {EXEC}", by_certificate()),
         ] {
-            for version in ["1.1.0", "1.4.0"] {
-                let usable = usable(SERVER, &user, version).unwrap();
+            for (server, version) in [(SERVER, "1.1.0"), ("server: 'https://a:hunter2@192.0.2.1:6443'", "1.4.0")] {
+                let usable = usable(server, &user, version).unwrap();
                 assert_eq!(usable.server, "https://192.0.2.1:6443");
                 assert!(matches!(usable.login, Login::Certificate { .. }));
             }

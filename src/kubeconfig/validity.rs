@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde_json::Value;
 
 /// From when until when a piece of a kubeconfig is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,25 +24,19 @@ pub enum Age {
     NotYetValid(String),
 }
 
-/// The times of a [JSON Web Token](https://www.rfc-editor.org/rfc/rfc7519#section-4.1), in seconds.
-#[derive(Deserialize)]
-struct Claims {
-    exp: Option<f64>,
-    nbf: Option<f64>,
-}
-
 impl Validity {
     pub fn new(what: &'static str, from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
         Self { what, from, until }
     }
 
-    /// Reads the times in a token; `None` if it is not a JSON Web Token.
+    /// Reads the times in a token, in seconds; `None` if it is not a
+    /// [JSON Web Token](https://www.rfc-editor.org/rfc/rfc7519#section-4.1).
     pub fn of_token(token: &str) -> Option<Self> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-        let claims: Claims = serde_json::from_slice(&payload).ok()?;
+        let claims: Value = serde_json::from_slice(&payload).ok()?;
         #[allow(clippy::cast_possible_truncation, reason = "saturates, and is checked next")]
-        let time = |seconds: f64| Timestamp::from_second(seconds as i64).ok();
-        Some(Self::new("token", claims.nbf.and_then(time), claims.exp.and_then(time)))
+        let time = |claim: &str| Timestamp::from_second(claims[claim].as_f64()? as i64).ok();
+        Some(Self::new("token", time("nbf"), time("exp")))
     }
 }
 

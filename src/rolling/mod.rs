@@ -80,16 +80,15 @@ impl UnitState {
     /// Returns the state that `unit` publishes next.
     #[must_use]
     pub fn next(&self, unit: &str, decision: &LeaderDecision, now: Situation) -> Self {
-        let to_leader = decision.grant.as_ref().filter(|grant| grant.to_leader);
-        let to_leader = to_leader.filter(|grant| grant.unit != unit);
+        let to_leader = decision.grant.as_ref().filter(|grant| grant.to_leader && grant.unit != unit);
+        let seen = to_leader.map(|grant| (grant.unit.clone(), grant.ticket));
         Self {
             principal: self.principal.clone(),
             ticket: self.ticket + u64::from(now.pending && !self.pending),
             pending: now.pending,
             // The reason may be worded differently each time: that alone is no change.
             unhealthy: now.unhealthy.map(|why| self.unhealthy.clone().unwrap_or(why)),
-            acknowledged: to_leader
-                .map_or_else(|| self.acknowledged.clone(), |grant| Some((grant.unit.clone(), grant.ticket))),
+            acknowledged: seen.or_else(|| self.acknowledged.clone()),
         }
     }
 
@@ -124,9 +123,9 @@ impl LeaderDecision {
         let Some((unit, state)) = waiting.into_iter().min_by_key(order) else {
             return Self::default();
         };
-        let mut others = others.into_iter();
-        let unhealthy =
-            others.find_map(|(unit, state)| Some(Stop { unit: unit.clone(), why: state.unhealthy.clone()? }));
+        let stop =
+            |(unit, state): (&String, &UnitState)| Some(Stop { unit: unit.clone(), why: state.unhealthy.clone()? });
+        let unhealthy = others.into_iter().find_map(stop);
         let grant = unhealthy.is_none().then(|| Grant {
             unit: unit.clone(),
             ticket: state.ticket,

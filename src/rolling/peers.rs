@@ -172,8 +172,7 @@ impl<'a> Rolling<'a> {
     /// Whether the holder of a grant that has not joined, or not any more, has left for good: with its principal's
     /// unit.
     fn is_gone(&self, grant: &Grant) -> bool {
-        let status = |principals: &BTreeMap<String, String>| principals.get(&grant.principal).cloned();
-        self.principals().is_some_and(|all| status(all).is_none_or(|status| status == "dying"))
+        self.principals().is_some_and(|all| all.get(&grant.principal).is_none_or(|status| status == "dying"))
     }
 
     fn principals(&self) -> Option<&BTreeMap<String, String>> {

@@ -28,8 +28,6 @@ const OPTIONS: [(&str, &str); 8] = [
     ("cacert", "cafile"),
 ];
 
-type Values = BTreeMap<String, Secret<String>>;
-
 /// An account of Keystone's, with its project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -81,7 +79,7 @@ impl KeystoneAccount {
 
     /// Builds an account from the values of the secret's keys. All are texts, so an error can only be a key that is
     /// missing, and quotes no value.
-    fn parse(mut values: Values, summary: &str, remedy: &str) -> Result<Self> {
+    fn parse(mut values: BTreeMap<String, Secret<String>>, summary: &str, remedy: &str) -> Result<Self> {
         values.retain(|_, value| !value.expose().is_empty());
         let parsed = serde_json::to_value(values).and_then(serde_json::from_value::<Self>);
         let incomplete = |error| Problem::blocked(summary, format!("{error}; {remedy}"));
@@ -100,9 +98,8 @@ impl KeystoneAccount {
 
 /// Adds the version to Keystone's address, which many write without.
 fn version_3(address: &str) -> String {
-    let address = address.trim_end_matches('/');
-    let address = address.strip_suffix("/v3").unwrap_or(address);
-    format!("{}/v3", address.trim_end_matches("/v2.0"))
+    let address = address.trim_end_matches('/').trim_end_matches("/v3").trim_end_matches("/v2.0");
+    format!("{address}/v3")
 }
 
 #[cfg(test)]
@@ -118,7 +115,7 @@ mod tests {
         KEYS.map(|key| (key.to_owned(), Secret::new(format!("the-{key}")))).into()
     }
 
-    fn of_secret(secret: Values) -> Result<KeystoneAccount> {
+    fn of_secret(secret: BTreeMap<String, Secret<String>>) -> Result<KeystoneAccount> {
         KeystoneAccount::parse(secret, "Incomplete", SECRET_REMEDY)
     }
 

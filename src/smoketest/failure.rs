@@ -7,6 +7,7 @@
 use strum::{Display, EnumIter};
 use thiserror::Error;
 
+use crate::problem::printable;
 use crate::system::http;
 
 /// The longest message that is shown, in characters.
@@ -156,20 +157,9 @@ impl Failure {
     }
 }
 
-/// Returns a message of somebody else's as it is, but fit to be shown: without credentials in URLs, control characters
-/// escaped, cut.
+/// Returns a message of somebody else's as it is, but fit to be shown: without credentials in URLs.
 pub fn quote(message: &str) -> String {
-    let mut shown = String::new();
-    for character in http::redact_urls(message.trim()).chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    match shown.char_indices().nth(MESSAGE_LIMIT) {
-        Some((end, _)) => format!("{}…", &shown[..end]),
-        None => shown,
-    }
+    printable(&http::redact_urls(message.trim()), MESSAGE_LIMIT)
 }
 
 #[cfg(test)]
@@ -260,7 +250,7 @@ mod tests {
         assert!(shown.starts_with("cluster-wait: CREATE_FAILED: Unexpected error while running command.\\nCommand"));
         assert!(shown.contains("no https://h/x") && !shown.contains("p4ss"), "{shown}");
         assert_eq!(quote(" a\u{1b}[31mb\té "), "a\\u{1b}[31mb\\té");
-        assert_eq!(quote(&"é".repeat(5000)).chars().count(), MESSAGE_LIMIT + 1);
+        assert_eq!(quote(&"é".repeat(5000)).chars().count(), MESSAGE_LIMIT);
         assert_eq!(failure.stage.to_string(), "cluster-wait");
     }
 }

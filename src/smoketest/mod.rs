@@ -23,7 +23,6 @@ mod watch;
 mod tests;
 
 use std::io::Write as _;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -36,7 +35,7 @@ use api::CloudSession;
 pub use cleaner::COMMAND as CLEANER;
 use credentials::KeystoneAccount;
 use failure::Failure;
-use outcome::{Results, SmoketestOutcome};
+use outcome::SmoketestOutcome;
 use parameters::Parameters;
 use progress::{Progress, Signals, StopRequest};
 use runs::Runs;
@@ -57,35 +56,21 @@ fn run_until(system: &System, context: &Context, signals: Signals, pause: Durati
     let host = system.clone();
     let progress = Progress::new(signals, pause, move |line| tools::action_log(&host, line));
     let parameters = Parameters::read(given).map_err(anyhow::Error::from);
-    match or_problem(parameters.and_then(|wanted| execute(system, context, &wanted, progress)))? {
-        Ok((results, sentence)) => {
-            tools::action_set(system, &results)?;
-            Ok(sentence)
-        }
-        Err(problem) => Ok(Some(problem.to_string())),
-    }
+    let ended = or_problem(parameters.and_then(|wanted| execute(system, context, &wanted, progress)))?;
+    Ok(ended.unwrap_or_else(|problem| Some(problem.to_string())))
 }
 
 /// Cleans up after a run that was killed: the command [`CLEANER`], which systemd runs.
-pub fn clean_up(system: &System) -> ExitCode {
+///
+/// # Errors
+/// If something stays, or cannot be asked for.
+pub fn clean_up(system: &System) -> Result<()> {
     let print = |line: &str| Ok(writeln!(std::io::stdout(), "{line}")?);
     let progress = Progress::new(Signals::default(), PAUSE, print);
-    match cleaner::clean(system, std::io::stdin(), progress, cleaner::PAUSE) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    cleaner::clean(system, std::io::stdin(), progress, cleaner::PAUSE)
 }
 
-/// Returns the results of the action, and why it failed if it did.
-fn execute(
-    system: &System,
-    context: &Context,
-    parameters: &Parameters,
-    progress: Progress,
-) -> Result<(Results, Option<String>)> {
+fn execute(system: &System, context: &Context, parameters: &Parameters, progress: Progress) -> Result<Option<String>> {
     // Once it is dropped the cleaner may go to work.
     let _lock = runs::lock(&system.root)?;
     let account = KeystoneAccount::obtain(system, &parameters.credentials, context)?;
@@ -94,7 +79,7 @@ fn execute(
     if let Err(error) = test(system, parameters, &account, &mut session, &mut outcome) {
         outcome.failure = Some(error.downcast::<Failure>()?);
     }
-    Ok(outcome.finish(session, context))
+    outcome.finish(system, session, context)
 }
 
 /// Goes from the token to the last deletion. The first failure counts.

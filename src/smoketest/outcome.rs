@@ -1,13 +1,13 @@
 //! The outcome of a run: the results of the action, and one sentence.
 
+use anyhow::Result;
+
 use super::api::CloudSession;
 use super::cleaner;
 use super::failure::{Failure, Stage};
 use super::resource::{CloudResource, ResourceKind};
-use crate::juju::Context;
-
-/// The results of the action, by name.
-pub type Results = Vec<(&'static str, String)>;
+use crate::juju::{Context, tools};
+use crate::system::System;
 
 #[derive(Debug, Default)]
 pub struct SmoketestOutcome {
@@ -20,8 +20,11 @@ pub struct SmoketestOutcome {
 }
 
 impl SmoketestOutcome {
-    /// Logs the end of the run. Returns the results, and one sentence if the run did not pass.
-    pub fn finish(self, session: CloudSession, context: &Context) -> (Results, Option<String>) {
+    /// Logs the end of the run and sets the results of the action. Returns one sentence if the run did not pass.
+    ///
+    /// # Errors
+    /// If a hook tool fails.
+    pub fn finish(self, system: &System, session: CloudSession, context: &Context) -> Result<Option<String>> {
         let CloudSession { mut progress, created, .. } = session;
         let link = self.failure.as_ref().and_then(|failure| failure.link);
         let (outcome, stage) = match &self.failure {
@@ -47,7 +50,7 @@ impl SmoketestOutcome {
             let found = created.iter().find(|resource| resource.kind == kind);
             found.map(|resource| resource.name.clone()).unwrap_or_default()
         };
-        let results = vec![
+        let results = [
             ("outcome", outcome.to_owned()),
             ("stage", stage.to_string()),
             ("chain", chain),
@@ -58,7 +61,8 @@ impl SmoketestOutcome {
             ("seconds", progress.seconds().to_string()),
             ("report", progress.text()),
         ];
-        (results, self.failure.map(|_| format!("{sentence}; {leftovers}")))
+        tools::action_set(system, &results)?;
+        Ok(self.failure.map(|_| format!("{sentence}; {leftovers}")))
     }
 
     /// Says what is left and who removes it.

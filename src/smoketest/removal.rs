@@ -103,7 +103,7 @@ fn remove_cluster(session: &mut CloudSession, cluster: &CloudResource) -> Result
         StopRequest::Stop => Some(STOPPED_LIMIT),
         StopRequest::Abort => None,
     };
-    watch(session, stage, cluster, &limit, &|seen| {
+    watch(session, stage, cluster, limit, |seen| {
         let Some(seen) = seen else {
             return Some(Ok(()));
         };

@@ -31,20 +31,17 @@ impl SeenCluster {
     }
 }
 
-/// Says for what is seen whether the watch ends: `None` to go on.
-type Check<'a> = &'a dyn Fn(Option<&SeenCluster>) -> Option<Result<(), Failure>>;
-
-/// Looks at a cluster until `check` ends the watch, and logs what changes.
+/// Looks at a cluster until `end` says for what is seen how the watch ends, and logs what changes.
 ///
 /// # Errors
-/// If `check` says so, it cannot be looked at, nobody has taken it up, or it has not come to an end within `limit`,
+/// If `end` says so, it cannot be looked at, nobody has taken it up, or it has not come to an end within `limit`,
 /// which depends on what the signals ask for; `None` stops at once.
 pub fn watch(
     session: &mut CloudSession,
     stage: Stage,
     cluster: &CloudResource,
-    limit: &dyn Fn(StopRequest) -> Option<Duration>,
-    check: Check<'_>,
+    limit: impl Fn(StopRequest) -> Option<Duration>,
+    end: impl Fn(Option<&SeenCluster>) -> Option<Result<(), Failure>>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let (mut last, mut logged, mut failed) = (String::new(), began, 0);
@@ -70,7 +67,7 @@ pub fn watch(
                     session.progress.log(format!("cluster is {status} {}", quote(reason)).trim_end());
                     (last, logged) = (status.clone(), Instant::now());
                 }
-                if let Some(end) = check(seen.as_ref()) {
+                if let Some(end) = end(seen.as_ref()) {
                     return end;
                 }
                 match seen {
@@ -106,7 +103,7 @@ fn look(session: &mut CloudSession, stage: Stage, cluster: &CloudResource) -> Re
 pub fn wait_until_complete(session: &mut CloudSession, cluster: &CloudResource, seconds: u64) -> Result<(), Failure> {
     let stage = Stage::ClusterWait;
     let limit = |request| (request == StopRequest::None).then_some(Duration::from_secs(seconds));
-    watch(session, stage, cluster, &limit, &|seen| {
+    watch(session, stage, cluster, limit, |seen| {
         let seen = seen?;
         match seen.status.as_str() {
             "CREATE_COMPLETE" => Some(Ok(())),

@@ -8,7 +8,7 @@ use crate::conf::checks::ConfSubject;
 use crate::driver::{self, DriverSubject};
 use crate::guard::checks::GuardSubject;
 use crate::helm::HelmSubject;
-use crate::juju::settings::{DISTRIBUTION, EXPIRY_WARNING_DAYS};
+use crate::juju::settings::DISTRIBUTION;
 use crate::juju::{Ask, Context, request};
 use crate::kubeconfig::programs;
 use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, in_text, read_as_magnum};
@@ -171,10 +171,8 @@ fn kubeconfig_report(
     expected: &Expected,
     observed: &Observed,
 ) -> Result<KubeconfigReport> {
-    let settings = expected.settings.as_ref();
-    let days = settings.map_or(EXPIRY_WARNING_DAYS, |settings| settings.expiry_warning_days);
-    let (Entry::File(file), Some(settings)) = (&observed.kubeconfig, settings) else {
-        return Ok(KubeconfigReport::absent(days));
+    let (Entry::File(file), Some(settings)) = (&observed.kubeconfig, &expected.settings) else {
+        return Ok(KubeconfigReport::default());
     };
     let pin = &settings.driver.pin;
     let programs = reconcile::programs(&system.root, installation, observed)?;
@@ -184,7 +182,7 @@ fn kubeconfig_report(
         &|path| read_as_magnum(system, path),
         |kubeconfig| programs::ask(system, kubeconfig, pin, &programs),
         Some(&reconcile::stack(settings, expected.facts.as_ref())),
-        days,
+        settings.expiry_warning_days,
     )
 }
 

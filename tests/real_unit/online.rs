@@ -129,15 +129,27 @@ const UNREACHABLE: [&str; 2] = ["warn", "skip"];
 const NO_ANSWER: &str = "does not answer";
 const REJECTS: &str = "rejects the kubeconfig";
 const TROUBLES: [Trouble; 9] = [
-    trouble(Mode::Silent, "waiting", "(timed out:", &["timed out"], UNREACHABLE),
-    trouble(Mode::Stalls, "waiting", "(timed out:", &["timed out"], UNREACHABLE),
+    trouble(Mode::Silent, "waiting", "(no answer in time", &["no answer in time"], UNREACHABLE),
+    trouble(Mode::Stalls, "waiting", "(no answer in time", &["no answer in time"], UNREACHABLE),
     trouble(Mode::Closes, "waiting", NO_ANSWER, &["does not answer"], UNREACHABLE),
     trouble(Mode::AnswersWith(401), "blocked", REJECTS, &["HTTP 401"], ["pass", "fail"]),
     trouble(Mode::AnswersWith(403), "blocked", REJECTS, &["HTTP 403"], ["pass", "fail"]),
     trouble(Mode::AnswersWith(500), "waiting", NO_ANSWER, &["HTTP 500"], UNREACHABLE),
     trouble(Mode::AnswersWith(503), "waiting", NO_ANSWER, &["HTTP 503"], UNREACHABLE),
-    trouble(Mode::PresentsStrangersCertificate, "waiting", "(TLS:", &["TLS", "certificate"], UNREACHABLE),
-    trouble(Mode::PresentsExpiredCertificate, "waiting", "(TLS:", &["TLS", "expired"], UNREACHABLE),
+    trouble(
+        Mode::PresentsStrangersCertificate,
+        "waiting",
+        "(invalid peer certificate:",
+        &["invalid peer certificate"],
+        UNREACHABLE,
+    ),
+    trouble(
+        Mode::PresentsExpiredCertificate,
+        "waiting",
+        "(invalid peer certificate:",
+        &["certificate", "expired"],
+        UNREACHABLE,
+    ),
 ];
 
 /// The status after a hook, what verify and preflight find, and that none of it takes long.
@@ -190,7 +202,7 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
         mended(&case);
     }
     it.management.stop(it.machine()).unwrap();
-    let refused = trouble(Mode::Closes, "waiting", "(refused:", &["refused"], UNREACHABLE);
+    let refused = trouble(Mode::Closes, "waiting", "(Connection refused", &["refused"], UNREACHABLE);
     assert_told(&it, &kubeconfig, &refused, false, "nobody listens");
 
     // It counts when the earlier one is not answered either.
@@ -198,7 +210,13 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
     let rotation = it.rotate(&nowhere);
     assert_logged(&rotation, &["https://management.invalid"], "a name that nobody knows");
     it.assert_in_place(&nowhere, "a name that nobody knows");
-    let dns = trouble(Mode::Closes, "waiting", "(DNS:", &["DNS", "management.invalid"], UNREACHABLE);
+    let dns = trouble(
+        Mode::Closes,
+        "waiting",
+        "(failed to lookup",
+        &["failed to lookup address", "management.invalid"],
+        UNREACHABLE,
+    );
     assert_told(&it, &nowhere, &dns, true, "a name that nobody knows");
     it.management.serve(it.machine()).unwrap();
     it.rotate(&kubeconfig);

@@ -91,7 +91,7 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
     const UNUSABLE: &str = "Kubeconfig is not usable";
     vec![
         refusal("unknown to the cluster", stranger, STAYS, &["HTTP 401"]),
-        refusal("of another cluster", other_cluster, STAYS, &["TLS"]),
+        refusal("of another cluster", other_cluster, STAYS, &["invalid peer certificate"]),
         refusal("where nobody listens", good.replace(":6443", ":6444"), STAYS, &["https://127.0.0.1:6444", "refused"]),
         refusal("already over", over, UNUSABLE, &["has expired", "certificate"]),
         refusal("not good yet", tomorrows, UNUSABLE, &["not valid yet", "certificate"]),
@@ -149,7 +149,7 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     it.management.stop(it.machine()).unwrap();
     let run = it.rotate(&new);
     let case = "neither is answered";
-    it.assert_status("waiting", &["does not answer (refused:"], case);
+    it.assert_status("waiting", &["does not answer (Connection refused"], case);
     assert_logged(&run, &["https://127.0.0.1:6443"], case);
     it.assert_in_place(&new, case);
     it.hook("update-status");

@@ -91,7 +91,7 @@ pub fn of_the_cluster() -> Vec<Fault> {
         behaving(
             "it is silent",
             &["management-api"],
-            &["not the graft, but", "timed out"],
+            &["not the graft, but", "no answer in time"],
             "let this machine reach the management cluster",
             Behaviour::of(Mode::Silent),
         ),
@@ -105,7 +105,7 @@ pub fn of_the_cluster() -> Vec<Fault> {
         behaving(
             "a server certificate of another authority",
             &["management-api"],
-            &["not the graft, but", "TLS"],
+            &["not the graft, but", "invalid peer certificate"],
             "with a certificate of the kubeconfig's certificate-authority",
             Behaviour::of(Mode::PresentsStrangersCertificate),
         ),
