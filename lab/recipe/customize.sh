@@ -54,8 +54,13 @@ chmod 0640 "$root/etc/magnum/policy.json"
 inside chown root:magnum /etc/magnum/magnum.conf /etc/magnum/api-paste.ini /etc/magnum/policy.json
 # charm-magnum never makes this directory, and neither does Ubuntu's package.
 rm -rf "$root/etc/magnum/magnum.conf.d"
-# Debian runs the API under uWSGI on a port of its own; here on the port that magnum.conf names.
-sed -i 's/^UWSGI_PORT=.*/UWSGI_PORT=9501/' "$root/etc/init.d/magnum-api"
+# Debian runs the API under uWSGI on a port of its own; here on the port that magnum.conf names. Ubuntu, whose Caracal
+# this release stands for, runs the plain daemon.
+if [ "$RELEASE" = caracal ]; then
+    sed -i '/^UWSGI_/d' "$root/etc/init.d/magnum-api"
+else
+    sed -i 's/^UWSGI_PORT=.*/UWSGI_PORT=9501/' "$root/etc/init.d/magnum-api"
+fi
 sed -i 's/^processes = .*/processes = 1/; s/^threads = .*/threads = 4/' "$root/etc/magnum/magnum-api-uwsgi.ini"
 cp "$RECIPE/create_database.py" "$root/tmp/"
 inside setpriv --reuid=magnum --regid=magnum --clear-groups python3 /tmp/create_database.py

@@ -78,7 +78,7 @@ impl TestBinary<'_> {
         let (waiting, working): (Vec<_>, Vec<_>) =
             tests.iter().partition(|name| WAITING.iter().any(|prefix| name.starts_with(prefix)));
         std::thread::scope(|scope| {
-            let shares = [(waiting, lab.threads.div_ceil(2)), (working, lab.threads)];
+            let shares = [(waiting, waiting_threads(lab.threads)), (working, lab.threads)];
             let shares = shares.into_iter().filter(|(share, _)| !share.is_empty());
             let mut running = Vec::new();
             for (share, threads) in shares {
@@ -184,7 +184,8 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
         juju_tool: binary::build(workspace, lab::JUJU_TOOL, Link::HostFirst)?.path,
         threads: threads()?,
     };
-    println!("{} tests, {} at a time, and half as many that mostly wait", tests.len(), lab.threads);
+    let waiting = waiting_threads(lab.threads);
+    println!("{} tests, {} at a time, and {waiting} of those that mostly wait", tests.len(), lab.threads);
     let mut all = Outcome::default();
     for binary in &binaries {
         println!("\nRunning {}", binary.artifact.target.name);
@@ -205,6 +206,11 @@ fn threads() -> Result<usize> {
             .with_context(|| format!("LAB_THREADS is not a number: {set:?}")),
         None => Ok(std::thread::available_parallelism().map_or(4, |cores| 4.max(2 * cores.get()))),
     }
+}
+
+/// Returns how many tests that mostly wait run at a time, beside others: three quarters.
+fn waiting_threads(threads: usize) -> usize {
+    (threads * 3).div_ceil(4)
 }
 
 /// Reads the time of a test from libtest's line `test NAME ... ok <1.234s>`.

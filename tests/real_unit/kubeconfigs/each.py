@@ -1,12 +1,13 @@
-"""Runs a command once for each file of a directory: `each.py DIRECTORY COMMAND…`, with FILE for the file.
-Prints JSON: by the name of each file the exit code, stdout and stderr."""
+"""Runs a command once for each file of a directory: `each.py DIRECTORY NAMES COMMAND…`, with FILE for the file.
+NAMES are those of the files, comma-separated, or `all`. Prints JSON: by the name of each file the exit code, stdout and stderr."""
 import concurrent.futures
 import json
 import os
 import subprocess
 import sys
 
-directory, *command = sys.argv[1:]
+directory, names, *command = sys.argv[1:]
+names = sorted(os.listdir(directory)) if names == "all" else names.split(",")
 
 
 def ask(name):
@@ -16,4 +17,4 @@ def ask(name):
 
 
 with concurrent.futures.ThreadPoolExecutor(3) as pool:
-    print(json.dumps(dict(pool.map(ask, sorted(os.listdir(directory))))))
+    print(json.dumps(dict(pool.map(ask, names))))

@@ -81,21 +81,22 @@ impl Scene {
     /// What helm makes of each.
     pub fn helm(&self, directory: &str) -> BTreeMap<String, Refusal> {
         let runs = self.each(&format!(
-            "{AS_MAGNUM} python3 /opt/lab/each.py {directory} \
+            "{AS_MAGNUM} python3 /opt/lab/each.py {directory} all \
              helm list --namespace=default --kubeconfig FILE"
         ));
         let refusal = |(code, _, said): (i32, String, String)| (code != 0).then_some(said);
         runs.into_iter().map(|(file, run)| (file, refusal(run))).collect()
     }
 
-    /// What the charm says of each where this driver is installed; `how` are further arguments.
-    pub fn charm(&self, version: &str, directory: &str, how: &str) -> BTreeMap<String, Verdict> {
+    /// What the charm says of these files where this driver is installed; `how` are further arguments.
+    pub fn charm(&self, version: &str, directory: &str, files: &[String], how: &str) -> BTreeMap<String, Verdict> {
         self.it.set(&[("driver-pin", &pin(version))]);
         self.it.hook("config-changed");
         self.it.assert_status("active", &[&format!("Driver {version} grafted")], version);
         let runs = self.each(&format!(
-            "python3 /opt/lab/each.py {directory} {DISPATCH} preflight --kubeconfig FILE \
-             --driver-pin magnum-capi-helm=={version} --format json {how}"
+            "python3 /opt/lab/each.py {directory} {} {DISPATCH} preflight --kubeconfig FILE \
+             --driver-pin magnum-capi-helm=={version} --format json {how}",
+            files.join(",")
         ));
         let verdict = |(file, (code, stdout, stderr)): (String, (i32, String, String))| {
             let said: serde_json::Value =
