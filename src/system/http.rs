@@ -132,11 +132,7 @@ pub fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    anyhow::Chain::new(error).next_back().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Returns a text with the credentials taken out of the URLs in it.

@@ -45,10 +45,8 @@ impl Process {
         let proc = Path::new("/proc").join(pid.to_string());
         let read = || root.read(&proc.join("cmdline"));
         let mut cmdline = read();
-        for _ in 0..STARTING_LIMIT {
-            if !cmdline.as_ref().is_ok_and(|cmdline| is_starting(root, cmdline)) {
-                break;
-            }
+        let mut looks = 0..STARTING_LIMIT;
+        while cmdline.as_ref().is_ok_and(|cmdline| is_starting(root, cmdline)) && looks.next().is_some() {
             std::thread::sleep(STARTING_PAUSE);
             cmdline = read();
         }
@@ -114,11 +112,8 @@ fn boot_time() -> Result<SystemTime> {
 }
 
 fn ticks_per_second() -> Result<u64> {
-    sysconf(SysconfVar::CLK_TCK)
-        .ok()
-        .flatten()
-        .and_then(|ticks| u64::try_from(ticks).ok())
-        .context("the kernel does not say how long a clock tick is")
+    let ticks = sysconf(SysconfVar::CLK_TCK)?.context("the kernel does not say how long a clock tick is")?;
+    Ok(ticks.try_into()?)
 }
 
 #[cfg(test)]

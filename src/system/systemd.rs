@@ -14,14 +14,12 @@ const SHOW_LIMIT: Duration = Duration::from_secs(30);
 /// A restart waits for the old process to stop; systemd itself kills it after 90 s.
 const JOB_LIMIT: Duration = Duration::from_secs(180);
 /// What is asked about a unit, in systemd's own words.
-const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
-                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,InvocationID,Job";
+const PROPERTIES: &str = "LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
+                          NeedDaemonReload,ExecStart,DropInPaths,InvocationID,Job";
 
 /// A service as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unit {
-    /// The unit's name, `magnum-api.service`.
-    pub id: String,
     /// `loaded`, `masked`, `not-found`, `bad-setting`, …
     pub load_state: String,
     /// `enabled`, `disabled`, `masked`, …
@@ -42,8 +40,6 @@ pub struct Unit {
     pub invocation: String,
     /// The command lines in force, one for each `ExecStart=` that counts.
     pub exec_start: Vec<String>,
-    /// The unit file.
-    pub fragment: Option<PathBuf>,
     /// The drop-ins in force, in the order in which they apply.
     pub drop_ins: Vec<PathBuf>,
 }
@@ -69,20 +65,15 @@ impl Unit {
         self.is_available() && self.need_daemon_reload
     }
 
-    /// Whether it is meant to run but does not: it failed, or systemd is trying again.
+    /// Whether it is meant to run but does not: it failed, or systemd is about to start it again (`auto-restart`, from
+    /// systemd 255 on `auto-restart-queued` too).
     pub fn is_failing(&self) -> bool {
-        self.has_failed() || self.is_restarting()
+        self.has_failed() || self.sub_state.starts_with("auto-restart")
     }
 
     /// Whether it failed for good: systemd does not try again.
     pub fn has_failed(&self) -> bool {
         self.active_state == "failed"
-    }
-
-    /// Whether its process ended and systemd is about to start it again (`auto-restart`, from
-    /// systemd 255 on `auto-restart-queued` too).
-    pub fn is_restarting(&self) -> bool {
-        self.sub_state.starts_with("auto-restart")
     }
 }
 
@@ -94,12 +85,8 @@ pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
     let command =
         Command::new("systemctl", SHOW_LIMIT).args(["show", "--no-pager", "--property", PROPERTIES, "--"]).args(units);
     let shown = parse(&String::from_utf8_lossy(&system.stdout(&command)?));
-    anyhow::ensure!(
-        shown.len() == units.len(),
-        "systemctl show answered about {} units, not {}",
-        shown.len(),
-        units.len()
-    );
+    let (found, asked) = (shown.len(), units.len());
+    anyhow::ensure!(found == asked, "systemctl show answered about {found} units, not {asked}");
     Ok(shown)
 }
 
@@ -210,7 +197,6 @@ pub fn parse(printed: &str) -> Vec<Unit> {
 fn set(unit: &mut Unit, key: &str, value: &str) {
     let text = value.to_owned();
     match key {
-        "Id" => unit.id = text,
         "InvocationID" => unit.invocation = text,
         "Job" => unit.has_job = !matches!(value, "" | "0"),
         "LoadState" => unit.load_state = text,
@@ -221,7 +207,6 @@ fn set(unit: &mut Unit, key: &str, value: &str) {
         "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
         "NeedDaemonReload" => unit.need_daemon_reload = value == "yes",
         "ExecStart" => unit.exec_start.extend(argv(value)),
-        "FragmentPath" => unit.fragment = Some(value).filter(|v| !v.is_empty()).map(PathBuf::from),
         "DropInPaths" => unit.drop_ins = value.split_whitespace().map(PathBuf::from).collect(),
         _ => {}
     }
@@ -247,7 +232,6 @@ mod tests {
         let units = parse(SHOWN);
         assert_eq!(units.len(), 2);
         let api = &units[0];
-        assert_eq!(api.id, "magnum-api.service");
         assert_eq!(
             api.exec_start,
             ["/usr/bin/magnum-api --config-file=/etc/magnum/magnum.conf \
