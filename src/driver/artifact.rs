@@ -3,8 +3,6 @@
 //! This comes before any plan: a driver that cannot be fetched, or that does not load next to this unit's Magnum, is
 //! refused while the old one is still in place and running.
 
-use std::path::Path;
-
 use anyhow::{Context, Result};
 
 use super::staged::Staged;
@@ -68,13 +66,12 @@ impl DriverArtifact {
         Ok(Self { staged: differs.is_some().then_some(staged), facts })
     }
 
-    /// Puts the staged driver in place of whatever driver `site` holds. What stood there before the charm is backed up.
+    /// Puts the staged driver in place of what is installed. What stood there before the charm is backed up.
     ///
     /// # Errors
     /// If nothing is staged, or a rename fails.
-    pub fn install(&self, root: &Root, site: &Path, backups: &mut Backups) -> Result<()> {
-        let staged = self.staged.as_ref().context("no driver is staged")?;
-        staged.install(root, site, backups)
+    pub fn install(&self, root: &Root, backups: &mut Backups) -> Result<()> {
+        self.staged.as_ref().context("no driver is staged")?.install(root, backups)
     }
 }
 

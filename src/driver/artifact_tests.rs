@@ -1,5 +1,6 @@
 //! Tests of obtaining and installing the driver, with a Python that is played.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -57,14 +58,14 @@ fn a_new_driver_is_tried_and_then_installed_and_removed_with_what_stood_there_pu
     assert_eq!(artifact.facts.options, ["kubeconfig_file"]);
     assert_eq!(scratch.text(format!("{SITE}/{DIST_INFO}/RECORD")), None);
     let mut backups = Backups::default();
-    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
+    artifact.install(&scratch.root, &mut backups).unwrap();
     drop(artifact);
     let found = inspect(&scratch.root, &python()).unwrap();
     assert!(found.installed.intact(&pin()).is_some(), "{found:?}");
     assert_eq!((scratch.text(&old), temporaries(&scratch)), (None, 0));
     // It is known now, and Python is not asked again.
     let artifact = obtain(&system, &source).unwrap();
-    assert!(artifact.install(&scratch.root, Path::new(SITE), &mut backups).is_err());
+    assert!(artifact.install(&scratch.root, &mut backups).is_err());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     for (path, _) in backups.entries() {
         backups.restore(&scratch.root, &path).unwrap();
@@ -82,11 +83,11 @@ fn a_damaged_driver_is_repaired_without_network_and_without_python() {
     let mut source = source_of(&scratch, &wheel(&[]));
     let mut backups = Backups::default();
     let artifact = obtain(&system, &source).unwrap();
-    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
+    artifact.install(&scratch.root, &mut backups).unwrap();
     scratch.put(format!("{SITE}/magnum_capi_helm/driver.py"), "edited");
     source.wheel = None;
     let artifact = obtain(&system, &source).unwrap();
-    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
+    artifact.install(&scratch.root, &mut backups).unwrap();
     assert!(inspect(&scratch.root, &python()).unwrap().installed.intact(&pin()).is_some());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
@@ -170,7 +171,7 @@ fn a_wheel_with_a_link_changes_no_mode_and_writes_nothing() {
 fn install(system: &System, source: &DriverSource) {
     system.root.make_directories(Path::new(SITE)).unwrap();
     let artifact = obtain(system, source).unwrap();
-    artifact.install(&system.root, Path::new(SITE), &mut Backups::default()).unwrap();
+    artifact.install(&system.root, &mut Backups::default()).unwrap();
 }
 
 #[test]
@@ -209,7 +210,7 @@ fn a_driver_that_proves_to_be_the_pinned_build_is_not_installed_again() {
     source.sha256 = Some(crate::system::sha256(&bytes).parse().unwrap());
     let artifact = obtain(&system, &source).unwrap();
     assert_eq!(artifact.facts.wheel_sha256, source.sha256);
-    let error = artifact.install(&scratch.root, Path::new(SITE), &mut Backups::default()).unwrap_err();
+    let error = artifact.install(&scratch.root, &mut Backups::default()).unwrap_err();
     assert_eq!(error.to_string(), "no driver is staged");
 }
 

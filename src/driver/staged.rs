@@ -19,6 +19,8 @@ const WHEEL: &str = "driver.whl";
 #[derive(Debug)]
 pub struct Staged {
     directory: Temporary,
+    /// The site directory.
+    site: PathBuf,
     wheel: Vec<u8>,
     pub sha256: Sha256,
 }
@@ -55,18 +57,19 @@ impl Staged {
             root.make_directories(path.parent().unwrap_or(directory.path()))?;
             root.write(&path, &bytes, Access::PUBLIC)?;
         }
-        Ok(Self { directory, wheel, sha256 })
+        Ok(Self { directory, site: python.site.clone(), wheel, sha256 })
     }
 
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Puts it in place of whatever driver `site` holds.
+    /// Puts it in place of whatever driver the site directory holds.
     ///
     /// # Errors
     /// If a rename fails; what is then in place is found by the next comparison with RECORD.
-    pub fn install(&self, root: &Root, site: &Path, backups: &mut Backups) -> Result<()> {
+    pub fn install(&self, root: &Root, backups: &mut Backups) -> Result<()> {
+        let site = &self.site;
         // The package first, dist-info last, as they sort: what RECORD is compared with is never newer than it.
         let names = root.names(self.path())?;
         let new: Vec<PathBuf> = names.iter().map(|name| site.join(name)).collect();

@@ -1,4 +1,4 @@
-//! The option `helm-url`: what it names is fetched once, and kept until it is installed.
+//! The option `helm-url`: what it names is fetched once, and kept: to restore helm takes no network.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

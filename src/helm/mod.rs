@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 use serde::{Deserialize, Serialize};
 
-pub use artifact::{HelmArtifact, source_key};
+pub use artifact::{StagedHelm, source_key};
 pub use checks::HelmSubject;
 
 use crate::magnum::MAGNUM_USER;

@@ -54,8 +54,8 @@ impl Apply<'_> {
                 let artifacts = self.artifacts.as_mut();
                 let artifacts = artifacts.context("nothing is at hand to be installed")?;
                 match artifact {
-                    Artifact::Driver => artifacts.install_driver(root, self.backups),
-                    Artifact::Helm => artifacts.install_helm(root, self.backups),
+                    Artifact::Driver => artifacts.driver.install(root, self.backups),
+                    Artifact::Helm => artifacts.helm.take().context("no helm is staged")?.install(root, self.backups),
                 }
             }
             Step::SetAside { path, .. } => {

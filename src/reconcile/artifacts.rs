@@ -1,6 +1,6 @@
 //! Everything the graft is made of, at hand and tried, before anything on the unit is touched.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -8,12 +8,12 @@ use super::{Environment, Observed};
 use crate::audit::InstalledArtifact;
 use crate::chart::ChartArchive;
 use crate::driver::{DriverArtifact, DriverFacts};
-use crate::helm::{self, HelmArtifact};
+use crate::helm::{self, StagedHelm};
 use crate::juju::settings::{HelmSource, Settings};
 use crate::kubeconfig::ProgramsToAsk;
 use crate::kubeconfig::compatibility::Stack;
 use crate::magnum::Installation;
-use crate::system::{Backups, Root, sha256};
+use crate::system::{Root, sha256};
 
 /// What is known of the parts, as far as the graft's files depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +50,9 @@ impl Facts {
 #[derive(Debug)]
 pub struct Artifacts {
     pub facts: Facts,
-    driver: DriverArtifact,
-    helm: HelmArtifact,
-    site: PathBuf,
+    pub driver: DriverArtifact,
+    /// `None` if it is in place.
+    pub helm: Option<StagedHelm>,
 }
 
 impl Artifacts {
@@ -84,29 +84,8 @@ impl Artifacts {
         if key.is_some() && known.is_none_or(|known| known.source != key) {
             progress("Fetching helm")?;
         }
-        let helm = HelmArtifact::obtain(system, &settings.helm, observed.helm.as_ref(), proxy)?;
-        Ok(Self {
-            facts: Facts { driver: driver.facts.clone(), helm: key, chart },
-            driver,
-            helm,
-            site: installation.python.site.clone(),
-        })
-    }
-
-    /// Puts the staged driver in place.
-    ///
-    /// # Errors
-    /// If nothing is staged, or it cannot be put in place.
-    pub fn install_driver(&self, root: &Root, backups: &mut Backups) -> Result<()> {
-        self.driver.install(root, &self.site, backups)
-    }
-
-    /// Puts the staged helm in place.
-    ///
-    /// # Errors
-    /// If nothing is staged, or it cannot be put in place.
-    pub fn install_helm(&mut self, root: &Root, backups: &mut Backups) -> Result<()> {
-        self.helm.install(root, backups)
+        let helm = StagedHelm::obtain(system, &settings.helm, key.clone(), observed.helm.as_ref(), proxy)?;
+        Ok(Self { facts: Facts { driver: driver.facts.clone(), helm: key, chart }, driver, helm })
     }
 }
 
