@@ -35,23 +35,23 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
         Event::Remove => reconcile::remove(&system)?,
         Event::Action(name) => actions::run(&system, name, &context)?,
         Event::Unknown(name) => tracing::debug!("nothing to do for {name}"),
-        Event::Command => return Ok(command(&system)),
+        Event::Command => return command(&system),
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command of the program: the guard's and the smoketest's own, and those that a person types.
-fn command(system: &System) -> ExitCode {
+fn command(system: &System) -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let ended = match arguments.next() {
         Some(command) if command == "preflight" => preflight::run(system, arguments),
-        Some(command) if command == guard::COMMAND => return reconcile::run_guard(system),
-        Some(command) if command == smoketest::CLEANER => return smoketest::clean_up(system),
+        Some(command) if command == guard::COMMAND => return reconcile::repair(system).map(|()| ExitCode::SUCCESS),
+        Some(command) if command == smoketest::CLEANER => return Ok(smoketest::clean_up(system)),
         Some(other) => Err(anyhow::anyhow!("{} is not a command", other.display())),
         None => Err(anyhow::anyhow!("no command is given")),
     };
-    ended.unwrap_or_else(|error| {
+    Ok(ended.unwrap_or_else(|error| {
         eprintln!("{error:#}\n\n{}", include_str!("usage.txt").trim_end());
         ExitCode::from(2)
-    })
+    }))
 }

@@ -2,7 +2,7 @@
 //! parts of the graft.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::magnum::Service;
 use crate::system::{Entry, ManagedFile, Original};
@@ -139,6 +139,12 @@ impl Plan {
         let steps = make.into_iter().chain([Step::Write { file: file.clone(), why }]);
         self.steps.extend(steps.map(|step| (phase, step)));
         true
+    }
+
+    /// Adds the restoration of those of the `written` paths that are `meant`.
+    pub fn restore(&mut self, phase: Phase, written: &[(PathBuf, Original)], meant: impl Fn(&Path) -> bool) {
+        let meant = written.iter().filter(|(path, _)| meant(path)).cloned();
+        self.steps.extend(meant.map(|(path, original)| (phase, Step::Restore(path, original))));
     }
 
     /// Returns the steps in their order; without `switch_on` only those before [`Phase::SwitchOn`].

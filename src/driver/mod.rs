@@ -101,11 +101,10 @@ impl Part for DriverPart<'_> {
         }
         // What the charm put into the site directory of a Python that has been replaced.
         let is_ours = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE));
-        let elsewhere = written.iter().filter(|(path, original)| {
-            *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site)
-        });
-        for (path, original) in elsewhere {
-            plan.add(Phase::Install, Step::Restore(path.clone(), original.clone()));
+        for (path, original) in *written {
+            if *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site) {
+                plan.add(Phase::Install, Step::Restore(path.clone(), original.clone()));
+            }
         }
     }
 }

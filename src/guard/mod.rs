@@ -70,7 +70,14 @@ pub struct GuardPart<'a> {
 impl Part for GuardPart<'_> {
     fn plan(&self, plan: &mut Plan) {
         if self.wanted.is_empty() {
-            return self.plan_removal(plan);
+            let units = UNITS.map(unit_file);
+            let is_ours = |path: &Path| units.iter().any(|unit| unit == path);
+            if self.written.iter().any(|(path, _)| is_ours(path)) {
+                plan.reloads = true;
+                plan.add(Phase::SwitchOn, Step::Disable(WATCH));
+                plan.restore(Phase::SwitchOn, self.written, is_ours);
+            }
+            return;
         }
         plan.reloads |= self.observed.units.iter().any(Unit::is_stale);
         if self.observed.is_masked() {
@@ -81,19 +88,6 @@ impl Part for GuardPart<'_> {
         }
         if !self.observed.watches() && !self.is_paused {
             plan.add(Phase::Start, Step::Enable(WATCH));
-        }
-    }
-}
-
-impl GuardPart<'_> {
-    fn plan_removal(&self, plan: &mut Plan) {
-        let units = UNITS.map(unit_file);
-        let ours = self.written.iter().filter(|(path, _)| units.contains(path));
-        let restores: Vec<Step> = ours.map(|(path, original)| Step::Restore(path.clone(), original.clone())).collect();
-        if !restores.is_empty() {
-            plan.reloads = true;
-            plan.add(Phase::SwitchOn, Step::Disable(WATCH));
-            restores.into_iter().for_each(|step| plan.add(Phase::SwitchOn, step));
         }
     }
 }

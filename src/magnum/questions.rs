@@ -17,6 +17,19 @@ pub enum Asked<T> {
     Error(String),
 }
 
+impl<T> Asked<T> {
+    /// Returns the answer, or the finding that `failed` makes of the exception.
+    ///
+    /// # Errors
+    /// That finding.
+    pub fn or(&self, failed: impl FnOnce(&str) -> Finding) -> Result<&T, Finding> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::Error(error) => Err(failed(error)),
+        }
+    }
+}
+
 /// What Python says with the services' own arguments, as user magnum.
 #[derive(Debug, Deserialize)]
 pub struct Answers {
@@ -87,17 +100,22 @@ impl PythonAnswers {
         }
     }
 
+    /// Returns the driver as Python loaded it.
+    ///
+    /// # Errors
+    /// A finding if it does not load; the check `driver-loads` says so.
+    pub fn loaded(&self) -> Result<&Loaded, Finding> {
+        self.get(|answers| &answers.loads)?.or(|_| Finding::skip("the driver does not load"))
+    }
+
     /// Returns the answer to a question that needs the configuration and the driver.
     ///
     /// # Errors
     /// A finding if one of them cannot be read; the checks `conf-effective` and `driver-loads` say so.
     pub fn get_with_driver<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T, Finding> {
-        if let Asked::Error(_) = self.get(|answers| &answers.conductor.configuration)? {
-            return Err(Finding::skip("the configuration cannot be read"));
-        }
-        if let Asked::Error(_) = self.get(|answers| &answers.loads)? {
-            return Err(Finding::skip("the driver does not load"));
-        }
+        let configuration = self.get(|answers| &answers.conductor.configuration)?;
+        configuration.or(|_| Finding::skip("the configuration cannot be read"))?;
+        self.loaded()?;
         Ok(self.get(which)?)
     }
 }

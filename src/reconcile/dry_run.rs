@@ -71,9 +71,7 @@ pub struct DryRun {
 pub fn dry_run(system: &System, request: Request, turn: impl FnOnce(&[DueRestart]) -> Result<Turn>) -> Result<DryRun> {
     let installation = match or_problem(Installation::inspect(system))? {
         Ok(installation) => installation,
-        Err(problem) => {
-            return Ok(DryRun { problems: vec![problem], ..DryRun::default() });
-        }
+        Err(problem) => return Ok(DryRun { problems: vec![problem], ..DryRun::default() }),
     };
     let backups = Backups::load(&system.root)?;
     let observed = Observed::inspect(system, &installation.python, &backups, driver::inspect)?;

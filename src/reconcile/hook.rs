@@ -60,8 +60,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
         outcome.problems.push(no_kubeconfig());
     }
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
-    let pending = !outcome.pending.is_empty();
-    rolling.publish(hook, Situation { pending, unhealthy })?;
+    rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
     set_status(system, context, &outcome)?;
     if let Some(version) = &outcome.driver {
         set_version(system, version, hook)?;

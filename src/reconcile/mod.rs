@@ -17,7 +17,7 @@ use anyhow::Result;
 
 pub use artifacts::{Artifacts, Facts, programs, stack};
 pub use dry_run::{DryRun, Expected, dry_run, expect};
-pub use guard::run as run_guard;
+pub use guard::repair;
 pub use hook::{reconcile, remove, restart, wanted_mode};
 pub use observed::Observed;
 pub use plan::{Desired, plan};
@@ -61,8 +61,8 @@ pub struct Reconciled {
     pub driver: Option<String>,
     pub changed: bool,
     pub restarted: Vec<DueRestart>,
-    /// Restarts that are due and wait for their turn.
-    pub pending: Vec<DueRestart>,
+    /// Whether restarts are due and wait for their turn.
+    pub is_pending: bool,
     /// What is wrong with the services, if they are not healthy.
     pub unhealthy: Option<Problem>,
 }
@@ -92,10 +92,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     let mut outcome = Reconciled::default();
     let installation = match or_problem(Installation::inspect(system))? {
         Ok(installation) => installation,
-        Err(problem) => {
-            outcome.problems.push(problem);
-            return Ok(outcome);
-        }
+        Err(problem) => return Ok(Reconciled { problems: vec![problem], ..outcome }),
     };
     let mut backups = Backups::load(&system.root)?;
     let mut observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
@@ -107,7 +104,10 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         return Ok(outcome);
     };
 
-    let steps = steps_of(&desired, &observed, environment);
+    let steps = match environment.thoroughness {
+        Thoroughness::Full => plan(&desired, &observed),
+        Thoroughness::Quick => leave_to_hooks(plan(&desired, &observed), &observed.services.services),
+    };
     let mut is_new = last_good.as_ref() != Some(&settings);
     if is_new && observed.is_switched_on() {
         // First of all: if this hook is killed, the guard works to the same end.
@@ -173,15 +173,6 @@ fn check_services(
     Ok(())
 }
 
-/// Returns the steps that this reconcile may do.
-fn steps_of(desired: &Desired, observed: &Observed, environment: &Environment<'_>) -> Vec<Step> {
-    let steps = plan(desired, observed);
-    match environment.thoroughness {
-        Thoroughness::Full => steps,
-        Thoroughness::Quick => leave_to_hooks(steps, &observed.services.services),
-    }
-}
-
 /// Applies a plan; its restart of services that are serving only if it is this unit's turn.
 fn carry_out(
     plan: DuePlan,
@@ -189,7 +180,7 @@ fn carry_out(
     environment: &Environment<'_>,
     outcome: &mut Reconciled,
 ) -> Result<()> {
-    let mut apply_all = |steps: &[Step], what: &str| {
+    let apply_all = |steps: &[Step], what: &str| {
         if !steps.is_empty() {
             (environment.progress)(what)?;
             apply.all(steps)?;
@@ -202,17 +193,9 @@ fn carry_out(
         outcome.restarted.extend(restarts.flatten().cloned());
         anyhow::Ok(())
     };
-    apply_all(&plan.before, "Putting the graft in place")?;
-    if !plan.due.is_empty() {
-        match (environment.turn)(&plan.due)? {
-            Turn::Granted => apply_all(&plan.granted, "Restarting the services")?,
-            Turn::Pending(problem) => {
-                apply_all(&plan.pending, "Restarting failed services")?;
-                outcome.problems.push(problem);
-                outcome.pending = plan.due;
-            }
-        }
-    }
+    let pending = plan.carry_out(environment.turn, apply_all)?;
+    outcome.is_pending = pending.is_some();
+    outcome.problems.extend(pending);
     outcome.problems.append(&mut apply.problems);
     Ok(())
 }

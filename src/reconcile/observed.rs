@@ -105,13 +105,8 @@ pub fn directories() -> impl Iterator<Item = PathBuf> {
 }
 
 fn missing(root: &Root) -> Result<Vec<PathBuf>> {
-    let mut missing = Vec::new();
-    for directory in directories() {
-        if !root.is_directory(&directory)? {
-            missing.push(directory);
-        }
-    }
-    Ok(missing)
+    let missing = |directory: PathBuf| Ok((!root.is_directory(&directory)?).then_some(directory));
+    directories().map(missing).filter_map(Result::transpose).collect()
 }
 
 /// Returns the temporary files in every directory that the charm writes to; the driver is staged beside `site`.

@@ -1,6 +1,6 @@
 //! What is wanted, and the steps to it from what was observed. Pure.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Facts, Observed};
 use crate::chart::{self, ChartArchive, ChartPart};
@@ -95,12 +95,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let parts: [&dyn Part; 7] = [
         &DriverPart { desired: &desired.driver, observed: &observed.driver, written: &observed.written },
         &HelmPart { wanted: desired.helm.as_deref(), found: observed.helm.as_ref() },
-        &ChartPart {
-            wanted: desired.chart.as_ref(),
-            found: &observed.chart,
-            written: written_at(observed, Path::new(chart::PATH)),
-            directory: Path::new(chart::PATH).parent().and_then(|directory| written_at(observed, directory)),
-        },
+        &ChartPart { wanted: desired.chart.as_ref(), found: &observed.chart, written: &observed.written },
         &KubeconfigPart { wanted: desired.kubeconfig.as_ref(), found: &observed.kubeconfig },
         &ConfPart { wanted: &desired.conf, found: &observed.conf },
         &ServicesPart { desired: &desired.services, observed: &observed.services, inputs: &inputs },
@@ -118,11 +113,6 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let is_on = has_kubeconfig && (is_ready || observed.is_switched_on());
     let temporaries = observed.temporaries.iter().cloned().map(Step::RemoveTemporary);
     temporaries.chain(plan.into_steps(is_on)).collect()
-}
-
-/// Returns the original of a path, if the charm has written there.
-fn written_at<'a>(observed: &'a Observed, path: &Path) -> Option<&'a Original> {
-    observed.written.iter().find(|(at, _)| at == path).map(|(_, original)| original)
 }
 
 /// What of the graft is on a unit that the charm leaves.

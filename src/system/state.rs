@@ -74,14 +74,6 @@ impl Root {
         self.make_directory(Path::new(STATE_DIRECTORY), 0o700)
     }
 
-    /// Removes the state directory: the charm has left the unit.
-    ///
-    /// # Errors
-    /// If it cannot be removed.
-    pub fn remove_state_directory(&self) -> Result<()> {
-        self.remove(Path::new(STATE_DIRECTORY))
-    }
-
     /// Makes the state directory if needed and takes the lock, waiting for whoever has it.
     ///
     /// # Errors
