@@ -80,11 +80,9 @@ pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
     for directory in SYSTEM_PATH.split(':') {
         let path = Path::new(directory).join("helm");
         let file = root.resolve(&path)?;
-        let is_executable = root.metadata(&file)?.is_some_and(|meta| meta.is_file() && meta.mode() & 0o001 != 0);
-        if is_executable {
-            let identity = root.identity(&file)?;
-            let known = root.load::<KnownHelm>(CACHE)?;
-            let known = known.filter(|known| Some(&known.file) == identity.as_ref());
+        if let Some(meta) = root.metadata(&file)?.filter(|meta| meta.is_file() && meta.mode() & 0o001 != 0) {
+            let identity = FileIdentity::new(&file, &meta);
+            let known = root.load::<KnownHelm>(CACHE)?.filter(|known| known.file == identity);
             return Ok(Some(FoundHelm { path, known }));
         }
     }

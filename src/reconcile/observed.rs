@@ -111,15 +111,9 @@ fn missing(root: &Root) -> Result<Vec<PathBuf>> {
 
 /// Returns the temporary files in every directory that the charm writes to; the driver is staged beside `site`.
 pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
-    let parents = [kubeconfig::PATH, helm::PATH].map(|path| Path::new(path).parent());
+    let parents = [kubeconfig::PATH, helm::PATH].map(Path::new).into_iter().filter_map(Path::parent);
     let sites = site.into_iter().flat_map(|site| site.ancestors().take(2));
-    let mut found = Vec::new();
-    for directory in directories()
-        .chain(parents.into_iter().flatten().map(Path::to_owned))
-        .chain([PathBuf::from(STATE_DIRECTORY)])
-        .chain(sites.map(Path::to_owned))
-    {
-        found.extend(root.temporaries(&directory)?);
-    }
-    Ok(found)
+    let others = parents.chain([Path::new(STATE_DIRECTORY)]).chain(sites).map(Path::to_owned);
+    let found: Result<Vec<_>> = directories().chain(others).map(|directory| root.temporaries(&directory)).collect();
+    Ok(found?.concat())
 }

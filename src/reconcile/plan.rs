@@ -69,20 +69,15 @@ impl Desired {
 /// or another copy of it. Only what is there: for a path that is not, systemd watches its parent and begins all its
 /// watches anew at whatever happens there, and misses what happens at the others meanwhile.
 fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
-    let python = &installation.python;
-    let drop_ins = Service::ALL.map(|service| PathBuf::from(drop_in_path(service)));
-    let helm = facts.helm.as_ref().map(|_| PathBuf::from(helm::PATH));
-    let chart = facts.chart.as_ref().map(|_| PathBuf::from(chart::PATH));
-    let driver = facts.driver.directories.iter();
-    [PathBuf::from(kubeconfig::PATH), PathBuf::from(CONF)]
-        .into_iter()
-        .chain(drop_ins)
-        .chain(helm)
-        .chain(chart)
-        .chain(installation.before_site.iter().cloned())
-        .chain([python.site.clone()])
-        .chain(driver.map(|directory| python.site.join(directory)))
-        .collect()
+    let site = &installation.python.site;
+    let mut watched: Vec<PathBuf> = vec![kubeconfig::PATH.into(), CONF.into()];
+    watched.extend(Service::ALL.map(|service| drop_in_path(service).into()));
+    watched.extend(facts.helm.as_ref().map(|_| helm::PATH.into()));
+    watched.extend(facts.chart.as_ref().map(|_| chart::PATH.into()));
+    watched.extend(installation.before_site.iter().cloned());
+    watched.push(site.clone());
+    watched.extend(facts.driver.directories.iter().map(|directory| site.join(directory)));
+    watched
 }
 
 /// Returns the steps from `observed` to `desired`.

@@ -226,11 +226,9 @@ fn read(child: &mut Child, end: Instant) -> Result<[Vec<u8>; 2]> {
 
 /// Ends the program and whatever it started.
 fn kill_group(child: &mut Child) -> Result<()> {
-    match killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL) {
-        // It has just ended.
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => return Err(error).context("killing a program that does not end"),
-    }
+    // Also when it has just ended: until it is waited for, its group exists.
+    killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL)
+        .context("killing a program that does not end")?;
     child.wait().map(drop).context("waiting for a killed program")
 }
 

@@ -5,7 +5,6 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -89,11 +88,8 @@ impl Read for Body<'_> {
 
 /// A client that goes through no proxy: for this machine and the management cluster.
 pub fn direct() -> ClientBuilder {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only when one is installed already, which serves as well.
-        rustls::crypto::ring::default_provider().install_default().ok();
-    });
+    // Fails only when one is installed already, which serves as well.
+    rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder().no_proxy()
 }
 

@@ -1,9 +1,9 @@
 //! The file system, from a root directory that is passed in: looking and reading. No link is followed, whether at a
 //! path's end or on the way, and nothing that is not a regular file is read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -51,8 +51,10 @@ impl Root {
         Ok(opened.map(|top| Self { top: Arc::new(top), root_ids: self.root_ids }))
     }
 
-    pub(super) fn parent<'a>(&self, path: &'a Path) -> io::Result<(Dir, &'a std::ffi::OsStr)> {
-        directory::open_parent(&self.top, path)
+    /// Opens the parent directory of `path`, and returns it with the last component.
+    pub(super) fn parent<'a>(&self, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
+        let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no name"))?;
+        Ok((directory::open(&self.top, path.parent().unwrap_or(Path::new("")))?, name))
     }
 
     /// Looks at what stands at `path`.
@@ -67,18 +69,12 @@ impl Root {
         let Some((parent, name, meta)) = self.find(path)? else {
             return Ok(Entry::Absent);
         };
-        let kind = meta.file_type();
-        if kind.is_dir() {
-            return Ok(Entry::Directory);
-        }
-        if kind.is_symlink() {
-            return Ok(Entry::Other("a symbolic link"));
-        }
-        if !kind.is_file() {
-            return Ok(Entry::Other("a special file"));
-        }
-        if meta.len() > SIZE_LIMIT {
-            return Ok(Entry::Other("a file of more than 8 MiB"));
+        match meta.file_type() {
+            kind if kind.is_dir() => return Ok(Entry::Directory),
+            kind if kind.is_symlink() => return Ok(Entry::Other("a symbolic link")),
+            kind if !kind.is_file() => return Ok(Entry::Other("a special file")),
+            _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
+            _ => {}
         }
         let Some(file) = unless_absent(directory::open_file(&parent, &name))? else {
             return Ok(Entry::Absent);

@@ -5,7 +5,7 @@
 //! settings).
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -137,13 +137,8 @@ impl Root {
     /// If it cannot be written.
     pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
         let path = state_path(name);
-        let append = || -> io::Result<()> {
-            let (parent, file) = self.parent(&path)?;
-            let mut file = directory::append_file(&parent, file)?.into_std();
-            file.write_all(format!("{line}\n").as_bytes())?;
-            file.sync_all()
-        };
-        at("adding to", &path, append())
+        let before = self.read_text(&path)?.unwrap_or_default();
+        self.write(&path, format!("{before}{line}\n").as_bytes(), Access::PRIVATE)
     }
 }
 

@@ -181,34 +181,24 @@ fn switch(system: &System, how: &str, unit: &str) -> Result<()> {
 
 /// Parses what `systemctl show` prints: `Key=value` lines, an empty line between units.
 pub fn parse(printed: &str) -> Vec<Unit> {
-    printed
-        .split("\n\n")
-        .filter(|block| !block.trim().is_empty())
-        .map(|block| {
-            let mut unit = Unit::default();
-            for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
-                set(&mut unit, key, value);
-            }
-            unit
-        })
-        .collect()
+    printed.split("\n\n").filter(|block| !block.trim().is_empty()).map(unit).collect()
 }
 
-fn set(unit: &mut Unit, key: &str, value: &str) {
-    let text = value.to_owned();
-    match key {
-        "InvocationID" => unit.invocation = text,
-        "Job" => unit.has_job = !matches!(value, "" | "0"),
-        "LoadState" => unit.load_state = text,
-        "UnitFileState" => unit.unit_file_state = text,
-        "ActiveState" => unit.active_state = text,
-        "SubState" => unit.sub_state = text,
-        "MainPID" => unit.main_pid = value.parse().ok().filter(|pid| *pid > 0),
-        "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
-        "NeedDaemonReload" => unit.need_daemon_reload = value == "yes",
-        "ExecStart" => unit.exec_start.extend(argv(value)),
-        "DropInPaths" => unit.drop_ins = value.split_whitespace().map(PathBuf::from).collect(),
-        _ => {}
+fn unit(block: &str) -> Unit {
+    let values = |key| block.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='));
+    let value = |key| values(key).next().unwrap_or_default();
+    Unit {
+        load_state: value("LoadState").to_owned(),
+        unit_file_state: value("UnitFileState").to_owned(),
+        active_state: value("ActiveState").to_owned(),
+        sub_state: value("SubState").to_owned(),
+        main_pid: value("MainPID").parse().ok().filter(|pid| *pid > 0),
+        restarts: value("NRestarts").parse().unwrap_or_default(),
+        need_daemon_reload: value("NeedDaemonReload") == "yes",
+        has_job: !matches!(value("Job"), "" | "0"),
+        invocation: value("InvocationID").to_owned(),
+        exec_start: values("ExecStart").filter_map(argv).collect(),
+        drop_ins: value("DropInPaths").split_whitespace().map(PathBuf::from).collect(),
     }
 }
 

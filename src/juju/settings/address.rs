@@ -48,13 +48,9 @@ impl Address {
         })
     }
 
+    /// Returns the address with its credentials, for whoever fetches from it.
     pub fn url(&self) -> &Url {
         &self.0
-    }
-
-    /// Returns the address with its credentials, for whoever fetches from it.
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
     }
 }
 
@@ -94,7 +90,7 @@ mod tests {
         let credentials = Credentials { username: "me".into(), password: Secret::new("hunter2/@:".into()) };
         let index = Address::new("index-url", "https://mirror.example/simple/").unwrap();
         let index = index.with("index-url", &credentials).unwrap();
-        assert_eq!(index.expose(), "https://me:hunter2%2F%40%3A@mirror.example/simple/");
+        assert_eq!(index.url().as_str(), "https://me:hunter2%2F%40%3A@mirror.example/simple/");
         assert_eq!(index.to_string(), "https://mirror.example/simple/");
         let signed = without_credentials("https://token@mirror.example/helm?signature=hunter2#x");
         assert_eq!(signed, "https://mirror.example/helm");
