@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use artifact::DriverArtifact;
+pub use artifact::obtain;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use installed::{InstalledDriver, InstalledDrivers};
 pub use known::inspect_if_changed;
+pub use staged::StagedDriver;
 
 use crate::juju::settings::{DriverSource, Pin};
 use crate::magnum::Python;

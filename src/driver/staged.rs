@@ -17,7 +17,7 @@ const WHEEL: &str = "driver.whl";
 
 /// A staged driver; its directory goes when this is dropped.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedDriver {
     directory: Temporary,
     /// The site directory.
     site: PathBuf,
@@ -25,7 +25,7 @@ pub struct Staged {
     pub sha256: Sha256,
 }
 
-impl Staged {
+impl StagedDriver {
     /// Gets the pinned wheel and unpacks it beside the site directory. `known` is the sha256 of the wheel that was
     /// installed before, if that may be used again.
     ///
@@ -64,7 +64,7 @@ impl Staged {
         self.directory.path()
     }
 
-    /// Puts it in place of whatever driver the site directory holds.
+    /// Puts it in place of whatever driver the site directory holds. What stood there before the charm is backed up.
     ///
     /// # Errors
     /// If a rename fails; what is then in place is found by the next comparison with RECORD.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Environment, Observed};
 use crate::audit::InstalledArtifact;
 use crate::chart::ChartArchive;
-use crate::driver::{DriverArtifact, DriverFacts};
+use crate::driver::{self, DriverFacts, StagedDriver};
 use crate::helm::{self, StagedHelm};
 use crate::juju::settings::{HelmSource, Settings};
 use crate::kubeconfig::ProgramsToAsk;
@@ -50,8 +50,8 @@ impl Facts {
 #[derive(Debug)]
 pub struct Artifacts {
     pub facts: Facts,
-    pub driver: DriverArtifact,
-    /// `None` if it is in place.
+    /// `None` if it is in place; helm likewise.
+    pub driver: Option<StagedDriver>,
     pub helm: Option<StagedHelm>,
 }
 
@@ -78,14 +78,14 @@ impl Artifacts {
         if installed.intact(pin).is_none() {
             progress(&format!("Fetching {pin}"))?;
         }
-        let driver = DriverArtifact::obtain(system, &settings.driver, installation, installed, proxy)?;
+        let (facts, driver) = driver::obtain(system, &settings.driver, installation, installed, proxy)?;
         let key = helm::source_key(root, &settings.helm)?;
         let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
         if key.is_some() && known.is_none_or(|known| known.source != key) {
             progress("Fetching helm")?;
         }
         let helm = StagedHelm::obtain(system, &settings.helm, key.clone(), observed.helm.as_ref(), proxy)?;
-        Ok(Self { facts: Facts { driver: driver.facts.clone(), helm: key, chart }, driver, helm })
+        Ok(Self { facts: Facts { driver: facts, helm: key, chart }, driver, helm })
     }
 }
 

@@ -100,7 +100,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
     let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut outcome.problems)?;
-    let Some(Candidate { settings, mut artifacts, desired, selection }) = chosen else {
+    let Some(Candidate { settings, artifacts, desired, selection }) = chosen else {
         return Ok(outcome);
     };
 
@@ -114,11 +114,12 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         system.root.save(LAST_GOOD, &settings)?;
         is_new = false;
     }
-    let facts = artifacts.facts.clone();
+    let Artifacts { facts, driver, helm } = artifacts;
     let mut apply = apply::Apply {
         system,
         backups: &mut backups,
-        artifacts: Some(&mut artifacts),
+        driver,
+        helm,
         wait: match environment.thoroughness {
             Thoroughness::Full => Wait::UntilDone,
             Thoroughness::Quick => Wait::UntilQueued,

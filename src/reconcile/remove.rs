@@ -40,8 +40,8 @@ pub fn run(system: &System) -> Result<()> {
     if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
         name_orphans(system, &python);
     }
-    let mut apply =
-        Apply { system, backups: &mut backups, artifacts: None, wait: Wait::UntilDone, problems: Vec::new() };
+    let (wait, problems) = (Wait::UntilDone, Vec::new());
+    let mut apply = Apply { system, backups: &mut backups, driver: None, helm: None, wait, problems };
     apply.all(&steps)?;
     root.remove(Path::new(STATE_DIRECTORY))
 }

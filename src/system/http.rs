@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use regex_lite::Regex;
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -133,15 +134,8 @@ pub fn reason(error: &reqwest::Error) -> String {
 
 /// Returns a text with the credentials taken out of the URLs in it.
 pub fn redact_urls(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut redacted = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>'));
-        let host = part[..end.unwrap_or(part.len())].rfind('@').map_or(0, |at| at + 1);
-        redacted.push_str("://");
-        redacted.push_str(&part[host..]);
-    }
-    redacted
+    let credentials = Regex::new(r#"://[^\s/?#"'<>]*@"#);
+    credentials.map_or_else(|_| "(not shown)".to_owned(), |found| found.replace_all(text, "://").into_owned())
 }
 
 #[cfg(test)]

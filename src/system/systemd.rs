@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 
 use super::{Command, System};
 
@@ -95,8 +95,7 @@ pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
 /// # Errors
 /// If `systemctl` fails.
 pub fn daemon_reload(system: &System) -> Result<()> {
-    let command = Command::new("systemctl", JOB_LIMIT).arg("daemon-reload");
-    system.stdout(&command).map(drop).context("reloading systemd")
+    system.stdout(&Command::new("systemctl", JOB_LIMIT).arg("daemon-reload")).map(drop)
 }
 
 /// Whether to wait for a restart.
@@ -119,8 +118,7 @@ pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
         .args((wait == Wait::UntilQueued).then_some("--no-block"))
         .arg("--")
         .args(units);
-    let restarted = system.stdout(&command).map(drop);
-    restarted.with_context(|| format!("restarting {}", units.join(" and ")))
+    system.stdout(&command).map(drop)
 }
 
 /// Resets what systemd has counted of the failures and starts of units.
