@@ -1,5 +1,4 @@
-//! The vocabulary of plans: the steps, the phases in which they are done, and the trait by which `reconcile` knows the
-//! parts of the graft.
+//! The vocabulary of plans: the steps, and the phases in which they are done. Each part of the graft adds its own.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -167,17 +166,6 @@ pub enum Thoroughness {
     Full,
     /// Repairs drift and waits for nothing; the next hook checks the result: the guard.
     Quick,
-}
-
-/// A part of the graft: what is wanted of it beside what was observed.
-pub trait Part {
-    /// Adds the steps that bring the part to what is wanted.
-    fn plan(&self, plan: &mut Plan);
-
-    /// Whether the graft may be switched on, as far as this part goes.
-    fn is_ready(&self) -> bool {
-        true
-    }
 }
 
 #[cfg(test)]

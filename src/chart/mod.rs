@@ -8,31 +8,21 @@ use std::path::{Path, PathBuf};
 pub use archive::ChartArchive;
 pub use checks::ChartSubject;
 
-use crate::step::{Part, Phase, Plan};
+use crate::step::{Phase, Plan};
 use crate::system::{Entry, ManagedFile, Original};
 
 /// Where the charm keeps the chart that is attached; user magnum's helm reads it.
 pub const PATH: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";
 
-#[derive(Debug)]
-pub struct ChartPart<'a> {
-    /// The attached chart.
-    pub wanted: Option<&'a ManagedFile>,
-    pub found: &'a Entry,
-    /// Every path that the charm has written, with its original.
-    pub written: &'a [(PathBuf, Original)],
-}
-
-impl Part for ChartPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        let Some(wanted) = self.wanted else {
-            // Last: until they restart, the services may read it.
-            let chart = Path::new(PATH);
-            let is_ours = |path: &Path| path == chart || Some(path) == chart.parent();
-            return plan.restore(Phase::Discard, self.written, is_ours);
-        };
-        plan.write(Phase::Install, wanted, self.found);
-    }
+/// Adds the attached chart, or what is left of one. `written` is every path that the charm has written.
+pub fn plan(plan: &mut Plan, wanted: Option<&ManagedFile>, found: &Entry, written: &[(PathBuf, Original)]) {
+    let Some(wanted) = wanted else {
+        // Last: until they restart, the services may read it.
+        let chart = Path::new(PATH);
+        let is_ours = |path: &Path| path == chart || Some(path) == chart.parent();
+        return plan.restore(Phase::Discard, written, is_ours);
+    };
+    plan.write(Phase::Install, wanted, found);
 }
 
 #[cfg(test)]
@@ -55,10 +45,9 @@ mod tests {
             (Some(&file), true, none, vec![Step::MakeDirectory(directory.into()), write]),
         ] {
             let missing: Vec<PathBuf> = directory_is_missing.then(|| directory.into()).into_iter().collect();
-            let mut plan = Plan::new(&missing);
-            let part = ChartPart { wanted, found: &Entry::Absent, written };
-            part.plan(&mut plan);
-            assert_eq!(plan.into_steps(true), expected);
+            let mut added = Plan::new(&missing);
+            plan(&mut added, wanted, &Entry::Absent, written);
+            assert_eq!(added.into_steps(true), expected);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::index::{self, Limits};
 use super::{InstalledDrivers, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
-use crate::system::{Access, Backups, Root, Temporary, sha256, state_path};
+use crate::system::{Access, Backups, Entry, Root, Temporary, sha256, state_path};
 
 /// The wheel of the driver that was installed last: to put it back takes no network.
 const WHEEL: &str = "driver.whl";
@@ -90,14 +90,9 @@ impl StagedDriver {
 }
 
 fn installed_before(root: &Root, known: Option<&Sha256>) -> Result<Option<Vec<u8>>> {
-    let path = state_path(WHEEL);
-    match known {
-        Some(known) if root.is_file(&path)? => {
-            let wheel = root.read(&path)?;
-            Ok((sha256(&wheel) == known.to_string()).then_some(wheel))
-        }
-        _ => Ok(None),
-    }
+    let Entry::File(file) = root.inspect(&state_path(WHEEL))? else { return Ok(None) };
+    let is_known = known.is_some_and(|known| known.to_string() == sha256(&file.bytes));
+    Ok(is_known.then_some(file.bytes))
 }
 
 /// Puts `new` where `old` is, in one step where the file system can (ZFS before 2.2 cannot).

@@ -8,7 +8,7 @@ use cap_std::fs::MetadataExt as _;
 
 use super::archive::{self, RESOURCE, SIZE_LIMIT, URL, refused};
 use super::download;
-use super::{CACHE, FoundHelm, HelmPart, HelmVersion, KnownHelm, PATH, remedy, version_of};
+use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, drift, remedy, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
 use crate::system::{Access, Backups, Root, System, Temporary};
@@ -58,7 +58,7 @@ impl StagedHelm {
         proxy: &[(String, String)],
     ) -> Result<Option<Self>> {
         let root = &system.root;
-        if (HelmPart { wanted: key.as_deref(), found }).drift().is_none() {
+        if drift(key.as_deref(), found).is_none() {
             if let Some(FoundHelm { path, known: None }) = found {
                 check_found(system, path)?;
             }

@@ -56,9 +56,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             thoroughness: Thoroughness::Full,
         },
     )?;
-    if has_no_kubeconfig {
-        outcome.problems.push(no_kubeconfig());
-    }
+    outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
     rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
     set_status(system, context, &outcome)?;

@@ -15,6 +15,7 @@ mod remove;
 
 use anyhow::Result;
 
+use apply::Apply;
 pub use artifacts::{Artifacts, Facts, programs, stack};
 pub use dry_run::{DryRun, Expected, dry_run, expect};
 pub use guard::repair;
@@ -115,7 +116,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         is_new = false;
     }
     let Artifacts { facts, driver, helm } = artifacts;
-    let mut apply = apply::Apply {
+    let mut apply = Apply {
         system,
         backups: &mut backups,
         driver,
@@ -131,12 +132,9 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
     }
     audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
-    if observed.driver.installed.intact(&desired.driver.pin).is_some() {
-        outcome.driver = Some(desired.driver.pin.version().to_string());
-    }
-    if observed.helm.is_none() {
-        outcome.problems.push(helm::missing());
-    }
+    let installed = observed.driver.installed.intact(&desired.driver.pin);
+    outcome.driver = installed.map(|_| desired.driver.pin.version().to_string());
+    outcome.problems.extend(observed.helm.is_none().then(helm::missing));
     if let Some(selection) = &selection {
         kubeconfig::remember(&system.root, selection)?;
         let stack = artifacts::stack(&settings, Some(&facts));
@@ -150,17 +148,14 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         system.root.save(LAST_GOOD, &settings)?;
     }
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
-    check_services(&desired, observed, environment, &mut outcome)?;
+    let problems = check_services(&desired, observed, environment)?;
+    outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
+    outcome.problems.extend(problems);
     Ok(outcome)
 }
 
-/// Waits for the services to settle, and records what they have read.
-fn check_services(
-    desired: &Desired,
-    observed: Observed,
-    environment: &Environment<'_>,
-    outcome: &mut Reconciled,
-) -> Result<()> {
+/// Waits for the services to settle, and records what they have read. Returns what is wrong with them.
+fn check_services(desired: &Desired, observed: Observed, environment: &Environment<'_>) -> Result<Vec<Problem>> {
     let system = environment.system;
     let inputs = observed.service_inputs(desired);
     let observed = observed.services.services;
@@ -169,15 +164,13 @@ fn check_services(
         Thoroughness::Quick => (observed, Vec::new()),
     };
     services::record(&system.root, &services, &inputs)?;
-    outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
-    outcome.problems.extend(problems);
-    Ok(())
+    Ok(problems)
 }
 
 /// Applies a plan; its restart of services that are serving only if it is this unit's turn.
 fn carry_out(
     plan: DuePlan,
-    apply: &mut apply::Apply<'_>,
+    apply: &mut Apply<'_>,
     environment: &Environment<'_>,
     outcome: &mut Reconciled,
 ) -> Result<()> {

@@ -53,28 +53,21 @@ impl Process {
         let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline) else {
             return Ok(None);
         };
-        let stat = String::from_utf8_lossy(&stat);
+        let (stat, cmdline) = (String::from_utf8_lossy(&stat), String::from_utf8_lossy(&cmdline));
         let start_ticks = start_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
         Ok(Some(Self {
             pid,
             start_ticks,
             started: boot_time()? + Duration::from_millis(start_ticks * 1000 / ticks_per_second()?),
-            cmdline: cmdline
-                .split(|byte| *byte == 0)
-                .filter(|arg| !arg.is_empty())
-                .map(|arg| String::from_utf8_lossy(arg).into_owned())
-                .collect(),
+            cmdline: cmdline.split('\0').filter(|arg| !arg.is_empty()).map(str::to_owned).collect(),
         }))
     }
 
     /// Returns the pids of the processes it has started; none if it has ended.
     pub fn workers(&self, root: &Root) -> Vec<i32> {
         let pid = self.pid;
-        let listed = root.read(Path::new(&format!("/proc/{pid}/task/{pid}/children")));
-        String::from_utf8_lossy(&listed.unwrap_or_default())
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .collect()
+        let listed = root.read(Path::new(&format!("/proc/{pid}/task/{pid}/children"))).unwrap_or_default();
+        String::from_utf8_lossy(&listed).split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
     }
 
     /// Returns the time since its start.
