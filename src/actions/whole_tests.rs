@@ -103,13 +103,13 @@ impl Machine {
             Some("verify") => json!({
                 "loads": {"answer": {
                     "version": "1.1.0", "class": "magnum_capi_helm.driver.Driver", "missing": [],
-                    "file": format!("{SITE}/magnum_capi_helm/driver.py"), "provides": [["vm", "ubuntu", "kubernetes"]],
+                    "file": format!("{SITE}/magnum_capi_helm/driver.py"), "provides": ["(vm, ubuntu, kubernetes)"],
                 }},
                 "conductor": {"configuration": {"answer": true}, "effective": {"answer": {
                     "capi_helm.kubeconfig_file": {"value": KUBECONFIG, "from": CONF},
                     "drivers.disabled_drivers": {"value": ["heat"], "from": CONF},
                 }}},
-                "enabled": {"answer": {"k8s_capi_helm_v1": [["vm", "ubuntu", "kubernetes"]]}},
+                "enabled": {"answer": {"k8s_capi_helm_v1": ["(vm, ubuntu, kubernetes)"]}},
                 "kubeconfig": {"answer": 5000},
             }),
             Some("inventory") => json!({"configuration": ["a = b"], "drivers": ["x = y"], "distributions": ["z==1 /"]}),

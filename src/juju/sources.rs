@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Context;
 use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings};
-use super::tools;
+use super::tools::{self, SecretContent};
 use crate::problem::{Problem, or_problem};
 use crate::system::{Secret, System, sha256};
 
@@ -82,7 +82,7 @@ impl Reader<'_> {
     }
 
     /// Returns the secret that an option names: its id and its content.
-    fn secret(&self, option: &str) -> Result<Option<(&str, BTreeMap<String, Secret<String>>)>> {
+    fn secret(&self, option: &str) -> Result<Option<(&str, SecretContent)>> {
         let Some(id) = self.config.text(option) else { return Ok(None) };
         let again = format!("run: juju config {}", self.application);
         Ok(Some((id, tools::secret_get(self.system, option, id, self.application, &again)?)))

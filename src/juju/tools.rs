@@ -25,18 +25,15 @@ pub fn config_get(system: &System) -> Result<RawConfig> {
     json(system, &tool("config-get").args(["--all", "--format=json"]))
 }
 
+/// The values of a secret, by its keys.
+pub type SecretContent = BTreeMap<String, Secret<String>>;
+
 /// Returns the content of a secret in its newest revision. `name` is the option or parameter that names it, and `again`
 /// how to name another.
 ///
 /// # Errors
 /// A [`Problem`] if it is not granted or does not exist; otherwise, how the tool failed.
-pub fn secret_get(
-    system: &System,
-    name: &str,
-    id: &str,
-    application: &str,
-    again: &str,
-) -> Result<BTreeMap<String, Secret<String>>> {
+pub fn secret_get(system: &System, name: &str, id: &str, application: &str, again: &str) -> Result<SecretContent> {
     let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
         // The parser's message could quote the secret.

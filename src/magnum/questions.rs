@@ -1,7 +1,6 @@
 //! The answers of Magnum's own Python to the question `verify` (`python.py`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use anyhow::{Result, bail};
 use serde::Deserialize;
@@ -38,8 +37,9 @@ pub struct Answers {
     pub conductor: Reading,
     /// The configuration as the API reads it, if its arguments are not the conductor's.
     pub api: Option<Reading>,
-    /// The entry points that Magnum's own loader enables, and the kinds of cluster that its map gives to each.
-    pub enabled: Asked<BTreeMap<String, Vec<ClusterKind>>>,
+    /// The entry points that Magnum's own loader enables, and the kinds of cluster that its map gives to each: server
+    /// type, operating system, orchestration engine.
+    pub enabled: Asked<BTreeMap<String, Vec<String>>>,
     /// The size of the kubeconfig that the configuration names, in bytes.
     pub kubeconfig: Asked<u64>,
 }
@@ -53,17 +53,6 @@ pub struct Reading {
     pub effective: Asked<BTreeMap<String, Effective>>,
 }
 
-/// A kind of cluster, by which Magnum finds its driver: server type, operating system, orchestration engine.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ClusterKind(String, String, String);
-
-impl fmt::Display for ClusterKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(server_type, os, coe) = self;
-        write!(f, "({server_type}, {os}, {coe})")
-    }
-}
-
 /// The driver as Python loaded it.
 #[derive(Debug, Deserialize)]
 pub struct Loaded {
@@ -73,7 +62,8 @@ pub struct Loaded {
     pub file: String,
     /// Requirements that do not hold, with the version found instead.
     pub missing: Vec<(String, Option<String>)>,
-    pub provides: Vec<ClusterKind>,
+    /// The kinds of cluster that it makes.
+    pub provides: Vec<String>,
 }
 
 /// An option's effective value.
