@@ -54,6 +54,18 @@ impl From<anyhow::Error> for Finding {
 /// The evidence of a pass, or a finding.
 pub type Outcome = Result<String, Finding>;
 
+/// Passes if nothing is `wrong`; else a finding that names all of it.
+///
+/// # Errors
+/// That finding.
+pub fn nothing_wrong(wrong: impl IntoIterator<Item = String>, good: impl Into<String>, remedy: &str) -> Outcome {
+    let wrong: Vec<String> = wrong.into_iter().collect();
+    match wrong.is_empty() {
+        true => Ok(good.into()),
+        false => Err(Finding::fail(wrong.join("; "), remedy)),
+    }
+}
+
 /// A question about a `T`. Ids never change their meaning.
 pub struct Check<T: ?Sized> {
     pub id: &'static str,

@@ -42,13 +42,12 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
 
 /// Runs a command of the program: the guard's and the smoketest's own, and those that a person types.
 fn command(system: &System) -> anyhow::Result<ExitCode> {
+    let done = |ended: anyhow::Result<()>| ended.map(|()| ExitCode::SUCCESS);
     let mut arguments = std::env::args_os().skip(1);
     let ended = match arguments.next() {
         Some(command) if command == "preflight" => preflight::run(system, arguments),
-        Some(command) if command == guard::COMMAND => return Ok(reconcile::run_guard(system)),
-        Some(command) if command == smoketest::CLEANER => {
-            return smoketest::clean_up(system).map(|()| ExitCode::SUCCESS);
-        }
+        Some(command) if command == guard::COMMAND => return done(reconcile::repair(system)),
+        Some(command) if command == smoketest::CLEANER => return done(smoketest::clean_up(system)),
         Some(other) => Err(anyhow::anyhow!("{} is not a command", other.display())),
         None => Err(anyhow::anyhow!("no command is given")),
     };

@@ -1,8 +1,7 @@
-//! The vocabulary of plans: the steps, the phases in which they are done, and the trait by which `reconcile` knows the
-//! parts of the graft.
+//! The vocabulary of plans: the steps, and the phases in which they are done. Each part of the graft adds its own.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::magnum::Service;
 use crate::system::{Entry, ManagedFile, Original};
@@ -141,6 +140,12 @@ impl Plan {
         true
     }
 
+    /// Adds the restoration of those of the `written` paths that are `meant`.
+    pub fn restore(&mut self, phase: Phase, written: &[(PathBuf, Original)], meant: impl Fn(&Path) -> bool) {
+        let meant = written.iter().filter(|(path, _)| meant(path)).cloned();
+        self.steps.extend(meant.map(|(path, original)| (phase, Step::Restore(path, original))));
+    }
+
     /// Returns the steps in their order; without `switch_on` only those before [`Phase::SwitchOn`].
     pub fn into_steps(mut self, switch_on: bool) -> Vec<Step> {
         self.steps.sort_by_key(|(phase, _)| *phase);
@@ -161,17 +166,6 @@ pub enum Thoroughness {
     Full,
     /// Repairs drift and waits for nothing; the next hook checks the result: the guard.
     Quick,
-}
-
-/// A part of the graft: what is wanted of it beside what was observed.
-pub trait Part {
-    /// Adds the steps that bring the part to what is wanted.
-    fn plan(&self, plan: &mut Plan);
-
-    /// Whether the graft may be switched on, as far as this part goes.
-    fn is_ready(&self) -> bool {
-        true
-    }
 }
 
 #[cfg(test)]

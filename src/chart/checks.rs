@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PATH;
 use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::without_credentials;
-use crate::magnum::{Asked, MAGNUM_USER, PythonAnswers};
+use crate::magnum::{MAGNUM_USER, PythonAnswers};
 use crate::system::http::{self, HttpClient};
 use crate::system::{Command, Entry, ManagedFile, System};
 
@@ -51,10 +51,8 @@ fn chart(subject: &ChartSubject) -> Outcome {
 }
 
 fn repository(subject: &ChartSubject) -> Outcome {
-    let effective = match subject.python.get_with_driver(|answers| &answers.conductor.effective)? {
-        Asked::Answer(effective) => effective,
-        Asked::Error(error) => return Err(anyhow::anyhow!("Python says {error}").into()),
-    };
+    let effective = subject.python.get_with_driver(|answers| &answers.conductor.effective)?;
+    let effective = effective.or(|error| anyhow::anyhow!("Python says {error}").into())?;
     let option = |key: &str| {
         let option = effective.get(&format!("capi_helm.{key}"));
         option.and_then(|option| option.value.as_str()).unwrap_or_default()

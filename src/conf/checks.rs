@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::CONF;
-use crate::check::{ANY_HOOK, Check, Finding, Outcome};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
 use crate::magnum::oslo::assignments;
-use crate::magnum::{Asked, CONF_DIRECTORY, PythonAnswers, Reading, Service};
+use crate::magnum::{CONF_DIRECTORY, PythonAnswers, Reading, Service};
 use crate::system::{Entry, ManagedFile, Root};
 
 /// What the checks look at.
@@ -54,20 +54,15 @@ fn ascii(subject: &ConfSubject<'_>) -> Outcome {
 /// # Errors
 /// A finding if they do not.
 pub fn plain_ascii(files: &[(PathBuf, Vec<u8>)]) -> Outcome {
-    let mut found = Vec::new();
-    for (path, content) in files {
-        for (line, bytes) in content.split(|byte| *byte == b'\n').enumerate() {
-            if let Some(column) = bytes.iter().position(|byte| !byte.is_ascii()) {
-                let (path, line, byte) = (path.display(), line + 1, bytes[column]);
-                found.push(format!("{path}:{line}:{}: byte 0x{byte:02X}", column + 1));
-            }
-        }
-    }
-    if found.is_empty() {
-        return Ok(format!("{} files, every byte ASCII", files.len()));
-    }
+    let found = files.iter().flat_map(|(path, content)| {
+        let lines = content.split(|byte| *byte == b'\n').zip(1..);
+        lines.filter_map(move |(bytes, line)| {
+            let column = bytes.iter().position(|byte| !byte.is_ascii())?;
+            Some(format!("{}:{line}:{}: byte 0x{:02X}", path.display(), column + 1, bytes[column]))
+        })
+    });
     let remedy = "type that character in plain ASCII; any hook restores the charm's own files";
-    Err(Finding::fail(found.join("; "), remedy))
+    nothing_wrong(found, format!("{} files, every byte ASCII", files.len()), remedy)
 }
 
 fn effective(subject: &ConfSubject<'_>) -> Outcome {
@@ -83,20 +78,15 @@ fn effective(subject: &ConfSubject<'_>) -> Outcome {
 
 /// Checks that the graft's options take effect for a service that reads its configuration so.
 fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
-    if let Asked::Error(error) = &reading.configuration {
+    reading.configuration.or(|error| {
         let evidence = format!("Magnum cannot read its configuration: {error}");
-        return Err(Finding::fail(evidence, "repair the file that the evidence names"));
-    }
-    if let Asked::Error(_) = subject.python.get(|answers| &answers.loads)? {
-        return Err(Finding::skip("the driver does not load"));
-    }
-    let effective = match &reading.effective {
-        Asked::Answer(effective) => effective,
-        Asked::Error(error) => {
-            let evidence = format!("the effective configuration cannot be read: {error}");
-            return Err(Finding::fail(evidence, "fix what driver-loads says"));
-        }
-    };
+        Finding::fail(evidence, "repair the file that the evidence names")
+    })?;
+    subject.python.loaded()?;
+    let effective = reading.effective.or(|error| {
+        let evidence = format!("the effective configuration cannot be read: {error}");
+        Finding::fail(evidence, "fix what driver-loads says")
+    })?;
     let text = String::from_utf8_lossy(&subject.wanted.clone()?.bytes);
     let Some(kubeconfig) = effective.get("capi_helm.kubeconfig_file") else {
         let evidence = "the driver does not register [capi_helm] kubeconfig_file";
@@ -115,11 +105,9 @@ fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
         let value = if is_path { format!(" is {} and", option.value) } else { String::new() };
         overridden.push(format!("[{}] {}{value} comes from {from}", set.section, set.key));
     }
-    if overridden.is_empty() {
-        return Ok(format!("kubeconfig_file = {}, and every option of {CONF} takes effect", kubeconfig.value));
-    }
+    let good = format!("kubeconfig_file = {}, and every option of {CONF} takes effect", kubeconfig.value);
     let remedy = format!("take the option out of that file, since only {CONF} may set it, or {ANY_HOOK}");
-    Err(Finding::fail(overridden.join("; "), remedy))
+    nothing_wrong(overridden, good, &remedy)
 }
 
 /// Whether an option's value is what this text sets.

@@ -5,25 +5,11 @@ mod options;
 
 pub use options::{ConfInputs, conf};
 
-use crate::step::{Part, Phase, Plan};
-use crate::system::{Entry, ManagedFile};
-
 /// The graft's fragment; the number puts it after any other.
 pub const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
 
 /// Begins every file of configuration that the charm writes.
 pub const HEADER: &str = "# Written by the magnum-capi-helm charm, which reverts changes made here.\n";
-
-pub struct ConfPart<'a> {
-    pub wanted: &'a ManagedFile,
-    pub found: &'a Entry,
-}
-
-impl Part for ConfPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        plan.write(Phase::SwitchOn, self.wanted, self.found);
-    }
-}
 
 #[cfg(test)]
 pub mod tests {

@@ -78,7 +78,7 @@ fn chart_options<'a>(inputs: &ConfInputs<'a>) -> Result<Vec<(&'static str, &'a s
     let mut set = Vec::new();
     for (from, key, value) in options {
         let Some(value) = value else { continue };
-        if inputs.settings.capi_helm_options.get(key).is_some() {
+        if inputs.settings.capi_helm_options.iter().any(|(set, _)| set == key) {
             let wrong = format!("sets {key}, which {from} sets too");
             return Err(Problem::option("capi-helm-options", wrong, "remove one of them"));
         }

@@ -1,5 +1,6 @@
 //! Tests of obtaining and installing the driver, with a Python that is played.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,6 +8,7 @@ use super::super::inspect;
 use super::super::tests::{DIST_INFO, MODULE, SITE, installation, installed, pin, python, record, wheel, zip_of};
 use super::*;
 use crate::problem::Problem;
+use crate::system::Backups;
 use crate::system::testing::{Scratch, command_line};
 
 /// A unit whose Python gives this answer, and how often it was asked.
@@ -29,12 +31,12 @@ fn source_of(scratch: &Scratch, wheel: &[u8]) -> DriverSource {
     DriverSource { pin: pin(), sha256: None, index: None, wheel: Some("/var/lib/juju/driver.whl".into()) }
 }
 
-fn obtain(system: &System, source: &DriverSource) -> Result<DriverArtifact> {
+fn obtain(system: &System, source: &DriverSource) -> Result<(DriverFacts, Option<StagedDriver>)> {
     let observed = inspect(&system.root, &python())?;
-    DriverArtifact::obtain(system, source, &installation(), &observed.installed, &[])
+    super::obtain(system, source, &installation(), &observed.installed, &[])
 }
 
-fn problem(result: Result<DriverArtifact>) -> Problem {
+fn problem(result: Result<(DriverFacts, Option<StagedDriver>)>) -> Problem {
     let problem: Problem = result.unwrap_err().downcast().unwrap();
     assert!(problem.summary.chars().count() <= 80, "{problem}");
     problem
@@ -53,18 +55,16 @@ fn a_new_driver_is_tried_and_then_installed_and_removed_with_what_stood_there_pu
     scratch.put(&old, "theirs");
     let (system, asked) = unit(&scratch, GOOD);
     let source = source_of(&scratch, &wheel(&[]));
-    let artifact = obtain(&system, &source).unwrap();
-    assert_eq!(artifact.facts.options, ["kubeconfig_file"]);
+    let (facts, staged) = obtain(&system, &source).unwrap();
+    assert_eq!(facts.options, ["kubeconfig_file"]);
     assert_eq!(scratch.text(format!("{SITE}/{DIST_INFO}/RECORD")), None);
     let mut backups = Backups::default();
-    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
-    drop(artifact);
+    staged.unwrap().install(&scratch.root, &mut backups).unwrap();
     let found = inspect(&scratch.root, &python()).unwrap();
     assert!(found.installed.intact(&pin()).is_some(), "{found:?}");
     assert_eq!((scratch.text(&old), temporaries(&scratch)), (None, 0));
     // It is known now, and Python is not asked again.
-    let artifact = obtain(&system, &source).unwrap();
-    assert!(artifact.install(&scratch.root, Path::new(SITE), &mut backups).is_err());
+    assert!(obtain(&system, &source).unwrap().1.is_none());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     for (path, _) in backups.entries() {
         backups.restore(&scratch.root, &path).unwrap();
@@ -81,12 +81,10 @@ fn a_damaged_driver_is_repaired_without_network_and_without_python() {
     let (system, asked) = unit(&scratch, GOOD);
     let mut source = source_of(&scratch, &wheel(&[]));
     let mut backups = Backups::default();
-    let artifact = obtain(&system, &source).unwrap();
-    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
+    obtain(&system, &source).unwrap().1.unwrap().install(&scratch.root, &mut backups).unwrap();
     scratch.put(format!("{SITE}/magnum_capi_helm/driver.py"), "edited");
     source.wheel = None;
-    let artifact = obtain(&system, &source).unwrap();
-    artifact.install(&scratch.root, Path::new(SITE), &mut backups).unwrap();
+    obtain(&system, &source).unwrap().1.unwrap().install(&scratch.root, &mut backups).unwrap();
     assert!(inspect(&scratch.root, &python()).unwrap().installed.intact(&pin()).is_some());
     assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
@@ -96,7 +94,7 @@ fn a_driver_installed_by_hand_is_adopted_after_one_question() {
     let scratch = installed();
     let (system, asked) = unit(&scratch, GOOD);
     let source = source_of(&scratch, b"not needed");
-    let facts = obtain(&system, &source).unwrap().facts;
+    let facts = obtain(&system, &source).unwrap().0;
     assert_eq!(DriverFacts::cached(&scratch.root, &pin()).unwrap(), Some(facts));
     obtain(&system, &source).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
@@ -169,8 +167,7 @@ fn a_wheel_with_a_link_changes_no_mode_and_writes_nothing() {
 /// Installs what `source` gives.
 fn install(system: &System, source: &DriverSource) {
     system.root.make_directories(Path::new(SITE)).unwrap();
-    let artifact = obtain(system, source).unwrap();
-    artifact.install(&system.root, Path::new(SITE), &mut Backups::default()).unwrap();
+    obtain(system, source).unwrap().1.unwrap().install(&system.root, &mut Backups::default()).unwrap();
 }
 
 #[test]
@@ -181,7 +178,7 @@ fn next_to_another_magnum_the_driver_is_tried_again() {
     obtain(&system, &source).unwrap();
     let upgraded = Installation { version: "19.0.0".into(), ..installation() };
     let observed = inspect(&scratch.root, &python()).unwrap();
-    DriverArtifact::obtain(&system, &source, &upgraded, &observed.installed, &[]).unwrap();
+    super::obtain(&system, &source, &upgraded, &observed.installed, &[]).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 
@@ -207,10 +204,9 @@ fn a_driver_that_proves_to_be_the_pinned_build_is_not_installed_again() {
     let bytes = wheel(&[]);
     let mut source = source_of(&scratch, &bytes);
     source.sha256 = Some(crate::system::sha256(&bytes).parse().unwrap());
-    let artifact = obtain(&system, &source).unwrap();
-    assert_eq!(artifact.facts.wheel_sha256, source.sha256);
-    let error = artifact.install(&scratch.root, Path::new(SITE), &mut Backups::default()).unwrap_err();
-    assert_eq!(error.to_string(), "no driver is staged");
+    let (facts, staged) = obtain(&system, &source).unwrap();
+    assert_eq!(facts.wheel_sha256, source.sha256);
+    assert!(staged.is_none());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::facts::missing;
 use super::{DesiredDriver, ObservedDriver};
 use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::Pin;
-use crate::magnum::{Asked, ENTRY_POINT, Loaded, PythonAnswers};
+use crate::magnum::{ENTRY_POINT, Loaded, PythonAnswers};
 
 /// What the checks look at.
 pub struct DriverSubject<'a> {
@@ -29,33 +29,20 @@ impl DriverSubject<'_> {
     ];
 }
 
-fn pass(evidence: impl Into<String>) -> Outcome {
-    Ok(evidence.into())
-}
-
-fn fail(evidence: impl Into<String>, remedy: &str) -> Outcome {
-    Err(Finding::fail(evidence, remedy))
-}
-
-fn skip(reason: &str) -> Outcome {
-    Err(Finding::skip(reason))
-}
-
 fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
     items.join(", ")
 }
 
 fn version(subject: &DriverSubject<'_>) -> Outcome {
-    let Some(pin) = subject.pin else {
-        return skip("the pin is not known while the settings are not valid");
-    };
+    let unknown = || Finding::skip("the pin is not known while the settings are not valid");
+    let pin = subject.pin.ok_or_else(unknown)?;
     let installed = &subject.observed.installed;
     match installed.0.as_slice() {
-        [driver] if driver.is_of(pin) => pass(format!("{pin} in {}", driver.dist_info.display())),
+        [driver] if driver.is_of(pin) => Ok(format!("{pin} in {}", driver.dist_info.display())),
         _ => {
             let found = installed.differs(pin, None).unwrap_or_default();
-            fail(format!("{pin} is pinned: {found}"), ANY_HOOK)
+            Err(Finding::fail(format!("{pin} is pinned: {found}"), ANY_HOOK))
         }
     }
 }
@@ -63,60 +50,49 @@ fn version(subject: &DriverSubject<'_>) -> Outcome {
 fn record(subject: &DriverSubject<'_>) -> Outcome {
     // The others, and a driver of another version, are the finding of `driver-version`.
     let [driver] = subject.observed.installed.0.as_slice() else {
-        return skip("not exactly one driver is installed");
+        return Err(Finding::skip("not exactly one driver is installed"));
     };
     if !driver.damage.is_empty() {
-        return fail(joined(&driver.damage), ANY_HOOK);
+        return Err(Finding::fail(joined(&driver.damage), ANY_HOOK));
     }
     let is_other_build = subject.desired.is_some_and(|desired| {
         let pinned = subject.observed.installed.intact(&desired.pin);
         pinned.is_some_and(|driver| driver.record_sha256 != desired.record_sha256)
     });
     match is_other_build {
-        true => fail("RECORD itself is not the one that was installed", ANY_HOOK),
-        false => pass("every file has the sha256 in RECORD and is readable for user magnum"),
+        true => Err(Finding::fail("RECORD itself is not the one that was installed", ANY_HOOK)),
+        false => Ok("every file has the sha256 in RECORD and is readable for user magnum".to_owned()),
     }
 }
 
 fn shadowed(subject: &DriverSubject<'_>) -> Outcome {
     let shadows = joined(subject.observed.shadows.iter().map(|path| path.display()));
     match shadows.is_empty() {
-        true => pass("no other copy comes before it on user magnum's path"),
-        false => fail(format!("Python finds {shadows} first"), ANY_HOOK),
+        true => Ok("no other copy comes before it on user magnum's path".to_owned()),
+        false => Err(Finding::fail(format!("Python finds {shadows} first"), ANY_HOOK)),
     }
 }
 
 fn loads(subject: &DriverSubject<'_>) -> Outcome {
-    match subject.python.get(|answers| &answers.loads)? {
-        Asked::Answer(Loaded { class, version, file, .. }) => {
-            pass(format!("{ENTRY_POINT} is {class} of {version}, from {file}"))
-        }
-        Asked::Error(error) => {
-            let remedy = "run any hook to install the driver anew; if this stays, choose another driver-pin";
-            fail(error, remedy)
-        }
-    }
+    let remedy = "run any hook to install the driver anew; if this stays, choose another driver-pin";
+    let loads = subject.python.get(|answers| &answers.loads)?;
+    let Loaded { class, version, file, .. } = loads.or(|error| Finding::fail(error, remedy))?;
+    Ok(format!("{ENTRY_POINT} is {class} of {version}, from {file}"))
 }
 
 fn requirements(subject: &DriverSubject<'_>) -> Outcome {
-    let Asked::Answer(loaded) = subject.python.get(|answers| &answers.loads)? else {
-        return skip("the driver does not load");
-    };
+    let loaded = subject.python.loaded()?;
     if loaded.missing.is_empty() {
-        return pass("every requirement in its metadata holds");
+        return Ok("every requirement in its metadata holds".to_owned());
     }
     let remedy = "install those packages with apt, or choose another driver-pin";
-    fail(format!("missing: {}", missing(&loaded.missing)), remedy)
+    Err(Finding::fail(format!("missing: {}", missing(&loaded.missing)), remedy))
 }
 
 fn enabled(subject: &DriverSubject<'_>) -> Outcome {
-    let enabled = match subject.python.get_with_driver(|answers| &answers.enabled)? {
-        Asked::Answer(enabled) => enabled,
-        Asked::Error(error) => {
-            let remedy = "repair what driver-loads and conf-effective report";
-            return fail(format!("Magnum's loader says {error}"), remedy);
-        }
-    };
+    let remedy = "repair what driver-loads and conf-effective report";
+    let enabled = subject.python.get_with_driver(|answers| &answers.enabled)?;
+    let enabled = enabled.or(|error| Finding::fail(format!("Magnum's loader says {error}"), remedy))?;
     let drivers = enabled.iter().map(|(name, kinds)| match kinds.is_empty() {
         true => format!("{name} for no cluster"),
         false => format!("{name} for {}", joined(kinds)),
@@ -124,23 +100,21 @@ fn enabled(subject: &DriverSubject<'_>) -> Outcome {
     let found = format!("Magnum enables {}", drivers.collect::<Vec<_>>().join("; "));
     let Some(ours) = enabled.get(ENTRY_POINT) else {
         let remedy = "take it out of [drivers] disabled_drivers in /etc/magnum, or run any hook";
-        return fail(format!("{found}, not {ENTRY_POINT}"), remedy);
+        return Err(Finding::fail(format!("{found}, not {ENTRY_POINT}"), remedy));
     };
     if subject.only_ours && enabled.len() > 1 {
         let remedy = "take disabled_drivers out of the file that conf-effective names; else";
         let evidence = format!("{found}, though disable-other-drivers is true");
-        return fail(evidence, &format!("{remedy} {ANY_HOOK}"));
+        return Err(Finding::fail(evidence, format!("{remedy} {ANY_HOOK}")));
     }
     // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.
-    let Asked::Answer(loaded) = subject.python.get(|answers| &answers.loads)? else {
-        return skip("the driver does not load");
-    };
-    let taken = joined(loaded.provides.iter().filter(|kind| !ours.contains(kind)));
+    let provides = subject.python.loaded()?.provides.iter();
+    let taken = joined(provides.filter(|kind| !ours.contains(kind)));
     if taken.is_empty() {
-        return pass(found);
+        return Ok(found);
     }
     let remedy = "disable that driver: set disable-other-drivers=true, or remove its package";
-    fail(format!("{found}: another driver makes the clusters {taken}"), remedy)
+    Err(Finding::fail(format!("{found}: another driver makes the clusters {taken}"), remedy))
 }
 
 #[cfg(test)]

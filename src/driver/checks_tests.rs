@@ -19,13 +19,13 @@ fn answers(loads: &str, enabled: &str) -> PythonAnswers {
 fn loaded(missing: &str) -> String {
     format!(
         r#"{{"answer": {{"version": "1.1.0", "class": "driver.Driver", "file": "/driver.py", "missing": {missing},
-        "provides": [["vm", "ubuntu", "kubernetes"]]}}}}"#
+        "provides": ["(vm, ubuntu, kubernetes)"]}}}}"#
     )
 }
 
-const ENABLED: &str = r#"{"answer": {"k8s_capi_helm_v1": [["vm", "ubuntu", "kubernetes"]]}}"#;
-const BOTH: &str = r#"{"answer": {"heat": [], "k8s_capi_helm_v1": [["vm", "ubuntu", "kubernetes"]]}}"#;
-const TAKEN: &str = r#"{"answer": {"heat": [["vm", "ubuntu", "kubernetes"]], "k8s_capi_helm_v1": []}}"#;
+const ENABLED: &str = r#"{"answer": {"k8s_capi_helm_v1": ["(vm, ubuntu, kubernetes)"]}}"#;
+const BOTH: &str = r#"{"answer": {"heat": [], "k8s_capi_helm_v1": ["(vm, ubuntu, kubernetes)"]}}"#;
+const TAKEN: &str = r#"{"answer": {"heat": ["(vm, ubuntu, kubernetes)"], "k8s_capi_helm_v1": []}}"#;
 const ERROR: &str = r#"{"error": "ImportError: no"}"#;
 
 /// The status of each check, with the evidence of those that have not passed.

@@ -34,21 +34,21 @@ fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> 
     // It can be made anew at any time, so that nothing about it fails a hook.
     let known: Option<Known> = root.load(CACHE).ok().flatten();
     if let Some(Known { key, driver }) = known
-        && key == Key::new(root, python, std::slice::from_ref(&driver.dist_info))?.checksum
+        && key == dependencies(root, python, std::slice::from_ref(&driver.dist_info))?.0
     {
         return Ok(ObservedDriver { installed: InstalledDrivers(vec![driver]), ..ObservedDriver::default() });
     }
     // Before it is read: what changes meanwhile changes the key.
     let copies = root.names(&python.site)?.into_iter().filter(|name| version_in(name).is_some());
     let copies: Vec<PathBuf> = copies.map(|name| python.site.join(name)).collect();
-    let key = Key::new(root, python, &copies)?;
+    let (key, newest) = dependencies(root, python, &copies)?;
     let observed = inspect(root, python)?;
     if let ([driver], []) = (observed.installed.0.as_slice(), observed.shadows.as_slice())
         && driver.damage.is_empty()
         // The clock of a file system has steps: a change right after has another time for sure.
-        && now - key.newest > 1
+        && now - newest > 1
     {
-        let known = Known { key: key.checksum, driver: driver.clone() };
+        let known = Known { key, driver: driver.clone() };
         if let Err(error) = root.save(CACHE, &known) {
             tracing::debug!("{error:#}");
         }
@@ -56,33 +56,26 @@ fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> 
     Ok(observed)
 }
 
-/// The identities of all that an intact driver depends on.
-struct Key {
-    checksum: String,
-    /// The last change (ctime), in seconds since 1970.
-    newest: i64,
-}
-
-impl Key {
-    fn new(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<Self> {
-        let before = python.path.iter().take_while(|directory| **directory != python.site);
-        let looked_in = before.chain([&python.site]).map(|directory| (directory.clone(), DEEPEST + 1));
-        let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]).map(|directory| (directory, 0));
-        let mut left: Vec<(PathBuf, usize)> = looked_in.chain(driver).collect();
-        let (mut seen, mut newest) = (Vec::new(), 0);
-        while let Some((path, depth)) = left.pop() {
-            let meta = root.metadata(&path)?;
-            seen.push(meta.as_ref().map(|meta| FileIdentity::new(&path, meta)));
-            newest = newest.max(meta.as_ref().map_or(0, |meta| meta.ctime()));
-            let is_listed = depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref());
-            if is_listed && meta.is_some_and(|meta| meta.is_dir()) {
-                left.extend(root.names(&path)?.into_iter().map(|name| (path.join(name), depth + 1)));
-            }
+/// Returns a checksum of the identities of all that an intact driver depends on, and the last change (ctime) of any, in
+/// seconds since 1970.
+fn dependencies(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<(String, i64)> {
+    let before = python.path.iter().take_while(|directory| **directory != python.site);
+    let looked_in = before.chain([&python.site]).map(|directory| (directory.clone(), DEEPEST + 1));
+    let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]).map(|directory| (directory, 0));
+    let mut left: Vec<(PathBuf, usize)> = looked_in.chain(driver).collect();
+    let (mut seen, mut newest) = (Vec::new(), 0);
+    while let Some((path, depth)) = left.pop() {
+        let meta = root.metadata(&path)?;
+        seen.push(meta.as_ref().map(|meta| FileIdentity::new(&path, meta)));
+        newest = newest.max(meta.as_ref().map_or(0, |meta| meta.ctime()));
+        let is_listed = depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref());
+        if is_listed && meta.is_some_and(|meta| meta.is_dir()) {
+            left.extend(root.names(&path)?.into_iter().map(|name| (path.join(name), depth + 1)));
         }
-        // What one version of the charm calls intact, another may not.
-        let version = env!("CARGO_PKG_VERSION");
-        Ok(Self { checksum: sha256(format!("{version} {seen:?}").as_bytes()), newest })
     }
+    // What one version of the charm calls intact, another may not.
+    let version = env!("CARGO_PKG_VERSION");
+    Ok((sha256(format!("{version} {seen:?}").as_bytes()), newest))
 }
 
 #[cfg(test)]

@@ -18,16 +18,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub use artifact::DriverArtifact;
+pub use artifact::obtain;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use installed::{InstalledDriver, InstalledDrivers};
 pub use known::inspect_if_changed;
+pub use staged::StagedDriver;
 
 use crate::juju::settings::{DriverSource, Pin};
 use crate::magnum::Python;
 use crate::problem::Problem;
-use crate::step::{Artifact, Part, Phase, Plan, Step};
+use crate::step::{Artifact, Phase, Plan, Step};
 use crate::system::{Original, Root};
 
 /// The driver's import package.
@@ -75,36 +76,25 @@ fn shadows(root: &Root, python: &Python) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The driver's part of the plan.
-pub struct DriverPart<'a> {
-    pub desired: &'a DesiredDriver,
-    pub observed: &'a ObservedDriver,
-    /// Every path that the charm has written on this unit, with its original.
-    pub written: &'a [(PathBuf, Original)],
-}
-
-impl Part for DriverPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        let Self { desired, observed, written } = self;
-        let installed = &observed.installed;
-        if let Some(why) = installed.differs(&desired.pin, Some(&desired.record_sha256)) {
-            if observed.site_is_missing {
-                plan.add(Phase::Install, Step::MakeDirectory(desired.site.clone()));
-            }
-            let (artifact, what) = (Artifact::Driver, desired.pin.to_string());
-            let replaces = installed.paths(&desired.site);
-            plan.add(Phase::Install, Step::Install { artifact, what, why, replaces });
+/// Adds the steps to the desired driver. `written` is every path that the charm has written on this unit.
+pub fn plan(plan: &mut Plan, desired: &DesiredDriver, observed: &ObservedDriver, written: &[(PathBuf, Original)]) {
+    let installed = &observed.installed;
+    if let Some(why) = installed.differs(&desired.pin, Some(&desired.record_sha256)) {
+        if observed.site_is_missing {
+            plan.add(Phase::Install, Step::MakeDirectory(desired.site.clone()));
         }
-        for path in &observed.shadows {
-            let why = "Python finds it before the pinned driver".to_owned();
-            plan.add(Phase::Install, Step::SetAside { path: path.clone(), why });
-        }
-        // What the charm put into the site directory of a Python that has been replaced.
-        let is_ours = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE));
-        let elsewhere = written.iter().filter(|(path, original)| {
-            *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site)
-        });
-        for (path, original) in elsewhere {
+        let (artifact, what) = (Artifact::Driver, desired.pin.to_string());
+        let replaces = installed.paths(&desired.site);
+        plan.add(Phase::Install, Step::Install { artifact, what, why, replaces });
+    }
+    for path in &observed.shadows {
+        let why = "Python finds it before the pinned driver".to_owned();
+        plan.add(Phase::Install, Step::SetAside { path: path.clone(), why });
+    }
+    // What the charm put into the site directory of a Python that has been replaced.
+    let is_ours = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE));
+    for (path, original) in written {
+        if *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site) {
             plan.add(Phase::Install, Step::Restore(path.clone(), original.clone()));
         }
     }

@@ -10,20 +10,22 @@ use super::index::{self, Limits};
 use super::{InstalledDrivers, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
-use crate::system::{Access, Backups, Root, Temporary, sha256, state_path};
+use crate::system::{Access, Backups, Entry, Root, Temporary, sha256, state_path};
 
 /// The wheel of the driver that was installed last: to put it back takes no network.
 const WHEEL: &str = "driver.whl";
 
 /// A staged driver; its directory goes when this is dropped.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedDriver {
     directory: Temporary,
+    /// The site directory.
+    site: PathBuf,
     wheel: Vec<u8>,
     pub sha256: Sha256,
 }
 
-impl Staged {
+impl StagedDriver {
     /// Gets the pinned wheel and unpacks it beside the site directory. `known` is the sha256 of the wheel that was
     /// installed before, if that may be used again.
     ///
@@ -55,18 +57,19 @@ impl Staged {
             root.make_directories(path.parent().unwrap_or(directory.path()))?;
             root.write(&path, &bytes, Access::PUBLIC)?;
         }
-        Ok(Self { directory, wheel, sha256 })
+        Ok(Self { directory, site: python.site.clone(), wheel, sha256 })
     }
 
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Puts it in place of whatever driver `site` holds.
+    /// Puts it in place of whatever driver the site directory holds. What stood there before the charm is backed up.
     ///
     /// # Errors
     /// If a rename fails; what is then in place is found by the next comparison with RECORD.
-    pub fn install(&self, root: &Root, site: &Path, backups: &mut Backups) -> Result<()> {
+    pub fn install(&self, root: &Root, backups: &mut Backups) -> Result<()> {
+        let site = &self.site;
         // The package first, dist-info last, as they sort: what RECORD is compared with is never newer than it.
         let names = root.names(self.path())?;
         let new: Vec<PathBuf> = names.iter().map(|name| site.join(name)).collect();
@@ -87,14 +90,9 @@ impl Staged {
 }
 
 fn installed_before(root: &Root, known: Option<&Sha256>) -> Result<Option<Vec<u8>>> {
-    let path = state_path(WHEEL);
-    match known {
-        Some(known) if root.is_file(&path)? => {
-            let wheel = root.read(&path)?;
-            Ok((sha256(&wheel) == known.to_string()).then_some(wheel))
-        }
-        _ => Ok(None),
-    }
+    let Entry::File(file) = root.inspect(&state_path(WHEEL))? else { return Ok(None) };
+    let is_known = known.is_some_and(|known| known.to_string() == sha256(&file.bytes));
+    Ok(is_known.then_some(file.bytes))
 }
 
 /// Puts `new` where `old` is, in one step where the file system can (ZFS before 2.2 cannot).

@@ -99,7 +99,7 @@ fn settings() -> Settings {
 fn steps(observed: &ObservedDriver, written: &[(PathBuf, Original)]) -> Vec<String> {
     let desired = DesiredDriver { pin: pin(), record_sha256: "ab".into(), site: SITE.into() };
     let mut plan = Plan::default();
-    DriverPart { desired: &desired, observed, written }.plan(&mut plan);
+    super::plan(&mut plan, &desired, observed, written);
     plan.into_steps(true).iter().map(ToString::to_string).collect()
 }
 

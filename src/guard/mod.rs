@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::step::{Part, Phase, Plan, Step};
+use crate::step::{Phase, Plan, Step};
 use crate::system::systemd::Unit;
 use crate::system::{Entry, ManagedFile, Original, Root};
 
@@ -56,45 +56,34 @@ impl ObservedGuard {
     }
 }
 
-/// What is wanted of the guard beside what was observed.
-pub struct GuardPart<'a> {
-    /// The files of [`UNITS`]; none if the guard is turned off.
-    pub wanted: &'a [ManagedFile],
-    pub observed: &'a ObservedGuard,
-    /// Whether the principal has paused Magnum: then nothing at all is started.
-    pub is_paused: bool,
-    /// Every path the charm has written, with its original.
-    pub written: &'a [(PathBuf, Original)],
-}
-
-impl Part for GuardPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        if self.wanted.is_empty() {
-            return self.plan_removal(plan);
-        }
-        plan.reloads |= self.observed.units.iter().any(Unit::is_stale);
-        if self.observed.is_masked() {
-            return;
-        }
-        for (file, found) in self.wanted.iter().zip(&self.observed.files) {
-            plan.reloads |= plan.write(Phase::SwitchOn, file, found);
-        }
-        if !self.observed.watches() && !self.is_paused {
-            plan.add(Phase::Start, Step::Enable(WATCH));
-        }
-    }
-}
-
-impl GuardPart<'_> {
-    fn plan_removal(&self, plan: &mut Plan) {
+/// Adds the steps to the guard: `wanted` are the files of [`UNITS`], none if it is turned off. While the principal has
+/// paused Magnum nothing at all is started. `written` is every path that the charm has written, with its original.
+pub fn plan(
+    plan: &mut Plan,
+    wanted: &[ManagedFile],
+    observed: &ObservedGuard,
+    is_paused: bool,
+    written: &[(PathBuf, Original)],
+) {
+    if wanted.is_empty() {
         let units = UNITS.map(unit_file);
-        let ours = self.written.iter().filter(|(path, _)| units.contains(path));
-        let restores: Vec<Step> = ours.map(|(path, original)| Step::Restore(path.clone(), original.clone())).collect();
-        if !restores.is_empty() {
+        let is_ours = |path: &Path| units.iter().any(|unit| unit == path);
+        if written.iter().any(|(path, _)| is_ours(path)) {
             plan.reloads = true;
             plan.add(Phase::SwitchOn, Step::Disable(WATCH));
-            restores.into_iter().for_each(|step| plan.add(Phase::SwitchOn, step));
+            plan.restore(Phase::SwitchOn, written, is_ours);
         }
+        return;
+    }
+    plan.reloads |= observed.units.iter().any(Unit::is_stale);
+    if observed.is_masked() {
+        return;
+    }
+    for (file, found) in wanted.iter().zip(&observed.files) {
+        plan.reloads |= plan.write(Phase::SwitchOn, file, found);
+    }
+    if !observed.watches() && !is_paused {
+        plan.add(Phase::Start, Step::Enable(WATCH));
     }
 }
 
@@ -140,10 +129,9 @@ mod tests {
     #[test]
     fn a_guard_that_is_turned_off_is_stopped_and_removed() {
         let written = [(unit_file(WATCH), Original::Absent), ("/etc/x".into(), Original::Absent)];
-        let part = GuardPart { wanted: &[], observed: &ObservedGuard::default(), is_paused: false, written: &written };
-        let mut plan = Plan::default();
-        part.plan(&mut plan);
-        let steps = plan.into_steps(true);
+        let mut added = Plan::default();
+        plan(&mut added, &[], &ObservedGuard::default(), false, &written);
+        let steps = added.into_steps(true);
         let restore = Step::Restore(unit_file(WATCH), Original::Absent);
         assert_eq!(steps, [Step::Disable(WATCH), restore, Step::ReloadSystemd]);
     }

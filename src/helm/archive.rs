@@ -80,14 +80,9 @@ pub fn sha256_of(root: &Root, path: &Path) -> Result<Option<String>> {
     if !root.is_file(path)? {
         return Ok(None);
     }
-    copy_file(root, path, &mut io::sink()).map(Some)
-}
-
-/// Copies a file up to the size limit, and returns its sha256.
-pub fn copy_file(root: &Root, path: &Path, to: &mut impl Write) -> Result<String> {
     let file = Limited::new(root.open_file(path)?, SIZE_LIMIT);
     let failed = |error| anyhow::Error::new(error).context(format!("reading {}", path.display()));
-    copy(file, to, failed)
+    copy(file, &mut io::sink(), failed).map(Some)
 }
 
 #[cfg(test)]

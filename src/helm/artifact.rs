@@ -1,33 +1,27 @@
 //! helm at hand and known to run here: already on the unit, or staged from what the operator provides.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 
-use super::archive::{self, RESOURCE, SIZE_LIMIT, URL, copy_file, refused, sha256_of};
+use super::archive::{self, RESOURCE, SIZE_LIMIT, URL, refused};
 use super::download;
-use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, remedy, version_of};
+use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, drift, remedy, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
-use crate::system::{Access, Backups, Root, STATE_DIRECTORY, System, Temporary, state_path};
+use crate::system::{Access, Backups, Root, System, Temporary};
 
-/// State file: a copy of the executable that was installed, so that restoring it takes no network.
-const COPY: &str = "helm";
 /// Comes before [`PATH`] for the services.
 const HIDING: &str = "/usr/local/sbin/helm";
 /// The directory in which helm is staged, beside its place.
 const DIRECTORY: &str = "/usr/local/bin";
 const EXECUTABLE: Access = Access::of_root(0o755);
 
-/// helm, ready to be installed if it is not there already.
+/// The helm that the operator provides, staged beside its place.
 #[derive(Debug)]
-pub struct HelmArtifact {
-    staged: Option<Staged>,
-}
-
-#[derive(Debug)]
-struct Staged {
+pub struct StagedHelm {
     file: Temporary,
     version: HelmVersion,
     source: Option<String>,
@@ -50,52 +44,56 @@ pub fn source_key(root: &Root, source: &HelmSource) -> Result<Option<String>> {
     })
 }
 
-impl HelmArtifact {
-    /// Makes sure that helm can be installed, or that the one on the unit is usable.
+impl StagedHelm {
+    /// Extracts helm beside its place, and runs it as user magnum; `None` if the helm on the unit is the right one. One
+    /// of the unit's own is asked for its version once.
     ///
     /// # Errors
-    /// A [`Problem`] if the source cannot be fetched, or does not run here.
+    /// A [`Problem`] if the source, whose key is `key`, cannot be fetched, or a helm does not run here.
     pub fn obtain(
         system: &System,
         source: &HelmSource,
+        key: Option<String>,
         found: Option<&FoundHelm>,
         proxy: &[(String, String)],
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
         let root = &system.root;
-        let key = source_key(root, source)?;
-        let known = found.and_then(|found| found.known.as_ref());
-        if key.is_none() || known.is_some_and(|known| known.source == key) {
-            if let (Some(found), None) = (found, known) {
-                check_found(system, &found.path)?;
+        if drift(key.as_deref(), found).is_none() {
+            if let Some(FoundHelm { path, known: None }) = found {
+                check_found(system, path)?;
             }
-            return Ok(Self { staged: None });
+            return Ok(None);
         }
         if found.is_some_and(|found| found.path == Path::new(HIDING)) {
             let detail = format!("the services find {HIDING} first; remove it");
             return Err(Problem::blocked(format!("Another helm hides {PATH}"), detail).into());
         }
-        let staged = match stage_copy(root, key.as_deref())? {
-            Some(staged) => staged,
-            None => stage(system, source, key, proxy)?,
+        let (given, origin) = match source {
+            HelmSource::Found => return Ok(None),
+            HelmSource::Resource(path) => (path.clone(), RESOURCE),
+            HelmSource::Url { url, sha256 } => (download::fetch(root, url, sha256, proxy)?, URL),
         };
-        Ok(Self { staged: Some(staged) })
+        let given = root.open_file(&given)?;
+        let directory = Path::new(DIRECTORY);
+        root.make_directories(directory)?;
+        let extract = |to: &mut File| archive::extract(given, SIZE_LIMIT, origin, to);
+        let (file, sha256) = root.temporary_file(directory, EXECUTABLE, extract)?;
+        let version = version_of(system, file.path()).map_err(|error| refused(origin, format!("{error:#}")))?;
+        Ok(Some(Self { file, version, source: key, sha256 }))
     }
 
-    /// Puts the staged helm in place, and backs up what stood there before the charm.
+    /// Puts it in place, and backs up what stood there before the charm.
     ///
     /// # Errors
-    /// If nothing is staged, or it cannot be put in place.
-    pub fn install(&mut self, root: &Root, backups: &mut Backups) -> Result<()> {
-        let staged = self.staged.take().context("no helm was staged")?;
+    /// If it cannot be put in place.
+    pub fn install(self, root: &Root, backups: &mut Backups) -> Result<()> {
         let path = Path::new(PATH);
         backups.back_up(root, path)?;
         if root.is_directory(path)? {
             root.remove(path)?;
         }
-        staged.file.persist(path)?;
-        save_copy(root, &staged.sha256)?;
-        root.remove(&download::path())?;
-        remember(root, path, staged.version, staged.source, Some(staged.sha256))
+        self.file.persist(path)?;
+        remember(root, path, self.version, self.source, Some(self.sha256))
     }
 }
 
@@ -119,48 +117,6 @@ fn remember(
     let file = root.identity(&root.resolve(path)?)?;
     let file = file.with_context(|| format!("{} is gone again", path.display()))?;
     root.save(CACHE, &KnownHelm { version, source, sha256, file })
-}
-
-/// Copies the installed helm into the state directory, unless that is where it came from.
-fn save_copy(root: &Root, sha256: &str) -> Result<()> {
-    let path = state_path(COPY);
-    if sha256_of(root, &path)?.as_deref() == Some(sha256) {
-        return Ok(());
-    }
-    let (file, _) =
-        root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| copy_file(root, Path::new(PATH), to))?;
-    file.persist(&path)
-}
-
-/// Stages the executable that was installed from `source` before, if its copy is as it was.
-fn stage_copy(root: &Root, source: Option<&str>) -> Result<Option<Staged>> {
-    let known: Option<KnownHelm> = root.load(CACHE)?;
-    let known = known.filter(|known| known.source.as_deref() == source);
-    let path = state_path(COPY);
-    let (Some(KnownHelm { version, source, sha256: Some(wanted), .. }), true) = (known, root.is_file(&path)?) else {
-        return Ok(None);
-    };
-    let (file, sha256) = stage_file(root, |to| copy_file(root, &path, to))?;
-    Ok((sha256 == wanted).then_some(Staged { file, version, source, sha256 }))
-}
-
-/// Extracts helm beside its place, and runs it as user magnum.
-fn stage(system: &System, source: &HelmSource, key: Option<String>, proxy: &[(String, String)]) -> Result<Staged> {
-    let root = &system.root;
-    let (given, origin) = match source {
-        HelmSource::Found => anyhow::bail!("there is no helm to stage"),
-        HelmSource::Resource(path) => (path.clone(), RESOURCE),
-        HelmSource::Url { url, sha256 } => (download::fetch(root, url, sha256, proxy)?, URL),
-    };
-    let given = root.open_file(&given)?;
-    let (file, sha256) = stage_file(root, |to| archive::extract(given, SIZE_LIMIT, origin, to))?;
-    let version = version_of(system, file.path()).map_err(|error| refused(origin, format!("{error:#}")))?;
-    Ok(Staged { file, version, source: key, sha256 })
-}
-
-fn stage_file(root: &Root, fill: impl FnOnce(&mut std::fs::File) -> Result<String>) -> Result<(Temporary, String)> {
-    root.make_directories(Path::new(DIRECTORY))?;
-    root.temporary_file(Path::new(DIRECTORY), EXECUTABLE, fill)
 }
 
 #[cfg(test)]
@@ -197,15 +153,15 @@ mod tests {
             Self { scratch, system }
         }
 
-        fn obtain(&self, source: &HelmSource) -> Result<HelmArtifact> {
-            let found = inspect(&self.system.root)?;
-            HelmArtifact::obtain(&self.system, source, found.as_ref(), &[])
+        fn obtain(&self, source: &HelmSource) -> Result<Option<StagedHelm>> {
+            let (found, key) = (inspect(&self.system.root)?, source_key(&self.system.root, source)?);
+            StagedHelm::obtain(&self.system, source, key, found.as_ref(), &[])
         }
 
         fn install(&self, source: &HelmSource) -> Result<()> {
             let root = &self.system.root;
             let mut backups = Backups::load(root)?;
-            self.obtain(source)?.install(root, &mut backups)
+            self.obtain(source)?.unwrap().install(root, &mut backups)
         }
 
         #[track_caller]
@@ -227,8 +183,7 @@ mod tests {
             let known = inspect(root).unwrap().unwrap().known.unwrap();
             assert_eq!(known.source, source_key(root, source).unwrap());
             assert_eq!(known.sha256, Some(sha256(content.as_bytes())));
-            assert!(self.obtain(source).unwrap().staged.is_none());
-            assert!(!root.is_file(&download::path()).unwrap());
+            assert!(self.obtain(source).unwrap().is_none());
         }
     }
 
@@ -259,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helm_that_is_gone_or_changed_is_restored_from_the_copy() {
+    fn a_helm_that_is_gone_or_changed_is_restored_from_what_was_fetched() {
         let unit = Unit::new();
         let source = fetched(&unit);
         unit.install(&source).unwrap();
@@ -275,14 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_that_was_changed_is_not_used() {
+    fn what_was_fetched_and_has_changed_is_not_used() {
         let unit = Unit::new();
-        unit.install(&resource()).unwrap();
-        unit.scratch.put(state_path(COPY), "\x7fELF 3.9.1");
-        unit.system.root.remove(Path::new(PATH)).unwrap();
-        unit.install(&resource()).unwrap();
-        unit.assert_installed(HELM, &resource());
-        assert_eq!(unit.scratch.text(state_path(COPY)).as_deref(), Some(HELM));
+        let source = fetched(&unit);
+        unit.scratch.put(download::path(), "\x7fELF 3.9.1");
+        unit.assert_refused(&source, Kind::Waiting, "helm-url: ");
     }
 
     #[test]
@@ -315,7 +267,7 @@ mod tests {
     fn a_helm_of_the_units_own_is_asked_for_its_version_once() {
         let unit = Unit::new();
         let root = &unit.system.root;
-        assert!(unit.obtain(&HelmSource::Found).unwrap().staged.is_none());
+        assert!(unit.obtain(&HelmSource::Found).unwrap().is_none());
         root.write(Path::new(PATH), b"own 3.8.0", EXECUTABLE).unwrap();
         unit.obtain(&HelmSource::Found).unwrap();
         let known = inspect(root).unwrap().unwrap().known.unwrap();

@@ -1,4 +1,4 @@
-//! The option `helm-url`: what it names is fetched once, and kept until it is installed.
+//! The option `helm-url`: what it names is fetched once, and kept: to restore helm takes no network.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, Stri
     let end = Instant::now() + DOWNLOAD_LIMIT;
     let client = http::outside(root, SILENCE_LIMIT, proxy).and_then(HttpClient::new);
     let client = client.map_err(|error| cannot(format!("{error:#}")))?;
-    let response = client.send(client.reqwest.get(url.expose()));
+    let response = client.send(client.reqwest.get(url.url().clone()));
     let response = response.map_err(|error| cannot(http::reason(&error)))?;
     let status = response.status();
     if status.is_client_error() {

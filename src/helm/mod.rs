@@ -15,12 +15,12 @@ use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 use serde::{Deserialize, Serialize};
 
-pub use artifact::{HelmArtifact, source_key};
+pub use artifact::{StagedHelm, source_key};
 pub use checks::HelmSubject;
 
 use crate::magnum::MAGNUM_USER;
 use crate::problem::Problem;
-use crate::step::{Artifact, Part, Phase, Plan, Step};
+use crate::step::{Artifact, Phase, Plan, Step};
 use crate::system::{Command, FileIdentity, Root, SYSTEM_PATH, System};
 
 /// Where the charm installs the helm that the operator provides.
@@ -80,11 +80,9 @@ pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
     for directory in SYSTEM_PATH.split(':') {
         let path = Path::new(directory).join("helm");
         let file = root.resolve(&path)?;
-        let is_executable = root.metadata(&file)?.is_some_and(|meta| meta.is_file() && meta.mode() & 0o001 != 0);
-        if is_executable {
-            let identity = root.identity(&file)?;
-            let known = root.load::<KnownHelm>(CACHE)?;
-            let known = known.filter(|known| Some(&known.file) == identity.as_ref());
+        if let Some(meta) = root.metadata(&file)?.filter(|meta| meta.is_file() && meta.mode() & 0o001 != 0) {
+            let identity = FileIdentity::new(&file, &meta);
+            let known = root.load::<KnownHelm>(CACHE)?.filter(|known| known.file == identity);
             return Ok(Some(FoundHelm { path, known }));
         }
     }
@@ -122,39 +120,24 @@ fn parse(printed: &str) -> Option<HelmVersion> {
     Some(HelmVersion(numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
-/// The helm that the operator provides, if any, beside the one that the services find.
-#[derive(Debug)]
-pub struct HelmPart<'a> {
-    /// The key of the operator's source.
-    pub wanted: Option<&'a str>,
-    pub found: Option<&'a FoundHelm>,
-}
-
-impl HelmPart<'_> {
-    fn drift(&self) -> Option<String> {
-        let wanted = self.wanted?;
-        let Some(found) = self.found else {
-            return Some("missing".to_owned());
-        };
-        match &found.known {
-            Some(known) if known.source.as_deref() == Some(wanted) => None,
-            _ if found.path != Path::new(PATH) => Some(format!("the services find {}", found.path.display())),
-            _ => Some("another file".to_owned()),
-        }
+/// Says why the helm that the operator provides must be installed; `wanted` is the key of its source.
+fn drift(wanted: Option<&str>, found: Option<&FoundHelm>) -> Option<String> {
+    let wanted = wanted?;
+    let Some(found) = found else {
+        return Some("missing".to_owned());
+    };
+    match &found.known {
+        Some(known) if known.source.as_deref() == Some(wanted) => None,
+        _ if found.path != Path::new(PATH) => Some(format!("the services find {}", found.path.display())),
+        _ => Some("another file".to_owned()),
     }
 }
 
-impl Part for HelmPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        if let Some(why) = self.drift() {
-            let step =
-                Step::Install { artifact: Artifact::Helm, what: PATH.to_owned(), why, replaces: vec![PATH.into()] };
-            plan.add(Phase::Install, step);
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.found.is_some() || self.wanted.is_some()
+/// Adds the installation of the helm that the operator provides, if any, unless the services find it.
+pub fn plan(plan: &mut Plan, wanted: Option<&str>, found: Option<&FoundHelm>) {
+    if let Some(why) = drift(wanted, found) {
+        let (artifact, what, replaces) = (Artifact::Helm, PATH.to_owned(), vec![PATH.into()]);
+        plan.add(Phase::Install, Step::Install { artifact, what, why, replaces });
     }
 }
 
@@ -204,13 +187,11 @@ mod tests {
             (Some("a"), None, Some("missing")),
             (Some("a"), Some(&elsewhere), Some("the services find /usr/bin/helm")),
         ] {
-            let part = HelmPart { wanted, found };
-            let mut plan = Plan::default();
-            part.plan(&mut plan);
-            let steps: Vec<String> = plan.into_steps(true).iter().map(Step::to_string).collect();
+            let mut added = Plan::default();
+            plan(&mut added, wanted, found);
+            let steps: Vec<String> = added.into_steps(true).iter().map(Step::to_string).collect();
             let expected = expected.map(|why| format!("install {PATH}: {why}"));
             assert_eq!(steps, Vec::from_iter(expected));
-            assert_eq!(part.is_ready(), wanted.or(found.map(|_| "")).is_some());
         }
     }
 }

@@ -19,25 +19,10 @@ pub enum Event {
 
 /// After these hooks the charm is off the unit.
 const REMOVING: [&str; 3] = ["magnum-relation-broken", "stop", "remove"];
-/// Each of these hooks reconciles.
-const RECONCILING: [&str; 15] = [
-    "install",
-    "config-changed",
-    "start",
-    "update-status",
-    "upgrade-charm",
-    "leader-elected",
-    "secret-changed",
-    "magnum-relation-created",
-    "magnum-relation-joined",
-    "magnum-relation-changed",
-    "magnum-relation-departed",
-    // Juju breaks no peer relation.
-    "cluster-relation-created",
-    "cluster-relation-joined",
-    "cluster-relation-changed",
-    "cluster-relation-departed",
-];
+/// Each of these hooks reconciles, and those of both relations.
+const RECONCILING: [&str; 7] =
+    ["install", "config-changed", "start", "update-status", "upgrade-charm", "leader-elected", "secret-changed"];
+const RELATIONS: [&str; 2] = ["magnum-relation-", "cluster-relation-"];
 
 impl Event {
     /// Reads the event from `JUJU_DISPATCH_PATH`, or else from the program's name.
@@ -47,7 +32,9 @@ impl Event {
         match parent.rsplit('/').next() {
             Some("actions") => Self::Action(name.to_owned()),
             _ if REMOVING.contains(&name) => Self::Remove,
-            _ if RECONCILING.contains(&name) => Self::Reconcile(name.to_owned()),
+            _ if RECONCILING.contains(&name) || RELATIONS.iter().any(|relation| name.starts_with(relation)) => {
+                Self::Reconcile(name.to_owned())
+            }
             Some("hooks") => Self::Unknown(name.to_owned()),
             _ => Self::Command,
         }

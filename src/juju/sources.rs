@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::Context;
 use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings};
-use super::tools::{self, SecretOf};
+use super::tools::{self, SecretContent};
 use crate::problem::{Problem, or_problem};
 use crate::system::{Secret, System, sha256};
 
@@ -81,11 +81,15 @@ impl Reader<'_> {
         })
     }
 
+    /// Returns the secret that an option names: its id and its content.
+    fn secret(&self, option: &str) -> Result<Option<(&str, SecretContent)>> {
+        let Some(id) = self.config.text(option) else { return Ok(None) };
+        let again = format!("run: juju config {}", self.application);
+        Ok(Some((id, tools::secret_get(self.system, option, id, self.application, &again)?)))
+    }
+
     fn credentials(&self) -> Result<Option<Credentials>> {
-        let Some(id) = self.config.text(CREDENTIALS) else {
-            return Ok(None);
-        };
-        let mut content = tools::secret_get(self.system, SecretOf::Option(CREDENTIALS), id, self.application)?;
+        let Some((id, mut content)) = self.secret(CREDENTIALS)? else { return Ok(None) };
         let mut value = |key: &str| {
             let remedy = format!("run: juju update-secret {id} username=NAME password#file=FILE");
             let missing = || Problem::option(CREDENTIALS, format!("{id} has no key `{key}`"), remedy);
@@ -96,17 +100,14 @@ impl Reader<'_> {
 
     /// From the secret if the option is set, else from the resource.
     fn kubeconfig(&self) -> Result<Option<GrantedKubeconfig>> {
-        if let Some(id) = self.config.text(KUBECONFIG) {
+        if let Some((id, mut secret)) = self.secret(KUBECONFIG)? {
             let remedy = format!("run: juju update-secret {id} {KUBECONFIG}#file=FILE");
-            let mut secret = tools::secret_get(self.system, SecretOf::Option(KUBECONFIG), id, self.application)?;
             let content = secret.remove(KUBECONFIG).ok_or_else(|| {
                 Problem::option(KUBECONFIG, format!("{id} has no key `{KUBECONFIG}`"), remedy.clone())
             })?;
             return Ok(Some(GrantedKubeconfig { content, remedy }));
         }
-        let Some(path) = self.resources.get(KUBECONFIG) else {
-            return Ok(None);
-        };
+        let Some(path) = self.resources.get(KUBECONFIG) else { return Ok(None) };
         let remedy = format!("run: juju attach-resource {} {KUBECONFIG}=FILE", self.application);
         let not_text = || Problem::blocked("Resource kubeconfig is not text", remedy.clone());
         let content = String::from_utf8(self.system.root.read(path)?).map_err(|_| not_text())?;

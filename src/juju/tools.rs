@@ -25,25 +25,15 @@ pub fn config_get(system: &System) -> Result<RawConfig> {
     json(system, &tool("config-get").args(["--all", "--format=json"]))
 }
 
-/// Where the operator names a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretOf<'a> {
-    Option(&'a str),
-    /// A parameter of an action.
-    Parameter(&'a str),
-}
+/// The values of a secret, by its keys.
+pub type SecretContent = BTreeMap<String, Secret<String>>;
 
-/// Returns the content of a secret in its newest revision.
+/// Returns the content of a secret in its newest revision. `name` is the option or parameter that names it, and `again`
+/// how to name another.
 ///
 /// # Errors
 /// A [`Problem`] if it is not granted or does not exist; otherwise, how the tool failed.
-pub fn secret_get(
-    system: &System,
-    of: SecretOf<'_>,
-    id: &str,
-    application: &str,
-) -> Result<BTreeMap<String, Secret<String>>> {
-    let (SecretOf::Option(name) | SecretOf::Parameter(name)) = of;
+pub fn secret_get(system: &System, name: &str, id: &str, application: &str, again: &str) -> Result<SecretContent> {
     let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
         // The parser's message could quote the secret.
@@ -55,11 +45,7 @@ pub fn secret_get(
         ("not granted: run juju grant-secret", format!("{id} is not granted to this application; run: {remedy}"))
     } else if stderr.contains("not found") || stderr.contains("not valid") {
         // What a person types into an action may not even look like one.
-        let remedy = match of {
-            SecretOf::Option(name) => format!("run: juju config {application} {name}=secret:ID"),
-            SecretOf::Parameter(name) => format!("run the action with {name}=secret:ID"),
-        };
-        let remedy = format!("{remedy} with a secret that does (see: juju secrets)");
+        let remedy = format!("{again} {name}=secret:ID with a secret that does (see: juju secrets)");
         ("does not exist", format!("{id} does not exist; {remedy}"))
     } else {
         anyhow::bail!(output.failure())

@@ -32,7 +32,10 @@ pub struct Stack {
 impl Stack {
     /// The stack of these settings; `given_chart` is the version of the attached chart.
     pub fn new(settings: &Settings, given_chart: Option<&str>) -> Self {
-        let option = |key: &str| settings.capi_helm_options.get(key).map(str::to_owned);
+        let option = |key: &str| {
+            let mut options = settings.capi_helm_options.iter();
+            options.find(|(set, _)| *set == key).map(|(_, value)| value.to_owned())
+        };
         let chart = given_chart.map(str::to_owned).or_else(|| settings.chart.version.clone());
         Self {
             driver: settings.driver.pin.version().clone(),

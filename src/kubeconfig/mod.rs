@@ -37,8 +37,7 @@ pub use selection::{Selection, remember, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};
 
 use crate::problem;
-use crate::step::{Part, Phase, Plan};
-use crate::system::{Access, Entry, ManagedFile, Secret};
+use crate::system::{Access, ManagedFile, Secret};
 
 /// Where the services' configuration points (`[capi_helm] kubeconfig_file`).
 pub const PATH: &str = "/etc/magnum/kubeconfig";
@@ -60,25 +59,6 @@ pub fn in_text(bytes: Vec<u8>) -> Result<Secret<String>, KubeconfigFault> {
     String::from_utf8(bytes).map(Secret::new).map_err(|_| fault("is not text in UTF-8"))
 }
 
-/// The kubeconfig's file beside what stands at its path.
-pub struct KubeconfigPart<'a> {
-    /// `None` if there is no kubeconfig yet.
-    pub wanted: Option<&'a ManagedFile>,
-    pub found: &'a Entry,
-}
-
-impl Part for KubeconfigPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        if let Some(wanted) = self.wanted {
-            plan.write(Phase::Install, wanted, self.found);
-        }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.wanted.is_some()
-    }
-}
-
 /// Returns the file as the services need it: root:magnum 0640.
 pub fn managed_file(content: &Secret<String>, magnum_gid: u32) -> ManagedFile {
     ManagedFile {
@@ -98,16 +78,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_written_where_it_differs_and_the_graft_waits_for_it() {
+    fn the_file_is_for_root_and_group_magnum_alone() {
         let wanted = managed_file(&Secret::new("content".into()), 64);
         assert_eq!((wanted.access.gid, wanted.access.mode), (64, 0o640));
-        let part = |wanted| KubeconfigPart { wanted, found: &Entry::Absent };
-        let mut plan = Plan::default();
-        part(Some(&wanted)).plan(&mut plan);
-        part(None).plan(&mut plan);
-        let steps: Vec<String> = plan.into_steps(true).iter().map(ToString::to_string).collect();
-        assert_eq!(steps, ["write /etc/magnum/kubeconfig: missing"]);
-        assert!(part(Some(&wanted)).is_ready() && !part(None).is_ready());
     }
 
     #[test]

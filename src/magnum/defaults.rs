@@ -17,7 +17,7 @@ use crate::system::{Command, FileIdentity, System};
 
 /// For all of OpenStack's services; the file of each service comes after it.
 const COMMON: &str = "/etc/default/openstack";
-const CACHE: &str = "defaults.json";
+const CACHE: &str = "start-defaults.json";
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// What the start script gives one service.
@@ -33,10 +33,10 @@ pub struct StartDefaults {
     pub ignored: Vec<(PathBuf, usize)>,
 }
 
-#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Cached {
     read: Vec<FileIdentity>,
-    defaults: StartDefaults,
+    defaults: BTreeMap<Service, StartDefaults>,
 }
 
 /// Returns what each service is given.
@@ -45,22 +45,16 @@ struct Cached {
 /// If a file cannot be read.
 pub fn inspect(system: &System) -> Result<BTreeMap<Service, StartDefaults>> {
     let root = &system.root;
-    let mut cache: BTreeMap<Service, Cached> = root.load(CACHE)?.unwrap_or_default();
-    let mut is_new = false;
-    for service in Service::ALL {
-        let files = files(service);
-        let read: Result<Vec<_>> = files.iter().map(|path| root.identity(path)).collect();
-        let read: Vec<FileIdentity> = read?.into_iter().flatten().collect();
-        if cache.get(&service).is_none_or(|cached| cached.read != read) {
-            let defaults = ask(system, service, &files)?;
-            cache.insert(service, Cached { read, defaults });
-            is_new = true;
-        }
+    let files: BTreeSet<PathBuf> = Service::ALL.into_iter().flat_map(files).collect();
+    let read: Result<Vec<_>> = files.iter().map(|path| root.identity(path)).collect();
+    let read: Vec<FileIdentity> = read?.into_iter().flatten().collect();
+    if let Some(cached) = root.load::<Cached>(CACHE)?.filter(|cached| cached.read == read) {
+        return Ok(cached.defaults);
     }
-    if is_new {
-        root.save(CACHE, &cache)?;
-    }
-    Ok(cache.into_iter().map(|(service, cached)| (service, cached.defaults)).collect())
+    let asked = Service::ALL.map(|service| Ok((service, ask(system, service)?)));
+    let cached = Cached { read, defaults: asked.into_iter().collect::<Result<_>>()? };
+    root.save(CACHE, &cached)?;
+    Ok(cached.defaults)
 }
 
 /// Returns the files that the start script of a service reads, itself the last.
@@ -69,12 +63,12 @@ fn files(service: Service) -> [PathBuf; 3] {
     [COMMON.into(), own, script]
 }
 
-fn ask(system: &System, service: Service, [common, own, script]: &[PathBuf; 3]) -> Result<StartDefaults> {
-    let mut defaults = StartDefaults::default();
-    if !system.root.is_file(script)? {
+fn ask(system: &System, service: Service) -> Result<StartDefaults> {
+    let (mut defaults, [common, own, script]) = (StartDefaults::default(), files(service));
+    if !system.root.is_file(&script)? {
         return Ok(defaults);
     }
-    let output = system.run(&Command::new(script, LIMIT).arg("show-args"))?;
+    let output = system.run(&Command::new(&script, LIMIT).arg("show-args"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
     let mut words = printed.split_whitespace();
     // Arguments for uWSGI, which Debian's script runs, are not the daemon's.
@@ -83,8 +77,8 @@ fn ask(system: &System, service: Service, [common, own, script]: &[PathBuf; 3]) 
         defaults.carry(words, service);
     }
     for path in [common, own] {
-        let text = system.root.read_text(path)?.unwrap_or_default();
-        defaults.read_lines(path, &text, is_the_daemon);
+        let text = system.root.read_text(&path)?.unwrap_or_default();
+        defaults.read_lines(&path, &text, is_the_daemon);
     }
     Ok(defaults)
 }

@@ -62,12 +62,9 @@ impl Installation {
         let account = account.ok_or_else(|| missing("user magnum"))?;
         let python = Python::of_program(system, Path::new(Service::Conductor.program()))?;
         let distributions = Distributions::inspect(root, &python.path)?;
-        let mut before_site = Vec::new();
-        for path in python.path.iter().take_while(|path| **path != python.site) {
-            if root.is_directory(path)? {
-                before_site.push(path.clone());
-            }
-        }
+        let before_site = python.path.iter().take_while(|path| **path != python.site);
+        let there = |path: &PathBuf| Ok(root.is_directory(path)?.then(|| path.clone()));
+        let before_site: Result<_> = before_site.map(there).filter_map(Result::transpose).collect();
         let others = distributions.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
         let others: BTreeSet<String> = others.filter(|name| name != ENTRY_POINT).collect();
         Ok(Self {
@@ -75,7 +72,7 @@ impl Installation {
             other_drivers: others.into_iter().collect(),
             defaults: defaults::inspect(system)?,
             magnum_gid: account.gid,
-            before_site,
+            before_site: before_site?,
             python,
         })
     }

@@ -17,7 +17,7 @@ pub use defaults::StartDefaults;
 pub use installation::Installation;
 pub use oslo::Configuration;
 pub use python::{MAGNUM_USER, Python, exception};
-pub use questions::{Answers, Asked, ClusterKind, Effective, Loaded, PythonAnswers, Reading};
+pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading};
 pub use service::Service;
 
 use crate::system::Root;

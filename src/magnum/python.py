@@ -102,6 +102,11 @@ def driver(directory, name, entry, *arguments):
     return {"version": distribution.version, "missing": gaps, "options": options}
 
 
+def kind(values):
+    """A kind of cluster, by which Magnum finds its driver, for people."""
+    return "(%s)" % ", ".join(map(str, values))
+
+
 def verify(name, entry, conductor, api=None):
     found = {}
 
@@ -113,7 +118,7 @@ def verify(name, entry, conductor, api=None):
             "class": "%s.%s" % (cls.__module__, cls.__qualname__),
             "file": sys.modules[cls.__module__].__file__,
             "missing": requirements(distribution),
-            "provides": [[made[key] for key in ("server_type", "os", "coe")] for made in cls().provides],
+            "provides": [kind(made[key] for key in ("server_type", "os", "coe")) for made in cls().provides],
         }
 
     def configuration(arguments):
@@ -144,7 +149,7 @@ def verify(name, entry, conductor, api=None):
         serves = {point.name: [] for point, _ in Driver.load_entry_points()}
         # The map by which Magnum looks for a cluster's driver: of two for one kind it holds one.
         for served, by in Driver.get_drivers().items():
-            serves[by["entry_point_name"]].append(served)
+            serves[by["entry_point_name"]].append(kind(served))
         return serves
 
     def kubeconfig():

@@ -1,7 +1,6 @@
 //! The answers of Magnum's own Python to the question `verify` (`python.py`).
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use anyhow::{Result, bail};
 use serde::Deserialize;
@@ -17,6 +16,19 @@ pub enum Asked<T> {
     Error(String),
 }
 
+impl<T> Asked<T> {
+    /// Returns the answer, or the finding that `failed` makes of the exception.
+    ///
+    /// # Errors
+    /// That finding.
+    pub fn or(&self, failed: impl FnOnce(&str) -> Finding) -> Result<&T, Finding> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::Error(error) => Err(failed(error)),
+        }
+    }
+}
+
 /// What Python says with the services' own arguments, as user magnum.
 #[derive(Debug, Deserialize)]
 pub struct Answers {
@@ -25,8 +37,9 @@ pub struct Answers {
     pub conductor: Reading,
     /// The configuration as the API reads it, if its arguments are not the conductor's.
     pub api: Option<Reading>,
-    /// The entry points that Magnum's own loader enables, and the kinds of cluster that its map gives to each.
-    pub enabled: Asked<BTreeMap<String, Vec<ClusterKind>>>,
+    /// The entry points that Magnum's own loader enables, and the kinds of cluster that its map gives to each: server
+    /// type, operating system, orchestration engine.
+    pub enabled: Asked<BTreeMap<String, Vec<String>>>,
     /// The size of the kubeconfig that the configuration names, in bytes.
     pub kubeconfig: Asked<u64>,
 }
@@ -40,17 +53,6 @@ pub struct Reading {
     pub effective: Asked<BTreeMap<String, Effective>>,
 }
 
-/// A kind of cluster, by which Magnum finds its driver: server type, operating system, orchestration engine.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct ClusterKind(String, String, String);
-
-impl fmt::Display for ClusterKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(server_type, os, coe) = self;
-        write!(f, "({server_type}, {os}, {coe})")
-    }
-}
-
 /// The driver as Python loaded it.
 #[derive(Debug, Deserialize)]
 pub struct Loaded {
@@ -60,7 +62,8 @@ pub struct Loaded {
     pub file: String,
     /// Requirements that do not hold, with the version found instead.
     pub missing: Vec<(String, Option<String>)>,
-    pub provides: Vec<ClusterKind>,
+    /// The kinds of cluster that it makes.
+    pub provides: Vec<String>,
 }
 
 /// An option's effective value.
@@ -87,17 +90,22 @@ impl PythonAnswers {
         }
     }
 
+    /// Returns the driver as Python loaded it.
+    ///
+    /// # Errors
+    /// A finding if it does not load; the check `driver-loads` says so.
+    pub fn loaded(&self) -> Result<&Loaded, Finding> {
+        self.get(|answers| &answers.loads)?.or(|_| Finding::skip("the driver does not load"))
+    }
+
     /// Returns the answer to a question that needs the configuration and the driver.
     ///
     /// # Errors
     /// A finding if one of them cannot be read; the checks `conf-effective` and `driver-loads` say so.
     pub fn get_with_driver<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T, Finding> {
-        if let Asked::Error(_) = self.get(|answers| &answers.conductor.configuration)? {
-            return Err(Finding::skip("the configuration cannot be read"));
-        }
-        if let Asked::Error(_) = self.get(|answers| &answers.loads)? {
-            return Err(Finding::skip("the driver does not load"));
-        }
+        let configuration = self.get(|answers| &answers.conductor.configuration)?;
+        configuration.or(|_| Finding::skip("the configuration cannot be read"))?;
+        self.loaded()?;
         Ok(self.get(which)?)
     }
 }

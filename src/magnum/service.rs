@@ -13,10 +13,7 @@ impl Service {
     pub const ALL: [Self; 2] = [Self::Api, Self::Conductor];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Api => "magnum-api",
-            Self::Conductor => "magnum-conductor",
-        }
+        self.unit().trim_end_matches(".service")
     }
 
     /// Returns the name of its systemd unit.

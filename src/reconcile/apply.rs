@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use tracing::{info, warn};
 
-use super::Artifacts;
+use crate::driver::StagedDriver;
 use crate::guard;
+use crate::helm::StagedHelm;
 use crate::problem::Problem;
 use crate::step::{Artifact, Step};
 use crate::system::systemd::{self, Unit, Wait};
@@ -14,8 +15,9 @@ use crate::system::{Backups, Entry, System};
 pub struct Apply<'a> {
     pub system: &'a System,
     pub backups: &'a mut Backups,
-    /// What is at hand to be installed; a removal needs nothing.
-    pub artifacts: Option<&'a mut Artifacts>,
+    /// What is staged to be installed; a removal needs nothing.
+    pub driver: Option<StagedDriver>,
+    pub helm: Option<StagedHelm>,
     /// Whether restarts are waited for.
     pub wait: Wait,
     /// Steps of optional parts that failed.
@@ -50,13 +52,11 @@ impl Apply<'_> {
                 }
                 root.make_directory(path, 0o755)
             }
-            Step::Install { artifact, .. } => {
-                let artifacts = self.artifacts.as_mut();
-                let artifacts = artifacts.context("nothing is at hand to be installed")?;
-                match artifact {
-                    Artifact::Driver => artifacts.install_driver(root, self.backups),
-                    Artifact::Helm => artifacts.install_helm(root, self.backups),
-                }
+            Step::Install { artifact: Artifact::Driver, .. } => {
+                self.driver.take().context("no driver is staged")?.install(root, self.backups)
+            }
+            Step::Install { artifact: Artifact::Helm, .. } => {
+                self.helm.take().context("no helm is staged")?.install(root, self.backups)
             }
             Step::SetAside { path, .. } => {
                 self.backups.back_up(root, path)?;

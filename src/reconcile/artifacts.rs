@@ -1,19 +1,19 @@
 //! Everything the graft is made of, at hand and tried, before anything on the unit is touched.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
 use super::{Environment, Observed};
 use crate::audit::InstalledArtifact;
 use crate::chart::ChartArchive;
-use crate::driver::{DriverArtifact, DriverFacts};
-use crate::helm::{self, HelmArtifact};
+use crate::driver::{self, DriverFacts, StagedDriver};
+use crate::helm::{self, StagedHelm};
 use crate::juju::settings::{HelmSource, Settings};
 use crate::kubeconfig::ProgramsToAsk;
 use crate::kubeconfig::compatibility::Stack;
 use crate::magnum::Installation;
-use crate::system::{Backups, Root, sha256};
+use crate::system::{Root, sha256};
 
 /// What is known of the parts, as far as the graft's files depend on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +50,9 @@ impl Facts {
 #[derive(Debug)]
 pub struct Artifacts {
     pub facts: Facts,
-    driver: DriverArtifact,
-    helm: HelmArtifact,
-    site: PathBuf,
+    /// `None` if it is in place; helm likewise.
+    pub driver: Option<StagedDriver>,
+    pub helm: Option<StagedHelm>,
 }
 
 impl Artifacts {
@@ -78,35 +78,14 @@ impl Artifacts {
         if installed.intact(pin).is_none() {
             progress(&format!("Fetching {pin}"))?;
         }
-        let driver = DriverArtifact::obtain(system, &settings.driver, installation, installed, proxy)?;
+        let (facts, driver) = driver::obtain(system, &settings.driver, installation, installed, proxy)?;
         let key = helm::source_key(root, &settings.helm)?;
         let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
         if key.is_some() && known.is_none_or(|known| known.source != key) {
             progress("Fetching helm")?;
         }
-        let helm = HelmArtifact::obtain(system, &settings.helm, observed.helm.as_ref(), proxy)?;
-        Ok(Self {
-            facts: Facts { driver: driver.facts.clone(), helm: key, chart },
-            driver,
-            helm,
-            site: installation.python.site.clone(),
-        })
-    }
-
-    /// Puts the staged driver in place.
-    ///
-    /// # Errors
-    /// If nothing is staged, or it cannot be put in place.
-    pub fn install_driver(&self, root: &Root, backups: &mut Backups) -> Result<()> {
-        self.driver.install(root, &self.site, backups)
-    }
-
-    /// Puts the staged helm in place.
-    ///
-    /// # Errors
-    /// If nothing is staged, or it cannot be put in place.
-    pub fn install_helm(&mut self, root: &Root, backups: &mut Backups) -> Result<()> {
-        self.helm.install(root, backups)
+        let helm = StagedHelm::obtain(system, &settings.helm, key.clone(), observed.helm.as_ref(), proxy)?;
+        Ok(Self { facts: Facts { driver: facts, helm: key, chart }, driver, helm })
     }
 }
 

@@ -31,27 +31,22 @@ pub struct Expected {
 /// # Errors
 /// If something cannot be read.
 pub fn expect(system: &System, request: Request, installation: &Installation, observed: &Observed) -> Result<Expected> {
-    let mut expected = Expected::default();
+    let mut problems = Vec::new();
     let last_good = last_good(system)?;
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let programs = ProgramsToAsk { is_dry_run: true, ..programs(&system.root, installation, observed)? };
     let prepare = |mut settings: Settings| {
         let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
         let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, &programs, full)?;
-        let problem = selection.as_ref().and_then(|selection| selection.problem.clone());
+        let problems = selection.as_ref().and_then(|selection| selection.problem.clone()).into_iter().collect();
         settings.kubeconfig = selection.map(|selection| selection.content);
         let facts = Facts::expected(&system.root, &settings, installation, observed)?;
         let desired = Desired::new(&settings, installation, &facts)?;
-        Ok((settings, facts, desired, problem))
+        Ok(Expected { settings: Some(settings), facts: Some(facts), desired: Some(desired), problems })
     };
-    let chosen = choose(request.settings.clone(), last_good, prepare, &mut expected.problems)?;
-    if let Some((settings, facts, desired, problem)) = chosen {
-        expected.problems.extend(problem);
-        expected.settings = Some(settings);
-        expected.facts = Some(facts);
-        expected.desired = Some(desired);
-    }
-    Ok(expected)
+    let chosen = choose(request.settings.clone(), last_good, prepare, &mut problems)?.unwrap_or_default();
+    problems.extend(chosen.problems);
+    Ok(Expected { problems, ..chosen })
 }
 
 /// What the next hook would do.
@@ -71,9 +66,7 @@ pub struct DryRun {
 pub fn dry_run(system: &System, request: Request, turn: impl FnOnce(&[DueRestart]) -> Result<Turn>) -> Result<DryRun> {
     let installation = match or_problem(Installation::inspect(system))? {
         Ok(installation) => installation,
-        Err(problem) => {
-            return Ok(DryRun { problems: vec![problem], ..DryRun::default() });
-        }
+        Err(problem) => return Ok(DryRun { problems: vec![problem], ..DryRun::default() }),
     };
     let backups = Backups::load(&system.root)?;
     let observed = Observed::inspect(system, &installation.python, &backups, driver::inspect)?;

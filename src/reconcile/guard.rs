@@ -4,10 +4,8 @@
 //! It reconciles as a hook does, under the same lock, but asks nobody: whether the management cluster answers and the
 //! services are healthy is for the next hook to check.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{Environment, last_good, run as reconcile};
 use crate::guard::{AFTER_RESTART, COMMAND};
@@ -19,18 +17,11 @@ use crate::services::Turn;
 use crate::step::{DueRestart, Thoroughness};
 use crate::system::{System, own_program, systemd};
 
-/// Repairs drift. If that fails, the log says why, and the next hook tries again.
-pub fn run(system: &System) -> ExitCode {
-    match repair(system) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn repair(system: &System) -> Result<()> {
+/// Repairs drift.
+///
+/// # Errors
+/// If that fails; the next hook tries again.
+pub fn repair(system: &System) -> Result<()> {
     let root = &system.root;
     let Some(lock) = root.lock_if_present()? else {
         return Ok(());

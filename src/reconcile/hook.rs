@@ -56,12 +56,9 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             thoroughness: Thoroughness::Full,
         },
     )?;
-    if has_no_kubeconfig {
-        outcome.problems.push(no_kubeconfig());
-    }
+    outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
-    let pending = !outcome.pending.is_empty();
-    rolling.publish(hook, Situation { pending, unhealthy })?;
+    rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
     set_status(system, context, &outcome)?;
     if let Some(version) = &outcome.driver {
         set_version(system, version, hook)?;

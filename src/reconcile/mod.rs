@@ -15,9 +15,10 @@ mod remove;
 
 use anyhow::Result;
 
+use apply::Apply;
 pub use artifacts::{Artifacts, Facts, programs, stack};
 pub use dry_run::{DryRun, Expected, dry_run, expect};
-pub use guard::run as run_guard;
+pub use guard::repair;
 pub use hook::{reconcile, remove, restart, wanted_mode};
 pub use observed::Observed;
 pub use plan::{Desired, plan};
@@ -61,8 +62,8 @@ pub struct Reconciled {
     pub driver: Option<String>,
     pub changed: bool,
     pub restarted: Vec<DueRestart>,
-    /// Restarts that are due and wait for their turn.
-    pub pending: Vec<DueRestart>,
+    /// Whether restarts are due and wait for their turn.
+    pub is_pending: bool,
     /// What is wrong with the services, if they are not healthy.
     pub unhealthy: Option<Problem>,
 }
@@ -92,10 +93,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     let mut outcome = Reconciled::default();
     let installation = match or_problem(Installation::inspect(system))? {
         Ok(installation) => installation,
-        Err(problem) => {
-            outcome.problems.push(problem);
-            return Ok(outcome);
-        }
+        Err(problem) => return Ok(Reconciled { problems: vec![problem], ..outcome }),
     };
     let mut backups = Backups::load(&system.root)?;
     let mut observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
@@ -103,22 +101,26 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
     let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
     let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut outcome.problems)?;
-    let Some(Candidate { settings, mut artifacts, desired, selection }) = chosen else {
+    let Some(Candidate { settings, artifacts, desired, selection }) = chosen else {
         return Ok(outcome);
     };
 
-    let steps = steps_of(&desired, &observed, environment);
+    let steps = match environment.thoroughness {
+        Thoroughness::Full => plan(&desired, &observed),
+        Thoroughness::Quick => leave_to_hooks(plan(&desired, &observed), &observed.services.services),
+    };
     let mut is_new = last_good.as_ref() != Some(&settings);
     if is_new && observed.is_switched_on() {
         // First of all: if this hook is killed, the guard works to the same end.
         system.root.save(LAST_GOOD, &settings)?;
         is_new = false;
     }
-    let facts = artifacts.facts.clone();
-    let mut apply = apply::Apply {
+    let Artifacts { facts, driver, helm } = artifacts;
+    let mut apply = Apply {
         system,
         backups: &mut backups,
-        artifacts: Some(&mut artifacts),
+        driver,
+        helm,
         wait: match environment.thoroughness {
             Thoroughness::Full => Wait::UntilDone,
             Thoroughness::Quick => Wait::UntilQueued,
@@ -130,12 +132,9 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
     }
     audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
-    if observed.driver.installed.intact(&desired.driver.pin).is_some() {
-        outcome.driver = Some(desired.driver.pin.version().to_string());
-    }
-    if observed.helm.is_none() {
-        outcome.problems.push(helm::missing());
-    }
+    let installed = observed.driver.installed.intact(&desired.driver.pin);
+    outcome.driver = installed.map(|_| desired.driver.pin.version().to_string());
+    outcome.problems.extend(observed.helm.is_none().then(helm::missing));
     if let Some(selection) = &selection {
         kubeconfig::remember(&system.root, selection)?;
         let stack = artifacts::stack(&settings, Some(&facts));
@@ -149,17 +148,14 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         system.root.save(LAST_GOOD, &settings)?;
     }
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
-    check_services(&desired, observed, environment, &mut outcome)?;
+    let problems = check_services(&desired, observed, environment)?;
+    outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
+    outcome.problems.extend(problems);
     Ok(outcome)
 }
 
-/// Waits for the services to settle, and records what they have read.
-fn check_services(
-    desired: &Desired,
-    observed: Observed,
-    environment: &Environment<'_>,
-    outcome: &mut Reconciled,
-) -> Result<()> {
+/// Waits for the services to settle, and records what they have read. Returns what is wrong with them.
+fn check_services(desired: &Desired, observed: Observed, environment: &Environment<'_>) -> Result<Vec<Problem>> {
     let system = environment.system;
     let inputs = observed.service_inputs(desired);
     let observed = observed.services.services;
@@ -168,28 +164,17 @@ fn check_services(
         Thoroughness::Quick => (observed, Vec::new()),
     };
     services::record(&system.root, &services, &inputs)?;
-    outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
-    outcome.problems.extend(problems);
-    Ok(())
-}
-
-/// Returns the steps that this reconcile may do.
-fn steps_of(desired: &Desired, observed: &Observed, environment: &Environment<'_>) -> Vec<Step> {
-    let steps = plan(desired, observed);
-    match environment.thoroughness {
-        Thoroughness::Full => steps,
-        Thoroughness::Quick => leave_to_hooks(steps, &observed.services.services),
-    }
+    Ok(problems)
 }
 
 /// Applies a plan; its restart of services that are serving only if it is this unit's turn.
 fn carry_out(
     plan: DuePlan,
-    apply: &mut apply::Apply<'_>,
+    apply: &mut Apply<'_>,
     environment: &Environment<'_>,
     outcome: &mut Reconciled,
 ) -> Result<()> {
-    let mut apply_all = |steps: &[Step], what: &str| {
+    let apply_all = |steps: &[Step], what: &str| {
         if !steps.is_empty() {
             (environment.progress)(what)?;
             apply.all(steps)?;
@@ -202,17 +187,9 @@ fn carry_out(
         outcome.restarted.extend(restarts.flatten().cloned());
         anyhow::Ok(())
     };
-    apply_all(&plan.before, "Putting the graft in place")?;
-    if !plan.due.is_empty() {
-        match (environment.turn)(&plan.due)? {
-            Turn::Granted => apply_all(&plan.granted, "Restarting the services")?,
-            Turn::Pending(problem) => {
-                apply_all(&plan.pending, "Restarting failed services")?;
-                outcome.problems.push(problem);
-                outcome.pending = plan.due;
-            }
-        }
-    }
+    let pending = plan.carry_out(environment.turn, apply_all)?;
+    outcome.is_pending = pending.is_some();
+    outcome.problems.extend(pending);
     outcome.problems.append(&mut apply.problems);
     Ok(())
 }

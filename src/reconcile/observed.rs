@@ -105,26 +105,15 @@ pub fn directories() -> impl Iterator<Item = PathBuf> {
 }
 
 fn missing(root: &Root) -> Result<Vec<PathBuf>> {
-    let mut missing = Vec::new();
-    for directory in directories() {
-        if !root.is_directory(&directory)? {
-            missing.push(directory);
-        }
-    }
-    Ok(missing)
+    let missing = |directory: PathBuf| Ok((!root.is_directory(&directory)?).then_some(directory));
+    directories().map(missing).filter_map(Result::transpose).collect()
 }
 
 /// Returns the temporary files in every directory that the charm writes to; the driver is staged beside `site`.
 pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
-    let parents = [kubeconfig::PATH, helm::PATH].map(|path| Path::new(path).parent());
+    let parents = [kubeconfig::PATH, helm::PATH].map(Path::new).into_iter().filter_map(Path::parent);
     let sites = site.into_iter().flat_map(|site| site.ancestors().take(2));
-    let mut found = Vec::new();
-    for directory in directories()
-        .chain(parents.into_iter().flatten().map(Path::to_owned))
-        .chain([PathBuf::from(STATE_DIRECTORY)])
-        .chain(sites.map(Path::to_owned))
-    {
-        found.extend(root.temporaries(&directory)?);
-    }
-    Ok(found)
+    let others = parents.chain([Path::new(STATE_DIRECTORY)]).chain(sites).map(Path::to_owned);
+    let found: Result<Vec<_>> = directories().chain(others).map(|directory| root.temporaries(&directory)).collect();
+    Ok(found?.concat())
 }

@@ -1,18 +1,18 @@
 //! What is wanted, and the steps to it from what was observed. Pure.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Facts, Observed};
-use crate::chart::{self, ChartArchive, ChartPart};
-use crate::conf::{CONF, ConfInputs, ConfPart, HEADER, conf};
-use crate::driver::{DesiredDriver, DriverPart};
-use crate::guard::{self, GuardPart};
-use crate::helm::{self, HelmPart};
+use crate::chart::{self, ChartArchive};
+use crate::conf::{CONF, ConfInputs, HEADER, conf};
+use crate::driver::{self, DesiredDriver};
+use crate::guard;
+use crate::helm;
 use crate::juju::settings::Settings;
-use crate::kubeconfig::{self, KubeconfigPart};
+use crate::kubeconfig;
 use crate::magnum::{Installation, Service};
-use crate::services::{DesiredServices, ServicesPart, drop_in_path};
-use crate::step::{DueRestart, Part, Plan, Step};
+use crate::services::{self, DesiredServices, drop_in_path};
+use crate::step::{DueRestart, Phase, Plan, Step};
 use crate::system::{ManagedFile, Original, own_program};
 
 /// What the graft is to be on this unit.
@@ -69,20 +69,15 @@ impl Desired {
 /// or another copy of it. Only what is there: for a path that is not, systemd watches its parent and begins all its
 /// watches anew at whatever happens there, and misses what happens at the others meanwhile.
 fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
-    let python = &installation.python;
-    let drop_ins = Service::ALL.map(|service| PathBuf::from(drop_in_path(service)));
-    let helm = facts.helm.as_ref().map(|_| PathBuf::from(helm::PATH));
-    let chart = facts.chart.as_ref().map(|_| PathBuf::from(chart::PATH));
-    let driver = facts.driver.directories.iter();
-    [PathBuf::from(kubeconfig::PATH), PathBuf::from(CONF)]
-        .into_iter()
-        .chain(drop_ins)
-        .chain(helm)
-        .chain(chart)
-        .chain(installation.before_site.iter().cloned())
-        .chain([python.site.clone()])
-        .chain(driver.map(|directory| python.site.join(directory)))
-        .collect()
+    let site = &installation.python.site;
+    let mut watched: Vec<PathBuf> = vec![kubeconfig::PATH.into(), CONF.into()];
+    watched.extend(Service::ALL.map(|service| drop_in_path(service).into()));
+    watched.extend(facts.helm.as_ref().map(|_| helm::PATH.into()));
+    watched.extend(facts.chart.as_ref().map(|_| chart::PATH.into()));
+    watched.extend(installation.before_site.iter().cloned());
+    watched.push(site.clone());
+    watched.extend(facts.driver.directories.iter().map(|directory| site.join(directory)));
+    watched
 }
 
 /// Returns the steps from `observed` to `desired`.
@@ -91,38 +86,21 @@ fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
 /// switched on before is upheld in any case.
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let inputs = observed.service_inputs(desired);
+    let (mut plan, written) = (Plan::new(&observed.missing_directories), &observed.written);
     // A new part is a new folder, and one line here.
-    let parts: [&dyn Part; 7] = [
-        &DriverPart { desired: &desired.driver, observed: &observed.driver, written: &observed.written },
-        &HelmPart { wanted: desired.helm.as_deref(), found: observed.helm.as_ref() },
-        &ChartPart {
-            wanted: desired.chart.as_ref(),
-            found: &observed.chart,
-            written: written_at(observed, Path::new(chart::PATH)),
-            directory: Path::new(chart::PATH).parent().and_then(|directory| written_at(observed, directory)),
-        },
-        &KubeconfigPart { wanted: desired.kubeconfig.as_ref(), found: &observed.kubeconfig },
-        &ConfPart { wanted: &desired.conf, found: &observed.conf },
-        &ServicesPart { desired: &desired.services, observed: &observed.services, inputs: &inputs },
-        &GuardPart {
-            wanted: &desired.guard,
-            observed: &observed.guard,
-            is_paused: observed.services.are_paused(),
-            written: &observed.written,
-        },
-    ];
-    let mut plan = Plan::new(&observed.missing_directories);
-    parts.iter().for_each(|part| part.plan(&mut plan));
-    let has_kubeconfig = desired.kubeconfig.is_some();
-    let is_ready = parts.iter().all(|part| part.is_ready());
-    let is_on = has_kubeconfig && (is_ready || observed.is_switched_on());
+    driver::plan(&mut plan, &desired.driver, &observed.driver, written);
+    helm::plan(&mut plan, desired.helm.as_deref(), observed.helm.as_ref());
+    chart::plan(&mut plan, desired.chart.as_ref(), &observed.chart, written);
+    if let Some(kubeconfig) = &desired.kubeconfig {
+        plan.write(Phase::Install, kubeconfig, &observed.kubeconfig);
+    }
+    plan.write(Phase::SwitchOn, &desired.conf, &observed.conf);
+    services::plan(&mut plan, &desired.services, &observed.services, &inputs);
+    guard::plan(&mut plan, &desired.guard, &observed.guard, observed.services.are_paused(), written);
+    let has_helm = desired.helm.is_some() || observed.helm.is_some();
+    let is_on = desired.kubeconfig.is_some() && (has_helm || observed.is_switched_on());
     let temporaries = observed.temporaries.iter().cloned().map(Step::RemoveTemporary);
     temporaries.chain(plan.into_steps(is_on)).collect()
-}
-
-/// Returns the original of a path, if the charm has written there.
-fn written_at<'a>(observed: &'a Observed, path: &Path) -> Option<&'a Original> {
-    observed.written.iter().find(|(at, _)| at == path).map(|(_, original)| original)
 }
 
 /// What of the graft is on a unit that the charm leaves.

@@ -13,7 +13,7 @@ use crate::kubeconfig::programs;
 use crate::magnum::{Python, configuration_arguments, exception};
 use crate::services;
 use crate::system::systemd::Wait;
-use crate::system::{Backups, Root, System};
+use crate::system::{Backups, Root, STATE_DIRECTORY, System};
 
 /// The most clusters that are named in the log.
 const MOST_NAMED: usize = 20;
@@ -40,10 +40,10 @@ pub fn run(system: &System) -> Result<()> {
     if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
         name_orphans(system, &python);
     }
-    let mut apply =
-        Apply { system, backups: &mut backups, artifacts: None, wait: Wait::UntilDone, problems: Vec::new() };
+    let (wait, problems) = (Wait::UntilDone, Vec::new());
+    let mut apply = Apply { system, backups: &mut backups, driver: None, helm: None, wait, problems };
     apply.all(&steps)?;
-    root.remove_state_directory()
+    root.remove(Path::new(STATE_DIRECTORY))
 }
 
 /// Refuses to begin when a link has come to stand on the way to a written file: the charm does not follow it, and what
@@ -68,10 +68,7 @@ fn name_orphans(system: &System, python: &Python) {
     });
     let clusters = match clusters {
         Ok(clusters) => clusters,
-        Err(error) => {
-            let why = exception(&error);
-            return warn!("cannot list the clusters that lose their driver: {why}");
-        }
+        Err(error) => return warn!("cannot list the clusters that lose their driver: {}", exception(&error)),
     };
     if clusters.is_empty() {
         return;

@@ -2,7 +2,7 @@
 
 use super::logs::logs;
 use super::{DesiredServices, ObservedService, ObservedServices, ServiceInputs, api_answer};
-use crate::check::{ANY_HOOK, Check, Finding, Outcome, Status};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome, Status, nothing_wrong};
 use crate::problem::Problem;
 use crate::system::{Process, System};
 
@@ -52,7 +52,7 @@ fn drop_in_files(subject: &ServicesSubject<'_>) -> Outcome {
         let drift = file.drift(found)?;
         Some(format!("{}: {drift}", file.path.display()))
     });
-    answer(drift, "both are as the charm writes them, root:root 0644", ANY_HOOK)
+    nothing_wrong(drift, "both are as the charm writes them, root:root 0644", ANY_HOOK)
 }
 
 fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
@@ -70,7 +70,7 @@ fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
         let last = last.as_deref().unwrap_or("no drop-in at all");
         Some(format!("{name}: ExecStart is {}, after {last}", unit.exec_start.join(" and ")))
     });
-    answer(
+    nothing_wrong(
         wrong,
         "systemctl show has the explicit command line for both",
         "take ExecStart out of the later drop-in that the evidence names, then run any hook",
@@ -80,7 +80,7 @@ fn drop_in_effective(subject: &ServicesSubject<'_>) -> Outcome {
 fn drop_in_defaults(subject: &ServicesSubject<'_>) -> Outcome {
     let ignored = subject.ignored_defaults.iter().map(ToString::to_string);
     let remedy = "move what these lines do into a drop-in of another name, such as 10-local.conf";
-    answer(ignored, "the services get everything that /etc/default gives them", remedy)
+    nothing_wrong(ignored, "the services get everything that /etc/default gives them", remedy)
         .map_err(|finding| Finding { status: Status::Warn, ..finding })
 }
 
@@ -116,7 +116,7 @@ fn running(
     });
     // While another unit restarts, the next hook does not do it.
     let pending = subject.pending.map(ToString::to_string);
-    answer(wrong, good, pending.as_deref().unwrap_or(ANY_HOOK))
+    nothing_wrong(wrong, good, pending.as_deref().unwrap_or(ANY_HOOK))
 }
 
 /// Looks twice, some seconds apart.
@@ -133,7 +133,7 @@ fn stable(subject: &ServicesSubject<'_>) -> Outcome {
         let restarts = after.unit.restarts;
         Some(format!("{name}: process {pid} became {} within seconds ({restarts} restarts)", process.pid))
     });
-    answer(
+    nothing_wrong(
         wrong,
         "the same processes, seen twice, seconds apart",
         "journalctl -u magnum-api -u magnum-conductor -n 50 shows why it ends; fix that",
@@ -146,14 +146,6 @@ fn api(subject: &ServicesSubject<'_>) -> Outcome {
                   enabled_ssl in magnum.conf) and what it does (journalctl -u magnum-api -n 50), then run: systemctl \
                   restart magnum-api";
     api_answer(&subject.system.root).map_err(|problem| Finding::fail(problem.to_string(), remedy))
-}
-
-fn answer(wrong: impl Iterator<Item = String>, good: &str, remedy: &str) -> Outcome {
-    let wrong: Vec<String> = wrong.collect();
-    match wrong.is_empty() {
-        true => Ok(good.to_owned()),
-        false => Err(Finding::fail(wrong.join("; "), remedy)),
-    }
 }
 
 #[cfg(test)]

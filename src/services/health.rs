@@ -64,15 +64,12 @@ pub fn api_answer(root: &Root) -> Result<String, Problem> {
             format!("{what}; see: journalctl -u {name} -n 50"),
         )
     };
-    let configuration = Configuration::read(root).map_err(|error| silent(format!("{error:#}")))?;
-    let url = api_url(&configuration);
-    let ask = || {
-        // Only whether it answers is asked, of this very machine: its certificate names another.
-        let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
-        let client = HttpClient::new(client)?;
-        anyhow::Ok(client.send(client.reqwest.get(&url)).map(|answer| answer.status()))
-    };
-    match ask().map_err(|error| silent(format!("{error:#}")))? {
+    let cannot = |error: anyhow::Error| silent(format!("{error:#}"));
+    let url = api_url(&Configuration::read(root).map_err(cannot)?);
+    // Only whether it answers is asked, of this very machine: its certificate names another.
+    let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
+    let client = HttpClient::new(client).map_err(cannot)?;
+    match client.send(client.reqwest.get(&url)).map(|answer| answer.status()) {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),
         Ok(status) => Err(silent(format!("{url} says {status}"))),
         Err(error) => Err(silent(format!("{} at {url}", http::reason(&error)))),

@@ -92,16 +92,13 @@ fn log_file(root: &Root, observed: &ObservedService, process: &Process) -> Resul
 /// and time.
 fn of_current_run(root: &Root, path: &Path, process: &Process) -> Result<String> {
     let text = root.read_end(path, LOG_FILE_BYTES)?;
-    let pids = process.workers(root).into_iter().chain([process.pid]);
-    let pids: Vec<String> = pids.map(|pid| pid.to_string()).collect();
+    let pids = [process.workers(root), vec![process.pid]].concat();
     Ok(written_by(&String::from_utf8_lossy(&text), &pids))
 }
 
-fn written_by(text: &str, pids: &[String]) -> String {
-    let is_ours = |line: &&str| {
-        let pid = line.split_whitespace().nth(2).unwrap_or_default();
-        pids.iter().any(|known| known == pid)
-    };
+fn written_by(text: &str, pids: &[i32]) -> String {
+    let pid = |line: &str| line.split_whitespace().nth(2)?.parse().ok();
+    let is_ours = |line: &&str| pid(line).is_some_and(|pid| pids.contains(&pid));
     let lines: Vec<&str> = text.lines().filter(is_ours).collect();
     lines.join("\n")
 }
@@ -118,7 +115,7 @@ mod tests {
         let text = "2026-11-23 01:00:00.100 41 ERROR magnum [-] UnicodeDecodeError\n\
                     2026-11-23 01:00:09.200 57 INFO magnum [-] started\n\
                     2026-11-23 01:00:09.900 58 INFO magnum.worker [-] ready\n";
-        let lines = written_by(text, &["57".to_owned(), "58".to_owned()]);
+        let lines = written_by(text, &[57, 58]);
         assert_eq!(lines.lines().count(), 2);
         assert!(!lines.contains("UnicodeDecodeError"));
     }

@@ -16,7 +16,7 @@ pub use observed::{ObservedService, inspect, inspect_with, record};
 pub use restart::{DuePlan, ServiceInputs, Turn, leave_to_hooks};
 
 use crate::magnum::Service;
-use crate::step::{Part, Phase, Plan, Step};
+use crate::step::{Phase, Plan, Step};
 use crate::system::Entry;
 
 /// What was observed of the part.
@@ -34,24 +34,17 @@ impl ObservedServices {
     }
 }
 
-pub struct ServicesPart<'a> {
-    pub desired: &'a DesiredServices,
-    pub observed: &'a ObservedServices,
-    pub inputs: &'a ServiceInputs,
-}
-
-impl Part for ServicesPart<'_> {
-    fn plan(&self, plan: &mut Plan) {
-        let mut reloads = self.observed.services.iter().any(ObservedService::is_behind_its_files);
-        for (file, found) in self.desired.drop_ins.iter().zip(&self.observed.drop_ins) {
-            reloads |= plan.write(Phase::SwitchOn, file, found);
-        }
-        plan.reloads |= reloads;
-        let services = self.observed.services.iter();
-        let due: Vec<_> = services.filter_map(|service| service.restart_due(self.inputs, !reloads)).collect();
-        if !due.is_empty() {
-            plan.add(Phase::Restart, Step::Restart(due));
-        }
+/// Adds the drop-ins and the restarts that are due.
+pub fn plan(plan: &mut Plan, desired: &DesiredServices, observed: &ObservedServices, inputs: &ServiceInputs) {
+    let mut reloads = observed.services.iter().any(ObservedService::is_behind_its_files);
+    for (file, found) in desired.drop_ins.iter().zip(&observed.drop_ins) {
+        reloads |= plan.write(Phase::SwitchOn, file, found);
+    }
+    plan.reloads |= reloads;
+    let services = observed.services.iter();
+    let due: Vec<_> = services.filter_map(|service| service.restart_due(inputs, !reloads)).collect();
+    if !due.is_empty() {
+        plan.add(Phase::Restart, Step::Restart(due));
     }
 }
 

@@ -59,10 +59,7 @@ pub fn inspect_with(system: &System, others: &[&str]) -> Result<(Vec<ObservedSer
     let others = units.split_off(Service::ALL.len());
     let mut services = Vec::new();
     for (service, unit) in Service::ALL.into_iter().zip(units) {
-        let process = match unit.main_pid {
-            Some(pid) => Process::inspect(&system.root, pid)?,
-            None => None,
-        };
+        let process = unit.main_pid.map(|pid| Process::inspect(&system.root, pid)).transpose()?.flatten();
         let read = process.as_ref().and_then(|process| {
             let record = records.get(&service)?;
             let same = (record.pid, record.start_ticks) == (process.pid, process.start_ticks);

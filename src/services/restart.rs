@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use anyhow::Result;
+
 use super::ObservedService;
 use crate::magnum::Service;
 use crate::problem::Problem;
@@ -110,24 +112,37 @@ impl DuePlan {
         Self { before: steps, due, granted, pending }
     }
 
+    /// Does by `apply`, in its order, what may be done now, and asks for the turn right before services that are serving
+    /// restart. Returns why not all is done.
+    ///
+    /// # Errors
+    /// As `turn` and `apply`.
+    pub fn carry_out(
+        self,
+        turn: impl FnOnce(&[DueRestart]) -> Result<Turn>,
+        mut apply: impl FnMut(&[Step], &str) -> Result<()>,
+    ) -> Result<Option<Problem>> {
+        apply(&self.before, "Putting the graft in place")?;
+        if self.due.is_empty() {
+            return Ok(None);
+        }
+        match turn(&self.due)? {
+            Turn::Granted => apply(&self.granted, "Restarting the services").map(|()| None),
+            Turn::Pending(problem) => apply(&self.pending, "Restarting failed services").map(|()| Some(problem)),
+        }
+    }
+
     /// Returns the steps that a hook would do now, and why not all.
     ///
     /// # Errors
     /// As `turn`.
-    pub fn with_turn(
-        self,
-        turn: impl FnOnce(&[DueRestart]) -> anyhow::Result<Turn>,
-    ) -> anyhow::Result<(Vec<Step>, Option<Problem>)> {
-        let mut steps = self.before;
-        if self.due.is_empty() {
-            return Ok((steps, None));
-        }
-        let (rest, problem) = match turn(&self.due)? {
-            Turn::Granted => (self.granted, None),
-            Turn::Pending(problem) => (self.pending, Some(problem)),
-        };
-        steps.extend(rest);
-        Ok((steps, problem))
+    pub fn with_turn(self, turn: impl FnOnce(&[DueRestart]) -> Result<Turn>) -> Result<(Vec<Step>, Option<Problem>)> {
+        let mut steps = Vec::new();
+        let pending = self.carry_out(turn, |more, _| {
+            steps.extend_from_slice(more);
+            Ok(())
+        })?;
+        Ok((steps, pending))
     }
 }
 

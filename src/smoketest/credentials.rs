@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::juju::Context;
-use crate::juju::tools::{self, SecretOf};
+use crate::juju::tools;
 use crate::magnum::Configuration;
 use crate::problem::Problem;
 use crate::system::{Root, Secret, System};
@@ -55,8 +55,7 @@ impl KeystoneAccount {
         if id.is_empty() {
             return Self::of_magnum(&system.root);
         }
-        let of = SecretOf::Parameter("credentials");
-        let secret = tools::secret_get(system, of, id, context.application())?;
+        let secret = tools::secret_get(system, "credentials", id, context.application(), "run the action with")?;
         Self::parse(secret, "Incomplete secret of credentials", SECRET_REMEDY)
     }
 

@@ -80,11 +80,7 @@ impl Backups {
         }
         let original = match root.metadata(path)? {
             None => Original::Absent,
-            Some(_) => {
-                let name = copy_away(root, path)?;
-                info!("backed up {}; it is restored when the charm is removed", path.display());
-                Original::BackedUp(name)
-            }
+            Some(_) => Original::BackedUp(copy_away(root, path)?),
         };
         self.enter(root, path, original)
     }
@@ -94,10 +90,10 @@ impl Backups {
     /// # Errors
     /// If the list cannot be written.
     pub fn enter_new_directory(&mut self, root: &Root, path: &Path) -> Result<()> {
-        match self.contains(path) {
-            true => Ok(()),
-            false => self.enter(root, path, Original::NoDirectory),
+        if !self.contains(path) {
+            self.enter(root, path, Original::NoDirectory)?;
         }
+        Ok(())
     }
 
     fn enter(&mut self, root: &Root, path: &Path, original: Original) -> Result<()> {
@@ -152,6 +148,7 @@ fn copy_away(root: &Root, path: &Path) -> Result<String> {
     root.remove(&backup)?;
     copy_tree(root, path, &partial)?;
     root.rename(&partial, &backup)?;
+    info!("backed up {}; it is restored when the charm is removed", path.display());
     Ok(name)
 }
 

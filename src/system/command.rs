@@ -4,16 +4,17 @@
 //! and not only an exit status. Nothing secret may be an argument or in the environment: both are readable in `/proc`.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 use wait_timeout::ChildExt;
@@ -111,7 +112,7 @@ impl Command {
     }
 
     /// As another user the program dies with this process: a hook that is killed leaves none behind.
-    fn prepared(&self) -> std::process::Command {
+    fn prepared(&self) -> Result<std::process::Command> {
         let mut command = match self.user {
             None => std::process::Command::new(&self.program),
             Some(user) => {
@@ -131,20 +132,30 @@ impl Command {
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
-            .stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(self.input()?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command
+        Ok(command)
+    }
+
+    /// A file in memory: the program need not take it while it prints, or at all.
+    fn input(&self) -> Result<Stdio> {
+        if self.stdin.is_empty() {
+            return Ok(Stdio::null());
+        }
+        let mut file = File::from(memfd_create("stdin", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(&self.stdin)?;
+        file.rewind()?;
+        Ok(file.into())
     }
 }
 
 impl Output {
     /// Describes the end as an error: the program, how it ended, the end of its stderr.
     pub fn failure(&self) -> String {
-        let how = match (self.code, self.signal) {
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => "no exit code".to_owned(),
+        let how = match self.code {
+            Some(code) => format!("exit code {code}"),
+            None => format!("signal {}", self.signal.unwrap_or_default()),
         };
         format!("{} failed ({how}): {}", self.name, self.stderr.trim())
     }
@@ -157,19 +168,19 @@ impl Host for LocalHost {
     fn run(&self, command: &Command) -> Result<Output> {
         let name = command.name();
         let end = Instant::now() + command.limit;
-        let mut child = command.prepared().spawn().with_context(|| format!("starting {name}"))?;
-        let exchanged = exchange(&mut child, &command.stdin, end);
+        let mut child = command.prepared()?.spawn().with_context(|| format!("starting {name}"))?;
+        let printed = read(&mut child, end);
         let left = end.saturating_duration_since(Instant::now());
-        let status = match exchanged {
+        let status = match printed {
             Ok(_) => child.wait_timeout(left).with_context(|| format!("waiting for {name}"))?,
             Err(_) => None,
         };
         let Some(status) = status else {
             kill_group(&mut child)?;
-            exchanged.with_context(|| format!("reading the output of {name}"))?;
+            printed.with_context(|| format!("reading the output of {name}"))?;
             bail!("{name} did not end within {} s", command.limit.as_secs());
         };
-        let (stdout, stderr) = exchanged?;
+        let [stdout, stderr] = printed?;
         Ok(Output {
             code: status.code(),
             signal: status.signal(),
@@ -185,73 +196,39 @@ impl Host for LocalHost {
     }
 }
 
-/// Writes a program's stdin and reads stdout and stderr until it and all that it started have closed them.
-fn exchange(child: &mut Child, stdin: &[u8], end: Instant) -> Result<(Vec<u8>, Vec<u8>)> {
-    let (mut input, mut output, mut errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (mut stdout, mut stderr, mut written) = (Vec::new(), Vec::new(), 0);
-    if let Some(pipe) = &input {
-        fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    }
-    while output.is_some() || errors.is_some() {
+/// Reads stdout and stderr until the program and all that it started have closed them.
+fn read(child: &mut Child, end: Instant) -> Result<[Vec<u8>; 2]> {
+    let pipes = [child.stdout.take().map(OwnedFd::from), child.stderr.take().map(OwnedFd::from)];
+    let mut open: Vec<(usize, File)> = pipes.into_iter().flatten().map(File::from).enumerate().collect();
+    let mut printed = [Vec::new(), Vec::new()];
+    while !open.is_empty() {
         let left = end.saturating_duration_since(Instant::now());
         anyhow::ensure!(!left.is_zero(), "it, or what it started, did not end in time");
-        let mut fds = Vec::new();
-        fds.extend(input.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLOUT)));
-        fds.extend(output.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-        fds.extend(errors.as_ref().map(|pipe| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)));
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        match poll(&mut fds, timeout) {
+        let mut fds: Vec<_> = open.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
+        match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
             Err(Errno::EINTR) => continue,
             polled => polled.context("waiting for it")?,
         };
-        let mut ready = fds.iter().map(|fd| fd.any().unwrap_or_default()).collect::<Vec<_>>().into_iter();
-        if let Some(pipe) = &mut input
-            && ready.next() == Some(true)
-        {
-            match pipe.write(&stdin[written..]) {
-                Ok(count) => written += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // It does not want the rest.
-                Err(_) => written = stdin.len(),
-            }
-            if written == stdin.len() {
-                input = None;
-            }
+        let Some(ready) = fds.iter().position(|fd| fd.any() == Some(true)) else { continue };
+        let (which, pipe) = &mut open[ready];
+        let mut buffer = [0; 1 << 13];
+        let count = pipe.read(&mut buffer).context("reading what it prints")?;
+        printed[*which].extend_from_slice(&buffer[..count]);
+        if count == 0 {
+            open.remove(ready);
         }
-        if output.is_some() && ready.next() == Some(true) {
-            read_some(&mut output, &mut stdout)?;
-            anyhow::ensure!(stdout.len() <= STDOUT_LIMIT, "it prints more than {STDOUT_LIMIT} bytes");
-        }
-        if errors.is_some() && ready.next() == Some(true) {
-            read_some(&mut errors, &mut stderr)?;
-            let surplus = stderr.len().saturating_sub(STDERR_IN_ERROR);
-            stderr.drain(..surplus);
-        }
+        let [stdout, stderr] = &mut printed;
+        anyhow::ensure!(stdout.len() <= STDOUT_LIMIT, "it prints more than {STDOUT_LIMIT} bytes");
+        stderr.drain(..stderr.len().saturating_sub(STDERR_IN_ERROR));
     }
-    Ok((stdout, stderr))
-}
-
-/// Reads what is there; the pipe goes when it is closed.
-fn read_some(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> Result<()> {
-    let mut buffer = [0; 1 << 13];
-    let count = match pipe {
-        Some(open) => open.read(&mut buffer).context("reading what it prints")?,
-        None => 0,
-    };
-    into.extend_from_slice(&buffer[..count]);
-    if count == 0 {
-        *pipe = None;
-    }
-    Ok(())
+    Ok(printed)
 }
 
 /// Ends the program and whatever it started.
 fn kill_group(child: &mut Child) -> Result<()> {
-    match killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL) {
-        // It has just ended.
-        Ok(()) | Err(Errno::ESRCH) => {}
-        Err(error) => return Err(error).context("killing a program that does not end"),
-    }
+    // Also when it has just ended: until it is waited for, its group exists.
+    killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL)
+        .context("killing a program that does not end")?;
     child.wait().map(drop).context("waiting for a killed program")
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, Metadata, MetadataExt as _};
 use nix::fcntl::AtFlags;
@@ -37,40 +37,36 @@ fn copy_entry(
     deeper: usize,
     left: &mut (usize, u64),
 ) -> Result<()> {
-    let context = || format!("copying {}", name.display());
-    ensure!(deeper > 0 && left.0 > 0, "{} is too deep or has too many entries to be copied", name.display());
+    ensure!(deeper > 0 && left.0 > 0, "it is too deep or has too many entries to be copied");
     left.0 -= 1;
-    let meta = from.symlink_metadata(name).with_context(context)?;
+    let meta = from.symlink_metadata(name)?;
     if meta.is_symlink() {
-        let target = from.read_link_contents(name).with_context(context)?;
-        to.symlink_contents(target, as_name).with_context(context)?;
-        return own(to, as_name, &meta).with_context(context);
+        to.symlink_contents(from.read_link_contents(name)?, as_name)?;
+        return Ok(own(to, as_name, &meta)?);
     }
     if meta.is_dir() {
-        let source = from.open_dir_nofollow(name).with_context(context)?;
+        let source = from.open_dir_nofollow(name)?;
         let mut builder = DirBuilder::new();
         builder.mode(0o700);
-        to.create_dir_with(as_name, &builder).with_context(context)?;
-        let target = to.open_dir_nofollow(as_name).with_context(context)?;
-        for entry in source.entries().with_context(context)? {
-            let inner = entry.with_context(context)?.file_name();
-            copy_entry(&source, &inner, &target, &inner, deeper - 1, left)?;
+        to.create_dir_with(as_name, &builder)?;
+        let target = to.open_dir_nofollow(as_name)?;
+        for entry in source.entries()? {
+            let inner = entry?.file_name();
+            let copied = copy_entry(&source, &inner, &target, &inner, deeper - 1, left);
+            copied.with_context(|| format!("copying {}", inner.display()))?;
         }
-        let opened = (source.open(".").with_context(context)?, target.open(".").with_context(context)?);
-        copy_attributes(&opened.0.into_std(), &opened.1.into_std()).with_context(context)?;
-        return own(to, as_name, &meta).with_context(context);
+        copy_attributes(&source.open(".")?.into_std(), &target.open(".")?.into_std())?;
+        return Ok(own(to, as_name, &meta)?);
     }
-    if !meta.is_file() {
-        bail!("{} is a special file, which is not copied; remove it", name.display());
-    }
-    let mut source = directory::open_file(from, name).with_context(context)?.into_std();
-    let mut target = directory::create_file(to, as_name).with_context(context)?.into_std();
-    let copied = io::copy(&mut source.by_ref().take(left.1 + 1), &mut target).with_context(context)?;
-    ensure!(copied <= left.1, "{} is too large to be copied", name.display());
+    ensure!(meta.is_file(), "it is a special file, which is not copied; remove it");
+    let mut source = directory::open_file(from, name)?.into_std();
+    let mut target = directory::create_file(to, as_name)?.into_std();
+    let copied = io::copy(&mut source.by_ref().take(left.1 + 1), &mut target)?;
+    ensure!(copied <= left.1, "it is too large to be copied");
     left.1 -= copied;
-    copy_attributes(&source, &target).with_context(context)?;
-    own(to, as_name, &meta).with_context(context)?;
-    target.sync_all().with_context(context)
+    copy_attributes(&source, &target)?;
+    own(to, as_name, &meta)?;
+    Ok(target.sync_all()?)
 }
 
 fn copy_attributes(from: &fs::File, to: &fs::File) -> io::Result<()> {

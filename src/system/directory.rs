@@ -33,28 +33,16 @@ fn walk(top: &Dir, path: &Path) -> io::Result<Dir> {
     path.iter().skip(1).try_fold(top.try_clone()?, |directory, name| directory.open_dir_nofollow(name))
 }
 
-/// Opens the parent directory of `path`, and returns it with the last component.
-pub fn open_parent<'a>(top: &Dir, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
-    let name = path.file_name();
-    let name = name.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no name"))?;
-    let parent = path.parent().unwrap_or(Path::new(""));
-    Ok((open(top, parent)?, name))
-}
-
 /// Opens a file for reading without following a link and without waiting for whoever writes to a FIFO.
 pub fn open_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).follow(FollowSymlinks::No);
-    options.custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits());
-    directory.open_with(name, &options)
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    directory.open_with(name, OpenOptions::new().read(true).custom_flags(flags.bits()).follow(FollowSymlinks::No))
 }
 
 /// Creates a file that did not exist, with mode 0600 whatever the umask.
 pub fn create_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true).mode(0o600);
-    options.follow(FollowSymlinks::No);
-    directory.open_with(name, &options)
+    directory.open_with(name, options.read(true).write(true).create_new(true).mode(0o600).follow(FollowSymlinks::No))
 }
 
 /// Returns a name that nobody can guess, for a temporary file.
@@ -83,14 +71,6 @@ pub fn exchange(from: &Dir, new: &OsStr, to: &Dir, old: &OsStr) -> io::Result<()
 /// Whether an error means that nothing is there.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// Opens a file for adding to its end, and creates it with mode 0600 if it is not there.
-pub fn append_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true).mode(0o600);
-    options.follow(FollowSymlinks::No);
-    directory.open_with(name, &options)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use regex_lite::Regex;
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -89,11 +89,8 @@ impl Read for Body<'_> {
 
 /// A client that goes through no proxy: for this machine and the management cluster.
 pub fn direct() -> ClientBuilder {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // Fails only when one is installed already, which serves as well.
-        rustls::crypto::ring::default_provider().install_default().ok();
-    });
+    // Fails only when one is installed already, which serves as well.
+    rustls::crypto::ring::default_provider().install_default().ok();
     Client::builder().no_proxy()
 }
 
@@ -132,24 +129,13 @@ pub fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    anyhow::Chain::new(error).next_back().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Returns a text with the credentials taken out of the URLs in it.
 pub fn redact_urls(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut redacted = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>'));
-        let host = part[..end.unwrap_or(part.len())].rfind('@').map_or(0, |at| at + 1);
-        redacted.push_str("://");
-        redacted.push_str(&part[host..]);
-    }
-    redacted
+    let credentials = Regex::new(r#"://[^\s/?#"'<>]*@"#);
+    credentials.map_or_else(|_| "(not shown)".to_owned(), |found| found.replace_all(text, "://").into_owned())
 }
 
 #[cfg(test)]

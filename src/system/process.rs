@@ -45,38 +45,29 @@ impl Process {
         let proc = Path::new("/proc").join(pid.to_string());
         let read = || root.read(&proc.join("cmdline"));
         let mut cmdline = read();
-        for _ in 0..STARTING_LIMIT {
-            if !cmdline.as_ref().is_ok_and(|cmdline| is_starting(root, cmdline)) {
-                break;
-            }
+        let mut looks = 0..STARTING_LIMIT;
+        while cmdline.as_ref().is_ok_and(|cmdline| is_starting(root, cmdline)) && looks.next().is_some() {
             std::thread::sleep(STARTING_PAUSE);
             cmdline = read();
         }
         let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline) else {
             return Ok(None);
         };
-        let stat = String::from_utf8_lossy(&stat);
+        let (stat, cmdline) = (String::from_utf8_lossy(&stat), String::from_utf8_lossy(&cmdline));
         let start_ticks = start_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
         Ok(Some(Self {
             pid,
             start_ticks,
             started: boot_time()? + Duration::from_millis(start_ticks * 1000 / ticks_per_second()?),
-            cmdline: cmdline
-                .split(|byte| *byte == 0)
-                .filter(|arg| !arg.is_empty())
-                .map(|arg| String::from_utf8_lossy(arg).into_owned())
-                .collect(),
+            cmdline: cmdline.split('\0').filter(|arg| !arg.is_empty()).map(str::to_owned).collect(),
         }))
     }
 
     /// Returns the pids of the processes it has started; none if it has ended.
     pub fn workers(&self, root: &Root) -> Vec<i32> {
         let pid = self.pid;
-        let listed = root.read(Path::new(&format!("/proc/{pid}/task/{pid}/children")));
-        String::from_utf8_lossy(&listed.unwrap_or_default())
-            .split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .collect()
+        let listed = root.read(Path::new(&format!("/proc/{pid}/task/{pid}/children"))).unwrap_or_default();
+        String::from_utf8_lossy(&listed).split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
     }
 
     /// Returns the time since its start.
@@ -114,11 +105,8 @@ fn boot_time() -> Result<SystemTime> {
 }
 
 fn ticks_per_second() -> Result<u64> {
-    sysconf(SysconfVar::CLK_TCK)
-        .ok()
-        .flatten()
-        .and_then(|ticks| u64::try_from(ticks).ok())
-        .context("the kernel does not say how long a clock tick is")
+    let ticks = sysconf(SysconfVar::CLK_TCK)?.context("the kernel does not say how long a clock tick is")?;
+    Ok(ticks.try_into()?)
 }
 
 #[cfg(test)]

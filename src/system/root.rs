@@ -1,14 +1,14 @@
 //! The file system, from a root directory that is passed in: looking and reading. No link is followed, whether at a
 //! path's end or on the way, and nothing that is not a regular file is read.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use sha2::{Digest, Sha256};
@@ -51,8 +51,10 @@ impl Root {
         Ok(opened.map(|top| Self { top: Arc::new(top), root_ids: self.root_ids }))
     }
 
-    pub(super) fn parent<'a>(&self, path: &'a Path) -> io::Result<(Dir, &'a std::ffi::OsStr)> {
-        directory::open_parent(&self.top, path)
+    /// Opens the parent directory of `path`, and returns it with the last component.
+    pub(super) fn parent<'a>(&self, path: &'a Path) -> io::Result<(Dir, &'a OsStr)> {
+        let name = path.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "the path has no name"))?;
+        Ok((directory::open(&self.top, path.parent().unwrap_or(Path::new("")))?, name))
     }
 
     /// Looks at what stands at `path`.
@@ -67,18 +69,12 @@ impl Root {
         let Some((parent, name, meta)) = self.find(path)? else {
             return Ok(Entry::Absent);
         };
-        let kind = meta.file_type();
-        if kind.is_dir() {
-            return Ok(Entry::Directory);
-        }
-        if kind.is_symlink() {
-            return Ok(Entry::Other("a symbolic link"));
-        }
-        if !kind.is_file() {
-            return Ok(Entry::Other("a special file"));
-        }
-        if meta.len() > SIZE_LIMIT {
-            return Ok(Entry::Other("a file of more than 8 MiB"));
+        match meta.file_type() {
+            kind if kind.is_dir() => return Ok(Entry::Directory),
+            kind if kind.is_symlink() => return Ok(Entry::Other("a symbolic link")),
+            kind if !kind.is_file() => return Ok(Entry::Other("a special file")),
+            _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
+            _ => {}
         }
         let Some(file) = unless_absent(directory::open_file(&parent, &name))? else {
             return Ok(Entry::Absent);
@@ -175,15 +171,9 @@ impl Root {
     /// # Errors
     /// If it is not there, is not a regular file, is a link or behind one.
     pub fn open_file(&self, path: &Path) -> Result<fs::File> {
-        at("opening", path, self.open_regular(path))
-    }
-
-    fn open_regular(&self, path: &Path) -> io::Result<fs::File> {
-        let (parent, name) = self.parent(path)?;
-        let file = directory::open_file(&parent, name)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
-        }
+        let opened = self.parent(path).and_then(|(parent, name)| directory::open_file(&parent, name));
+        let file = at("opening", path, opened)?;
+        ensure!(file.metadata()?.is_file(), "{} is not a regular file", path.display());
         Ok(file.into_std())
     }
 
@@ -192,12 +182,9 @@ impl Root {
     /// # Errors
     /// If it cannot be read, or has more than 8 MiB.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        let read = || {
-            let file = self.open_regular(path)?;
-            let size = file.metadata()?.len();
-            read_bounded(file, size)
-        };
-        at("reading", path, read())
+        let file = self.open_file(path)?;
+        let size = file.metadata()?.len();
+        at("reading", path, read_bounded(file, size))
     }
 
     /// Returns the last `most` bytes of a file.
@@ -205,15 +192,11 @@ impl Root {
     /// # Errors
     /// If it cannot be read.
     pub fn read_end(&self, path: &Path, most: u64) -> Result<Vec<u8>> {
-        let read = || -> io::Result<Vec<u8>> {
-            let mut file = self.open_regular(path)?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
-            let mut bytes = Vec::new();
-            file.take(most).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        at("reading", path, read())
+        let (mut file, mut bytes) = (self.open_file(path)?, Vec::new());
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        at("reading", path, file.take(most).read_to_end(&mut bytes))?;
+        Ok(bytes)
     }
 
     /// Returns the text of a file, bytes that are not UTF-8 replaced; `None` if there is no such file.
@@ -281,9 +264,8 @@ fn read_bounded(file: impl Read, size: u64) -> io::Result<Vec<u8>> {
 
 /// Returns a time as `stat(2)` gives it: seconds and nanoseconds since 1970.
 fn time(seconds: i64, nanoseconds: i64) -> SystemTime {
-    let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    let nanoseconds = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
-    SystemTime::UNIX_EPOCH + seconds + nanoseconds
+    let (seconds, nanoseconds) = (seconds.try_into().unwrap_or_default(), nanoseconds.try_into().unwrap_or_default());
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds)
 }
 
 /// Returns the sha256 of `bytes` in lower-case hexadecimal.

@@ -5,6 +5,7 @@
 //! settings).
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::root::at;
 use super::{Access, Root, directory};
 
 /// The state directory: root, 0700.
@@ -28,12 +30,6 @@ pub fn state_path(name: &str) -> PathBuf {
 /// Held while the charm works on the unit; dropping it lets the next run in.
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File>);
-
-enum Attempt {
-    Taken(Lock),
-    Busy,
-    NoDirectory,
-}
 
 impl Root {
     /// Reads a JSON file of the state directory that the charm can make anew; `None` if it is not there.
@@ -78,14 +74,6 @@ impl Root {
         self.make_directory(Path::new(STATE_DIRECTORY), 0o700)
     }
 
-    /// Removes the state directory: the charm has left the unit.
-    ///
-    /// # Errors
-    /// If it cannot be removed.
-    pub fn remove_state_directory(&self) -> Result<()> {
-        self.remove(Path::new(STATE_DIRECTORY))
-    }
-
     /// Makes the state directory if needed and takes the lock, waiting for whoever has it.
     ///
     /// # Errors
@@ -101,19 +89,15 @@ impl Root {
     /// # Errors
     /// If the lock is not free within [`LOCK_LIMIT`].
     pub fn lock_if_present(&self) -> Result<Option<Lock>> {
-        let began = Instant::now();
-        loop {
-            match self.attempt("lock")? {
-                Attempt::Taken(lock) => return Ok(Some(lock)),
-                Attempt::NoDirectory => return Ok(None),
-                Attempt::Busy => {}
-            }
-            if began.elapsed() > LOCK_LIMIT {
-                let (path, seconds) = (state_path("lock"), LOCK_LIMIT.as_secs());
-                bail!("another run of the charm has held {} for {seconds} s", path.display());
+        let (path, began) = (state_path("lock"), Instant::now());
+        while began.elapsed() < LOCK_LIMIT {
+            let Some(file) = present(&path, self.open_or_create(&path))? else { return Ok(None) };
+            if let Some(lock) = attempt(&path, file)? {
+                return Ok(Some(lock));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        bail!("another run of the charm has held {} for {} s", path.display(), LOCK_LIMIT.as_secs())
     }
 
     /// Takes the lock of this name; `None` if it is held.
@@ -122,10 +106,8 @@ impl Root {
     /// If it or the state directory cannot be made.
     pub fn try_lock(&self, name: &str) -> Result<Option<Lock>> {
         self.make_state_directory()?;
-        Ok(match self.attempt(name)? {
-            Attempt::Taken(lock) => Some(lock),
-            Attempt::Busy | Attempt::NoDirectory => None,
-        })
+        let path = state_path(name);
+        present(&path, self.open_or_create(&path))?.map_or(Ok(None), |file| attempt(&path, file))
     }
 
     /// Takes the lock of the directory at `path`; `None` if it is held, or nothing is there.
@@ -137,21 +119,13 @@ impl Root {
             let (parent, name) = self.parent(path)?;
             Ok(directory::open_file(&parent, name)?.into_std())
         };
-        Ok(match attempt(path, open())? {
-            Attempt::Taken(lock) => Some(lock),
-            Attempt::Busy | Attempt::NoDirectory => None,
-        })
+        present(path, open())?.map_or(Ok(None), |file| attempt(path, file))
     }
 
-    fn attempt(&self, name: &str) -> Result<Attempt> {
-        let path = state_path(name);
-        attempt(&path, self.open_or_create(&path))
-    }
-
-    fn open_or_create(&self, path: &Path) -> std::io::Result<fs::File> {
+    fn open_or_create(&self, path: &Path) -> io::Result<fs::File> {
         let (parent, name) = self.parent(path)?;
         match directory::create_file(&parent, name) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => directory::open_file(&parent, name),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => directory::open_file(&parent, name),
             created => created,
         }
         .map(cap_std::fs::File::into_std)
@@ -163,25 +137,24 @@ impl Root {
     /// If it cannot be written.
     pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
         let path = state_path(name);
-        let append = || -> std::io::Result<()> {
-            use std::io::Write as _;
-            let (parent, file) = self.parent(&path)?;
-            let mut file = directory::append_file(&parent, file)?.into_std();
-            file.write_all(format!("{line}\n").as_bytes())?;
-            file.sync_all()
-        };
-        append().with_context(|| format!("adding to {}", path.display()))
+        let before = self.read_text(&path)?.unwrap_or_default();
+        self.write(&path, format!("{before}{line}\n").as_bytes(), Access::PRIVATE)
     }
 }
 
-fn attempt(path: &Path, opened: std::io::Result<fs::File>) -> Result<Attempt> {
-    let file = match opened {
-        Err(error) if directory::is_absent(&error) => return Ok(Attempt::NoDirectory),
-        opened => opened.with_context(|| format!("opening {}", path.display()))?,
-    };
+/// `None` if nothing is there to be opened.
+fn present(path: &Path, opened: io::Result<fs::File>) -> Result<Option<fs::File>> {
+    match opened {
+        Err(error) if directory::is_absent(&error) => Ok(None),
+        opened => at("opening", path, opened.map(Some)),
+    }
+}
+
+/// Takes the lock of an open file; `None` if it is held.
+fn attempt(path: &Path, file: fs::File) -> Result<Option<Lock>> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Attempt::Taken(Lock(lock))),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(Attempt::Busy),
+        Ok(lock) => Ok(Some(Lock(lock))),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result};
 
 use super::{Command, System};
 
@@ -14,14 +14,12 @@ const SHOW_LIMIT: Duration = Duration::from_secs(30);
 /// A restart waits for the old process to stop; systemd itself kills it after 90 s.
 const JOB_LIMIT: Duration = Duration::from_secs(180);
 /// What is asked about a unit, in systemd's own words.
-const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
-                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,InvocationID,Job";
+const PROPERTIES: &str = "LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
+                          NeedDaemonReload,ExecStart,DropInPaths,InvocationID,Job";
 
 /// A service as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unit {
-    /// The unit's name, `magnum-api.service`.
-    pub id: String,
     /// `loaded`, `masked`, `not-found`, `bad-setting`, …
     pub load_state: String,
     /// `enabled`, `disabled`, `masked`, …
@@ -42,8 +40,6 @@ pub struct Unit {
     pub invocation: String,
     /// The command lines in force, one for each `ExecStart=` that counts.
     pub exec_start: Vec<String>,
-    /// The unit file.
-    pub fragment: Option<PathBuf>,
     /// The drop-ins in force, in the order in which they apply.
     pub drop_ins: Vec<PathBuf>,
 }
@@ -69,20 +65,15 @@ impl Unit {
         self.is_available() && self.need_daemon_reload
     }
 
-    /// Whether it is meant to run but does not: it failed, or systemd is trying again.
+    /// Whether it is meant to run but does not: it failed, or systemd is about to start it again (`auto-restart`, from
+    /// systemd 255 on `auto-restart-queued` too).
     pub fn is_failing(&self) -> bool {
-        self.has_failed() || self.is_restarting()
+        self.has_failed() || self.sub_state.starts_with("auto-restart")
     }
 
     /// Whether it failed for good: systemd does not try again.
     pub fn has_failed(&self) -> bool {
         self.active_state == "failed"
-    }
-
-    /// Whether its process ended and systemd is about to start it again (`auto-restart`, from
-    /// systemd 255 on `auto-restart-queued` too).
-    pub fn is_restarting(&self) -> bool {
-        self.sub_state.starts_with("auto-restart")
     }
 }
 
@@ -94,12 +85,8 @@ pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
     let command =
         Command::new("systemctl", SHOW_LIMIT).args(["show", "--no-pager", "--property", PROPERTIES, "--"]).args(units);
     let shown = parse(&String::from_utf8_lossy(&system.stdout(&command)?));
-    anyhow::ensure!(
-        shown.len() == units.len(),
-        "systemctl show answered about {} units, not {}",
-        shown.len(),
-        units.len()
-    );
+    let (found, asked) = (shown.len(), units.len());
+    anyhow::ensure!(found == asked, "systemctl show answered about {found} units, not {asked}");
     Ok(shown)
 }
 
@@ -108,8 +95,7 @@ pub fn show(system: &System, units: &[&str]) -> Result<Vec<Unit>> {
 /// # Errors
 /// If `systemctl` fails.
 pub fn daemon_reload(system: &System) -> Result<()> {
-    let command = Command::new("systemctl", JOB_LIMIT).arg("daemon-reload");
-    system.stdout(&command).map(drop).context("reloading systemd")
+    system.stdout(&Command::new("systemctl", JOB_LIMIT).arg("daemon-reload")).map(drop)
 }
 
 /// Whether to wait for a restart.
@@ -132,8 +118,7 @@ pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
         .args((wait == Wait::UntilQueued).then_some("--no-block"))
         .arg("--")
         .args(units);
-    let restarted = system.stdout(&command).map(drop);
-    restarted.with_context(|| format!("restarting {}", units.join(" and ")))
+    system.stdout(&command).map(drop)
 }
 
 /// Resets what systemd has counted of the failures and starts of units.
@@ -194,36 +179,24 @@ fn switch(system: &System, how: &str, unit: &str) -> Result<()> {
 
 /// Parses what `systemctl show` prints: `Key=value` lines, an empty line between units.
 pub fn parse(printed: &str) -> Vec<Unit> {
-    printed
-        .split("\n\n")
-        .filter(|block| !block.trim().is_empty())
-        .map(|block| {
-            let mut unit = Unit::default();
-            for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
-                set(&mut unit, key, value);
-            }
-            unit
-        })
-        .collect()
+    printed.split("\n\n").filter(|block| !block.trim().is_empty()).map(unit).collect()
 }
 
-fn set(unit: &mut Unit, key: &str, value: &str) {
-    let text = value.to_owned();
-    match key {
-        "Id" => unit.id = text,
-        "InvocationID" => unit.invocation = text,
-        "Job" => unit.has_job = !matches!(value, "" | "0"),
-        "LoadState" => unit.load_state = text,
-        "UnitFileState" => unit.unit_file_state = text,
-        "ActiveState" => unit.active_state = text,
-        "SubState" => unit.sub_state = text,
-        "MainPID" => unit.main_pid = value.parse().ok().filter(|pid| *pid > 0),
-        "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
-        "NeedDaemonReload" => unit.need_daemon_reload = value == "yes",
-        "ExecStart" => unit.exec_start.extend(argv(value)),
-        "FragmentPath" => unit.fragment = Some(value).filter(|v| !v.is_empty()).map(PathBuf::from),
-        "DropInPaths" => unit.drop_ins = value.split_whitespace().map(PathBuf::from).collect(),
-        _ => {}
+fn unit(block: &str) -> Unit {
+    let values = |key| block.lines().filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='));
+    let value = |key| values(key).next().unwrap_or_default();
+    Unit {
+        load_state: value("LoadState").to_owned(),
+        unit_file_state: value("UnitFileState").to_owned(),
+        active_state: value("ActiveState").to_owned(),
+        sub_state: value("SubState").to_owned(),
+        main_pid: value("MainPID").parse().ok().filter(|pid| *pid > 0),
+        restarts: value("NRestarts").parse().unwrap_or_default(),
+        need_daemon_reload: value("NeedDaemonReload") == "yes",
+        has_job: !matches!(value("Job"), "" | "0"),
+        invocation: value("InvocationID").to_owned(),
+        exec_start: values("ExecStart").filter_map(argv).collect(),
+        drop_ins: value("DropInPaths").split_whitespace().map(PathBuf::from).collect(),
     }
 }
 
@@ -247,7 +220,6 @@ mod tests {
         let units = parse(SHOWN);
         assert_eq!(units.len(), 2);
         let api = &units[0];
-        assert_eq!(api.id, "magnum-api.service");
         assert_eq!(
             api.exec_start,
             ["/usr/bin/magnum-api --config-file=/etc/magnum/magnum.conf \

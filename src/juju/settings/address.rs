@@ -9,8 +9,8 @@ use crate::problem::Problem;
 use crate::system::Secret;
 
 /// An http or https URL. It may hold a password, so it is only shown without one.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address(Url);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address(Secret<Url>);
 
 /// A user name and password (or token), from a Juju secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Address {
         let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let plain = !value.contains(char::is_whitespace);
         let parsed = Url::parse(value).ok().filter(|url| plain && usable(url));
-        parsed.map(Self).ok_or_else(|| {
+        parsed.map(|url| Self(Secret::new(url))).ok_or_else(|| {
             let wrong = "is not a valid http or https URL (the value is not shown)";
             Problem::option(option, wrong, "set it like https://HOST/PATH")
         })
@@ -38,30 +38,27 @@ impl Address {
     ///
     /// # Errors
     /// If it has credentials of its own.
-    pub fn with(mut self, option: &str, credentials: &Credentials) -> Result<Self, Problem> {
-        let has_none = self.0.username().is_empty() && self.0.password().is_none();
+    pub fn with(self, option: &str, credentials: &Credentials) -> Result<Self, Problem> {
+        let mut url = self.0.into_inner();
+        let has_none = url.username().is_empty() && url.password().is_none();
         let added = has_none
-            && self.0.set_username(&credentials.username).is_ok()
-            && self.0.set_password(Some(credentials.password.expose())).is_ok();
-        added.then_some(self).ok_or_else(|| {
+            && url.set_username(&credentials.username).is_ok()
+            && url.set_password(Some(credentials.password.expose())).is_ok();
+        added.then_some(Self(Secret::new(url))).ok_or_else(|| {
             Problem::option(option, "holds credentials, and index-credentials is set too", "keep one of them")
         })
     }
 
-    pub fn url(&self) -> &Url {
-        &self.0
-    }
-
     /// Returns the address with its credentials, for whoever fetches from it.
-    pub fn expose(&self) -> &str {
-        self.0.as_str()
+    pub fn url(&self) -> &Url {
+        self.0.expose()
     }
 }
 
 /// Without credentials, and without the query, which may hold a token.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redacted(self.0.clone()))
+        f.write_str(&redacted(self.url().clone()))
     }
 }
 
@@ -79,12 +76,6 @@ fn redacted(mut url: Url) -> String {
     url.into()
 }
 
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({self})")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +85,7 @@ mod tests {
         let credentials = Credentials { username: "me".into(), password: Secret::new("hunter2/@:".into()) };
         let index = Address::new("index-url", "https://mirror.example/simple/").unwrap();
         let index = index.with("index-url", &credentials).unwrap();
-        assert_eq!(index.expose(), "https://me:hunter2%2F%40%3A@mirror.example/simple/");
+        assert_eq!(index.url().as_str(), "https://me:hunter2%2F%40%3A@mirror.example/simple/");
         assert_eq!(index.to_string(), "https://mirror.example/simple/");
         let signed = without_credentials("https://token@mirror.example/helm?signature=hunter2#x");
         assert_eq!(signed, "https://mirror.example/helm");

@@ -21,11 +21,6 @@ impl CapiHelmOptions {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Returns the literal value of a key.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(set, _)| *set == key).map(|(_, value)| value)
-    }
-
     /// Checks every key against those that the driver registers.
     ///
     /// # Errors
