@@ -62,15 +62,17 @@ fn dependencies(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<(Str
     let before = python.path.iter().take_while(|directory| **directory != python.site);
     let looked_in = before.chain([&python.site]).map(|directory| (directory.clone(), DEEPEST + 1));
     let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]).map(|directory| (directory, 0));
-    let mut left: Vec<(PathBuf, usize)> = looked_in.chain(driver).collect();
-    let (mut seen, mut newest) = (Vec::new(), 0);
-    while let Some((path, depth)) = left.pop() {
-        let meta = root.metadata(&path)?;
+    let (mut left, mut seen, mut newest) = (Vec::new(), Vec::new(), 0);
+    for (path, depth) in looked_in.chain(driver) {
+        left.push((root.metadata(&path)?, path, depth));
+    }
+    while let Some((meta, path, depth)) = left.pop() {
         seen.push(meta.as_ref().map(|meta| FileIdentity::new(&path, meta)));
         newest = newest.max(meta.as_ref().map_or(0, |meta| meta.ctime()));
         let is_listed = depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref());
         if is_listed && meta.is_some_and(|meta| meta.is_dir()) {
-            left.extend(root.names(&path)?.into_iter().map(|name| (path.join(name), depth + 1)));
+            let entries = root.entries(&path)?.into_iter();
+            left.extend(entries.map(|(name, meta)| (Some(meta), path.join(name), depth + 1)));
         }
     }
     // What one version of the charm calls intact, another may not.

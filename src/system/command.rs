@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -114,9 +115,9 @@ impl Command {
     /// As another user the program dies with this process: a hook that is killed leaves none behind.
     fn prepared(&self) -> Result<std::process::Command> {
         let mut command = match self.user {
-            None => std::process::Command::new(&self.program),
+            None => std::process::Command::new(self.located(&self.program)),
             Some(user) => {
-                let mut command = std::process::Command::new("setpriv");
+                let mut command = std::process::Command::new(self.located("setpriv".as_ref()));
                 command
                     .args(["--reuid", user, "--regid", user, "--init-groups", "--no-new-privs"])
                     .args(["--pdeathsig", "KILL", "--"])
@@ -136,6 +137,13 @@ impl Command {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         Ok(command)
+    }
+
+    /// Returns the path of a program. By its name alone it could only be found by a copy of this process.
+    fn located(&self, program: &OsStr) -> PathBuf {
+        let mut places = SYSTEM_PATH.split(':').map(|directory| Path::new(directory).join(program));
+        let found = places.find(|path| !self.inherits_environment && path.is_file());
+        found.unwrap_or_else(|| program.into())
     }
 
     /// A file in memory: the program need not take it while it prints, or at all.

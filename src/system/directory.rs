@@ -2,9 +2,10 @@
 //! who owns a directory on the way can lead root elsewhere.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
@@ -14,23 +15,42 @@ use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
 /// Begins the name of every temporary file, so that one left by a killed hook is recognised.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
 
-/// Opens the directory at `path` below `top`.
+/// Opens the directory at `path` below `top`, for what is done in it.
 pub fn open(top: &Dir, path: &Path) -> io::Result<Dir> {
-    if path.components().any(|component| component == Component::ParentDir) {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "the path leads upwards"));
-    }
-    let below = Path::new(".").join(path.strip_prefix("/").unwrap_or(path));
-    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC).resolve(resolve);
-    match openat2(top, &below, how) {
-        Err(Errno::ENOSYS | Errno::EPERM) => walk(top, &below),
-        opened => Ok(Dir::from_std_file(opened?.into())),
+    match open_at_once(top, path, OFlag::O_PATH | OFlag::O_DIRECTORY)? {
+        Some(opened) => Ok(Dir::from_std_file(opened)),
+        None => walk(top, path),
     }
 }
 
-/// Opens the same one component at a time, for kernels before 5.6 and containers that do not allow `openat2`.
+/// Opens whatever is at `path` below `top` for reading, without waiting for whoever writes to a FIFO.
+pub fn open_for_reading(top: &Dir, path: &Path) -> io::Result<File> {
+    match open_at_once(top, path, OFlag::O_NONBLOCK | OFlag::O_NOCTTY)? {
+        Some(opened) => Ok(File::from_std(opened)),
+        None => open_file(&walk(top, path.parent().unwrap_or(path))?, path.file_name().unwrap_or(".".as_ref())),
+    }
+}
+
+/// Opens what is at `path` with one call; `None` from a kernel before 5.6 or in a container that does not allow it.
+fn open_at_once(top: &Dir, path: &Path, flags: OFlag) -> io::Result<Option<fs::File>> {
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    match openat2(top, &below(path)?, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve)) {
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(None),
+        opened => Ok(Some(opened?.into())),
+    }
+}
+
+/// Returns `path` as one from the top down.
+fn below(path: &Path) -> io::Result<PathBuf> {
+    match path.components().any(|component| component == Component::ParentDir) {
+        true => Err(io::Error::new(ErrorKind::InvalidInput, "the path leads upwards")),
+        false => Ok(Path::new(".").join(path.strip_prefix("/").unwrap_or(path))),
+    }
+}
+
+/// Opens a directory one component at a time.
 fn walk(top: &Dir, path: &Path) -> io::Result<Dir> {
-    path.iter().skip(1).try_fold(top.try_clone()?, |directory, name| directory.open_dir_nofollow(name))
+    below(path)?.iter().skip(1).try_fold(top.try_clone()?, |directory, name| directory.open_dir_nofollow(name))
 }
 
 /// Opens a file for reading without following a link and without waiting for whoever writes to a FIFO.
@@ -43,6 +63,17 @@ pub fn open_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
 pub fn create_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
     let mut options = OpenOptions::new();
     directory.open_with(name, options.read(true).write(true).create_new(true).mode(0o600).follow(FollowSymlinks::No))
+}
+
+/// Returns the names in a directory that is open for reading. Those that are not UTF-8 are left out.
+pub fn names(directory: &File) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in nix::dir::Dir::from_fd(directory.try_clone()?.into_std().into())?.iter() {
+        names.extend(entry?.file_name().to_str().map(str::to_owned));
+    }
+    names.retain(|name| name != "." && name != "..");
+    names.sort();
+    Ok(names)
 }
 
 /// Returns a name that nobody can guess, for a temporary file.

@@ -66,8 +66,13 @@ impl Root {
     }
 
     fn entry(&self, path: &Path) -> io::Result<Entry> {
-        let Some((parent, name, meta)) = self.find(path)? else {
-            return Ok(Entry::Absent);
+        let (meta, file) = match directory::open_for_reading(&self.top, path) {
+            Ok(file) => (file.metadata()?, Ok(file)),
+            // A link, a socket, or nothing.
+            Err(error) => match self.find(path)? {
+                Some((_, _, meta)) => (meta, Err(error)),
+                None => return Ok(Entry::Absent),
+            },
         };
         match meta.file_type() {
             kind if kind.is_dir() => return Ok(Entry::Directory),
@@ -76,10 +81,7 @@ impl Root {
             _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
             _ => {}
         }
-        let Some(file) = unless_absent(directory::open_file(&parent, &name))? else {
-            return Ok(Entry::Absent);
-        };
-        let meta = file.metadata()?;
+        let file = file?;
         Ok(Entry::File(RegularFile {
             bytes: read_bounded(file, meta.len())?,
             access: self.access_of(&meta),
@@ -171,8 +173,7 @@ impl Root {
     /// # Errors
     /// If it is not there, is not a regular file, is a link or behind one.
     pub fn open_file(&self, path: &Path) -> Result<fs::File> {
-        let opened = self.parent(path).and_then(|(parent, name)| directory::open_file(&parent, name));
-        let file = at("opening", path, opened)?;
+        let file = at("opening", path, directory::open_for_reading(&self.top, path))?;
         ensure!(file.metadata()?.is_file(), "{} is not a regular file", path.display());
         Ok(file.into_std())
     }
@@ -217,13 +218,23 @@ impl Root {
     /// # Errors
     /// If it is there but cannot be read.
     pub fn names(&self, path: &Path) -> Result<Vec<String>> {
-        let list = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in directory::open(&self.top, path)?.entries()? {
-                names.extend(entry?.file_name().into_string());
+        let listed = directory::open_for_reading(&self.top, path).and_then(|directory| directory::names(&directory));
+        Ok(at("listing", path, unless_absent(listed))?.unwrap_or_default())
+    }
+
+    /// Returns the names in a directory as [`Self::names`] does, each with the metadata of what stands there.
+    ///
+    /// # Errors
+    /// If it is there but cannot be read.
+    pub fn entries(&self, path: &Path) -> Result<Vec<(String, Metadata)>> {
+        let list = || -> io::Result<Vec<(String, Metadata)>> {
+            let opened = directory::open_for_reading(&self.top, path)?;
+            let (names, directory) = (directory::names(&opened)?, Dir::from_std_file(opened.into_std()));
+            let mut entries = Vec::new();
+            for name in names {
+                entries.extend(unless_absent(directory.symlink_metadata(&name))?.map(|meta| (name, meta)));
             }
-            names.sort();
-            Ok(names)
+            Ok(entries)
         };
         Ok(at("listing", path, unless_absent(list()))?.unwrap_or_default())
     }
