@@ -1,8 +1,8 @@
 //! The action `plan`: what the next hook would do. Changes nothing.
 
 use anyhow::Result;
+use diffy::DiffOptions;
 use serde_json::{Value, json};
-use similar::TextDiff;
 
 use super::lines;
 use crate::juju::{Ask, Context, request, tools};
@@ -59,7 +59,8 @@ fn diff(root: &Root, step: &Step) -> String {
         Ok(Entry::File(found)) => String::from_utf8_lossy(&found.bytes).into_owned(),
         _ => String::new(),
     };
-    let path = file.path.to_string_lossy();
-    let diff = TextDiff::from_lines(old.as_str(), new);
-    diff.unified_diff().header(&path, &path).to_string()
+    let path = file.path.display().to_string();
+    let mut options = DiffOptions::new();
+    options.set_original_filename(path.clone()).set_modified_filename(path);
+    options.create_patch(&old, new).to_string()
 }

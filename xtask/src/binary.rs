@@ -121,7 +121,7 @@ impl Compiler {
         )
         .env("PATH", &self.path)
         .env("CARGO_TARGET_DIR", &self.target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", self.remap_flags(workspace)?)
+        .env("CARGO_ENCODED_RUSTFLAGS", self.flags(workspace)?)
         // The flags of this shell must not change the bytes.
         .env_remove("RUSTFLAGS")
         .env_remove("CFLAGS")
@@ -132,12 +132,12 @@ impl Compiler {
             .with_context(|| format!("cargo built no executable `{bin}`"))
     }
 
-    /// Flags that keep this machine's paths out of the program.
+    /// Flags that keep this machine's paths out of the program, and tables that nobody reads: a panic ends it at once.
     ///
     /// Rust puts source paths into panic messages. The flags map them to paths that are the same everywhere, without
     /// the name of a registry's directory, which differs where a mirror stands in for crates.io. (The C of the
     /// dependencies is built without debug information and assertions, and has no paths.)
-    fn remap_flags(&self, workspace: &Workspace) -> Result<OsString> {
+    fn flags(&self, workspace: &Workspace) -> Result<OsString> {
         let cargo_home = match std::env::var_os("CARGO_HOME") {
             Some(home) => PathBuf::from(home),
             None => std::env::home_dir().context("neither CARGO_HOME nor HOME is set")?.join(".cargo"),
@@ -159,7 +159,7 @@ impl Compiler {
         maps.push((Path::new(&sysroot).join("lib/rustlib/src/rust"), format!("/rustc/{commit}")));
 
         // rustc takes the last map that fits, so the inner directories come later.
-        let mut flags = Vec::new();
+        let mut flags = vec![OsString::from("-Cforce-unwind-tables=no")];
         for (from, to) in maps {
             let mut flag = OsString::from("--remap-path-prefix=");
             flag.push(from);
