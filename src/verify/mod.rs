@@ -52,12 +52,13 @@ pub fn verify(system: &System, context: &Context) -> Result<Report> {
 }
 
 fn settings(inspection: &Inspection<'_>) -> Outcome {
-    let problems: Vec<String> = inspection.expected.problems.iter().map(ToString::to_string).collect();
+    let problems: Vec<String> = inspection.hook.problems.iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         let remedy = "set the option, or update the secret, as the evidence says";
         return Err(Finding::fail(problems.join("; "), remedy));
     }
-    let settings = inspection.expected.settings.as_ref().filter(|settings| settings.kubeconfig.is_some());
+    let settings =
+        inspection.hook.chosen.as_ref().map(|chosen| &chosen.settings).filter(|settings| settings.kubeconfig.is_some());
     let settings = settings.ok_or_else(|| {
         Finding::fail(
             "no kubeconfig is given",
