@@ -19,7 +19,7 @@ use apply::Apply;
 pub use artifacts::{Artifacts, Facts, programs};
 pub use dry_run::{DryRun, dry_run};
 pub use guard::repair;
-pub use hook::{reconcile, remove, restart, wanted_mode};
+pub use hook::{no_kubeconfig, reconcile, remove, restart, wanted_mode};
 use observed::LookAtDriver;
 pub use observed::Observed;
 pub use plan::{Desired, plan};
@@ -32,9 +32,8 @@ use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, Memory, ProgramsToAsk, Selection};
 use crate::magnum::{Installation, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
-use crate::services::{self, DuePlan, Turn, leave_to_hooks};
+use crate::services::{self, DuePlan, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::systemd::Wait;
 use crate::system::{Backups, System};
 
 /// The state file of the last good settings.
@@ -49,8 +48,8 @@ pub struct Environment<'a> {
     pub charm: &'a str,
     /// Called before each thing that takes longer than a moment.
     pub progress: &'a dyn Fn(&str) -> Result<()>,
-    /// Asked right before a restart of services that are serving.
-    pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Turn>,
+    /// Asked right before a restart of services that are serving: why it must wait, if it must.
+    pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Option<Problem>>,
     pub thoroughness: Thoroughness,
 }
 
@@ -129,10 +128,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         backups: &mut backups,
         driver,
         helm,
-        wait: match environment.thoroughness {
-            Thoroughness::Full => Wait::UntilDone,
-            Thoroughness::Quick => Wait::UntilQueued,
-        },
+        waits: environment.thoroughness == Thoroughness::Full,
         problems: Vec::new(),
     };
     carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;

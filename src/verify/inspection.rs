@@ -63,13 +63,11 @@ impl<'a> Inspection<'a> {
 
     pub fn driver(&self) -> DriverSubject<'_> {
         let chosen = self.hook.chosen.as_ref();
-        let settings = chosen.map(|chosen| &chosen.settings);
         DriverSubject {
-            pin: settings.map(|settings| &settings.driver.pin),
             desired: chosen.map(|chosen| &chosen.desired.driver),
             observed: &self.hook.found.observed.driver,
             python: &self.python,
-            only_ours: settings.is_some_and(|settings| settings.disable_other_drivers),
+            only_ours: chosen.is_some_and(|chosen| chosen.settings.disable_other_drivers),
         }
     }
 
