@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use lexopt::prelude::{Long, ValueExt};
 use nix::unistd::Uid;
 use serde_json::json;
-use strum::EnumString;
 
 use crate::check::{self, Check, Outcome, Report};
 use crate::conf::checks::plain_ascii;
@@ -29,14 +28,6 @@ const SIZE_LIMIT: u64 = 8 << 20;
 const CONF_CHECKS: [Check<[PathBuf]>; 1] =
     [Check::new("conf-ascii", "Are the configuration files plain ASCII?", conf_ascii)];
 
-/// How the answers are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
-#[strum(serialize_all = "lowercase")]
-enum Format {
-    Table,
-    Json,
-}
-
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
     kubeconfig: Option<PathBuf>,
@@ -45,7 +36,8 @@ struct Request {
     conf: Vec<PathBuf>,
     /// Whether the management cluster is not asked.
     offline: bool,
-    format: Format,
+    /// Whether the answers are printed as JSON, or else as a table.
+    is_json: bool,
 }
 
 /// Checks what `arguments` name, and prints the answers.
@@ -55,9 +47,9 @@ struct Request {
 pub fn run(system: &System, arguments: impl Iterator<Item = OsString>) -> Result<ExitCode> {
     let request = Request::parse(arguments)?;
     let report = request.report(system)?;
-    match request.format {
-        Format::Table => print!("{}", report.table()),
-        Format::Json => println!("{:#}", as_json(&report)),
+    match request.is_json {
+        false => print!("{}", report.table()),
+        true => println!("{:#}", as_json(&report)),
     }
     Ok(if report.failed().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -71,7 +63,7 @@ impl Request {
             chart: None,
             conf: Vec::new(),
             offline: false,
-            format: Format::Table,
+            is_json: false,
         };
         while let Some(argument) = parser.next()? {
             match argument {
@@ -80,11 +72,10 @@ impl Request {
                 Long("helm-chart-version") => request.chart = Some(parser.value()?.string()?),
                 Long("conf") => request.conf.push(PathBuf::from(parser.value()?)),
                 Long("offline") => request.offline = true,
-                Long("format") => {
-                    let format = parser.value()?.string()?;
-                    request.format =
-                        format.parse().with_context(|| format!("--format {format} is neither table nor json"))?;
-                }
+                Long("format") => match parser.value()?.string()?.as_str() {
+                    format @ ("table" | "json") => request.is_json = format == "json",
+                    other => bail!("--format {other} is neither table nor json"),
+                },
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -195,7 +186,7 @@ mod tests {
         assert_eq!(request.kubeconfig, Some(PathBuf::from("/k")));
         assert_eq!(request.pin.to_string(), "magnum-capi-helm==1.4.0");
         assert_eq!(request.conf, [Path::new("a"), Path::new("b")]);
-        assert_eq!((request.offline, request.format), (true, Format::Json));
+        assert_eq!((request.offline, request.is_json), (true, true));
     }
 
     #[test]
@@ -226,7 +217,7 @@ mod tests {
             chart: None,
             conf: vec![path("99-capi.conf", b"[capi_helm]\nx = \xe9\n")],
             offline: false,
-            format: Format::Json,
+            is_json: true,
         };
         let report = request.report(&System::local().unwrap()).unwrap();
         assert_eq!(report.failed(), ["kubeconfig-usable", "conf-ascii"]);

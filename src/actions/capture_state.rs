@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::plan;
 use crate::capture::{self, Inputs};
 use crate::juju::{Context, tools};
+use crate::reconcile::dry_run;
 use crate::system::System;
 use crate::verify::verify;
 
@@ -20,8 +20,8 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
 }
 
 fn planned(system: &System, context: &Context) -> Result<String> {
-    let plan = plan::dry_run_for(system, context)?;
+    let plan = dry_run(system, context)?;
     let steps = plan.steps.iter().map(|step| format!("{step}\n"));
-    let problems = plan.problems.iter().map(|problem| format!("problem: {problem}\n"));
+    let problems = plan.problems.iter().chain(&plan.pending).map(|problem| format!("problem: {problem}\n"));
     Ok(steps.chain(problems).collect())
 }

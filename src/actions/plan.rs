@@ -5,15 +5,15 @@ use diffy::DiffOptions;
 use serde_json::{Value, json};
 
 use super::lines;
-use crate::juju::{Ask, Context, request, tools};
-use crate::reconcile::{DryRun, dry_run, wanted_mode};
-use crate::rolling::Rolling;
+use crate::juju::{Context, tools};
+use crate::reconcile::dry_run;
 use crate::step::Step;
 use crate::system::{Access, Entry, Root, System};
 
 /// Sets the steps as results, as text for people and as JSON.
 pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
-    let plan = dry_run_for(system, context)?;
+    let plan = dry_run(system, context)?;
+    let problems: Vec<_> = plan.problems.iter().chain(&plan.pending).collect();
     let diffs = plan.steps.iter().map(|step| diff(&system.root, step));
     let steps: Vec<(String, String)> = plan.steps.iter().map(ToString::to_string).zip(diffs).collect();
     let as_json = steps.iter().map(|(step, diff)| json!({"step": step, "diff": diff}));
@@ -23,21 +23,11 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
             ("changes", steps.len().to_string()),
             ("plan", text(&steps)),
             ("steps", Value::Array(as_json.collect()).to_string()),
-            ("problems", context.with_names(&lines(&plan.problems))),
-            ("kept", plan.originals.join("\n")),
+            ("problems", context.with_names(&lines(&problems))),
+            ("kept", plan.originals(&system.root)?.join("\n")),
         ],
     )?;
     Ok(None)
-}
-
-/// Plans what the next hook of this unit would do.
-///
-/// # Errors
-/// If the unit cannot be looked at, or a hook tool fails.
-pub fn dry_run_for(system: &System, context: &Context) -> Result<DryRun> {
-    let request = request(system, context, Ask::Remembered)?;
-    let rolling = Rolling::new(system, context, wanted_mode(&request));
-    dry_run(system, request, |due| rolling.turn(due))
 }
 
 /// Returns a numbered line for each step, with its diff below it; empty if there is none.

@@ -29,10 +29,8 @@ impl ConfSubject<'_> {
 }
 
 fn file(subject: &ConfSubject<'_>) -> Outcome {
-    match subject.wanted.clone()?.drift(subject.found) {
-        None => Ok(format!("{CONF} is as the charm writes it, root:root 0644")),
-        Some(drift) => Err(Finding::fail(format!("{CONF}: {drift}"), ANY_HOOK)),
-    }
+    let drift = subject.wanted.clone()?.drift(subject.found).map(|drift| format!("{CONF}: {drift}"));
+    nothing_wrong(drift, format!("{CONF} is as the charm writes it, root:root 0644"), ANY_HOOK)
 }
 
 fn ascii(subject: &ConfSubject<'_>) -> Outcome {

@@ -11,8 +11,8 @@ use crate::magnum::Installation;
 use crate::system::System;
 
 /// Makes sure that the pinned driver can be installed: nothing to do if it is installed and known, one question to
-/// Python if it is installed but unknown, else one download and one question. Returns what it says of itself, and it
-/// staged if it is not installed.
+/// Python if it is installed but unknown, else one download and one question. `cached` is what it said when it was last
+/// loaded here. Returns what it says of itself, and it staged if it is not installed.
 ///
 /// # Errors
 /// A [`Problem`](crate::problem::Problem) if the driver cannot be fetched or does not work here.
@@ -21,10 +21,10 @@ pub fn obtain(
     source: &DriverSource,
     installation: &Installation,
     installed: &InstalledDrivers,
+    cached: Option<DriverFacts>,
     proxy: &[(String, String)],
 ) -> Result<(DriverFacts, Option<StagedDriver>)> {
     let root = &system.root;
-    let cached = DriverFacts::cached(root, &source.pin)?;
     let of_wheel = cached.as_ref().and_then(|facts| facts.wheel_sha256.as_ref());
     let of_wheel = of_wheel.filter(|known| source.sha256.as_ref().is_none_or(|wanted| wanted == *known));
     if let Some(driver) = installed.intact(&source.pin) {

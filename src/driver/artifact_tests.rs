@@ -33,7 +33,8 @@ fn source_of(scratch: &Scratch, wheel: &[u8]) -> DriverSource {
 
 fn obtain(system: &System, source: &DriverSource) -> Result<(DriverFacts, Option<StagedDriver>)> {
     let observed = inspect(&system.root, &python())?;
-    super::obtain(system, source, &installation(), &observed.installed, &[])
+    let cached = DriverFacts::cached(&system.root, &source.pin)?;
+    super::obtain(system, source, &installation(), &observed.installed, cached, &[])
 }
 
 fn problem(result: Result<(DriverFacts, Option<StagedDriver>)>) -> Problem {
@@ -178,7 +179,8 @@ fn next_to_another_magnum_the_driver_is_tried_again() {
     obtain(&system, &source).unwrap();
     let upgraded = Installation { version: "19.0.0".into(), ..installation() };
     let observed = inspect(&scratch.root, &python()).unwrap();
-    super::obtain(&system, &source, &upgraded, &observed.installed, &[]).unwrap();
+    let cached = DriverFacts::cached(&system.root, &source.pin).unwrap();
+    super::obtain(&system, &source, &upgraded, &observed.installed, cached, &[]).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
 

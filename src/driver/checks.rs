@@ -2,15 +2,12 @@
 
 use super::facts::missing;
 use super::{DesiredDriver, ObservedDriver};
-use crate::check::{ANY_HOOK, Check, Finding, Outcome};
-use crate::juju::settings::Pin;
+use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
 use crate::magnum::{ENTRY_POINT, Loaded, PythonAnswers};
 
 /// What the checks look at.
 pub struct DriverSubject<'a> {
-    /// `None` while the settings are not valid.
-    pub pin: Option<&'a Pin>,
-    /// `None` while it is not known which build is wanted.
+    /// `None` while there are no settings to go by.
     pub desired: Option<&'a DesiredDriver>,
     pub observed: &'a ObservedDriver,
     pub python: &'a PythonAnswers,
@@ -36,7 +33,7 @@ fn joined(items: impl IntoIterator<Item = impl ToString>) -> String {
 
 fn version(subject: &DriverSubject<'_>) -> Outcome {
     let unknown = || Finding::skip("the pin is not known while the settings are not valid");
-    let pin = subject.pin.ok_or_else(unknown)?;
+    let pin = &subject.desired.ok_or_else(unknown)?.pin;
     let installed = &subject.observed.installed;
     match installed.0.as_slice() {
         [driver] if driver.is_of(pin) => Ok(format!("{pin} in {}", driver.dist_info.display())),
@@ -66,11 +63,8 @@ fn record(subject: &DriverSubject<'_>) -> Outcome {
 }
 
 fn shadowed(subject: &DriverSubject<'_>) -> Outcome {
-    let shadows = joined(subject.observed.shadows.iter().map(|path| path.display()));
-    match shadows.is_empty() {
-        true => Ok("no other copy comes before it on user magnum's path".to_owned()),
-        false => Err(Finding::fail(format!("Python finds {shadows} first"), ANY_HOOK)),
-    }
+    let shadows = subject.observed.shadows.iter().map(|path| format!("Python finds {} first", path.display()));
+    nothing_wrong(shadows, "no other copy comes before it on user magnum's path", ANY_HOOK)
 }
 
 fn loads(subject: &DriverSubject<'_>) -> Outcome {

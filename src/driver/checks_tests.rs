@@ -36,8 +36,7 @@ fn checked(
     only_ours: bool,
 ) -> Vec<(Status, String)> {
     let observed = inspect(&scratch.root, &unit::python()).unwrap();
-    let pin = desired.map(|desired| &desired.pin);
-    let subject = DriverSubject { pin, desired, observed: &observed, python, only_ours };
+    let subject = DriverSubject { desired, observed: &observed, python, only_ours };
     let results = run(&DriverSubject::CHECKS, &subject);
     let ids: Vec<&str> = results.iter().map(|result| result.id).collect();
     let expected = ["version", "record", "shadowed", "loads", "requirements", "enabled"];

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::settings::RawConfig;
@@ -126,25 +125,6 @@ pub fn action_fail(system: &System, message: &str) -> Result<()> {
     silent(system, &tool("action-fail").args(["--", message]))
 }
 
-/// A data bag of a relation.
-#[derive(Debug, Clone, Copy)]
-pub enum Bag<'a> {
-    Unit(&'a str),
-    /// Only the leader may write it.
-    Application(&'a str),
-}
-
-impl<'a> Bag<'a> {
-    /// Begins a command on this bag; returns its owner's name too.
-    fn command(self, name: &str, relation: &str) -> (Command, &'a str) {
-        let command = tool(name).args(["-r", relation]);
-        match self {
-            Self::Unit(owner) => (command, owner),
-            Self::Application(owner) => (command.arg("--app"), owner),
-        }
-    }
-}
-
 /// Returns the ids of an endpoint's relations.
 ///
 /// # Errors
@@ -161,22 +141,26 @@ pub fn relation_list(system: &System, relation: &str) -> Result<Vec<String>> {
     json(system, &tool("relation-list").args(["-r", relation, "--format=json"]))
 }
 
-/// Returns the value of a key in a data bag; `None` if it is unset.
+/// Returns the value of a key in the data bag of a unit or an application; `None` if it is unset.
 ///
 /// # Errors
 /// If the tool fails.
-pub fn relation_get(system: &System, relation: &str, bag: Bag<'_>, key: &str) -> Result<Option<String>> {
-    let (command, owner) = bag.command("relation-get", relation);
-    json(system, &command.args(["--format=json", "--", key, owner]))
+pub fn relation_get(system: &System, relation: &str, owner: &str, key: &str) -> Result<Option<String>> {
+    json(system, &on_bag("relation-get", relation, owner).args(["--format=json", "--", key, owner]))
 }
 
-/// Sets a key in this unit's or application's data bag. Juju keeps it only if the hook succeeds.
+/// Sets a key in the data bag of this unit, or of its application, which only the leader may. Juju keeps it only if the
+/// hook succeeds.
 ///
 /// # Errors
 /// If the tool fails.
-pub fn relation_set(system: &System, relation: &str, bag: Bag<'_>, key: &str, value: &str) -> Result<()> {
-    let (command, _) = bag.command("relation-set", relation);
-    silent(system, &command.arg("--").arg(format!("{key}={value}")))
+pub fn relation_set(system: &System, relation: &str, owner: &str, key: &str, value: &str) -> Result<()> {
+    silent(system, &on_bag("relation-set", relation, owner).arg("--").arg(format!("{key}={value}")))
+}
+
+/// Begins a command on a data bag. Only a unit's name has a slash.
+fn on_bag(name: &str, relation: &str, owner: &str) -> Command {
+    tool(name).args(["-r", relation]).args((!owner.contains('/')).then_some("--app"))
 }
 
 /// Whether this unit is its application's leader.
@@ -193,19 +177,11 @@ pub fn is_leader(system: &System) -> Result<bool> {
 /// # Errors
 /// If the tool fails.
 pub fn goal_units(system: &System, endpoint: &str) -> Result<BTreeMap<String, String>> {
-    #[derive(Deserialize)]
-    struct GoalState {
-        #[serde(default)]
-        relations: BTreeMap<String, BTreeMap<String, Goal>>,
-    }
-    #[derive(Deserialize)]
-    struct Goal {
-        status: String,
-    }
-    let mut goal: GoalState = json(system, &tool("goal-state").arg("--format=json"))?;
-    let related = goal.relations.remove(endpoint).unwrap_or_default().into_iter();
+    let goal: Value = json(system, &tool("goal-state").arg("--format=json"))?;
+    let related = goal["relations"][endpoint].as_object().into_iter().flatten();
+    let status = |goal: &Value| goal["status"].as_str().unwrap_or_default().to_owned();
     // Among the units stand their applications.
-    Ok(related.filter(|(name, _)| name.contains('/')).map(|(name, goal)| (name, goal.status)).collect())
+    Ok(related.filter(|(name, _)| name.contains('/')).map(|(name, goal)| (name.clone(), status(goal))).collect())
 }
 
 /// Returns the application's status and its message; only the leader may ask.

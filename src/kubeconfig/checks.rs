@@ -1,7 +1,7 @@
 //! Checks of the kubeconfig's file. What is in it: [`super::report`].
 
 use super::PATH;
-use crate::check::{ANY_HOOK, Check, Finding, Outcome};
+use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
 use crate::magnum::{Asked, PythonAnswers};
 use crate::system::{Entry, ManagedFile};
 
@@ -25,10 +25,8 @@ impl KubeconfigSubject<'_> {
 
 fn file(subject: &KubeconfigSubject<'_>) -> Outcome {
     let wanted = subject.wanted.ok_or_else(|| Finding::skip("no kubeconfig is given"))?;
-    match wanted.drift(subject.found) {
-        None => Ok(format!("{PATH} is the granted one, root:magnum 0640")),
-        Some(drift) => Err(Finding::fail(format!("{PATH}: {drift}"), ANY_HOOK)),
-    }
+    let drift = wanted.drift(subject.found).map(|drift| format!("{PATH}: {drift}"));
+    nothing_wrong(drift, format!("{PATH} is the granted one, root:magnum 0640"), ANY_HOOK)
 }
 
 fn readable(subject: &KubeconfigSubject<'_>) -> Outcome {

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::Selection;
 use super::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::juju::settings::Pin;
 use crate::step::Thoroughness;
@@ -49,38 +50,50 @@ impl Memory {
     pub fn save(&self, root: &Root) -> Result<()> {
         root.save(FILE, self)
     }
-}
 
-/// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
-/// driver or helm changes; when not [`Thoroughness::Full`], only what is remembered counts.
-///
-/// # Errors
-/// If the memory cannot be read or written.
-pub fn refusal(
-    system: &System,
-    content: &Secret<String>,
-    pin: &Pin,
-    ask: &ProgramsToAsk<'_>,
-    thoroughness: Thoroughness,
-) -> Result<Option<String>> {
-    let kubeconfig = sha256(content.expose().as_bytes());
-    let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", ask.driver, ask.helm).as_bytes());
-    let mut memory = Memory::load(&system.root)?;
-    if let Some(known) = memory.programs.iter().find(|verdict| verdict.what == what) {
-        return Ok(known.refusal.clone());
+    /// Remembers a selection that the management cluster accepted: the next one is compared with it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn remember(&mut self, root: &Root, selection: &Selection) -> Result<()> {
+        if selection.identity.is_err() || self.accepted.as_ref() == Some(&selection.content) {
+            return Ok(());
+        }
+        self.accepted = Some(selection.content.clone());
+        self.save(root)
     }
-    if thoroughness == Thoroughness::Quick {
-        return Ok(None);
+
+    /// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
+    /// driver or helm changes; when not [`Thoroughness::Full`], only what is remembered counts.
+    ///
+    /// # Errors
+    /// If the memory cannot be written.
+    pub fn refusal(
+        &mut self,
+        system: &System,
+        content: &Secret<String>,
+        pin: &Pin,
+        ask: &ProgramsToAsk<'_>,
+        thoroughness: Thoroughness,
+    ) -> Result<Option<String>> {
+        let kubeconfig = sha256(content.expose().as_bytes());
+        let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", ask.driver, ask.helm).as_bytes());
+        if let Some(known) = self.programs.iter().find(|verdict| verdict.what == what) {
+            return Ok(known.refusal.clone());
+        }
+        if thoroughness == Thoroughness::Quick {
+            return Ok(None);
+        }
+        let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
+        // One that could not be asked is asked again by the next hook.
+        if not_asked.is_empty() && !ask.is_dry_run {
+            self.programs.push(Verdict { what, refusal: refusal.clone() });
+            let surplus = self.programs.len().saturating_sub(MOST_VERDICTS);
+            self.programs.drain(..surplus);
+            self.save(&system.root)?;
+        }
+        Ok(refusal)
     }
-    let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
-    // One that could not be asked is asked again by the next hook.
-    if not_asked.is_empty() && !ask.is_dry_run {
-        memory.programs.push(Verdict { what, refusal: refusal.clone() });
-        let surplus = memory.programs.len().saturating_sub(MOST_VERDICTS);
-        memory.programs.drain(..surplus);
-        memory.save(&system.root)?;
-    }
-    Ok(refusal)
 }
 
 #[cfg(test)]
@@ -133,7 +146,7 @@ mod tests {
         let mut ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
         ask.magnum_gid = gid(&scratch);
         let refusal = |ask: &ProgramsToAsk<'_>, thoroughness| {
-            let refusal = refusal(&system, &content, &pin, ask, thoroughness).unwrap();
+            let refusal = Memory::load(root).unwrap().refusal(&system, &content, &pin, ask, thoroughness).unwrap();
             (refusal.is_some(), asked.load(Ordering::SeqCst))
         };
         use Thoroughness::{Full, Quick};

@@ -30,10 +30,11 @@ use thiserror::Error;
 
 pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
+pub use memory::Memory;
 pub use problems::problems;
 pub use programs::ProgramsToAsk;
 pub use report::KubeconfigReport;
-pub use selection::{Selection, remember, select};
+pub use selection::{Selection, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};
 
 use crate::problem;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use super::compatibility::Stack;
-use super::memory::{self, Memory, Passed};
+use super::memory::{Memory, Passed};
 use super::programs::ProgramsToAsk;
 use super::report::{CHECKS, KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
@@ -24,9 +24,10 @@ const REMEDY: &str = "run: juju update-secret SECRET kubeconfig#file=FILE";
 /// that does not answer, does not allow everything, or does not fit.
 ///
 /// # Errors
-/// If the memory cannot be read or written.
+/// If the memory cannot be written.
 pub fn problems(
     system: &System,
+    memory: &mut Memory,
     selection: &Selection,
     settings: &Settings,
     stack: &Stack,
@@ -35,7 +36,7 @@ pub fn problems(
     let mut problems: Vec<Problem> = selection.problem.iter().cloned().collect();
     let (content, pin) = (&selection.content, &settings.driver.pin);
     // When it was selected, the driver may not have been installed yet.
-    if let Some(refusal) = memory::refusal(system, content, pin, ask, Thoroughness::Full)? {
+    if let Some(refusal) = memory.refusal(system, content, pin, ask, Thoroughness::Full)? {
         problems.push(Problem::blocked("Kubeconfig is not usable", format!("it {refusal}; {REMEDY}")));
     }
     let age = age(&selection.usable.validity, Timestamp::now());
@@ -44,7 +45,7 @@ pub fn problems(
         // Its age explains the rejection.
         Err(ApiError::Rejected(_)) if !matches!(age, Age::Valid(_)) => {}
         Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
-        Ok(_) => problems.extend(ask_daily(&system.root, selection, stack)?),
+        Ok(_) => problems.extend(ask_daily(&system.root, memory, selection, stack)?),
     }
     Ok(problems)
 }
@@ -62,8 +63,7 @@ fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
 
 /// Asks the management cluster everything, unless everything passed within a day with the same kubeconfig, driver and
 /// chart: each of many hooks on each of many units would be too often.
-fn ask_daily(root: &Root, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
-    let mut memory = Memory::load(root)?;
+fn ask_daily(root: &Root, memory: &mut Memory, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
     let kubeconfig = sha256(selection.content.expose().as_bytes());
     let what = sha256(format!("{kubeconfig} {stack:?}").as_bytes());
     let now = Timestamp::now().as_second();
@@ -128,7 +128,8 @@ mod tests {
         let stack = Stack::new(&settings, Some("0.25.1"));
         let magnum_gid = gid(scratch);
         let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
-        let problems = problems(&scratch.system(|_| None), selection, &settings, &stack, &ask).unwrap();
+        let mut memory = Memory::load(&scratch.root).unwrap();
+        let problems = problems(&scratch.system(|_| None), &mut memory, selection, &settings, &stack, &ask).unwrap();
         assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
         problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()
     }

@@ -15,7 +15,7 @@ use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
 use crate::system::{Access, Command, FileIdentity, Root, Secret, System};
 
 /// Where the copy lies: in memory, and in no directory whose changes are looked at.
-const COPY_PARENT: &str = "/run";
+pub const COPY_PARENT: &str = "/run";
 const HELM_LIMIT: Duration = Duration::from_secs(20);
 /// Nobody listens here: helm reads the kubeconfig, makes its client, and then fails at once.
 const NOWHERE: &str = "https://127.0.0.1:1";
@@ -114,26 +114,14 @@ pub fn ask(
     Ok(ProgramVerdicts::new(ask_driver(system, python, pin, &copy), ask_helm(system, helm, Some(MAGNUM_USER), &copy)))
 }
 
-/// Returns all copies, for a unit that the charm leaves.
-///
-/// # Errors
-/// If they cannot be looked for.
-pub fn copies(root: &Root) -> Result<Vec<PathBuf>> {
-    root.temporaries(Path::new(COPY_PARENT))
-}
-
 /// Returns the copies that a killed process left. Others are in use, for an action asks without the charm's lock.
 ///
 /// # Errors
 /// If they cannot be looked for.
 pub fn forgotten_copies(root: &Root) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for copy in copies(root)? {
-        if root.lock_directory(&copy)?.is_some() {
-            found.push(copy);
-        }
-    }
-    Ok(found)
+    let copies = root.temporaries(Path::new(COPY_PARENT))?.into_iter();
+    let forgotten = |copy: PathBuf| Ok(root.lock_directory(&copy)?.is_some().then_some(copy));
+    copies.map(forgotten).filter_map(Result::transpose).collect()
 }
 
 /// Asks the installed driver's client.
@@ -256,7 +244,7 @@ pub mod tests {
         let copy = root.temporary_directory(Path::new(COPY_PARENT)).unwrap();
         let held = root.lock_directory(copy.path()).unwrap();
         assert!(held.is_some() && forgotten_copies(root).unwrap().is_empty());
-        assert_eq!(copies(root).unwrap(), [copy.path()]);
+        assert_eq!(root.temporaries(Path::new(COPY_PARENT)).unwrap(), [copy.path()]);
         drop(held);
         assert_eq!(forgotten_copies(root).unwrap(), [copy.path()]);
     }

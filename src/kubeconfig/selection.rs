@@ -7,7 +7,7 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::memory::{self, Memory};
+use super::memory::Memory;
 use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
 use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum};
@@ -15,7 +15,7 @@ use crate::juju::GrantedKubeconfig;
 use crate::juju::settings::Pin;
 use crate::problem::Problem;
 use crate::step::Thoroughness;
-use crate::system::{Root, Secret, System};
+use crate::system::{Secret, System};
 
 /// The kubeconfig to use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,20 +34,21 @@ pub struct Selection {
 /// A [`Problem`] if the granted one is not usable and there is no other.
 pub fn select(
     system: &System,
+    memory: &mut Memory,
     granted: &Result<Option<GrantedKubeconfig>, Problem>,
     used: Option<&Secret<String>>,
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
     thoroughness: Thoroughness,
 ) -> Result<Option<Selection>> {
-    let accepted = Memory::load(&system.root)?.accepted;
+    let accepted = memory.accepted.clone();
     let read = |path: &std::path::Path| read_as_magnum(system, path);
     let inspect = |content: &Secret<String>| {
         let usable = match UsableKubeconfig::new(content, pin, &read) {
             Ok(usable) => usable,
             Err(fault) => return Ok(Err(fault)),
         };
-        let refusal = memory::refusal(system, content, pin, programs, thoroughness)?;
+        let refusal = memory.refusal(system, content, pin, programs, thoroughness)?;
         Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
     };
     let connect = |usable: &UsableKubeconfig| match thoroughness {
@@ -55,19 +56,6 @@ pub fn select(
         Thoroughness::Quick => Err(ApiError::Unsupported),
     };
     choose(granted, used, accepted.as_ref(), Timestamp::now(), inspect, connect)
-}
-
-/// Remembers a selection that the management cluster accepted: the next one is compared with it.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn remember(root: &Root, selection: &Selection) -> Result<()> {
-    let mut memory = Memory::load(root)?;
-    if selection.identity.is_err() || memory.accepted.as_ref() == Some(&selection.content) {
-        return Ok(());
-    }
-    memory.accepted = Some(selection.content.clone());
-    memory.save(root)
 }
 
 /// Chooses the first that the management cluster accepts: the granted one, the one in use, the one accepted last. If it
@@ -78,7 +66,7 @@ fn choose(
     used: Option<&Secret<String>>,
     accepted: Option<&Secret<String>>,
     now: Timestamp,
-    inspect: impl Fn(&Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>>,
+    mut inspect: impl FnMut(&Secret<String>) -> Result<Result<UsableKubeconfig, KubeconfigFault>>,
     connect: impl Fn(&UsableKubeconfig) -> Result<String, ApiError>,
 ) -> Result<Option<Selection>> {
     let (new, mut problem) = match granted {
@@ -245,10 +233,10 @@ mod tests {
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
         let mut selection = Selection { content, usable, identity, problem: None };
-        remember(&scratch.root, &selection).unwrap();
+        Memory::load(&scratch.root).unwrap().remember(&scratch.root, &selection).unwrap();
         assert_eq!(Memory::load(&scratch.root).unwrap().accepted, None);
         selection.identity = Ok("admin".into());
-        remember(&scratch.root, &selection).unwrap();
+        Memory::load(&scratch.root).unwrap().remember(&scratch.root, &selection).unwrap();
         assert_eq!(Memory::load(&scratch.root).unwrap().accepted, Some(named("new")));
     }
 
@@ -277,7 +265,7 @@ mod tests {
         let selected = |verdict: &'static str, thoroughness| {
             let client = format!(r#"{{"version": "1.4.0", "client": {verdict}}}"#);
             let system = scratch.system(move |_| Some(client.clone()));
-            let selection = select(&system, &granted, None, &pin, &programs, thoroughness);
+            let selection = select(&system, &mut Memory::default(), &granted, None, &pin, &programs, thoroughness);
             selection.map(|selection| selection.unwrap().identity)
         };
         let accepts = r#"{"answer": true}"#;

@@ -100,24 +100,16 @@ impl StartDefaults {
     }
 
     /// Takes over the arguments that the drop-in does not set itself: whole options, also those in two words.
-    fn carry<'a>(&mut self, mut words: impl Iterator<Item = &'a str>, service: Service) {
+    fn carry<'a>(&mut self, words: impl Iterator<Item = &'a str>, service: Service) {
         let log_file = format!("--log-file=/var/log/magnum/{}.log", service.name());
         let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
-        while let Some(word) = words.next() {
-            let option = match word {
-                "--pyargv" => break,
-                "--config-file" | "--config-dir" | "--log-file" => match words.next() {
-                    Some(value) => format!("{word}={value}"),
-                    None => break,
-                },
-                word => word.to_owned(),
-            };
+        for option in whole_options(words.take_while(|word| *word != "--pyargv")) {
             // systemd takes quotes, `%` and `$` for more than letters.
             let is_plain = option.is_ascii() && !option.contains(['$', '%', '\'', '"', '\\']);
             if own.contains(&option.trim_end_matches('/')) || !is_plain {
                 continue;
             }
-            match option.starts_with("--config-file=") || option.starts_with("--config-dir=") {
+            match names_configuration(&option) {
                 true => self.config_files.push(option),
                 false => self.arguments.push(option),
             }
@@ -146,6 +138,23 @@ impl StartDefaults {
             }
         }
     }
+}
+
+/// Returns the arguments of a command line that name configuration, each in one word.
+pub fn configuration_in<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
+    whole_options(words).filter(|option| names_configuration(option)).collect()
+}
+
+/// Joins the options that stand in two words; one whose value is missing is left out.
+fn whole_options<'a>(mut words: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    std::iter::from_fn(move || match words.next()? {
+        word @ ("--config-file" | "--config-dir" | "--log-file") => Some(format!("{word}={}", words.next()?)),
+        word => Some(word.to_owned()),
+    })
+}
+
+fn names_configuration(option: &str) -> bool {
+    option.starts_with("--config-file=") || option.starts_with("--config-dir=")
 }
 
 fn is_name(name: &str) -> bool {
@@ -182,6 +191,12 @@ mod tests {
         assert_eq!(defaults.config_files, ["--config-file=/etc/magnum/site.conf"]);
         assert_eq!(defaults.arguments, ["--debug", "--use-syslog"]);
         assert_eq!(defaults.ignored, []);
+    }
+
+    #[test]
+    fn the_configuration_is_found_however_it_is_named() {
+        let words = "/usr/bin/python3 /usr/bin/magnum-api --config-file /a --debug --config-dir=/b --config-file";
+        assert_eq!(configuration_in(words.split(' ')), ["--config-file=/a", "--config-dir=/b"]);
     }
 
     #[test]

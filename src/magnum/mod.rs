@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub use defaults::StartDefaults;
+pub use defaults::{StartDefaults, configuration_in};
 pub use installation::Installation;
 pub use oslo::Configuration;
 pub use python::{MAGNUM_USER, Python, exception};

@@ -8,7 +8,7 @@ use crate::guard;
 use crate::helm::StagedHelm;
 use crate::problem::Problem;
 use crate::step::{Artifact, Step};
-use crate::system::systemd::{self, Unit, Wait};
+use crate::system::systemd::{self, Unit};
 use crate::system::{Backups, Entry, System};
 
 /// What the steps need besides themselves.
@@ -19,7 +19,7 @@ pub struct Apply<'a> {
     pub driver: Option<StagedDriver>,
     pub helm: Option<StagedHelm>,
     /// Whether restarts are waited for.
-    pub wait: Wait,
+    pub waits: bool,
     /// Steps of optional parts that failed.
     pub problems: Vec<Problem>,
 }
@@ -79,7 +79,7 @@ impl Apply<'_> {
             Step::Disable(unit) => self.disable(unit),
             Step::Restart(due) => {
                 let units: Vec<&str> = due.iter().map(|due| due.service.unit()).collect();
-                systemd::restart(self.system, &units, self.wait)
+                systemd::restart(self.system, &units, self.waits)
             }
         }
     }
@@ -88,7 +88,7 @@ impl Apply<'_> {
     fn enable(&mut self, unit: &str) {
         let had_failed = systemd::show(self.system, &[unit]).is_ok_and(|units| units.iter().any(Unit::has_failed));
         let reset = systemd::reset_failed(self.system, &guard::UNITS);
-        match reset.and_then(|()| systemd::enable(self.system, unit)) {
+        match reset.and_then(|()| systemd::switch(self.system, "enable", unit)) {
             Err(error) => {
                 warn!("{unit} does not start: {error:#}");
                 let detail = format!("{error:#}; see: systemctl status {unit}");
@@ -105,7 +105,7 @@ impl Apply<'_> {
     /// A unit whose file somebody has removed can only be stopped. What systemd has counted goes with it.
     fn disable(&self, unit: &str) -> Result<()> {
         match self.system.root.is_file(&guard::unit_file(unit))? {
-            true => systemd::disable(self.system, unit)?,
+            true => systemd::switch(self.system, "disable", unit)?,
             false => systemd::stop(self.system, unit)?,
         }
         systemd::reset_failed(self.system, &guard::UNITS)

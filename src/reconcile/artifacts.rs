@@ -26,6 +26,22 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Returns the stack that the management cluster must be compatible with.
+    pub fn stack(&self, settings: &Settings) -> Stack {
+        Stack::new(settings, self.chart.as_ref().map(|chart| chart.version.as_str()))
+    }
+}
+
+/// The parts at hand.
+#[derive(Debug)]
+pub struct Artifacts {
+    pub facts: Facts,
+    /// `None` if it is in place; helm likewise.
+    pub driver: Option<StagedDriver>,
+    pub helm: Option<StagedHelm>,
+}
+
+impl Artifacts {
     /// Returns what is known without fetching or running anything; for a driver that has never been loaded here, what
     /// to expect of it.
     ///
@@ -42,20 +58,10 @@ impl Facts {
             let installed = observed.driver.installed.intact(pin);
             DriverFacts::expected(settings, installation, installed)
         });
-        Ok(Self { driver, helm: helm::source_key(root, &settings.helm)?, chart: chart(root, settings)? })
+        let facts = Facts { driver, helm: helm::source_key(root, &settings.helm)?, chart: chart(root, settings)? };
+        Ok(Self { facts, driver: None, helm: None })
     }
-}
 
-/// The parts at hand.
-#[derive(Debug)]
-pub struct Artifacts {
-    pub facts: Facts,
-    /// `None` if it is in place; helm likewise.
-    pub driver: Option<StagedDriver>,
-    pub helm: Option<StagedHelm>,
-}
-
-impl Artifacts {
     /// Gets hold of every part that is not in place already.
     ///
     /// # Errors
@@ -70,7 +76,8 @@ impl Artifacts {
         let root = &system.root;
         let pin = &settings.driver.pin;
         // A bad option of a driver that is known is refused before anything is fetched.
-        if let Some(facts) = DriverFacts::cached(root, pin)? {
+        let known = DriverFacts::cached(root, pin)?;
+        if let Some(facts) = &known {
             settings.capi_helm_options.check_known(pin, &facts.options)?;
         }
         let chart = chart(root, settings)?;
@@ -78,7 +85,7 @@ impl Artifacts {
         if installed.intact(pin).is_none() {
             progress(&format!("Fetching {pin}"))?;
         }
-        let (facts, driver) = driver::obtain(system, &settings.driver, installation, installed, proxy)?;
+        let (facts, driver) = driver::obtain(system, &settings.driver, installation, installed, known, proxy)?;
         let key = helm::source_key(root, &settings.helm)?;
         let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
         if key.is_some() && known.is_none_or(|known| known.source != key) {
@@ -123,12 +130,6 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<Ins
         source: "resource helm-chart".to_owned(),
     });
     [driver, helm, chart].into_iter().flatten().collect()
-}
-
-/// Returns the stack that the management cluster must be compatible with.
-pub fn stack(settings: &Settings, facts: Option<&Facts>) -> Stack {
-    let attached = facts.and_then(|facts| facts.chart.as_ref());
-    Stack::new(settings, attached.map(|chart| chart.version.as_str()))
 }
 
 /// Returns the programs that are asked about a new kubeconfig.

@@ -1,97 +1,66 @@
 //! A reconcile without doing anything: what a hook would go by, and what it would do.
 
-use std::path::Path;
-
 use anyhow::Result;
 
-use super::{Desired, Facts, Observed, choose, last_good, plan, programs};
+use super::{Candidate, Found, plan, wanted_mode};
 use crate::driver;
-use crate::juju::Request;
-use crate::juju::settings::Settings;
-use crate::kubeconfig::{self, ProgramsToAsk};
-use crate::magnum::Installation;
-use crate::problem::{Problem, or_problem};
-use crate::services::{DuePlan, Turn};
-use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::{Backups, System, describe};
-
-/// What a hook would go by, and why that is not all that is asked for.
-#[derive(Debug, Default)]
-pub struct Expected {
-    /// The settings, with the kubeconfig; `None` if there are none to go by.
-    pub settings: Option<Settings>,
-    pub facts: Option<Facts>,
-    pub desired: Option<Desired>,
-    pub problems: Vec<Problem>,
-}
-
-/// Chooses as a reconcile does, and changes nothing. Nothing is fetched, so a driver that has never been loaded here is
-/// taken to be good.
-///
-/// # Errors
-/// If something cannot be read.
-pub fn expect(system: &System, request: Request, installation: &Installation, observed: &Observed) -> Result<Expected> {
-    let mut problems = Vec::new();
-    let last_good = last_good(system)?;
-    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let programs = ProgramsToAsk { is_dry_run: true, ..programs(&system.root, installation, observed)? };
-    let prepare = |mut settings: Settings| {
-        let (pin, full) = (&settings.driver.pin, Thoroughness::Full);
-        let selection = kubeconfig::select(system, &request.kubeconfig, used.as_ref(), pin, &programs, full)?;
-        let problems = selection.as_ref().and_then(|selection| selection.problem.clone()).into_iter().collect();
-        settings.kubeconfig = selection.map(|selection| selection.content);
-        let facts = Facts::expected(&system.root, &settings, installation, observed)?;
-        let desired = Desired::new(&settings, installation, &facts)?;
-        Ok(Expected { settings: Some(settings), facts: Some(facts), desired: Some(desired), problems })
-    };
-    let chosen = choose(request.settings.clone(), last_good, prepare, &mut problems)?.unwrap_or_default();
-    problems.extend(chosen.problems);
-    Ok(Expected { problems, ..chosen })
-}
+use crate::juju::{Ask, Context, request};
+use crate::problem::Problem;
+use crate::rolling::Rolling;
+use crate::services::DuePlan;
+use crate::step::Step;
+use crate::system::{Root, System, describe};
 
 /// What the next hook would do.
-#[derive(Debug, Default)]
 pub struct DryRun {
-    pub steps: Vec<Step>,
+    pub found: Found,
+    /// What it would go by, with nothing staged; `None` if there is nothing to go by.
+    pub chosen: Option<Candidate>,
     /// What keeps it from what is asked for.
     pub problems: Vec<Problem>,
-    /// A line for each original: what stood where the charm writes, before it came.
-    pub originals: Vec<String>,
+    pub steps: Vec<Step>,
+    /// Why it would not restart what is due.
+    pub pending: Option<Problem>,
 }
 
-/// Plans as a reconcile does, and changes nothing.
+/// Chooses and plans as a hook does, and changes nothing. Nothing is fetched, so a driver that has never been loaded
+/// here is taken to be good.
 ///
 /// # Errors
-/// If the unit cannot be looked at, or `turn` fails.
-pub fn dry_run(system: &System, request: Request, turn: impl FnOnce(&[DueRestart]) -> Result<Turn>) -> Result<DryRun> {
-    let installation = match or_problem(Installation::inspect(system))? {
-        Ok(installation) => installation,
-        Err(problem) => return Ok(DryRun { problems: vec![problem], ..DryRun::default() }),
-    };
-    let backups = Backups::load(&system.root)?;
-    let observed = Observed::inspect(system, &installation.python, &backups, driver::inspect)?;
-    let expected = expect(system, request, &installation, &observed)?;
-    let (steps, pending) = match &expected.desired {
-        Some(desired) => DuePlan::new(plan(desired, &observed), &observed.services.services).with_turn(turn)?,
+/// If the unit has no Magnum or cannot be looked at, or a hook tool fails.
+pub fn dry_run(system: &System, context: &Context) -> Result<DryRun> {
+    let request = request(system, context, Ask::Remembered)?;
+    let rolling = Rolling::new(system, context, wanted_mode(&request));
+    let mut found = Found::look(system, driver::inspect)?;
+    let (chosen, mut problems) = found.choose(system, &request, None)?;
+    let selection = chosen.as_ref().and_then(|chosen| chosen.selection.as_ref());
+    problems.extend(selection.and_then(|selection| selection.problem.clone()));
+    let observed = &found.observed;
+    let (steps, pending) = match &chosen {
+        Some(Candidate { desired, .. }) => {
+            DuePlan::new(plan(desired, observed), &observed.services.services).with_turn(|due| rolling.turn(due))?
+        }
         None => Default::default(),
     };
-    let mut problems = expected.problems;
-    problems.extend(pending);
-    Ok(DryRun { originals: originals(system, &steps, &backups)?, steps, problems })
+    Ok(DryRun { found, chosen, problems, steps, pending })
 }
 
-/// Describes what is backed up already, and what `steps` would have to back up.
-fn originals(system: &System, steps: &[Step], backups: &Backups) -> Result<Vec<String>> {
-    let root = &system.root;
-    let described = backups.describe(root)?.into_iter();
-    let mut lines: Vec<String> = described.map(|line| format!("{line}; backed up")).collect();
-    let replaced = steps.iter().flat_map(Step::replaces);
-    for path in replaced.filter(|path| !backups.contains(path)) {
-        let path: &Path = path;
-        if root.metadata(path)?.is_some() {
-            let what = describe(root, path)?;
-            lines.push(format!("{}: {what}; will be backed up", path.display()));
+impl DryRun {
+    /// Returns a line for each original: what is backed up already, and what the steps would have to back up.
+    ///
+    /// # Errors
+    /// If one cannot be looked at.
+    pub fn originals(&self, root: &Root) -> Result<Vec<String>> {
+        let backups = &self.found.backups;
+        let described = backups.describe(root)?.into_iter();
+        let mut lines: Vec<String> = described.map(|line| format!("{line}; backed up")).collect();
+        let replaced = self.steps.iter().flat_map(Step::replaces);
+        for path in replaced.filter(|path| !backups.contains(path)) {
+            if root.metadata(path)?.is_some() {
+                let what = describe(root, path)?;
+                lines.push(format!("{}: {what}; will be backed up", path.display()));
+            }
         }
+        Ok(lines)
     }
-    Ok(lines)
 }

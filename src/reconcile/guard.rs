@@ -13,7 +13,6 @@ use crate::juju::settings::RestartMode;
 use crate::juju::{GrantedKubeconfig, Request, charm_version};
 use crate::problem::Problem;
 use crate::rolling;
-use crate::services::Turn;
 use crate::step::{DueRestart, Thoroughness};
 use crate::system::{System, own_program, systemd};
 
@@ -64,14 +63,14 @@ fn look_after_restart(system: &System, restarted: &[DueRestart]) -> Result<()> {
 }
 
 /// Services that are serving are restarted only where nobody is to be asked.
-fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Turn> {
+fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Option<Problem>> {
     Ok(match mode {
-        RestartMode::Immediate => Turn::Granted,
-        RestartMode::Rolling if rolling::was_alone(&system.root)? => Turn::Granted,
+        RestartMode::Immediate => None,
+        RestartMode::Rolling if rolling::was_alone(&system.root)? => None,
         RestartMode::Rolling | RestartMode::Manual => {
             let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
             let detail = format!("the restart of {} waits for the next hook", names.join(" and "));
-            Turn::Pending(Problem::waiting("Restart pending: the next hook does it", detail))
+            Some(Problem::waiting("Restart pending: the next hook does it", detail))
         }
     })
 }

@@ -109,7 +109,8 @@ pub fn remove(system: &System) -> Result<()> {
     tools::status_set(system, "maintenance", "The graft is removed from this unit")
 }
 
-fn no_kubeconfig() -> Problem {
+/// The problem of a unit whose operator gives no kubeconfig.
+pub fn no_kubeconfig() -> Problem {
     Problem::blocked(
         "No kubeconfig: set the option kubeconfig to a secret",
         "run: juju add-secret capi-mgmt kubeconfig#file=FILE; juju grant-secret capi-mgmt APPLICATION; \

@@ -16,10 +16,11 @@ mod remove;
 use anyhow::Result;
 
 use apply::Apply;
-pub use artifacts::{Artifacts, Facts, programs, stack};
-pub use dry_run::{DryRun, Expected, dry_run, expect};
+pub use artifacts::{Artifacts, Facts, programs};
+pub use dry_run::{DryRun, dry_run};
 pub use guard::repair;
-pub use hook::{reconcile, remove, restart, wanted_mode};
+pub use hook::{no_kubeconfig, reconcile, remove, restart, wanted_mode};
+use observed::LookAtDriver;
 pub use observed::Observed;
 pub use plan::{Desired, plan};
 
@@ -28,13 +29,12 @@ use crate::driver;
 use crate::helm;
 use crate::juju::Request;
 use crate::juju::settings::Settings;
-use crate::kubeconfig::{self, Selection};
+use crate::kubeconfig::{self, Memory, ProgramsToAsk, Selection};
 use crate::magnum::{Installation, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
-use crate::services::{self, DuePlan, Turn, leave_to_hooks};
+use crate::services::{self, DuePlan, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::systemd::Wait;
-use crate::system::{Backups, Secret, System};
+use crate::system::{Backups, System};
 
 /// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
@@ -48,8 +48,8 @@ pub struct Environment<'a> {
     pub charm: &'a str,
     /// Called before each thing that takes longer than a moment.
     pub progress: &'a dyn Fn(&str) -> Result<()>,
-    /// Asked right before a restart of services that are serving.
-    pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Turn>,
+    /// Asked right before a restart of services that are serving: why it must wait, if it must.
+    pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Option<Problem>>,
     pub thoroughness: Thoroughness,
 }
 
@@ -69,11 +69,21 @@ pub struct Reconciled {
 }
 
 /// Settings that can be met here: everything they need is at hand.
-struct Candidate {
-    settings: Settings,
-    artifacts: Artifacts,
-    desired: Desired,
+#[derive(Debug)]
+pub struct Candidate {
+    pub settings: Settings,
+    pub artifacts: Artifacts,
+    pub desired: Desired,
     selection: Option<Selection>,
+}
+
+/// The unit as a reconcile finds it.
+pub struct Found {
+    pub installation: Installation,
+    pub observed: Observed,
+    backups: Backups,
+    last_good: Option<Settings>,
+    memory: Memory,
 }
 
 /// Returns the settings that were met last.
@@ -91,19 +101,16 @@ pub fn last_good(system: &System) -> Result<Option<Settings>> {
 pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled> {
     let system = environment.system;
     let mut outcome = Reconciled::default();
-    let installation = match or_problem(Installation::inspect(system))? {
-        Ok(installation) => installation,
+    let mut found = match or_problem(Found::look(system, driver::inspect_if_changed))? {
+        Ok(found) => found,
         Err(problem) => return Ok(Reconciled { problems: vec![problem], ..outcome }),
     };
-    let mut backups = Backups::load(&system.root)?;
-    let mut observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
-    let last_good = last_good(system)?;
-    let used = last_good.as_ref().and_then(|last| last.kubeconfig.clone());
-    let prepare = |settings| prepare(settings, &request, used.as_ref(), &installation, &observed, environment);
-    let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut outcome.problems)?;
+    let (chosen, problems) = found.choose(system, &request, Some(environment))?;
+    outcome.problems = problems;
     let Some(Candidate { settings, artifacts, desired, selection }) = chosen else {
         return Ok(outcome);
     };
+    let Found { installation, mut observed, mut backups, last_good, mut memory } = found;
 
     let steps = match environment.thoroughness {
         Thoroughness::Full => plan(&desired, &observed),
@@ -121,10 +128,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         backups: &mut backups,
         driver,
         helm,
-        wait: match environment.thoroughness {
-            Thoroughness::Full => Wait::UntilDone,
-            Thoroughness::Quick => Wait::UntilQueued,
-        },
+        waits: environment.thoroughness == Thoroughness::Full,
         problems: Vec::new(),
     };
     carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
@@ -136,10 +140,10 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     outcome.driver = installed.map(|_| desired.driver.pin.version().to_string());
     outcome.problems.extend(observed.helm.is_none().then(helm::missing));
     if let Some(selection) = &selection {
-        kubeconfig::remember(&system.root, selection)?;
-        let stack = artifacts::stack(&settings, Some(&facts));
-        let programs = artifacts::programs(&system.root, &installation, &observed)?;
-        outcome.problems.extend(kubeconfig::problems(system, selection, &settings, &stack, &programs)?);
+        memory.remember(&system.root, selection)?;
+        let (stack, programs) = (facts.stack(&settings), programs(&system.root, &installation, &observed)?);
+        let problems = kubeconfig::problems(system, &mut memory, selection, &settings, &stack, &programs)?;
+        outcome.problems.extend(problems);
     }
     if !observed.is_switched_on() {
         return Ok(outcome);
@@ -199,7 +203,7 @@ fn carry_out(
 fn choose<T>(
     asked: Result<Settings, Problem>,
     last_good: Option<Settings>,
-    prepare: impl Fn(Settings) -> Result<T>,
+    mut prepare: impl FnMut(Settings) -> Result<T>,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<T>> {
     // The kubeconfig is selected apart from all else: it changes when the secret does.
@@ -221,23 +225,48 @@ fn choose<T>(
     Ok(None)
 }
 
-/// Makes sure that settings can be met here, before anything is touched.
-fn prepare(
-    mut settings: Settings,
-    request: &Request,
-    used: Option<&Secret<String>>,
-    installation: &Installation,
-    observed: &Observed,
-    environment: &Environment<'_>,
-) -> Result<Candidate> {
-    let system = environment.system;
-    let pin = &settings.driver.pin;
-    let programs = artifacts::programs(&system.root, installation, observed)?;
-    let selection = kubeconfig::select(system, &request.kubeconfig, used, pin, &programs, environment.thoroughness)?;
-    settings.kubeconfig = selection.as_ref().map(|selection| selection.content.clone());
-    let artifacts = Artifacts::obtain(&settings, installation, observed, environment)?;
-    let desired = Desired::new(&settings, installation, &artifacts.facts)?;
-    Ok(Candidate { settings, artifacts, desired, selection })
+impl Found {
+    /// Looks at the unit; `driver` looks at the driver.
+    ///
+    /// # Errors
+    /// A [`Problem`] if there is no Magnum; another error if something cannot be read.
+    fn look(system: &System, driver: LookAtDriver) -> Result<Self> {
+        let root = &system.root;
+        let installation = Installation::inspect(system)?;
+        let backups = Backups::load(root)?;
+        let observed = Observed::inspect(system, &installation.python, &backups, driver)?;
+        let (last_good, memory) = (last_good(system)?, Memory::load(root)?);
+        Ok(Self { installation, observed, backups, last_good, memory })
+    }
+
+    /// Chooses settings that can be met here, before anything is touched, and gets hold of what they need; without an
+    /// environment, fetches and remembers nothing. Returns why those asked for were not chosen, too.
+    fn choose(
+        &mut self,
+        system: &System,
+        request: &Request,
+        environment: Option<&Environment<'_>>,
+    ) -> Result<(Option<Candidate>, Vec<Problem>)> {
+        let Self { installation, observed, last_good, memory, .. } = self;
+        let used = last_good.as_ref().and_then(|last| last.kubeconfig.as_ref());
+        let programs = programs(&system.root, installation, observed)?;
+        let programs = ProgramsToAsk { is_dry_run: environment.is_none(), ..programs };
+        let thoroughness = environment.map_or(Thoroughness::Full, |environment| environment.thoroughness);
+        let mut problems = Vec::new();
+        let prepare = |mut settings: Settings| {
+            let (granted, pin) = (&request.kubeconfig, &settings.driver.pin);
+            let selection = kubeconfig::select(system, memory, granted, used, pin, &programs, thoroughness)?;
+            settings.kubeconfig = selection.as_ref().map(|selection| selection.content.clone());
+            let artifacts = match environment {
+                Some(environment) => Artifacts::obtain(&settings, installation, observed, environment)?,
+                None => Artifacts::expected(&system.root, &settings, installation, observed)?,
+            };
+            let desired = Desired::new(&settings, installation, &artifacts.facts)?;
+            Ok(Candidate { settings, artifacts, desired, selection })
+        };
+        let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut problems)?;
+        Ok((chosen, problems))
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
 use crate::magnum::{Python, configuration_arguments, exception};
 use crate::services;
-use crate::system::systemd::Wait;
 use crate::system::{Backups, Root, STATE_DIRECTORY, System};
 
 /// The most clusters that are named in the log.
@@ -29,7 +28,7 @@ pub fn run(system: &System) -> Result<()> {
     let site = python.as_ref().map(|python| python.site.as_path());
     let remains = Remains {
         written: backups.entries(),
-        temporaries: [temporaries(root, site)?, programs::copies(root)?].concat(),
+        temporaries: [temporaries(root, site)?, root.temporaries(Path::new(programs::COPY_PARENT))?].concat(),
         services: services::inspect(system)?,
     };
     refuse_links(root, remains.written.iter().map(|(path, _)| path.as_path()))?;
@@ -40,8 +39,8 @@ pub fn run(system: &System) -> Result<()> {
     if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
         name_orphans(system, &python);
     }
-    let (wait, problems) = (Wait::UntilDone, Vec::new());
-    let mut apply = Apply { system, backups: &mut backups, driver: None, helm: None, wait, problems };
+    let mut apply =
+        Apply { system, backups: &mut backups, driver: None, helm: None, waits: true, problems: Vec::new() };
     apply.all(&steps)?;
     root.remove(Path::new(STATE_DIRECTORY))
 }

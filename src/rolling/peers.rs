@@ -12,10 +12,8 @@ use tracing::warn;
 
 use super::{Grant, LeaderDecision, Situation, Stop, UnitState};
 use crate::juju::settings::RestartMode;
-use crate::juju::tools::{self, Bag};
-use crate::juju::{Context, PRINCIPAL_ENDPOINT};
+use crate::juju::{Context, PRINCIPAL_ENDPOINT, tools};
 use crate::problem::{Problem, fit_status};
-use crate::services::Turn;
 use crate::step::DueRestart;
 use crate::system::{Root, System};
 
@@ -79,28 +77,28 @@ impl<'a> Rolling<'a> {
         Self { system, context, mode, peers: OnceCell::new(), principals: OnceCell::new() }
     }
 
-    /// Returns whether services that are serving may be restarted now.
+    /// Returns why services that are serving must not be restarted yet, if they must not.
     ///
     /// # Errors
     /// If a hook tool fails.
-    pub fn turn(&self, due: &[DueRestart]) -> Result<Turn> {
+    pub fn turn(&self, due: &[DueRestart]) -> Result<Option<Problem>> {
         let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
         let names = names.join(" and ");
         let unit = &self.context.unit;
         let pending = |why: String| {
             let summary = fit_status(&format!("Restart pending: {why}"));
-            Turn::Pending(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
+            Some(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
         };
         Ok(match self.mode {
-            RestartMode::Immediate => Turn::Granted,
-            RestartMode::Manual => Turn::Pending(Problem::blocked(
+            RestartMode::Immediate => None,
+            RestartMode::Manual => Some(Problem::blocked(
                 "Restart needed: run the action restart",
                 format!("{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"),
             )),
-            RestartMode::Rolling if self.is_alone()? => Turn::Granted,
+            RestartMode::Rolling if self.is_alone()? => None,
             RestartMode::Rolling => match self.peers()? {
                 None => pending("the units do not know each other yet".to_owned()),
-                Some(peers) if peers.state.is_granted(unit, &peers.decision) => Turn::Granted,
+                Some(peers) if peers.state.is_granted(unit, &peers.decision) => None,
                 Some(peers) => pending(peers.decision.reason_to_wait(unit)),
             },
         })
@@ -133,7 +131,7 @@ impl<'a> Rolling<'a> {
         let is_published = peers.state == state;
         if !is_published {
             let encoded = serde_json::to_string(&state)?;
-            tools::relation_set(self.system, &peers.relation, Bag::Unit(unit), KEY, &encoded)?;
+            tools::relation_set(self.system, &peers.relation, unit, KEY, &encoded)?;
         }
         let is_leading = peers.is_leader && self.decide(peers, &state)? != LeaderDecision::default();
         let new = Memory { state, is_published, is_leading, alone: self.is_alone()? };
@@ -147,14 +145,13 @@ impl<'a> Rolling<'a> {
     fn decide(&self, peers: &Peers, own: &UnitState) -> Result<LeaderDecision> {
         let mut states = BTreeMap::from([(self.context.unit.clone(), own.clone())]);
         for other in &peers.others {
-            states.insert(other.clone(), read(self.system, &peers.relation, Bag::Unit(other))?);
+            states.insert(other.clone(), read(self.system, &peers.relation, other)?);
         }
         let now = Timestamp::now().as_second();
         let decision = peers.decision.next(&self.context.unit, &states, |grant| self.is_gone(grant), now);
         if decision != peers.decision {
-            let bag = Bag::Application(self.context.application());
             let encoded = serde_json::to_string(&decision)?;
-            tools::relation_set(self.system, &peers.relation, bag, KEY, &encoded)?;
+            tools::relation_set(self.system, &peers.relation, self.context.application(), KEY, &encoded)?;
         }
         self.set_application_status(decision.stopped.as_ref())?;
         Ok(decision)
@@ -215,11 +212,11 @@ impl Peers {
         };
         // This comes first: the decision that is read after it is the newest.
         let is_leader = tools::is_leader(system)?;
-        let decision = read(system, &relation, Bag::Application(context.application()))?;
+        let decision = read(system, &relation, context.application())?;
         Ok(Some(Self {
             is_leader,
             decision,
-            state: read(system, &relation, Bag::Unit(&context.unit))?,
+            state: read(system, &relation, &context.unit)?,
             others: tools::relation_list(system, &relation)?,
             relation,
         }))
@@ -236,8 +233,8 @@ pub fn is_own_departure(hook: &str, context: &Context) -> bool {
     hook == format!("{PEER_ENDPOINT}-relation-departed") && context.departing.as_ref() == Some(&context.unit)
 }
 
-/// Reads a data bag; what another version of the charm wrote counts as nothing.
-fn read<T: DeserializeOwned + Default>(system: &System, relation: &str, bag: Bag<'_>) -> Result<T> {
-    let text = tools::relation_get(system, relation, bag, KEY)?;
+/// Reads the data bag of a unit or an application; what another version of the charm wrote counts as nothing.
+fn read<T: DeserializeOwned + Default>(system: &System, relation: &str, owner: &str) -> Result<T> {
+    let text = tools::relation_get(system, relation, owner, KEY)?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::ObservedService;
 use super::checks::ServicesSubject;
-use crate::check::{Finding, Outcome};
+use crate::check::{Outcome, nothing_wrong};
 use crate::magnum::Configuration;
 use crate::system::{Command, Process, Root, System};
 
@@ -48,11 +48,8 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
             findings.extend(found.map(|(sign, meaning)| format!("{name}, in {place}: {sign}: {meaning}")));
         }
     }
-    if findings.is_empty() {
-        let files = files.concat();
-        return Ok(format!("none of the known failures in the journal{files} since the services' start"));
-    }
-    Err(Finding::fail(findings.join("; "), "fix what the evidence means, then: systemctl restart the service"))
+    let good = format!("none of the known failures in the journal{} since the services' start", files.concat());
+    nothing_wrong(findings, good, "fix what the evidence means, then: systemctl restart the service")
 }
 
 /// Returns what the current run of a service wrote to the journal: by time alone, the last lines of the run before

@@ -25,14 +25,6 @@ pub struct ServiceInputs {
     pub since: Option<SystemTime>,
 }
 
-/// Whether services that are serving may be restarted now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
-    Granted,
-    /// Not yet, and why.
-    Pending(Problem),
-}
-
 impl ObservedService {
     /// Returns the restart that the service is due for; `None` if it need not restart, or must not. `is_loaded` says
     /// that the drop-ins are in place and systemd has read them.
@@ -112,14 +104,14 @@ impl DuePlan {
         Self { before: steps, due, granted, pending }
     }
 
-    /// Does by `apply`, in its order, what may be done now, and asks for the turn right before services that are serving
-    /// restart. Returns why not all is done.
+    /// Does by `apply`, in its order, what may be done now. Right before services that are serving restart, asks by
+    /// `turn` why they must wait, if they must. Returns why not all is done.
     ///
     /// # Errors
     /// As `turn` and `apply`.
     pub fn carry_out(
         self,
-        turn: impl FnOnce(&[DueRestart]) -> Result<Turn>,
+        turn: impl FnOnce(&[DueRestart]) -> Result<Option<Problem>>,
         mut apply: impl FnMut(&[Step], &str) -> Result<()>,
     ) -> Result<Option<Problem>> {
         apply(&self.before, "Putting the graft in place")?;
@@ -127,8 +119,8 @@ impl DuePlan {
             return Ok(None);
         }
         match turn(&self.due)? {
-            Turn::Granted => apply(&self.granted, "Restarting the services").map(|()| None),
-            Turn::Pending(problem) => apply(&self.pending, "Restarting failed services").map(|()| Some(problem)),
+            None => apply(&self.granted, "Restarting the services").map(|()| None),
+            pending => apply(&self.pending, "Restarting failed services").map(|()| pending),
         }
     }
 
@@ -136,7 +128,10 @@ impl DuePlan {
     ///
     /// # Errors
     /// As `turn`.
-    pub fn with_turn(self, turn: impl FnOnce(&[DueRestart]) -> Result<Turn>) -> Result<(Vec<Step>, Option<Problem>)> {
+    pub fn with_turn(
+        self,
+        turn: impl FnOnce(&[DueRestart]) -> Result<Option<Problem>>,
+    ) -> Result<(Vec<Step>, Option<Problem>)> {
         let mut steps = Vec::new();
         let pending = self.carry_out(turn, |more, _| {
             steps.extend_from_slice(more);
@@ -175,9 +170,9 @@ mod tests {
     /// The steps if the turn is granted, and if it is pending.
     fn done(services: &[ObservedService]) -> [Vec<Step>; 2] {
         let plan = || DuePlan::new(steps().to_vec(), services);
-        let (granted, problem) = plan().with_turn(|_| Ok(Turn::Granted)).unwrap();
+        let (granted, problem) = plan().with_turn(|_| Ok(None)).unwrap();
         assert_eq!(problem, None);
-        let pending = |_: &[DueRestart]| Ok(Turn::Pending(Problem::waiting("Later", "")));
+        let pending = |_: &[DueRestart]| Ok(Some(Problem::waiting("Later", "")));
         [granted, plan().with_turn(pending).unwrap().0]
     }
 

@@ -98,24 +98,17 @@ pub fn daemon_reload(system: &System) -> Result<()> {
     system.stdout(&Command::new("systemctl", JOB_LIMIT).arg("daemon-reload")).map(drop)
 }
 
-/// Whether to wait for a restart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
-    UntilDone,
-    /// Only until systemd has queued the job.
-    UntilQueued,
-}
-
 /// Restarts units, and starts those that are not running, also when systemd has given one up. First resets what it
-/// has counted of their failures: otherwise a restart soon after too many starts is refused.
+/// has counted of their failures: otherwise a restart soon after too many starts is refused. `waits` is
+/// whether for its end, or only until systemd has queued it.
 ///
 /// # Errors
 /// If `systemctl` fails, as it does for a unit that systemd could not load.
-pub fn restart(system: &System, units: &[&str], wait: Wait) -> Result<()> {
+pub fn restart(system: &System, units: &[&str], waits: bool) -> Result<()> {
     reset_failed(system, units)?;
     let command = Command::new("systemctl", JOB_LIMIT)
         .arg("restart")
-        .args((wait == Wait::UntilQueued).then_some("--no-block"))
+        .args((!waits).then_some("--no-block"))
         .arg("--")
         .args(units);
     system.stdout(&command).map(drop)
@@ -147,14 +140,6 @@ pub fn run_after(system: &System, units: &[&str], name: &str, program: &Path, ar
     started.with_context(|| format!("starting {name}"))
 }
 
-/// Starts one of the charm's own units, now and at every boot.
-///
-/// # Errors
-/// If `systemctl` fails.
-pub fn enable(system: &System, unit: &str) -> Result<()> {
-    switch(system, "enable", unit)
-}
-
 /// Stops one of the charm's own units, if it runs at all.
 ///
 /// # Errors
@@ -163,15 +148,11 @@ pub fn stop(system: &System, unit: &str) -> Result<()> {
     system.run(&Command::new("systemctl", JOB_LIMIT).args(["stop", "--", unit])).map(drop)
 }
 
-/// Stops one of the charm's own units, now and at every boot.
+/// Starts one of the charm's own units, now and at every boot, or stops it so: `enable` or `disable`.
 ///
 /// # Errors
 /// If `systemctl` fails.
-pub fn disable(system: &System, unit: &str) -> Result<()> {
-    switch(system, "disable", unit)
-}
-
-fn switch(system: &System, how: &str, unit: &str) -> Result<()> {
+pub fn switch(system: &System, how: &str, unit: &str) -> Result<()> {
     let command = Command::new("systemctl", JOB_LIMIT).args(["--quiet", "--now", how, "--", unit]);
     let switched = system.stdout(&command).map(drop);
     switched.with_context(|| format!("systemctl {how} {unit}"))

@@ -16,6 +16,7 @@ use crate::helm::HelmSubject;
 use crate::juju::Context;
 use crate::kubeconfig::{self, KubeconfigSubject};
 use crate::magnum::{self, Configuration};
+use crate::reconcile::no_kubeconfig;
 use crate::services::checks::ServicesSubject;
 use crate::system::System;
 use inspection::Inspection;
@@ -52,18 +53,16 @@ pub fn verify(system: &System, context: &Context) -> Result<Report> {
 }
 
 fn settings(inspection: &Inspection<'_>) -> Outcome {
-    let problems: Vec<String> = inspection.expected.problems.iter().map(ToString::to_string).collect();
+    let problems: Vec<String> = inspection.hook.problems.iter().map(ToString::to_string).collect();
     if !problems.is_empty() {
         let remedy = "set the option, or update the secret, as the evidence says";
         return Err(Finding::fail(problems.join("; "), remedy));
     }
-    let settings = inspection.expected.settings.as_ref().filter(|settings| settings.kubeconfig.is_some());
+    let settings =
+        inspection.hook.chosen.as_ref().map(|chosen| &chosen.settings).filter(|settings| settings.kubeconfig.is_some());
     let settings = settings.ok_or_else(|| {
-        Finding::fail(
-            "no kubeconfig is given",
-            "juju add-secret capi-mgmt kubeconfig#file=FILE; juju grant-secret capi-mgmt APPLICATION; \
-             juju config APPLICATION kubeconfig=secret:ID",
-        )
+        let problem = no_kubeconfig();
+        Finding::fail(problem.summary, problem.detail)
     })?;
     Ok(format!("{}, {} further options", settings.driver.pin, settings.capi_helm_options.iter().count()))
 }
