@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use html5gum::{Token, Tokenizer};
 use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
@@ -32,21 +31,22 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
     if content_type.contains("json") {
         return serde_json::from_slice::<Page>(body).ok().map(|page| page.files);
     }
-    let files = content_type.contains("html").then(|| anchors(body))?;
+    let files = content_type.contains("html").then(|| anchors(&String::from_utf8_lossy(body)))?;
     (!files.is_empty()).then_some(files)
 }
 
-fn anchors(body: &[u8]) -> Vec<IndexFile> {
+fn anchors(page: &str) -> Vec<IndexFile> {
+    let Ok(page) = tl::parse(page, tl::ParserOptions::default()) else {
+        return Vec::new();
+    };
     let mut files = Vec::new();
-    for Ok(token) in Tokenizer::new(body) {
-        let Token::StartTag(tag) = token else {
-            continue;
-        };
+    for tag in page.nodes().iter().filter_map(tl::Node::as_tag) {
         let attribute = |name: &str| {
-            let value = tag.attributes.get(name.as_bytes())?;
-            Some(String::from_utf8_lossy(value).into_owned())
+            let mut attributes = tag.attributes().iter();
+            let (_, value) = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+            value.map(|value| unescaped(&value))
         };
-        let Some(href) = attribute("href").filter(|_| *tag.name == b"a"[..]) else {
+        let Some(href) = attribute("href").filter(|_| tag.name().as_utf8_str().eq_ignore_ascii_case("a")) else {
             continue;
         };
         let (url, fragment) = href.split_once('#').unwrap_or((&href, ""));
@@ -60,6 +60,12 @@ fn anchors(body: &[u8]) -> Vec<IndexFile> {
         });
     }
     files
+}
+
+/// Puts back the characters that Python's `html.escape` takes out, with which indexes write their pages.
+fn unescaped(value: &str) -> String {
+    let escapes = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&")];
+    escapes.iter().fold(value.to_owned(), |text, (escape, character)| text.replace(escape, character))
 }
 
 impl IndexFile {
