@@ -17,7 +17,9 @@ const CACHE: &str = "intact.json";
 
 #[derive(Serialize, Deserialize)]
 struct Known {
-    /// The checksum of the identities of all that it depends on.
+    /// All that it depends on: what is added to a directory changes the directory.
+    paths: Vec<PathBuf>,
+    /// The checksum of their identities.
     key: String,
     driver: InstalledDriver,
 }
@@ -33,22 +35,23 @@ pub fn inspect_if_changed(root: &Root, python: &Python) -> Result<ObservedDriver
 fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> {
     // It can be made anew at any time, so that nothing about it fails a hook.
     let known: Option<Known> = root.load(CACHE).ok().flatten();
-    if let Some(Known { key, driver }) = known
-        && key == dependencies(root, python, std::slice::from_ref(&driver.dist_info))?.0
+    if let Some(Known { paths, key, driver }) = known
+        && key == identities(root, python, &paths)?.0
     {
         return Ok(ObservedDriver { installed: InstalledDrivers(vec![driver]), ..ObservedDriver::default() });
     }
     // Before it is read: what changes meanwhile changes the key.
     let copies = root.names(&python.site)?.into_iter().filter(|name| version_in(name).is_some());
     let copies: Vec<PathBuf> = copies.map(|name| python.site.join(name)).collect();
-    let (key, newest) = dependencies(root, python, &copies)?;
+    let paths = dependencies(root, python, &copies)?;
+    let (key, newest) = identities(root, python, &paths)?;
     let observed = inspect(root, python)?;
     if let ([driver], []) = (observed.installed.0.as_slice(), observed.shadows.as_slice())
         && driver.damage.is_empty()
         // The clock of a file system has steps: a change right after has another time for sure.
         && now - newest > 1
     {
-        let known = Known { key, driver: driver.clone() };
+        let known = Known { paths, key, driver: driver.clone() };
         if let Err(error) = root.save(CACHE, &known) {
             tracing::debug!("{error:#}");
         }
@@ -56,28 +59,32 @@ fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> 
     Ok(observed)
 }
 
-/// Returns a checksum of the identities of all that an intact driver depends on, and the last change (ctime) of any, in
-/// seconds since 1970.
-fn dependencies(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<(String, i64)> {
+/// Returns all that an intact driver depends on: its files, and the directories in which Python looks for it.
+fn dependencies(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let before = python.path.iter().take_while(|directory| **directory != python.site);
-    let looked_in = before.chain([&python.site]).map(|directory| (directory.clone(), DEEPEST + 1));
-    let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]).map(|directory| (directory, 0));
-    let (mut left, mut seen, mut newest) = (Vec::new(), Vec::new(), 0);
-    for (path, depth) in looked_in.chain(driver) {
-        left.push((root.metadata(&path)?, path, depth));
-    }
-    while let Some((meta, path, depth)) = left.pop() {
-        seen.push(meta.as_ref().map(|meta| FileIdentity::new(&path, meta)));
-        newest = newest.max(meta.as_ref().map_or(0, |meta| meta.ctime()));
-        let is_listed = depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref());
-        if is_listed && meta.is_some_and(|meta| meta.is_dir()) {
-            let entries = root.entries(&path)?.into_iter();
-            left.extend(entries.map(|(name, meta)| (Some(meta), path.join(name), depth + 1)));
+    let mut paths: Vec<PathBuf> = before.chain([&python.site]).cloned().collect();
+    let driver = copies.iter().cloned().chain([python.site.join(PACKAGE)]);
+    let mut left: Vec<(PathBuf, usize)> = driver.map(|directory| (directory, 0)).collect();
+    while let Some((path, depth)) = left.pop() {
+        if depth <= DEEPEST && path.file_name() != Some("__pycache__".as_ref()) {
+            left.extend(root.names(&path)?.into_iter().map(|name| (path.join(name), depth + 1)));
         }
+        paths.push(path);
     }
+    // Those of one directory beside each other.
+    paths.sort();
+    Ok(paths)
+}
+
+/// Returns a checksum of the identities of what is at these paths, and its last change (ctime), in seconds since 1970.
+fn identities(root: &Root, python: &Python, paths: &[PathBuf]) -> Result<(String, i64)> {
+    let found = root.metadata_of(paths)?;
+    let newest = found.iter().flatten().map(|meta| meta.ctime()).max().unwrap_or_default();
+    let named = paths.iter().zip(&found);
+    let seen: Vec<_> = named.map(|(path, meta)| meta.as_ref().map(|meta| FileIdentity::new(path, meta))).collect();
     // What one version of the charm calls intact, another may not.
     let version = env!("CARGO_PKG_VERSION");
-    Ok((sha256(format!("{version} {seen:?}").as_bytes()), newest))
+    Ok((sha256(format!("{version} {:?} {seen:?}", python.path).as_bytes()), newest))
 }
 
 #[cfg(test)]

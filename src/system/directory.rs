@@ -61,8 +61,18 @@ pub fn open_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
 
 /// Creates a file that did not exist, with mode 0600 whatever the umask.
 pub fn create_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
+    directory.open_with(name, private().create_new(true))
+}
+
+/// Opens a file for writing, and creates it as [`create_file`] does if it is not there.
+pub fn open_or_create_file(directory: &Dir, name: &OsStr) -> io::Result<File> {
+    directory.open_with(name, private().create(true).truncate(false))
+}
+
+fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
-    directory.open_with(name, options.read(true).write(true).create_new(true).mode(0o600).follow(FollowSymlinks::No))
+    options.read(true).write(true).mode(0o600).follow(FollowSymlinks::No);
+    options
 }
 
 /// Returns the names in a directory that is open for reading. Those that are not UTF-8 are left out.

@@ -99,6 +99,26 @@ impl Root {
         Ok(found.map(|(_, _, meta)| meta))
     }
 
+    /// Returns the metadata of what stands at each path, as [`Self::metadata`] does; opens a directory once for those of
+    /// its paths that follow each other.
+    ///
+    /// # Errors
+    /// If one cannot be looked at.
+    pub fn metadata_of(&self, paths: &[PathBuf]) -> Result<Vec<Option<Metadata>>> {
+        let mut parent: Option<(&Path, Option<Dir>)> = None;
+        let mut found = Vec::new();
+        for path in paths {
+            let (above, name) = (path.parent().unwrap_or(Path::new("")), path.file_name().unwrap_or_default());
+            if parent.as_ref().is_none_or(|(opened, _)| *opened != above) {
+                parent = Some((above, at("opening", above, unless_absent(directory::open(&self.top, above)))?));
+            }
+            let directory = parent.as_ref().and_then(|(_, directory)| directory.as_ref());
+            let meta = directory.map(|directory| unless_absent(directory.symlink_metadata(name)));
+            found.push(at("inspecting", path, meta.transpose())?.flatten());
+        }
+        Ok(found)
+    }
+
     pub(super) fn find(&self, path: &Path) -> io::Result<Option<(Dir, OsString, Metadata)>> {
         let Some((parent, name)) = unless_absent(self.parent(path))? else {
             return Ok(None);
@@ -220,23 +240,6 @@ impl Root {
     pub fn names(&self, path: &Path) -> Result<Vec<String>> {
         let listed = directory::open_for_reading(&self.top, path).and_then(|directory| directory::names(&directory));
         Ok(at("listing", path, unless_absent(listed))?.unwrap_or_default())
-    }
-
-    /// Returns the names in a directory as [`Self::names`] does, each with the metadata of what stands there.
-    ///
-    /// # Errors
-    /// If it is there but cannot be read.
-    pub fn entries(&self, path: &Path) -> Result<Vec<(String, Metadata)>> {
-        let list = || -> io::Result<Vec<(String, Metadata)>> {
-            let opened = directory::open_for_reading(&self.top, path)?;
-            let (names, directory) = (directory::names(&opened)?, Dir::from_std_file(opened.into_std()));
-            let mut entries = Vec::new();
-            for name in names {
-                entries.extend(unless_absent(directory.symlink_metadata(&name))?.map(|meta| (name, meta)));
-            }
-            Ok(entries)
-        };
-        Ok(at("listing", path, unless_absent(list()))?.unwrap_or_default())
     }
 
     /// Returns the temporary files that a killed hook left in a directory.

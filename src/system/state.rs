@@ -5,7 +5,7 @@
 //! settings).
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -27,9 +27,34 @@ pub fn state_path(name: &str) -> PathBuf {
     Path::new(STATE_DIRECTORY).join(name)
 }
 
-/// Held while the charm works on the unit; dropping it lets the next run in.
+/// A lock that is held; dropping it lets the next one in.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File>);
+pub struct Lock {
+    file: Flock<fs::File>,
+    /// Whether the run of the charm that held it before was killed: what it had begun to write may still be there.
+    pub follows_a_kill: bool,
+    is_run: bool,
+}
+
+impl Lock {
+    /// Notes in the file that a run is under way, until it ends.
+    fn begin(mut self) -> io::Result<Self> {
+        self.follows_a_kill = self.file.metadata()?.len() > 0;
+        (&*self.file).write_all(b"under way\n")?;
+        self.is_run = true;
+        Ok(self)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.is_run
+            && let Err(error) = self.file.set_len(0)
+        {
+            tracing::debug!("noting the end of a run: {error}");
+        }
+    }
+}
 
 impl Root {
     /// Reads a JSON file of the state directory that the charm can make anew; `None` if it is not there.
@@ -93,7 +118,7 @@ impl Root {
         while began.elapsed() < LOCK_LIMIT {
             let Some(file) = present(&path, self.open_or_create(&path))? else { return Ok(None) };
             if let Some(lock) = attempt(&path, file)? {
-                return Ok(Some(lock));
+                return at("writing", &path, lock.begin()).map(Some);
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -124,11 +149,7 @@ impl Root {
 
     fn open_or_create(&self, path: &Path) -> io::Result<fs::File> {
         let (parent, name) = self.parent(path)?;
-        match directory::create_file(&parent, name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => directory::open_file(&parent, name),
-            created => created,
-        }
-        .map(cap_std::fs::File::into_std)
+        Ok(directory::open_or_create_file(&parent, name)?.into_std())
     }
 
     /// Adds a line to a file of the state directory.
@@ -153,7 +174,7 @@ fn present(path: &Path, opened: io::Result<fs::File>) -> Result<Option<fs::File>
 /// Takes the lock of an open file; `None` if it is held.
 fn attempt(path: &Path, file: fs::File) -> Result<Option<Lock>> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(Lock(lock))),
+        Ok(file) => Ok(Some(Lock { file, follows_a_kill: false, is_run: false })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
@@ -172,8 +193,13 @@ mod tests {
         assert!(root.lock_if_present().unwrap().is_none());
         let lock = root.lock().unwrap();
         assert!(root.try_lock("lock").unwrap().is_none());
+        assert!(!lock.follows_a_kill);
         drop(lock);
         assert!(root.try_lock("lock").unwrap().is_some());
+        // A killed process drops nothing.
+        scratch.put(state_path("lock"), "under way\n");
+        assert!(root.lock().unwrap().follows_a_kill);
+        assert!(!root.lock().unwrap().follows_a_kill);
     }
 
     #[test]
