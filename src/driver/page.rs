@@ -42,8 +42,7 @@ fn anchors(page: &str) -> Vec<IndexFile> {
     let mut files = Vec::new();
     for tag in page.nodes().iter().filter_map(tl::Node::as_tag) {
         let attribute = |name: &str| {
-            let mut attributes = tag.attributes().iter();
-            let (_, value) = attributes.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+            let (_, value) = tag.attributes().iter().find(|(found, _)| found.eq_ignore_ascii_case(name))?;
             value.map(|value| unescaped(&value))
         };
         let Some(href) = attribute("href").filter(|_| tag.name().as_utf8_str().eq_ignore_ascii_case("a")) else {

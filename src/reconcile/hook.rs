@@ -38,10 +38,7 @@ pub fn restart(system: &System, context: &Context) -> Result<Reconciled> {
 fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>) -> Result<Reconciled> {
     let lock = system.root.lock()?;
     // After a loss of power nothing says whether a run was killed; then Juju runs another hook than this one.
-    let look = match hook == "update-status" && !lock.follows_a_kill {
-        true => Look::Changes,
-        false => Look::Full,
-    };
+    let look = if hook == "update-status" && !lock.follows_a_kill { Look::Changes } else { Look::Full };
     let ask = match hook == "update-status" || is_about_peers(hook) {
         true => Ask::Remembered,
         false => Ask::Juju,

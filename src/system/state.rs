@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use cap_std::fs::File;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Serialize, de::DeserializeOwned};
@@ -140,16 +141,12 @@ impl Root {
     /// # Errors
     /// If it cannot be opened.
     pub fn lock_directory(&self, path: &Path) -> Result<Option<Lock>> {
-        let open = || {
-            let (parent, name) = self.parent(path)?;
-            Ok(directory::open_file(&parent, name)?.into_std())
-        };
-        present(path, open())?.map_or(Ok(None), |file| attempt(path, file))
+        let opened = self.parent(path).and_then(|(parent, name)| directory::open_file(&parent, name));
+        present(path, opened)?.map_or(Ok(None), |file| attempt(path, file))
     }
 
-    fn open_or_create(&self, path: &Path) -> io::Result<fs::File> {
-        let (parent, name) = self.parent(path)?;
-        Ok(directory::open_or_create_file(&parent, name)?.into_std())
+    fn open_or_create(&self, path: &Path) -> io::Result<File> {
+        self.parent(path).and_then(|(parent, name)| directory::open_or_create_file(&parent, name))
     }
 
     /// Adds a line to a file of the state directory.
@@ -164,10 +161,10 @@ impl Root {
 }
 
 /// `None` if nothing is there to be opened.
-fn present(path: &Path, opened: io::Result<fs::File>) -> Result<Option<fs::File>> {
+fn present(path: &Path, opened: io::Result<File>) -> Result<Option<fs::File>> {
     match opened {
         Err(error) if directory::is_absent(&error) => Ok(None),
-        opened => at("opening", path, opened.map(Some)),
+        opened => at("opening", path, opened.map(|file| Some(file.into_std()))),
     }
 }
 
