@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Candidate, Found, Look, plan, wanted_mode};
+use super::{Candidate, Found, plan, wanted_mode};
+use crate::driver;
 use crate::juju::{Ask, Context, request};
 use crate::problem::Problem;
 use crate::rolling::Rolling;
@@ -30,7 +31,7 @@ pub struct DryRun {
 pub fn dry_run(system: &System, context: &Context) -> Result<DryRun> {
     let request = request(system, context, Ask::Remembered)?;
     let rolling = Rolling::new(system, context, wanted_mode(&request));
-    let mut found = Found::look(system, Look::Full)?;
+    let mut found = Found::look(system, driver::inspect)?;
     let (chosen, mut problems) = found.choose(system, &request, None)?;
     let selection = chosen.as_ref().and_then(|chosen| chosen.selection.as_ref());
     problems.extend(selection.and_then(|selection| selection.problem.clone()));

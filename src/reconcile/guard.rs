@@ -7,7 +7,7 @@
 use anyhow::Result;
 use tracing::{info, warn};
 
-use super::{Environment, Look, last_good, run as reconcile};
+use super::{Environment, last_good, run as reconcile};
 use crate::guard::{AFTER_RESTART, COMMAND};
 use crate::juju::settings::RestartMode;
 use crate::juju::{GrantedKubeconfig, Request, charm_version};
@@ -39,7 +39,6 @@ pub fn repair(system: &System) -> Result<()> {
         progress: &|_| Ok(()),
         turn: &|due| turn(system, mode, due),
         thoroughness: Thoroughness::Quick,
-        look: if lock.follows_a_kill { Look::Full } else { Look::Changes },
     };
     let outcome = reconcile(request, &environment)?;
     drop(lock);

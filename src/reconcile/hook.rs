@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tracing::info;
 
-use super::{Environment, Look, Reconciled, remove as removal};
+use super::{Environment, Reconciled, remove as removal};
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
@@ -36,9 +36,7 @@ pub fn restart(system: &System, context: &Context) -> Result<Reconciled> {
 }
 
 fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>) -> Result<Reconciled> {
-    let lock = system.root.lock()?;
-    // After a loss of power nothing says whether a run was killed; then Juju runs another hook than this one.
-    let look = if hook == "update-status" && !lock.follows_a_kill { Look::Changes } else { Look::Full };
+    let _lock = system.root.lock()?;
     let ask = match hook == "update-status" || is_about_peers(hook) {
         true => Ask::Remembered,
         false => Ask::Juju,
@@ -56,7 +54,6 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             progress: &|what| tools::status_set(system, "maintenance", what),
             turn: &|due| rolling.turn(due),
             thoroughness: Thoroughness::Full,
-            look,
         },
     )?;
     outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));

@@ -20,10 +20,12 @@ pub use artifacts::{Artifacts, Facts, programs};
 pub use dry_run::{DryRun, dry_run};
 pub use guard::repair;
 pub use hook::{no_kubeconfig, reconcile, remove, restart, wanted_mode};
-pub use observed::{Look, Observed};
+use observed::LookAtDriver;
+pub use observed::Observed;
 pub use plan::{Desired, plan};
 
 use crate::audit;
+use crate::driver;
 use crate::helm;
 use crate::juju::Request;
 use crate::juju::settings::Settings;
@@ -49,7 +51,6 @@ pub struct Environment<'a> {
     /// Asked right before a restart of services that are serving: why it must wait, if it must.
     pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Option<Problem>>,
     pub thoroughness: Thoroughness,
-    pub look: Look,
 }
 
 /// The result of a reconcile.
@@ -100,7 +101,7 @@ pub fn last_good(system: &System) -> Result<Option<Settings>> {
 pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled> {
     let system = environment.system;
     let mut outcome = Reconciled::default();
-    let mut found = match or_problem(Found::look(system, environment.look))? {
+    let mut found = match or_problem(Found::look(system, driver::inspect_if_changed))? {
         Ok(found) => found,
         Err(problem) => return Ok(Reconciled { problems: vec![problem], ..outcome }),
     };
@@ -132,7 +133,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
     carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
     if outcome.changed {
-        observed = Observed::inspect(system, &installation.python, &backups, Look::Changes)?;
+        observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
     }
     audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
     let installed = observed.driver.installed.intact(&desired.driver.pin);
@@ -225,15 +226,15 @@ fn choose<T>(
 }
 
 impl Found {
-    /// Looks at the unit.
+    /// Looks at the unit; `driver` looks at the driver.
     ///
     /// # Errors
     /// A [`Problem`] if there is no Magnum; another error if something cannot be read.
-    fn look(system: &System, look: Look) -> Result<Self> {
+    fn look(system: &System, driver: LookAtDriver) -> Result<Self> {
         let root = &system.root;
         let installation = Installation::inspect(system)?;
         let backups = Backups::load(root)?;
-        let observed = Observed::inspect(system, &installation.python, &backups, look)?;
+        let observed = Observed::inspect(system, &installation.python, &backups, driver)?;
         let (last_good, memory) = (last_good(system)?, Memory::load(root)?);
         Ok(Self { installation, observed, backups, last_good, memory })
     }

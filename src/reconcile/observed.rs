@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::Desired;
 use crate::chart;
 use crate::conf::CONF;
-use crate::driver::{self, ObservedDriver};
+use crate::driver::ObservedDriver;
 use crate::guard::{self, ObservedGuard};
 use crate::helm::{self, FoundHelm};
 use crate::kubeconfig::{self, programs};
@@ -16,15 +16,8 @@ use crate::magnum::{CONF_DIRECTORY, Python, Service};
 use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
 use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
 
-/// How closely a unit is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// At everything.
-    Full,
-    /// Not at what cannot have changed: files of the driver as they were when they were found intact, and temporary
-    /// files, since no run has been killed.
-    Changes,
-}
+/// [`driver::inspect`](crate::driver::inspect), or [`driver::inspect_if_changed`](crate::driver::inspect_if_changed).
+pub type LookAtDriver = fn(&Root, &Python) -> Result<ObservedDriver>;
 
 /// The graft as observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,20 +39,16 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Looks at every part.
+    /// Looks at everything; `driver` looks at the driver.
     ///
     /// # Errors
-    /// If one cannot be looked at.
-    pub fn inspect(system: &System, python: &Python, backups: &Backups, look: Look) -> Result<Self> {
+    /// If a part cannot be looked at.
+    pub fn inspect(system: &System, python: &Python, backups: &Backups, driver: LookAtDriver) -> Result<Self> {
         let root = &system.root;
         let (services, units) = services::inspect_with(system, &guard::UNITS)?;
         let drop_ins = Service::ALL.map(|service| root.inspect(Path::new(drop_in_path(service))));
-        let (driver, temporaries) = match look {
-            Look::Full => (driver::inspect(root, python)?, temporaries(root, Some(&python.site))?),
-            Look::Changes => (driver::inspect_if_changed(root, python)?, Vec::new()),
-        };
         Ok(Self {
-            driver,
+            driver: driver(root, python)?,
             helm: helm::inspect(root)?,
             chart: root.inspect(Path::new(chart::PATH))?,
             kubeconfig: root.inspect(Path::new(kubeconfig::PATH))?,
@@ -67,7 +56,7 @@ impl Observed {
             services: ObservedServices { services, drop_ins: drop_ins.into_iter().collect::<Result<_>>()? },
             guard: ObservedGuard::inspect(root, units)?,
             missing_directories: missing(root)?,
-            temporaries: [temporaries, programs::forgotten_copies(root)?].concat(),
+            temporaries: [temporaries(root, Some(&python.site))?, programs::forgotten_copies(root)?].concat(),
             written: backups.entries(),
         })
     }

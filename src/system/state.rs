@@ -5,7 +5,7 @@
 //! settings).
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,34 +28,9 @@ pub fn state_path(name: &str) -> PathBuf {
     Path::new(STATE_DIRECTORY).join(name)
 }
 
-/// A lock that is held; dropping it lets the next one in.
+/// Held while the charm works on the unit; dropping it lets the next run in.
 #[derive(Debug)]
-pub struct Lock {
-    file: Flock<fs::File>,
-    /// Whether the run of the charm that held it before was killed: what it had begun to write may still be there.
-    pub follows_a_kill: bool,
-    is_run: bool,
-}
-
-impl Lock {
-    /// Notes in the file that a run is under way, until it ends.
-    fn begin(mut self) -> io::Result<Self> {
-        self.follows_a_kill = self.file.metadata()?.len() > 0;
-        (&*self.file).write_all(b"under way\n")?;
-        self.is_run = true;
-        Ok(self)
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if self.is_run
-            && let Err(error) = self.file.set_len(0)
-        {
-            tracing::debug!("noting the end of a run: {error}");
-        }
-    }
-}
+pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File>);
 
 impl Root {
     /// Reads a JSON file of the state directory that the charm can make anew; `None` if it is not there.
@@ -119,7 +94,7 @@ impl Root {
         while began.elapsed() < LOCK_LIMIT {
             let Some(file) = present(&path, self.open_or_create(&path))? else { return Ok(None) };
             if let Some(lock) = attempt(&path, file)? {
-                return at("writing", &path, lock.begin()).map(Some);
+                return Ok(Some(lock));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -171,7 +146,7 @@ fn present(path: &Path, opened: io::Result<File>) -> Result<Option<fs::File>> {
 /// Takes the lock of an open file; `None` if it is held.
 fn attempt(path: &Path, file: fs::File) -> Result<Option<Lock>> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(file) => Ok(Some(Lock { file, follows_a_kill: false, is_run: false })),
+        Ok(lock) => Ok(Some(Lock(lock))),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, error)) => Err(error).with_context(|| format!("locking {}", path.display())),
     }
@@ -190,13 +165,8 @@ mod tests {
         assert!(root.lock_if_present().unwrap().is_none());
         let lock = root.lock().unwrap();
         assert!(root.try_lock("lock").unwrap().is_none());
-        assert!(!lock.follows_a_kill);
         drop(lock);
         assert!(root.try_lock("lock").unwrap().is_some());
-        // A killed process drops nothing.
-        scratch.put(state_path("lock"), "under way\n");
-        assert!(root.lock().unwrap().follows_a_kill);
-        assert!(!root.lock().unwrap().follows_a_kill);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::malformed::malformed;
 use crate::management::TOKEN;
 use crate::scanner::Scanner;
-use crate::support::{Deployment, Enough, KUBECONFIG, STATE, pin, timed};
+use crate::support::{Deployment, Enough, KUBECONFIG, STATE, pin, soak, timed};
 
 const BOTH: [&str; 2] = ["verify", "plan"];
 /// With the archive that people carry away.
@@ -90,7 +90,7 @@ fn live(heard: &Heard, second: &Credential) {
     heard.rotate(&good[1]);
     it.assert_in_place(&good[1], "a good one");
     heard.actions(&BOTH);
-    for (number, (case, bad)) in malformed(it, second, &first).into_iter().enumerate() {
+    for (number, (case, bad)) in malformed(it, second, &first).into_iter().step_by(soak(2, 1)).enumerate() {
         heard.rotate(&bad);
         it.assert_status("blocked", &["kubeconfig"], case);
         it.assert_in_place(&good[1], case);

@@ -32,7 +32,7 @@ enum Task {
     Package(package::Options),
     /// Runs the tests, those on real units too (needs root)
     Test(test::Options),
-    /// Runs the tests on real units with many more rounds: hours (needs root)
+    /// Runs the tests on real units with many more rounds, and builds the charm again elsewhere: hours (needs root)
     Soak(test::SoakOptions),
     /// Shows the charm on a real unit, from deploy to remove (needs root)
     Demo,

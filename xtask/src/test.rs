@@ -34,7 +34,7 @@ pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
     }
     report(|stages| {
         if !options.names.is_empty() {
-            return on_units(stages, workspace, &Selection::Named(options.names));
+            return on_units(stages, workspace, &Selection::Named(options.names)).map(drop);
         }
         let package = without_units(stages, workspace)?;
         if options.no_lab {
@@ -47,7 +47,10 @@ pub fn run(workspace: &Workspace, options: Options) -> Result<()> {
 /// Runs the tests on real units with `LAB_SOAK=1`, which they read.
 pub fn soak(workspace: &Workspace, options: SoakOptions) -> Result<()> {
     lab::require_root("soak")?;
-    report(|stages| on_units(stages, workspace, &Selection::Soak(options.names)))
+    report(|stages| {
+        let package = on_units(stages, workspace, &Selection::Soak(options.names))?;
+        stages.run("package elsewhere", || reproduce::check(workspace, &package, Link::HostFirst))
+    })
 }
 
 /// Prints the table of the stages, however they end.
@@ -58,9 +61,10 @@ fn report(task: impl FnOnce(&mut Stages) -> Result<()>) -> Result<()> {
     result
 }
 
-fn on_units(stages: &mut Stages, workspace: &Workspace, selection: &Selection) -> Result<()> {
+fn on_units(stages: &mut Stages, workspace: &Workspace, selection: &Selection) -> Result<Package> {
     let package = stages.run("package", || pack(workspace))?;
-    stages.run("tests on real units", || units::test(workspace, &package.path, selection))
+    stages.run("tests on real units", || units::test(workspace, &package.path, selection))?;
+    Ok(package)
 }
 
 fn without_units(stages: &mut Stages, workspace: &Workspace) -> Result<Package> {
@@ -81,7 +85,6 @@ fn without_units(stages: &mut Stages, workspace: &Workspace) -> Result<Package> 
     let package = stages.run("package", || pack(workspace))?;
     stages.run("charmcraft project", || tools::charmcraft_check_project(workspace))?;
     stages.run("charmcraft analyse", || tools::charmcraft_analyse(workspace, &package.path))?;
-    stages.run("package elsewhere", || reproduce::check(workspace, &package, Link::HostFirst))?;
     Ok(package)
 }
 

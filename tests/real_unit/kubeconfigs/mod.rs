@@ -107,8 +107,12 @@ impl Answers {
         let each = || versions().iter().copied();
         let driver = || each().map(|version| (version, scene.driver(version, directory))).collect();
         let charm = || {
-            let files = |version| asked_of_the_charm(version, cases);
-            each().map(|version| (version, scene.charm(version, directory, &files(version), how))).collect()
+            let asked = each().map(|version| (version, asked_of_the_charm(version, cases)));
+            let verdicts = |files: Vec<String>, version| match files.is_empty() {
+                true => BTreeMap::new(),
+                false => scene.charm(version, directory, &files, how),
+            };
+            asked.map(|(version, files)| (version, verdicts(files, version))).collect()
         };
         std::thread::scope(|scope| {
             let driver = scope.spawn(|| timed("drivers", driver));

@@ -4,7 +4,7 @@ use lab::{Behaviour, Controllers, HttpFault, Mode};
 use serde_json::json;
 
 use super::{Scene, assert_failed, assert_passed};
-use crate::support::{KUBECONFIG, timed};
+use crate::support::{KUBECONFIG, eventually, soak, timed};
 
 const HAPROXY: &str = "<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this \
                        request.\n</body></html>";
@@ -68,8 +68,15 @@ fn away(path: &str) -> (String, String) {
     (format!("mv {path} /root/away"), format!("mv /root/away {path}"))
 }
 
-/// A cluster fails at each of them, and the message says which it is.
-fn each_is_placed(scene: &Scene, cases: Vec<Case>) {
+/// A cluster fails at each of them, and the message says which it is. Of those with the same message, by default the
+/// first.
+fn each_is_placed(scene: &Scene, mut cases: Vec<Case>) {
+    let mut seen = Vec::new();
+    cases.retain(|(_, _, stage, link, word)| {
+        let is_new = !seen.contains(&(*stage, *link, *word));
+        seen.push((*stage, *link, *word));
+        soak(is_new, true)
+    });
     scene.controllers(Controllers::Finish);
     let cluster = json!({"create-cluster": true, "timeout": 120});
     for (name, (harm, mend), stage, link, word) in cases {
@@ -187,6 +194,9 @@ fn who_makes_a_cluster_is_a_link_too() {
     let run = scene.run(&json!({}));
     assert_failed(&run, "leftovers", "conductor", "no answer in time");
     it.shell("systemctl start rabbitmq-server");
+    // Until then nobody would ever answer what the API asks: the queue went with the broker.
+    let consumers = "rabbitmqctl --quiet list_consumers | grep magnum-conductor || :";
+    eventually("the conductor is back at its queue", || !it.shell(consumers).is_empty());
     it.shell("rm /etc/magnum/magnum.conf.d/zz-lab.conf; systemctl restart magnum-api");
     scene.settled();
 

@@ -7,6 +7,8 @@ mod interrupted;
 mod leaks;
 mod template;
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use lab::{ActionRun, ActionStatus, Behaviour, Cloud, Controllers, Mode, Release, SecretUri, Signal};
 use serde_json::{Value, json};
@@ -121,7 +123,12 @@ impl Scene {
     /// The same, and the action gets these signals, one each time that `condition` holds.
     fn run_signalled(&self, change: &Value, signals: &[Signal], mut condition: impl FnMut(&Self) -> bool) -> ActionRun {
         let given = self.parameters(change);
-        let run = self.it.unit.action_signalled("smoketest", &given, signals, |_| condition(self)).unwrap();
+        let looked = |_: &_| {
+            // Each look starts a program: none of the moments is that short.
+            std::thread::sleep(Duration::from_millis(100));
+            condition(self)
+        };
+        let run = self.it.unit.action_signalled("smoketest", &given, signals, looked).unwrap();
         self.heard(&run);
         run
     }
