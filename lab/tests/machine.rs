@@ -253,7 +253,9 @@ fn nothing_stays_behind_however_the_owner_ends() {
     end_victim("SIGKILL", "booted", no_time, |victim| kill(victim, Signal::SIGKILL).unwrap());
     end_victim("SIGINT of the group", "booted", no_time, |victim| killpg(victim, Signal::SIGINT).unwrap());
     end_victim("SIGTERM", "booted", no_time, |victim| kill(victim, Signal::SIGTERM).unwrap());
-    for milliseconds in [0, 20, 100, 400, 900] {
+    let moments = [0, 5, 20, 50, 100, 200, 400, 700, 900, 1100];
+    let every = if std::env::var_os("LAB_SOAK").is_some() { 1 } else { 2 };
+    for milliseconds in moments.into_iter().step_by(every) {
         let delay = Duration::from_millis(milliseconds);
         end_victim("SIGKILL", "booting", delay, |victim| kill(victim, Signal::SIGKILL).unwrap());
     }

@@ -1,6 +1,6 @@
 //! Reconcile: what is wanted, what is observed, the plan between them, applying it, checking the result.
 //!
-//! This file and those it plans with know neither hooks nor Juju: the caller passes in what is asked for, and gets an
+//! This file and those it plans with know neither hooks nor Juju: the caller passes in what is asked for, and gets a
 //! [`Reconciled`]. If the settings are not valid or cannot be met, the last good ones are upheld: a working graft is never
 //! taken down because a new input is bad.
 
