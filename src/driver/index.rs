@@ -164,9 +164,7 @@ impl Index {
         let mut bytes = Vec::new();
         let body = self.client.body(answer);
         let read = Limited::new(body, SIZE_LIMIT).until(self.began + self.limits.total).read_to_end(&mut bytes);
-        let Err(error) = read else {
-            return Ok(bytes);
-        };
+        let Err(error) = read else { return Ok(bytes) };
         Err(match error.kind() {
             ErrorKind::FileTooLarge => {
                 self.blocked("Package index sends too much", "sends more than 8 MiB; set another index")

@@ -142,9 +142,7 @@ impl Comparison {
     }
 
     fn list(&mut self, site: &Root, directory: &str, depth: usize) -> Result<()> {
-        let Some(meta) = site.metadata(Path::new(directory))? else {
-            return Ok(());
-        };
+        let Some(meta) = site.metadata(Path::new(directory))? else { return Ok(()) };
         if !meta.is_dir() {
             self.add(directory, "not a directory");
             return Ok(());

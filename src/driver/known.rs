@@ -34,8 +34,7 @@ pub fn inspect_if_changed(root: &Root, python: &Python) -> Result<ObservedDriver
 
 fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> {
     // It can be made anew at any time, so that nothing about it fails a hook.
-    let known: Option<Known> = root.load(CACHE).ok().flatten();
-    if let Some(Known { paths, key, driver }) = known
+    if let Ok(Some(Known { paths, key, driver })) = root.load(CACHE)
         && key == identities(root, python, &paths)?.0
     {
         return Ok(ObservedDriver { installed: InstalledDrivers(vec![driver]), ..ObservedDriver::default() });
@@ -72,7 +71,7 @@ fn dependencies(root: &Root, python: &Python, copies: &[PathBuf]) -> Result<Vec<
         paths.push(path);
     }
     // Those of one directory beside each other.
-    paths.sort();
+    paths.sort_by(|one, other| (one.parent(), one).cmp(&(other.parent(), other)));
     Ok(paths)
 }
 

@@ -36,9 +36,7 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
 }
 
 fn anchors(page: &str) -> Vec<IndexFile> {
-    let Ok(page) = tl::parse(page, tl::ParserOptions::default()) else {
-        return Vec::new();
-    };
+    let Ok(page) = tl::parse(page, tl::ParserOptions::default()) else { return Vec::new() };
     let mut files = Vec::new();
     for tag in page.nodes().iter().filter_map(tl::Node::as_tag) {
         let attribute = |name: &str| {

@@ -79,8 +79,8 @@ impl FoundHelm {
 pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
     for directory in SYSTEM_PATH.split(':') {
         let path = Path::new(directory).join("helm");
-        let file = root.resolve(&path)?;
-        if let Some(meta) = root.metadata(&file)?.filter(|meta| meta.is_file() && meta.mode() & 0o001 != 0) {
+        let (file, meta) = root.resolve_with_metadata(&path)?;
+        if let Some(meta) = meta.filter(|meta| meta.is_file() && meta.mode() & 0o001 != 0) {
             let identity = FileIdentity::new(&file, &meta);
             let known = root.load::<KnownHelm>(CACHE)?.filter(|known| known.file == identity);
             return Ok(Some(FoundHelm { path, known }));

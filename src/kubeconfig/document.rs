@@ -238,9 +238,7 @@ pub fn content(
             "has an empty {field}, which the driver takes in place of {field}-data; take it out"
         )));
     }
-    let Some(data) = data else {
-        return Ok(None);
-    };
+    let Some(data) = data else { return Ok(None) };
     // The decoder's own message would quote a byte of it.
     let decoded = BASE64.decode(data.split_whitespace().collect::<String>());
     decoded.map(Some).map_err(|_| fault(format!("has a {field}-data that is not base64")))

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CONFIGURATION_ARGUMENTS, Service};
 use crate::problem::Problem;
-use crate::system::{Command, FileIdentity, System};
+use crate::system::{Command, System};
 
 /// For all of OpenStack's services; the file of each service comes after it.
 const COMMON: &str = "/etc/default/openstack";
@@ -33,12 +33,6 @@ pub struct StartDefaults {
     pub ignored: Vec<(PathBuf, usize)>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Cached {
-    read: Vec<FileIdentity>,
-    defaults: BTreeMap<Service, StartDefaults>,
-}
-
 /// Returns what each service is given.
 ///
 /// # Errors
@@ -46,15 +40,9 @@ struct Cached {
 pub fn inspect(system: &System) -> Result<BTreeMap<Service, StartDefaults>> {
     let root = &system.root;
     let files: BTreeSet<PathBuf> = Service::ALL.into_iter().flat_map(files).collect();
-    let read: Result<Vec<_>> = files.iter().map(|path| root.identity(path)).collect();
-    let read: Vec<FileIdentity> = read?.into_iter().flatten().collect();
-    if let Some(cached) = root.load::<Cached>(CACHE)?.filter(|cached| cached.read == read) {
-        return Ok(cached.defaults);
-    }
-    let asked = Service::ALL.map(|service| Ok((service, ask(system, service)?)));
-    let cached = Cached { read, defaults: asked.into_iter().collect::<Result<_>>()? };
-    root.save(CACHE, &cached)?;
-    Ok(cached.defaults)
+    root.cached(CACHE, root.identities(&Vec::from_iter(files))?, || {
+        Service::ALL.into_iter().map(|service| Ok((service, ask(system, service)?))).collect()
+    })
 }
 
 /// Returns the files that the start script of a service reads, itself the last.

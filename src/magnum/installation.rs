@@ -13,7 +13,7 @@ use super::defaults::{self, StartDefaults};
 use super::oslo::assignments;
 use super::{ENTRY_POINT, MAGNUM_CONF, MAGNUM_USER, Python, Service};
 use crate::problem::Problem;
-use crate::system::{FileIdentity, Root, System};
+use crate::system::{Root, System};
 
 /// The entry point group in which Magnum looks for drivers.
 const DRIVERS_GROUP: &str = "magnum.drivers";
@@ -39,7 +39,6 @@ pub struct Installation {
 /// longer than all else in a hook, so it is done when a directory of the module path has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Distributions {
-    directories: Vec<FileIdentity>,
     /// The metadata directory of each.
     with_drivers: Vec<PathBuf>,
     magnum: Option<PathBuf>,
@@ -54,17 +53,17 @@ impl Installation {
         let root = &system.root;
         let missing = |what: &str| Problem::waiting("Magnum is not installed yet", format!("{what} is missing"));
         for path in Service::ALL.map(Service::program).into_iter().chain([MAGNUM_CONF]) {
-            if !root.is_file(&root.resolve(Path::new(path))?)? {
+            if !root.resolve_with_metadata(Path::new(path))?.1.is_some_and(|meta| meta.is_file()) {
                 return Err(missing(path).into());
             }
         }
-        let account = system.account(MAGNUM_USER)?;
-        let account = account.ok_or_else(|| missing("user magnum"))?;
+        let account = system.account(MAGNUM_USER)?.ok_or_else(|| missing("user magnum"))?;
         let python = Python::of_program(system, Path::new(Service::Conductor.program()))?;
-        let distributions = Distributions::inspect(root, &python.path)?;
-        let before_site = python.path.iter().take_while(|path| **path != python.site);
-        let there = |path: &PathBuf| Ok(root.is_directory(path)?.then(|| path.clone()));
-        let before_site: Result<_> = before_site.map(there).filter_map(Result::transpose).collect();
+        let directories = root.identities(&python.path)?;
+        let is_there = |path: &&PathBuf| directories.iter().any(|found| found.path == **path);
+        let before_site = python.path.iter().take_while(|path| **path != python.site).filter(is_there);
+        let before_site = before_site.cloned().collect();
+        let distributions = root.cached(CACHE, directories, || Distributions::inspect(root, &python.path))?;
         let others = distributions.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
         let others: BTreeSet<String> = others.filter(|name| name != ENTRY_POINT).collect();
         Ok(Self {
@@ -72,7 +71,7 @@ impl Installation {
             other_drivers: others.into_iter().collect(),
             defaults: defaults::inspect(system)?,
             magnum_gid: account.gid,
-            before_site: before_site?,
+            before_site,
             python,
         })
     }
@@ -80,11 +79,6 @@ impl Installation {
 
 impl Distributions {
     fn inspect(root: &Root, path: &[PathBuf]) -> Result<Self> {
-        let identities: Result<Vec<_>> = path.iter().map(|directory| root.identity(directory)).collect();
-        let directories: Vec<FileIdentity> = identities?.into_iter().flatten().collect();
-        if let Some(known) = root.load::<Self>(CACHE)?.filter(|known| known.directories == directories) {
-            return Ok(known);
-        }
         // As Python's `importlib.metadata` finds them: of two copies, the one earlier on the path counts.
         let mut all: BTreeMap<String, PathBuf> = BTreeMap::new();
         for directory in path {
@@ -96,9 +90,7 @@ impl Distributions {
         }
         let magnum = all.get("magnum").cloned();
         all.retain(|name, directory| name != OUR_DISTRIBUTION && !drivers_of(root, directory).is_empty());
-        let found = Self { directories, with_drivers: all.into_values().collect(), magnum };
-        root.save(CACHE, &found)?;
-        Ok(found)
+        Ok(Self { with_drivers: all.into_values().collect(), magnum })
     }
 
     fn magnum_version(&self) -> Option<String> {

@@ -34,12 +34,6 @@ pub struct Python {
     pub path: Vec<PathBuf>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Cached {
-    interpreter: FileIdentity,
-    python: Python,
-}
-
 /// Returns the exception with which a question failed: the line below the last frame of its traceback; without a
 /// traceback, the last line.
 pub fn exception(error: &anyhow::Error) -> String {
@@ -59,18 +53,13 @@ impl Python {
     pub fn of_program(system: &System, program: &Path) -> Result<Self> {
         let root = &system.root;
         let executable = interpreter(root, program)?;
-        let file = root.resolve(&executable)?;
-        let identity = root.identity(&file)?;
-        let identity = identity.with_context(|| format!("{} is missing", file.display()))?;
-        let cached: Option<Cached> = root.load(CACHE)?;
-        if let Some(cached) = cached.filter(|cached| cached.interpreter == identity) {
-            return Ok(Self { executable, ..cached.python });
-        }
+        let (file, meta) = root.resolve_with_metadata(&executable)?;
+        let meta = meta.with_context(|| format!("{} is missing", file.display()))?;
         // Without user magnum's own modules: what they say would decide where root writes.
-        let python =
-            Self { executable: executable.clone(), ..ask(system, command(&executable).arg("-I"), &["where"])? };
-        root.save(CACHE, &Cached { interpreter: identity, python: python.clone() })?;
-        Ok(python)
+        root.cached(CACHE, FileIdentity::new(&executable, &meta), || {
+            let answer = ask(system, command(&executable).arg("-I"), &["where"])?;
+            Ok(Self { executable: executable.clone(), ..answer })
+        })
     }
 
     /// Returns the interpreter of the last hook, without looking whether it is still there.
@@ -78,7 +67,7 @@ impl Python {
     /// # Errors
     /// If the cache cannot be read.
     pub fn remembered(root: &Root) -> Result<Option<Self>> {
-        Ok(root.load::<Cached>(CACHE)?.map(|cached| cached.python))
+        root.last_answer(CACHE)
     }
 
     /// Asks Python as user magnum, from a clean environment, and parses its answer.

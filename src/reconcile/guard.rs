@@ -22,13 +22,9 @@ use crate::system::{System, own_program, systemd};
 /// If that fails; the next hook tries again.
 pub fn repair(system: &System) -> Result<()> {
     let root = &system.root;
-    let Some(lock) = root.lock_if_present()? else {
-        return Ok(());
-    };
+    let Some(lock) = root.lock_if_present()? else { return Ok(()) };
     // Without them the charm has not grafted yet, or has left.
-    let Some(settings) = last_good(system)?.filter(|settings| settings.guard) else {
-        return Ok(());
-    };
+    let Some(settings) = last_good(system)?.filter(|settings| settings.guard) else { return Ok(()) };
     let mode = settings.restart_mode;
     let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig { content, remedy: String::new() });
     let request = Request { settings: Ok(settings), kubeconfig: Ok(kubeconfig) };
@@ -41,7 +37,7 @@ pub fn repair(system: &System) -> Result<()> {
         thoroughness: Thoroughness::Quick,
     };
     let outcome = reconcile(request, &environment)?;
-    drop(lock);
+    lock.finish()?;
     if let Err(error) = look_after_restart(system, &outcome.restarted) {
         warn!("only the next hook looks at what was restarted: {error:#}");
     }
@@ -66,7 +62,7 @@ fn look_after_restart(system: &System, restarted: &[DueRestart]) -> Result<()> {
 fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Option<Problem>> {
     Ok(match mode {
         RestartMode::Immediate => None,
-        RestartMode::Rolling if rolling::was_alone(&system.root)? => None,
+        RestartMode::Rolling if rolling::was_alone(&system.root) => None,
         RestartMode::Rolling | RestartMode::Manual => {
             let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
             let detail = format!("the restart of {} waits for the next hook", names.join(" and "));

@@ -36,7 +36,7 @@ pub fn restart(system: &System, context: &Context) -> Result<Reconciled> {
 }
 
 fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>) -> Result<Reconciled> {
-    let _lock = system.root.lock()?;
+    let lock = system.root.lock()?;
     let ask = match hook == "update-status" || is_about_peers(hook) {
         true => Ask::Remembered,
         false => Ask::Juju,
@@ -63,6 +63,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
     if let Some(version) = &outcome.driver {
         set_version(system, version, hook)?;
     }
+    lock.finish()?;
     Ok(outcome)
 }
 

@@ -56,7 +56,11 @@ impl Observed {
             services: ObservedServices { services, drop_ins: drop_ins.into_iter().collect::<Result<_>>()? },
             guard: ObservedGuard::inspect(root, units)?,
             missing_directories: missing(root)?,
-            temporaries: [temporaries(root, Some(&python.site))?, programs::forgotten_copies(root)?].concat(),
+            temporaries: match root.is_unfinished()? {
+                true => [temporaries(root, Some(&python.site))?, programs::forgotten_copies(root)?].concat(),
+                // An action may make one beside another run that finishes.
+                false => programs::forgotten_copies(root)?,
+            },
             written: backups.entries(),
         })
     }
@@ -105,8 +109,10 @@ pub fn directories() -> impl Iterator<Item = PathBuf> {
 }
 
 fn missing(root: &Root) -> Result<Vec<PathBuf>> {
-    let missing = |directory: PathBuf| Ok((!root.is_directory(&directory)?).then_some(directory));
-    directories().map(missing).filter_map(Result::transpose).collect()
+    let wanted: Vec<PathBuf> = directories().collect();
+    let found = root.metadata_of(&wanted)?;
+    let missing = wanted.into_iter().zip(found).filter(|(_, meta)| !meta.as_ref().is_some_and(|meta| meta.is_dir()));
+    Ok(missing.map(|(directory, _)| directory).collect())
 }
 
 /// Returns the temporary files in every directory that the charm writes to; the driver is staged beside `site`.

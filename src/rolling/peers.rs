@@ -36,19 +36,15 @@ struct Memory {
     alone: bool,
 }
 
-/// Returns what is remembered; of another version of the charm, it counts as nothing.
-fn memory(root: &Root) -> Result<Option<Memory>> {
-    let memory: Option<serde_json::Value> = root.load(MEMORY)?;
-    Ok(memory.and_then(|memory| serde_json::from_value(memory).ok()))
+/// Returns what is remembered; of another version of the charm, or damaged, it counts as nothing.
+fn memory(root: &Root) -> Option<Memory> {
+    root.load(MEMORY).ok().flatten()
 }
 
 /// Whether there was only one unit when Juju was last asked: for the guard, which cannot ask. If that is not known,
 /// there may be others.
-///
-/// # Errors
-/// If what is remembered cannot be read.
-pub fn was_alone(root: &Root) -> Result<bool> {
-    Ok(memory(root)?.is_some_and(|memory| memory.alone))
+pub fn was_alone(root: &Root) -> bool {
+    memory(root).is_some_and(|memory| memory.alone)
 }
 
 /// The peers as Juju shows them.
@@ -111,7 +107,7 @@ impl<'a> Rolling<'a> {
     pub fn publish(&self, hook: &str, now: Situation) -> Result<()> {
         let unit = self.context.unit.as_str();
         let now = Situation { pending: now.pending && self.mode == RestartMode::Rolling, ..now };
-        let memory = memory(&self.system.root)?;
+        let memory = memory(&self.system.root);
         let is_idle = match &memory {
             None => hook == "update-status" && !now.pending,
             Some(last) => {
@@ -123,9 +119,7 @@ impl<'a> Rolling<'a> {
         if is_idle {
             return Ok(());
         }
-        let Some(peers) = self.peers()? else {
-            return Ok(());
-        };
+        let Some(peers) = self.peers()? else { return Ok(()) };
         let state =
             UnitState { principal: self.context.principal.clone(), ..peers.state.next(unit, &peers.decision, now) };
         let is_published = peers.state == state;
@@ -207,9 +201,7 @@ impl<'a> Rolling<'a> {
 impl Peers {
     fn read(system: &System, context: &Context) -> Result<Option<Self>> {
         let relations = tools::relation_ids(system, PEER_ENDPOINT)?;
-        let Some(relation) = relations.into_iter().next() else {
-            return Ok(None);
-        };
+        let Some(relation) = relations.into_iter().next() else { return Ok(None) };
         // This comes first: the decision that is read after it is the newest.
         let is_leader = tools::is_leader(system)?;
         let decision = read(system, &relation, context.application())?;

@@ -54,9 +54,7 @@ fn a_unit_that_stays_unhealthy_stops_the_restarts_until_it_is_healthy() {
         for _ in 0..30 {
             world.round(true);
         }
-        let Some(unit) = world.units.get(&broken) else {
-            continue;
-        };
+        let Some(unit) = world.units.get(&broken) else { continue };
         assert!(unit.service == ServiceState::New, "{seed}: it has had its turn");
         let old = |unit: &WorldUnit| unit.service == ServiceState::Old;
         if world.units.values().any(old) {

@@ -86,10 +86,9 @@ pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs)
         Some((observed.service, Record { pid, start_ticks, read }))
     };
     let records: Records = services.iter().filter_map(record).collect();
-    if root.load::<Records>(RECORD)?.unwrap_or_default() != records {
-        root.save(RECORD, &records)?;
-    }
-    Ok(())
+    let is_known =
+        |service: &ObservedService| records.get(&service.service).map(|record| &record.read) == service.read.as_ref();
+    if services.iter().all(is_known) { Ok(()) } else { root.save(RECORD, &records) }
 }
 
 impl ObservedService {

@@ -75,9 +75,7 @@ pub fn clean(system: &System, input: impl Read, progress: Progress, pause: Durat
     // The parser's message could quote the password.
     let handover: Option<Handover> = serde_json::from_slice(&bytes).ok();
     let handover = handover.context("only the action smoketest uses this command")?;
-    let Some(_lock) = wait_for_end(system, &handover.run)? else {
-        return Ok(());
-    };
+    let Some(_lock) = wait_for_end(system, &handover.run)? else { return Ok(()) };
     let mut runs = Runs::load(&system.root)?;
     let mut session = CloudSession::new(handover.account, handover.endpoint, progress)?;
     session.progress.log("a smoketest has ended without removing what it created");

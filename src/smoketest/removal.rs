@@ -104,9 +104,7 @@ fn remove_cluster(session: &mut CloudSession, cluster: &CloudResource) -> Result
         StopRequest::Abort => None,
     };
     watch(session, stage, cluster, limit, |seen| {
-        let Some(seen) = seen else {
-            return Some(Ok(()));
-        };
+        let Some(seen) = seen else { return Some(Ok(())) };
         let is_news = before.as_ref() != Some(&seen.updated_at) || began.elapsed() > RETRY_LIMIT;
         (seen.status == "DELETE_FAILED" && is_news).then(|| Err(seen.failure(stage)))
     })

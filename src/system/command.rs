@@ -5,11 +5,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
-use wait_timeout::ChildExt;
 
 use super::{Account, Host};
 
@@ -178,9 +177,8 @@ impl Host for LocalHost {
         let end = Instant::now() + command.limit;
         let mut child = command.prepared()?.spawn().with_context(|| format!("starting {name}"))?;
         let printed = read(&mut child, end);
-        let left = end.saturating_duration_since(Instant::now());
         let status = match printed {
-            Ok(_) => child.wait_timeout(left).with_context(|| format!("waiting for {name}"))?,
+            Ok(_) => wait(&mut child, end).with_context(|| format!("waiting for {name}"))?,
             Err(_) => None,
         };
         let Some(status) = status else {
@@ -230,6 +228,19 @@ fn read(child: &mut Child, end: Instant) -> Result<[Vec<u8>; 2]> {
         stderr.drain(..stderr.len().saturating_sub(STDERR_IN_ERROR));
     }
     Ok(printed)
+}
+
+/// Waits for a program that has closed its output, which it mostly does by ending; `None` if it does not end in time.
+fn wait(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        let status = child.try_wait()?;
+        if status.is_some() || Instant::now() >= end {
+            return Ok(status);
+        }
+        std::thread::sleep(pause);
+        pause = Duration::min(2 * pause, Duration::from_millis(50));
+    }
 }
 
 /// Ends the program and whatever it started.

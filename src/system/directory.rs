@@ -76,9 +76,9 @@ fn private() -> OpenOptions {
 }
 
 /// Returns the names in a directory that is open for reading. Those that are not UTF-8 are left out.
-pub fn names(directory: &File) -> io::Result<Vec<String>> {
+pub fn names(directory: File) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in nix::dir::Dir::from_fd(directory.try_clone()?.into_std().into())?.iter() {
+    for entry in nix::dir::Dir::from_fd(directory.into_std().into())? {
         names.extend(entry?.file_name().to_str().map(str::to_owned));
     }
     names.retain(|name| name != "." && name != "..");

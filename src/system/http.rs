@@ -5,9 +5,10 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use regex_lite::Regex;
 use reqwest::{Certificate, Client, ClientBuilder, NoProxy, Proxy, RequestBuilder, Response};
 use rustls::RootCertStore;
@@ -19,29 +20,31 @@ use super::Root;
 /// The unit's certificate authorities, to which an operator adds that of an internal mirror.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// What all clients' requests run on. It is never dropped: looking up an address has no time limit of its own, and a
+/// drop would wait for it.
+static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| Builder::new_current_thread().enable_all().build());
+
 /// A client whose requests are waited for.
 pub struct HttpClient {
     pub reqwest: Client,
-    /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
+    runtime: &'static Runtime,
 }
 
 impl HttpClient {
     /// Builds the client.
     ///
     /// # Errors
-    /// If its certificates cannot be used, or the thread gets no runtime.
+    /// If its certificates cannot be used, or there is no runtime for it.
     pub fn new(builder: ClientBuilder) -> Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = RUNTIME.as_ref().map_err(|error| anyhow!("requests cannot be made: {error}"))?;
         // Between requests nobody hears a server close a connection: an old one is not used again.
         let reqwest = builder.pool_idle_timeout(Duration::from_secs(1)).build()?;
-        Ok(Self { reqwest, runtime: Some(runtime) })
+        Ok(Self { reqwest, runtime })
     }
 
     /// Waits for requests.
-    #[allow(clippy::expect_used, reason = "only its drop takes the runtime")]
     pub fn wait<T>(&self, requests: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().expect("the client is in use").block_on(requests)
+        self.runtime.block_on(requests)
     }
 
     /// Sends a request and waits for the head of the answer.
@@ -56,15 +59,6 @@ impl HttpClient {
     /// Returns a reader of an answer's body.
     pub fn body(&self, answer: Response) -> impl Read {
         Body { client: self, answer, chunk: Vec::new() }
-    }
-}
-
-impl Drop for HttpClient {
-    fn drop(&mut self) {
-        // Looking up an address has no time limit of its own: its thread is abandoned.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -112,9 +106,7 @@ pub fn outside(root: &Root, limit: Duration, proxy: &[(String, String)]) -> Resu
             builder = builder.proxy(proxy.no_proxy(except.clone()));
         }
     }
-    let Some(bundle) = root.read_text(&root.resolve(Path::new(AUTHORITIES))?)? else {
-        return Ok(builder);
-    };
+    let Some(bundle) = root.read_text(&root.resolve(Path::new(AUTHORITIES))?)? else { return Ok(builder) };
     // One that rustls cannot use must not cost all the others.
     let usable = CertificateDer::pem_slice_iter(bundle.as_bytes())
         .filter_map(Result::ok)

@@ -50,9 +50,7 @@ impl Process {
             std::thread::sleep(STARTING_PAUSE);
             cmdline = read();
         }
-        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline) else {
-            return Ok(None);
-        };
+        let (Ok(stat), Ok(cmdline)) = (root.read(&proc.join("stat")), cmdline) else { return Ok(None) };
         let (stat, cmdline) = (String::from_utf8_lossy(&stat), String::from_utf8_lossy(&cmdline));
         let start_ticks = start_ticks(&stat).with_context(|| format!("/proc/{pid}/stat has no start time: {stat}"))?;
         Ok(Some(Self {

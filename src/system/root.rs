@@ -119,10 +119,18 @@ impl Root {
         Ok(found)
     }
 
+    /// Returns the identities of those of `paths` that are there.
+    ///
+    /// # Errors
+    /// If one cannot be looked at.
+    pub fn identities(&self, paths: &[PathBuf]) -> Result<Vec<FileIdentity>> {
+        let found = self.metadata_of(paths)?;
+        let there = paths.iter().zip(&found).filter_map(|(path, meta)| Some((path, meta.as_ref()?)));
+        Ok(there.map(|(path, meta)| FileIdentity::new(path, meta)).collect())
+    }
+
     pub(super) fn find(&self, path: &Path) -> io::Result<Option<(Dir, OsString, Metadata)>> {
-        let Some((parent, name)) = unless_absent(self.parent(path))? else {
-            return Ok(None);
-        };
+        let Some((parent, name)) = unless_absent(self.parent(path))? else { return Ok(None) };
         let meta = unless_absent(parent.symlink_metadata(name))?;
         Ok(meta.map(|meta| (parent, name.to_owned(), meta)))
     }
@@ -166,12 +174,20 @@ impl Root {
     /// # Errors
     /// If there are too many, or one cannot be read.
     pub fn resolve(&self, path: &Path) -> Result<PathBuf> {
+        Ok(self.resolve_with_metadata(path)?.0)
+    }
+
+    /// Follows links as [`Self::resolve`] does, and returns the metadata of what stands at their end; `None` if nothing
+    /// is there.
+    ///
+    /// # Errors
+    /// If there are too many, or one cannot be read.
+    pub fn resolve_with_metadata(&self, path: &Path) -> Result<(PathBuf, Option<Metadata>)> {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
-            let Some((parent, name, _)) =
-                at("resolving", &path, self.find(&path))?.filter(|found| found.2.is_symlink())
-            else {
-                return Ok(path);
+            let (parent, name) = match at("resolving", &path, self.find(&path))? {
+                Some((parent, name, meta)) if meta.is_symlink() => (parent, name),
+                found => return Ok((path, found.map(|(_, _, meta)| meta))),
             };
             let target = at("resolving", &path, parent.read_link_contents(name))?;
             path.pop();
@@ -193,9 +209,14 @@ impl Root {
     /// # Errors
     /// If it is not there, is not a regular file, is a link or behind one.
     pub fn open_file(&self, path: &Path) -> Result<fs::File> {
+        Ok(self.open_regular(path)?.0)
+    }
+
+    fn open_regular(&self, path: &Path) -> Result<(fs::File, u64)> {
         let file = at("opening", path, directory::open_for_reading(&self.top, path))?;
-        ensure!(file.metadata()?.is_file(), "{} is not a regular file", path.display());
-        Ok(file.into_std())
+        let meta = at("inspecting", path, file.metadata())?;
+        ensure!(meta.is_file(), "{} is not a regular file", path.display());
+        Ok((file.into_std(), meta.len()))
     }
 
     /// Returns the content of a file.
@@ -203,8 +224,7 @@ impl Root {
     /// # Errors
     /// If it cannot be read, or has more than 8 MiB.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
-        let file = self.open_file(path)?;
-        let size = file.metadata()?.len();
+        let (file, size) = self.open_regular(path)?;
         at("reading", path, read_bounded(file, size))
     }
 
@@ -213,8 +233,7 @@ impl Root {
     /// # Errors
     /// If it cannot be read.
     pub fn read_end(&self, path: &Path, most: u64) -> Result<Vec<u8>> {
-        let (mut file, mut bytes) = (self.open_file(path)?, Vec::new());
-        let length = file.metadata()?.len();
+        let ((mut file, length), mut bytes) = (self.open_regular(path)?, Vec::new());
         file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
         at("reading", path, file.take(most).read_to_end(&mut bytes))?;
         Ok(bytes)
@@ -238,7 +257,7 @@ impl Root {
     /// # Errors
     /// If it is there but cannot be read.
     pub fn names(&self, path: &Path) -> Result<Vec<String>> {
-        let listed = directory::open_for_reading(&self.top, path).and_then(|directory| directory::names(&directory));
+        let listed = directory::open_for_reading(&self.top, path).and_then(directory::names);
         Ok(at("listing", path, unless_absent(listed))?.unwrap_or_default())
     }
 
@@ -266,10 +285,11 @@ fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Reads a file whose size is said to be `size`.
+/// Reads a file that had this size when it was opened; those of `/proc` have none.
 fn read_bounded(file: impl Read, size: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(SIZE_LIMIT)).unwrap_or_default() + 1);
-    file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(SIZE_LIMIT)).unwrap_or_default());
+    let most = if size == 0 { SIZE_LIMIT + 1 } else { size.min(SIZE_LIMIT + 1) };
+    file.take(most).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > SIZE_LIMIT {
         true => Err(io::Error::other("it has more than 8 MiB")),
         false => Ok(bytes),

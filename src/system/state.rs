@@ -13,7 +13,8 @@ use anyhow::{Context, Result, bail};
 use cap_std::fs::File;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 use super::root::at;
 use super::{Access, Root, directory};
@@ -28,11 +29,64 @@ pub fn state_path(name: &str) -> PathBuf {
     Path::new(STATE_DIRECTORY).join(name)
 }
 
+/// The lock's file. It holds a byte from the first temporary file on until a run has finished.
+const LOCK: &str = "lock";
+
 /// Held while the charm works on the unit; dropping it lets the next run in.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<fs::File>);
+pub struct Lock(Flock<fs::File>);
+
+impl Lock {
+    /// Says that no temporary file is left.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn finish(self) -> Result<()> {
+        // A run that has made none changes nothing.
+        match self.0.metadata().context("inspecting the lock")?.len() {
+            0 => Ok(()),
+            _ => self.0.set_len(0).context("writing to the lock"),
+        }
+    }
+}
+
+/// An answer that is expensive to get, and what it depends on.
+#[derive(Serialize, Deserialize)]
+struct Cached<K, T> {
+    depends_on: K,
+    answer: T,
+}
 
 impl Root {
+    /// Returns the answer in a state file while it depends on `key`, else a new one, which is then kept there. A file
+    /// that cannot be read counts as none: it is made anew.
+    ///
+    /// # Errors
+    /// What `ask` fails with, and if the file cannot be written.
+    pub fn cached<K: Serialize + DeserializeOwned + PartialEq, T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        key: K,
+        ask: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        match self.load_or::<Cached<K, T>>(name, "it is made anew") {
+            Ok(Some(cached)) if cached.depends_on == key => return Ok(cached.answer),
+            Ok(_) => {}
+            Err(error) => tracing::info!("{error:#}"),
+        }
+        let cached = Cached { depends_on: key, answer: ask()? };
+        self.save(name, &cached)?;
+        Ok(cached.answer)
+    }
+
+    /// Returns the answer in a state file, whatever it depended on; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn last_answer<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        Ok(self.load::<Cached<IgnoredAny, T>>(name)?.map(|cached| cached.answer))
+    }
+
     /// Reads a JSON file of the state directory that the charm can make anew; `None` if it is not there.
     ///
     /// # Errors
@@ -47,9 +101,7 @@ impl Root {
     /// If it cannot be read or does not parse.
     pub fn load_or<T: DeserializeOwned>(&self, name: &str, remedy: &str) -> Result<Option<T>> {
         let path = state_path(name);
-        let Some(text) = self.read_text(&path)? else {
-            return Ok(None);
-        };
+        let Some(text) = self.read_text(&path)? else { return Ok(None) };
         // serde_json's message may quote what it read, and a state file may hold a secret.
         serde_json::from_str(&text).map(Some).map_err(|error| {
             let (path, line, column) = (path.display(), error.line(), error.column());
@@ -80,8 +132,26 @@ impl Root {
     /// # Errors
     /// If the directory cannot be made, or the lock is not free within [`LOCK_LIMIT`].
     pub fn lock(&self) -> Result<Lock> {
+        if let Some(lock) = self.lock_if_present()? {
+            return Ok(lock);
+        }
         self.make_state_directory()?;
         self.lock_if_present()?.context("the charm has left this unit meanwhile")
+    }
+
+    /// Says that a temporary file may be left, should this run be killed. Without a state directory nothing is said.
+    pub(super) fn mark_unfinished(&self) -> Result<()> {
+        let path = state_path(LOCK);
+        let file = present(&path, self.open_or_create(&path))?;
+        file.map_or(Ok(()), |file| at("writing to", &path, file.set_len(1)))
+    }
+
+    /// Whether a temporary file may be left: by a run that was killed or failed, or by this one.
+    ///
+    /// # Errors
+    /// If the lock cannot be looked at.
+    pub fn is_unfinished(&self) -> Result<bool> {
+        Ok(self.metadata(&state_path(LOCK))?.is_some_and(|meta| meta.len() > 0))
     }
 
     /// Takes the lock without making anything; `None` if there is no state directory, also when it is removed
@@ -90,7 +160,7 @@ impl Root {
     /// # Errors
     /// If the lock is not free within [`LOCK_LIMIT`].
     pub fn lock_if_present(&self) -> Result<Option<Lock>> {
-        let (path, began) = (state_path("lock"), Instant::now());
+        let (path, began) = (state_path(LOCK), Instant::now());
         while began.elapsed() < LOCK_LIMIT {
             let Some(file) = present(&path, self.open_or_create(&path))? else { return Ok(None) };
             if let Some(lock) = attempt(&path, file)? {
@@ -164,9 +234,37 @@ mod tests {
         let root = &scratch.root;
         assert!(root.lock_if_present().unwrap().is_none());
         let lock = root.lock().unwrap();
-        assert!(root.try_lock("lock").unwrap().is_none());
+        assert!(root.try_lock(LOCK).unwrap().is_none());
         drop(lock);
-        assert!(root.try_lock("lock").unwrap().is_some());
+        assert!(root.try_lock(LOCK).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_run_that_wrote_is_unfinished_until_it_or_a_later_one_says_so() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        let run = |is_finished: bool| {
+            let lock = root.lock().unwrap();
+            root.save("x.json", &1).unwrap();
+            if is_finished { lock.finish().unwrap() } else { drop(lock) }
+        };
+        for is_finished in [true, false, true] {
+            run(is_finished);
+            assert_eq!(root.is_unfinished().unwrap(), !is_finished);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_kept_until_what_it_depends_on_changes_or_it_cannot_be_read() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        root.make_state_directory().unwrap();
+        assert_eq!(root.last_answer::<i32>("x.json").unwrap(), None);
+        let ask = |key: &str, answer: i32| root.cached("x.json", key.to_owned(), || Ok(answer)).unwrap();
+        assert_eq!([ask("a", 1), ask("a", 2), ask("b", 3)], [1, 1, 3]);
+        root.write(&state_path("x.json"), b"{", Access::PRIVATE).unwrap();
+        assert_eq!([ask("b", 4), ask("b", 5)], [4, 4]);
+        assert_eq!(root.last_answer::<i32>("x.json").unwrap(), Some(4));
     }
 
     #[test]

@@ -160,6 +160,10 @@ impl Compiler {
 
         // rustc takes the last map that fits, so the inner directories come later.
         let mut flags = vec![OsString::from("-Cforce-unwind-tables=no")];
+        if self.verb == "build" {
+            // One library fewer for the loader at each start; zig brings its own.
+            flags.push("-lstatic:-bundle=gcc_eh".into());
+        }
         for (from, to) in maps {
             let mut flag = OsString::from("--remap-path-prefix=");
             flag.push(from);

@@ -1,6 +1,7 @@
 //! Runs the tests on real units, as built test binaries, and reports the slowest and, last, what the failed ones said.
 //!
-//! More tests run at a time than there are cores, and those that mostly wait run beside the others.
+//! More tests run at a time than there are cores. Those that mostly wait, and those of the lab itself, run beside the
+//! others.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -153,6 +154,7 @@ impl Outcome {
 }
 
 /// What the tests need.
+#[derive(Clone)]
 struct Lab {
     charm: PathBuf,
     juju_tool: PathBuf,
@@ -186,25 +188,40 @@ pub fn test(workspace: &Workspace, charm: &Path, selection: &Selection) -> Resul
     };
     let waiting = waiting_threads(lab.threads);
     println!("{} tests, {} at a time, and {waiting} of those that mostly wait", tests.len(), lab.threads);
+    let charm_manifest = workspace.root.join("Cargo.toml");
+    let (of_the_charm, of_the_lab): (Vec<_>, Vec<_>) =
+        binaries.iter().partition(|binary| binary.artifact.manifest_path == charm_manifest);
+    let beside = Lab { threads: 1, ..lab.clone() };
     let mut all = Outcome::default();
-    for binary in &binaries {
-        println!("\nRunning {}", binary.artifact.target.name);
-        all.add(binary.run(&lab)?);
-    }
+    std::thread::scope(|scope| {
+        let lab_itself = scope.spawn(|| run_all(&of_the_lab, &beside));
+        all.add(run_all(&of_the_charm, &lab)?);
+        all.add(lab_itself.join().map_err(|_| anyhow!("the thread that runs the lab's tests panicked"))??);
+        anyhow::Ok(())
+    })?;
     print!("{}", slowest(all.times));
     print!("{}", all.failures);
     ensure!(!all.failed, "tests failed");
     Ok(())
 }
 
-/// Returns how many tests run at a time: `LAB_THREADS`, or two for each core and at least four.
+fn run_all(binaries: &[&TestBinary], lab: &Lab) -> Result<Outcome> {
+    let mut all = Outcome::default();
+    for binary in binaries {
+        println!("\nRunning {}", binary.artifact.target.name);
+        all.add(binary.run(lab)?);
+    }
+    Ok(all)
+}
+
+/// Returns how many tests run at a time: `LAB_THREADS`, or two for each core and one more.
 fn threads() -> Result<usize> {
     match std::env::var_os("LAB_THREADS") {
         Some(set) => set
             .to_str()
             .and_then(|set| set.parse().ok())
             .with_context(|| format!("LAB_THREADS is not a number: {set:?}")),
-        None => Ok(std::thread::available_parallelism().map_or(4, |cores| 4.max(2 * cores.get()))),
+        None => Ok(std::thread::available_parallelism().map_or(5, |cores| 2 * cores.get() + 1)),
     }
 }
 

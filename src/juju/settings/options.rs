@@ -26,9 +26,7 @@ impl CapiHelmOptions {
     /// # Errors
     /// The first key that the driver does not know.
     pub fn check_known(&self, driver: impl fmt::Display, known: &[String]) -> Result<(), Problem> {
-        let Some((key, _)) = self.iter().find(|(key, _)| !known.iter().any(|name| name == key)) else {
-            return Ok(());
-        };
+        let Some((key, _)) = self.iter().find(|(key, _)| !known.iter().any(|name| name == key)) else { return Ok(()) };
         let (key, known) = (shown(key), known.join(", "));
         Err(refused(format!("{key} is not a [capi_helm] option of {driver}; remove it, or set one of {known}")))
     }
