@@ -50,6 +50,7 @@ impl StagedDriver {
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
         let parent = parent.with_context(|| format!("{} has no parent", python.site.display()))?;
+        root.mark_unfinished()?;
         root.make_directories(parent)?;
         let directory = root.temporary_directory(parent)?;
         for (name, bytes) in members {

@@ -122,6 +122,6 @@ mod tests {
             assert!(problem.detail.contains(expected), "{problem}");
         }
         let names = scratch.root.names(Path::new(STATE_DIRECTORY)).unwrap();
-        assert_eq!(names, ["lock"]);
+        assert!(names.is_empty(), "{names:?}");
     }
 }

@@ -8,7 +8,7 @@
 //! | does the management cluster answer, and what may we do there? | [`client`], [`access`] |
 //! | does the management cluster fit the driver and the chart? | [`compatibility`] |
 //! | which of two kubeconfigs is used? | [`selection`] |
-//! | what is reported in the unit's status, and in `verify`? | [`problems`], [`report`], [`checks`] |
+//! | what is reported in the unit's status, and in `verify`? | [`problems`], [`checks`] |
 
 pub mod access;
 pub mod certificate;
@@ -19,7 +19,6 @@ mod document;
 mod memory;
 mod problems;
 pub mod programs;
-pub mod report;
 pub mod selection;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -28,12 +27,11 @@ pub mod validity;
 
 use thiserror::Error;
 
-pub use checks::KubeconfigSubject;
+pub use checks::{KubeconfigReport, KubeconfigSubject};
 pub use client::{ApiError, Session};
 pub use memory::Memory;
 pub use problems::problems;
 pub use programs::ProgramsToAsk;
-pub use report::KubeconfigReport;
 pub use selection::{Selection, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};
 

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
+use super::checks::{CHECKS, KubeconfigReport, ManagementReport};
 use super::compatibility::Stack;
 use super::memory::{Memory, Passed};
 use super::programs::ProgramsToAsk;
-use super::report::{CHECKS, KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
 use super::{ApiError, Selection};
 use crate::check::{self, CheckResult, Status};

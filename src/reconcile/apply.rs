@@ -30,6 +30,7 @@ impl Apply<'_> {
     /// # Errors
     /// At the first step that fails. What was done stays done: the next hook plans from there.
     pub fn all(&mut self, steps: &[Step]) -> Result<()> {
+        self.system.root.mark_unfinished()?;
         for step in steps {
             info!("{step}");
             self.one(step).with_context(|| step.to_string())?;

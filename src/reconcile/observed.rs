@@ -47,6 +47,11 @@ impl Observed {
         let root = &system.root;
         let (services, units) = services::inspect_with(system, &guard::UNITS)?;
         let drop_ins = Service::ALL.map(|service| root.inspect(Path::new(drop_in_path(service))));
+        let temporaries = match root.is_unfinished()? {
+            true => temporaries(root, Some(&python.site))?,
+            // Where actions write, without the lock.
+            false => root.temporaries(Path::new(STATE_DIRECTORY))?,
+        };
         Ok(Self {
             driver: driver(root, python)?,
             helm: helm::inspect(root)?,
@@ -56,11 +61,7 @@ impl Observed {
             services: ObservedServices { services, drop_ins: drop_ins.into_iter().collect::<Result<_>>()? },
             guard: ObservedGuard::inspect(root, units)?,
             missing_directories: missing(root)?,
-            temporaries: match root.is_unfinished()? {
-                true => [temporaries(root, Some(&python.site))?, programs::forgotten_copies(root)?].concat(),
-                // An action may make one beside another run that finishes.
-                false => programs::forgotten_copies(root)?,
-            },
+            temporaries: [temporaries, programs::forgotten_copies(root)?].concat(),
             written: backups.entries(),
         })
     }

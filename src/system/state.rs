@@ -29,7 +29,7 @@ pub fn state_path(name: &str) -> PathBuf {
     Path::new(STATE_DIRECTORY).join(name)
 }
 
-/// The lock's file. It holds a byte from the first temporary file on until a run has finished.
+/// The lock's file. It holds a byte while a run that writes elsewhere has not finished.
 const LOCK: &str = "lock";
 
 /// Held while the charm works on the unit; dropping it lets the next run in.
@@ -37,12 +37,12 @@ const LOCK: &str = "lock";
 pub struct Lock(Flock<fs::File>);
 
 impl Lock {
-    /// Says that no temporary file is left.
+    /// Says that no temporary file is left outside the state directory.
     ///
     /// # Errors
     /// If that cannot be written.
     pub fn finish(self) -> Result<()> {
-        // A run that has made none changes nothing.
+        // A run that was not marked changes nothing.
         match self.0.metadata().context("inspecting the lock")?.len() {
             0 => Ok(()),
             _ => self.0.set_len(0).context("writing to the lock"),
@@ -139,14 +139,19 @@ impl Root {
         self.lock_if_present()?.context("the charm has left this unit meanwhile")
     }
 
-    /// Says that a temporary file may be left, should this run be killed. Without a state directory nothing is said.
-    pub(super) fn mark_unfinished(&self) -> Result<()> {
+    /// Says, before the first write outside the state directory, that a temporary file may be left there, should this
+    /// run be killed. Without a state directory nothing is said.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn mark_unfinished(&self) -> Result<()> {
         let path = state_path(LOCK);
         let file = present(&path, self.open_or_create(&path))?;
         file.map_or(Ok(()), |file| at("writing to", &path, file.set_len(1)))
     }
 
-    /// Whether a temporary file may be left: by a run that was killed or failed, or by this one.
+    /// Whether a temporary file may be left outside the state directory: by a run that was killed or failed, or by this
+    /// one.
     ///
     /// # Errors
     /// If the lock cannot be looked at.
@@ -245,7 +250,7 @@ mod tests {
         let root = &scratch.root;
         let run = |is_finished: bool| {
             let lock = root.lock().unwrap();
-            root.save("x.json", &1).unwrap();
+            root.mark_unfinished().unwrap();
             if is_finished { lock.finish().unwrap() } else { drop(lock) }
         };
         for is_finished in [true, false, true] {

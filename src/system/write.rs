@@ -67,7 +67,7 @@ impl Root {
         access: Access,
         fill: impl FnOnce(&mut fs::File) -> Result<T>,
     ) -> Result<(Temporary, T)> {
-        let path = self.temporary_path(parent)?;
+        let path = parent.join(at("writing in", parent, directory::temporary_name())?);
         let created = self.parent(&path).and_then(|(directory, name)| directory::create_file(&directory, name));
         let mut file = at("writing in", parent, created)?.into_std();
         let temporary = Temporary { root: self.clone(), path };
@@ -82,14 +82,9 @@ impl Root {
     /// # Errors
     /// If it cannot be made.
     pub fn temporary_directory(&self, parent: &Path) -> Result<Temporary> {
-        let path = self.temporary_path(parent)?;
+        let path = parent.join(at("writing in", parent, directory::temporary_name())?);
         self.make_directory(&path, 0o755)?;
         Ok(Temporary { root: self.clone(), path })
-    }
-
-    fn temporary_path(&self, parent: &Path) -> Result<PathBuf> {
-        self.mark_unfinished()?;
-        Ok(parent.join(at("writing in", parent, directory::temporary_name())?))
     }
 
     fn set_access(&self, file: &fs::File, access: Access) -> io::Result<()> {

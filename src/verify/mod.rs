@@ -38,7 +38,7 @@ pub fn verify(system: &System, context: &Context) -> Result<Report> {
         run(&HelmSubject::CHECKS, &inspection.helm()),
         run(&ChartSubject::CHECKS, &inspection.chart()),
         run(&KubeconfigSubject::CHECKS, &inspection.kubeconfig()),
-        run(kubeconfig::report::CHECKS, &inspection.kubeconfig_report),
+        run(kubeconfig::checks::CHECKS, &inspection.kubeconfig_report),
         run(&ConfSubject::CHECKS, &inspection.conf()),
         run(&ServicesSubject::CHECKS, &inspection.services()),
         run(&GuardSubject::CHECKS, &inspection.guard()),

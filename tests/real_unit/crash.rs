@@ -22,7 +22,7 @@ fn deaths_in_a_grant() -> Vec<Vec<Moment>> {
         vec![Moment::Exists(DROP_INS[1])],
         vec![Moment::When("pgrep -f '^/usr/bin/python3 /usr/bin/magnum-conductor --config-file'")],
     ];
-    let random: Vec<Moment> = moments(soak(3, 9), AT_WORK).collect();
+    let random: Vec<Moment> = moments(soak(1, 9), AT_WORK).collect();
     all.extend(random.chunks(3).map(<[Moment]>::to_vec));
     all
 }
@@ -78,7 +78,7 @@ fn an_installation_killed_at_any_moment_is_finished_by_the_next_hook() {
         Moment::When("ls -d /usr/local/lib/python3.11/.magnum-capi-helm-*/magnum_capi_helm"),
         Moment::Exists("/usr/local/lib/python3.11/dist-packages/magnum_capi_helm"),
     ];
-    all.extend(moments(soak(2, 9), Duration::from_millis(1800)));
+    all.extend(moments(soak(1, 9), Duration::from_millis(1800)));
     for (moment, hook) in all.iter().zip(HOOKS.iter().cycle().skip(6)) {
         let case = format!("killed at {moment:?}, finished by {hook}");
         it.kill_hook("install", moment);

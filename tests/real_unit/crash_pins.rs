@@ -125,9 +125,9 @@ fn of_many_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_
         .partition(|hook| !["update-status", "leader-elected"].contains(hook) && !hook.starts_with("cluster-"));
     // So that in a soak run each hook has its turn, those first.
     let all = others.iter().chain(&asked).copied().cycle();
-    killing.kill(soak(3, 50), &mut random, all);
+    killing.kill(soak(2, 50), &mut random, all);
     killing.from_wheel = true;
-    killing.kill(soak(9, 150), &mut random, asked.iter().copied().cycle());
+    killing.kill(soak(6, 150), &mut random, asked.iter().copied().cycle());
     // What is lying there is also what the services run.
     it.shell("systemctl unmask --quiet magnum-api magnum-conductor; systemctl enable --quiet --now magnum-api magnum-conductor");
     it.hook("update-status");

@@ -184,7 +184,7 @@ fn after_many_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
     ];
     let mut any = chance(2024);
     let actions = ["plan", "verify", "restart", "capture-state"];
-    let (mut run, runs) = (0, soak(20, 100));
+    let (mut run, runs) = (0, soak(12, 100));
     while run < runs {
         if run == runs / 4 {
             it.grant();

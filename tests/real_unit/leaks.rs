@@ -90,7 +90,7 @@ fn live(heard: &Heard, second: &Credential) {
     heard.rotate(&good[1]);
     it.assert_in_place(&good[1], "a good one");
     heard.actions(&BOTH);
-    for (number, (case, bad)) in malformed(it, second, &first).into_iter().step_by(soak(2, 1)).enumerate() {
+    for (number, (case, bad)) in malformed(it, second, &first).into_iter().step_by(soak(3, 1)).enumerate() {
         heard.rotate(&bad);
         it.assert_status("blocked", &["kubeconfig"], case);
         it.assert_in_place(&good[1], case);

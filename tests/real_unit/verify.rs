@@ -13,7 +13,7 @@ pub fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
     assert_eq!(action.run.exit, Some(0), "{}", action.run.describe());
     let result = |key: &str| {
         let found = action.results.get(key);
-        found.unwrap_or_else(|| panic!("no result {key}: {:?}", action.results))
+        found.unwrap_or_else(|| panic!("no result {key}: {} {:?}", action.message, action.results))
     };
     let all: Vec<Value> = serde_json::from_str(result("checks")).unwrap();
     let mut checks = BTreeMap::new();

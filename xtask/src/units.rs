@@ -214,14 +214,14 @@ fn run_all(binaries: &[&TestBinary], lab: &Lab) -> Result<Outcome> {
     Ok(all)
 }
 
-/// Returns how many tests run at a time: `LAB_THREADS`, or two for each core and one more.
+/// Returns how many tests run at a time: `LAB_THREADS`, or two for each core and at least four.
 fn threads() -> Result<usize> {
     match std::env::var_os("LAB_THREADS") {
         Some(set) => set
             .to_str()
             .and_then(|set| set.parse().ok())
             .with_context(|| format!("LAB_THREADS is not a number: {set:?}")),
-        None => Ok(std::thread::available_parallelism().map_or(5, |cores| 2 * cores.get() + 1)),
+        None => Ok(std::thread::available_parallelism().map_or(4, |cores| 4.max(2 * cores.get()))),
     }
 }
 
