@@ -84,7 +84,7 @@ fn an_installation_killed_at_any_moment_is_finished_by_the_next_hook() {
         it.kill_hook("install", moment);
         it.hook(hook);
         it.assert_status("blocked", &["No kubeconfig"], &case);
-        assert_eq!(it.pip_version(), "1.1.0", "{case}");
+        assert_eq!(it.installed_version(), "1.1.0", "{case}");
         assert_eq!(it.litter(), "", "{case}: litter");
         it.hook("stop");
         let diff = before.diff(&it.files());
@@ -119,7 +119,7 @@ fn a_change_of_the_pin_killed_at_any_moment_is_finished_by_the_next_hook() {
             it.hook(hook);
             let case = format!("to {version}, killed at {deaths:?}, finished by {hook}");
             it.assert_whole(version, &case);
-            assert_eq!(it.pip_version(), *version, "{case}");
+            assert_eq!(it.installed_version(), *version, "{case}");
             let after = it.services();
             assert_ne!(after.api.0, before.api.0, "{case}: {API} has the old driver");
             assert_ne!(after.conductor.0, before.conductor.0, "{case}");

@@ -108,7 +108,7 @@ fn what_an_operator_had_there_is_put_back() {
         *line = line.replace("will be backed up", "backed up");
     }
     assert_eq!(kept(&it.action("plan")), sorted(&named), "once they are");
-    assert_eq!(it.pip_version(), "1.1.0");
+    assert_eq!(it.installed_version(), "1.1.0");
     it.remove();
     before.assert_is_back(&it, "removed");
     let now = [CONF, KUBECONFIG, &drop_in, &dist_info("1.2.1")]

@@ -22,7 +22,7 @@ fn a_unit_waits_for_its_kubeconfig_and_is_active_once_it_has_it() {
         ],
         "without a kubeconfig",
     );
-    assert_eq!(it.pip_version(), "1.1.0", "the driver is there already");
+    assert_eq!(it.installed_version(), "1.1.0", "the driver is there already");
     let staged = it.files();
     let diff = files.diff(&staged);
     let outside: Vec<&str> =

@@ -264,6 +264,6 @@ fn a_token_logs_in_with_a_driver_that_can_use_it() {
     let run = it.hook("config-changed");
     it.assert_status("blocked", &["Kubeconfig is not usable"], "an older driver");
     assert_logged(&run, &["token", "1.2.1", "1.3.0"], "an older driver");
-    assert_eq!(it.pip_version(), "1.3.0");
+    assert_eq!(it.installed_version(), "1.3.0");
     it.assert_in_place(&kubeconfig, "an older driver");
 }

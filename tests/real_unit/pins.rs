@@ -29,7 +29,7 @@ fn a_changed_pin_changes_the_driver_and_nothing_else() {
         it.set(&[("driver-pin", &pin(version)), ("driver-sha256", &sha256(&it, version))]);
         it.hook("config-changed");
         it.assert_whole(version, version);
-        assert_eq!(it.pip_version(), version);
+        assert_eq!(it.installed_version(), version);
         assert_eq!(pip_check(&it), check, "{version}: pip check");
         let magnum = it.ask_magnum();
         assert_eq!(magnum["enabled"], json!(["k8s_capi_helm_v1"]), "{version}");

@@ -17,17 +17,28 @@ use crate::workspace::Workspace;
 /// Begins the names of tests that mostly wait: for other units, Magnum's own periods, and clusters.
 const WAITING: [&str; 4] = ["roll::", "rotation::", "smoketest::", "sources::"];
 
+/// Begins the names of tests that only a soak run has: long ones, beside which a shorter one asks the same question.
+const SOAK: [&str; 7] = [
+    "crash_pins::",
+    "departure::after_many_hooks_",
+    "kubeconfigs::the_verdict_on_a_kubeconfig_",
+    "packages::after_an_upgrade_and_a_purge_",
+    "smoketest::cluster::a_cluster_is_made_with_the_newest_driver_",
+    "smoketest::faults::what_a_cluster_is_made_of_",
+    "smoketest::faults::who_makes_a_cluster_",
+];
+
 /// How many tests the table of the slowest has.
 const SLOWEST: usize = 10;
 
 /// The tests to run.
 #[derive(Debug)]
 pub enum Selection {
-    /// Those that `cargo test` leaves out.
+    /// Those that `cargo test` leaves out, but for those that only a soak run has.
     Ignored,
     /// Those whose names contain one of these, whether or not `cargo test` leaves them out.
     Named(Vec<String>),
-    /// As `Ignored`, with many more rounds; only those whose names contain one of these, if there are any.
+    /// All that `cargo test` leaves out, with many more rounds; only those whose names contain one of these, if there are any.
     Soak(Vec<String>),
 }
 
@@ -70,7 +81,10 @@ impl TestBinary<'_> {
         ensure!(output.status.success(), "`{} --list` failed", self.artifact.target.name);
         let names = String::from_utf8(output.stdout).context("the list of tests")?;
         let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
-        Ok(names.map(str::to_owned).collect())
+        let is_left_out = |name: &&str| {
+            matches!(self.selection, Selection::Ignored) && SOAK.iter().any(|prefix| name.starts_with(prefix))
+        };
+        Ok(names.filter(|name| !is_left_out(name)).map(str::to_owned).collect())
     }
 
     /// Runs the selected tests, those that mostly wait beside the others.
