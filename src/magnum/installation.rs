@@ -195,6 +195,7 @@ mod tests {
         let odd = scratch.path(APT).join("odd-1.dist-info");
         std::fs::create_dir(&odd).unwrap();
         scratch.for_each_shape(&format!("{APT}/odd-1.dist-info/entry_points.txt"), |shape| {
+            scratch.root.remove(&crate::system::state_path(CACHE)).unwrap();
             assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"], "{shape}");
         });
         std::fs::write(scratch.path(APT).join(std::ffi::OsStr::from_bytes(b"\xff-1.dist-info")), "").unwrap();
