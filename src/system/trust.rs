@@ -43,7 +43,11 @@ impl Root {
                 Some(_) => self.metadata(part)?,
             };
             let Some(meta) = meta else { return Ok(()) };
-            if let Some(what) = self.misfit(part, &meta, part == path) {
+            let what = match meta.is_dir() || part == path && meta.is_file() {
+                true => self.shared(part, &meta),
+                false => Some("is not a directory: put one of root's in its place".to_owned()),
+            };
+            if let Some(what) = what {
                 bail!(NotRootsAlone { path: part.to_owned(), what });
             }
         }
@@ -60,10 +64,8 @@ impl Root {
         self.ensure_roots_alone(&end)
     }
 
-    fn misfit(&self, path: &Path, meta: &Metadata, is_end: bool) -> Option<String> {
-        if !(meta.is_dir() || is_end && meta.is_file()) {
-            return Some("is not a directory: put one of root's in its place".to_owned());
-        }
+    /// Says who else can change a file or directory, and what to do.
+    fn shared(&self, path: &Path, meta: &Metadata) -> Option<String> {
         let shown = path.display();
         let access = self.access_of(meta);
         let is_staff = access.gid == STAFF && path.starts_with(STAFF_DIRECTORY);
