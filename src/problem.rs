@@ -3,6 +3,8 @@
 
 use thiserror::Error;
 
+use crate::system::NotRootsAlone;
+
 /// The longest message of a status, in characters: Juju's clients cut or wrap what is longer.
 pub const STATUS_LENGTH: usize = 80;
 
@@ -58,13 +60,24 @@ impl Problem {
     }
 }
 
+impl From<NotRootsAlone> for Problem {
+    fn from(found: NotRootsAlone) -> Self {
+        let summary = format!("Not root's alone: {}", found.path.display());
+        Self::blocked(fit_status(&summary), found.to_string())
+    }
+}
+
 /// Separates a problem, which a person must know, from an error that makes the hook fail.
 ///
 /// # Errors
-/// Any error that is not a [`Problem`].
+/// Any error that is neither a [`Problem`] nor [`NotRootsAlone`].
 pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Problem>> {
-    match result {
-        Ok(value) => Ok(Ok(value)),
+    let error = match result {
+        Ok(value) => return Ok(Ok(value)),
+        Err(error) => error,
+    };
+    match error.downcast::<NotRootsAlone>() {
+        Ok(found) => Ok(Err(found.into())),
         Err(error) => error.downcast::<Problem>().map(Err),
     }
 }
@@ -99,6 +112,21 @@ mod tests {
         let problem = Problem::waiting("Cannot fetch the driver", "the index does not answer");
         assert_eq!(problem.to_string(), "Cannot fetch the driver: the index does not answer");
         assert_eq!(Problem::maintenance("Magnum is paused").to_string(), "Magnum is paused");
+    }
+
+    #[test]
+    fn what_is_not_roots_alone_is_a_problem_that_names_it_and_the_remedy() {
+        let scratch = crate::system::testing::Scratch::new();
+        let path = format!("/usr/local/{}", "x".repeat(80));
+        scratch.put(&path, "");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        std::fs::set_permissions(scratch.path(&path), open).unwrap();
+        let found = scratch.root.ensure_roots_alone(path.as_ref()).map_err(|error| error.context("installing it"));
+        let problem = or_problem(found).unwrap().unwrap_err();
+        assert_eq!((problem.kind, problem.summary.chars().count()), (Kind::Blocked, STATUS_LENGTH));
+        assert!(problem.summary.starts_with("Not root's alone: /usr/local/xxx"), "{problem}");
+        assert!(problem.detail.ends_with(&format!("chmod go-w {path}")), "{problem}");
+        assert!(or_problem::<()>(Err(anyhow::anyhow!("a fault"))).is_err());
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// The folders (and single files) of `src`, from the lowest layer up. Each may use those above it in this list only.
 /// `main` and `lib` stand on all of them.
-const LAYERS: [&[&str]; 9] = [
-    &["check", "problem", "system"],
+const LAYERS: [&[&str]; 10] = [
+    &["system"],
+    &["check", "problem"],
     &["juju"],
     &["magnum"],
     &["step"],

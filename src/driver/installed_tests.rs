@@ -128,3 +128,18 @@ fn a_site_directory_that_is_missing_or_a_link_holds_no_driver() {
         assert_eq!(found, InstalledDrivers::default());
     }
 }
+
+#[test]
+fn whatever_stands_in_place_of_record_or_of_a_module_is_damage_and_not_waited_for() {
+    let scratch = installed();
+    for path in [format!("{SITE}/{DIST_INFO}/RECORD"), format!("{SITE}/{PACKAGE}/driver.py")] {
+        let original = scratch.text(&path).unwrap();
+        scratch.for_each_shape(&path, |shape| {
+            let found = inspect(&scratch);
+            assert!(found.differs(&pin(), None).is_some(), "{shape}");
+            assert_eq!(found.intact(&pin()), None, "{shape}");
+        });
+        scratch.put(&path, original);
+        assert_eq!(inspect(&scratch).differs(&pin(), None), None);
+    }
+}

@@ -31,7 +31,7 @@ impl StagedDriver {
     ///
     /// # Errors
     /// A [`Problem`](crate::problem::Problem) if the index does not serve it, it is not the pinned wheel, or is one
-    /// that would write elsewhere.
+    /// that would write elsewhere; and if the site directory is not root's alone.
     pub fn obtain(
         root: &Root,
         source: &DriverSource,
@@ -50,6 +50,7 @@ impl StagedDriver {
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
         let parent = parent.with_context(|| format!("{} has no parent", python.site.display()))?;
+        root.ensure_roots_alone(&python.site)?;
         root.mark_unfinished()?;
         root.make_directories(parent)?;
         let directory = root.temporary_directory(parent)?;

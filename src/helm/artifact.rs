@@ -75,6 +75,7 @@ impl StagedHelm {
         };
         let given = root.open_file(&given)?;
         let directory = Path::new(DIRECTORY);
+        root.ensure_roots_alone(directory)?;
         root.mark_unfinished()?;
         root.make_directories(directory)?;
         let extract = |to: &mut File| archive::extract(given, SIZE_LIMIT, origin, to);

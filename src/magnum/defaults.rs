@@ -36,7 +36,7 @@ pub struct StartDefaults {
 /// Returns what each service is given.
 ///
 /// # Errors
-/// If a file cannot be read.
+/// If a file cannot be read, or one that root would run is not root's alone.
 pub fn inspect(system: &System) -> Result<BTreeMap<Service, StartDefaults>> {
     let root = &system.root;
     let files: BTreeSet<PathBuf> = Service::ALL.into_iter().flat_map(files).collect();
@@ -55,6 +55,10 @@ fn ask(system: &System, service: Service) -> Result<StartDefaults> {
     let (mut defaults, [common, own, script]) = (StartDefaults::default(), files(service));
     if !system.root.is_file(&script)? {
         return Ok(defaults);
+    }
+    // Root runs the one, which reads the others.
+    for path in [&script, &common, &own] {
+        system.root.ensure_program_is_roots(path)?;
     }
     let output = system.run(&Command::new(&script, LIMIT).arg("show-args"))?;
     let printed = String::from_utf8_lossy(&output.stdout);
@@ -156,6 +160,8 @@ fn is_plain(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use crate::system::testing::Scratch;
 
     use super::*;
@@ -220,5 +226,18 @@ mod tests {
         scratch.put("/etc/default/openstack", "USE_SYSLOG=yes\n");
         inspect(&system).unwrap();
         assert_eq!(ran.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_script_is_not_run_when_it_or_what_it_reads_is_not_roots_alone() {
+        for path in ["/etc/init.d/magnum-api", "/etc/default/openstack", "/etc/default"] {
+            let scratch = Scratch::new();
+            scratch.root.make_state_directory().unwrap();
+            scratch.put("/etc/init.d/magnum-api", "#!/bin/sh\n");
+            scratch.put("/etc/default/openstack", "");
+            std::fs::set_permissions(scratch.path(path), PermissionsExt::from_mode(0o777)).unwrap();
+            let error = inspect(&scratch.system(|_| panic!("it is run"))).unwrap_err();
+            assert!(format!("{error:#}").ends_with(&format!("chmod go-w {path}")), "{error:#}");
+        }
     }
 }

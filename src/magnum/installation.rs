@@ -118,6 +118,10 @@ fn name_and_version(directory: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crate::system::NotRootsAlone;
     use crate::system::testing::Scratch;
 
     use super::*;
@@ -190,7 +194,31 @@ mod tests {
         let scratch = unit();
         let odd = scratch.path(APT).join("odd-1.dist-info");
         std::fs::create_dir(&odd).unwrap();
-        nix::unistd::mkfifo(&odd.join("entry_points.txt"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        scratch.for_each_shape(&format!("{APT}/odd-1.dist-info/entry_points.txt"), |shape| {
+            scratch.root.remove(&crate::system::state_path(CACHE)).unwrap();
+            assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"], "{shape}");
+        });
+        std::fs::write(scratch.path(APT).join(std::ffi::OsStr::from_bytes(b"\xff-1.dist-info")), "").unwrap();
         assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"]);
+    }
+
+    #[test]
+    fn a_python_that_is_not_roots_alone_is_named_also_when_it_has_answered_before() {
+        for (path, was_asked) in [
+            ("/usr/bin/magnum-conductor", false),
+            ("/usr/bin/python3.11", false),
+            ("/usr/bin/python3.11", true),
+            ("/usr/local", false),
+        ] {
+            let scratch = unit();
+            if was_asked {
+                inspect(&scratch).unwrap();
+                // The clock of a file system has steps.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            std::fs::set_permissions(scratch.path(path), std::fs::Permissions::from_mode(0o777)).unwrap();
+            let error = inspect(&scratch).unwrap_err().downcast::<NotRootsAlone>().unwrap();
+            assert_eq!(error.path, Path::new(path));
+        }
     }
 }

@@ -22,6 +22,8 @@ pub use service::Service;
 
 use crate::system::Root;
 
+/// The directory of the configuration; it belongs to user magnum.
+pub const MAGNUM_DIRECTORY: &str = "/etc/magnum";
 /// The main configuration file; the principal renders it.
 pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
 /// The directory of configuration fragments; absent on a fresh deployment.

@@ -76,4 +76,19 @@ mod tests {
         assert_eq!(read.value("api", "host"), None);
         assert_eq!(read.value("api", "absent"), None);
     }
+
+    #[test]
+    fn whatever_stands_in_place_of_a_fragment_or_of_their_directory_is_not_waited_for() {
+        let scratch = Scratch::new();
+        scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
+        scratch.put("/etc/magnum/magnum.conf.d/50-x.conf", "[api]\nport = 2\n");
+        let port = || Configuration::read(&scratch.root).map(|read| read.value("api", "port").map(str::to_owned));
+        scratch.for_each_shape("/etc/magnum/magnum.conf.d/99-y.conf", |shape| {
+            assert_eq!(port().unwrap().as_deref(), Some("2"), "{shape}");
+        });
+        scratch.for_each_shape(CONF_DIRECTORY, |shape| {
+            assert_eq!(port().unwrap().as_deref(), Some("1"), "{shape}");
+        });
+        scratch.for_each_shape(MAGNUM_CONF, |shape| assert!(port().ok().flatten().is_none(), "{shape}"));
+    }
 }

@@ -49,7 +49,7 @@ impl Python {
     /// Returns the interpreter in the first line of `program`, one of Magnum's.
     ///
     /// # Errors
-    /// If there is none, or it does not answer.
+    /// If there is none, it does not answer, or it or its site directory is not root's alone.
     pub fn of_program(system: &System, program: &Path) -> Result<Self> {
         let root = &system.root;
         let executable = interpreter(root, program)?;
@@ -57,7 +57,10 @@ impl Python {
         let meta = meta.with_context(|| format!("{} is missing", file.display()))?;
         // Without user magnum's own modules: what they say would decide where root writes.
         root.cached(CACHE, FileIdentity::new(&executable, &meta), || {
-            let answer = ask(system, command(&executable).arg("-I"), &["where"])?;
+            root.ensure_roots_alone(program)?;
+            root.ensure_program_is_roots(&executable)?;
+            let answer: Self = ask(system, command(&executable).arg("-I"), &["where"])?;
+            root.ensure_roots_alone(&answer.site)?;
             Ok(Self { executable: executable.clone(), ..answer })
         })
     }

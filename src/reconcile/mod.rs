@@ -13,6 +13,8 @@ mod observed;
 mod plan;
 mod remove;
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 
 use apply::Apply;
@@ -30,11 +32,11 @@ use crate::helm;
 use crate::juju::Request;
 use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, Memory, ProgramsToAsk, Selection};
-use crate::magnum::{Installation, StartDefaults};
+use crate::magnum::{Installation, MAGNUM_DIRECTORY, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
 use crate::services::{self, DuePlan, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::{Backups, System};
+use crate::system::{Backups, Root, System};
 
 /// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
@@ -114,6 +116,10 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         Thoroughness::Full => plan(&desired, &observed),
         Thoroughness::Quick => leave_to_hooks(plan(&desired, &observed), &observed.services.services),
     };
+    if let Err(problem) = or_problem(ensure_roots_alone(&system.root, &steps))? {
+        outcome.problems.push(problem);
+        return Ok(outcome);
+    }
     let mut is_new = last_good.as_ref() != Some(&settings);
     if is_new && observed.is_switched_on() {
         // First of all: if this hook is killed, the guard works to the same end.
@@ -154,6 +160,14 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
     outcome.problems.extend(problems);
     Ok(outcome)
+}
+
+/// Makes sure that the directories in which the steps put something are root's alone. Those of Magnum's configuration
+/// never are: they belong to user magnum, and root reaches them by handles that nobody redirects.
+fn ensure_roots_alone(root: &Root, steps: &[Step]) -> Result<()> {
+    let placed = steps.iter().filter(|step| !matches!(step, Step::SetAside { .. })).flat_map(Step::replaces);
+    let parents = placed.filter_map(|path| path.parent()).filter(|parent| !parent.starts_with(MAGNUM_DIRECTORY));
+    parents.collect::<BTreeSet<_>>().into_iter().try_for_each(|parent| root.ensure_roots_alone(parent))
 }
 
 /// Waits for the services to settle, and records what they have read. Returns what is wrong with them.

@@ -1,9 +1,15 @@
-//! Which settings a reconcile goes by.
+//! Which settings a reconcile goes by, and what its steps do with what others have put in the graft's places.
 
 use std::cell::RefCell;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::*;
+use crate::conf::CONF;
 use crate::juju::settings::{Given, RawConfig};
+use crate::magnum::CONF_DIRECTORY;
+use crate::system::ManagedFile;
+use crate::system::testing::Scratch;
 
 fn pinned(version: &str) -> Settings {
     let config = serde_json::json!({"driver-pin": format!("magnum-capi-helm=={version}")});
@@ -45,4 +51,55 @@ fn the_last_good_settings_are_upheld_if_those_asked_for_cannot_be_met() {
     ] {
         assert_eq!(chosen(asked, last_good, possible), expected);
     }
+}
+
+/// Applies steps as on a unit on which the charm has written nothing before.
+fn apply(system: &System, steps: &[Step]) -> Result<()> {
+    let mut backups = Backups::default();
+    let backups = &mut backups;
+    Apply { system, backups, driver: None, helm: None, waits: false, problems: Vec::new() }.all(steps)
+}
+
+fn write(path: &str) -> Step {
+    Step::Write { file: ManagedFile::public(path, "ours"), why: "missing".to_owned() }
+}
+
+#[test]
+fn whatever_stands_in_place_of_a_file_or_directory_of_the_graft_gives_way() {
+    let scratch = Scratch::new();
+    let (root, system) = (&scratch.root, scratch.system(|_| None));
+    root.make_state_directory().unwrap();
+    for path in [CONF, kubeconfig::PATH] {
+        scratch.put(path, "");
+        scratch.for_each_shape(path, |shape| {
+            let found = root.inspect(Path::new(path)).unwrap();
+            assert!(ManagedFile::public(path, "ours").drift(&found).is_some(), "{shape}");
+            apply(&system, &[write(path)]).unwrap();
+            assert_eq!(scratch.text(path).as_deref(), Some("ours"), "{shape}");
+        });
+    }
+    scratch.for_each_shape(CONF_DIRECTORY, |shape| {
+        apply(&system, &[Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)]).unwrap();
+        assert_eq!(scratch.text(CONF).as_deref(), Some("ours"), "{shape}");
+    });
+    // The deep trees, which no temporary directory removes.
+    root.remove(Path::new("/etc")).unwrap();
+}
+
+#[test]
+fn nothing_is_put_where_others_can_write_but_into_magnums_configuration() {
+    let scratch = Scratch::new();
+    let open = |path: &str| {
+        std::fs::create_dir_all(scratch.path(path)).unwrap();
+        std::fs::set_permissions(scratch.path(path), std::fs::Permissions::from_mode(0o777)).unwrap();
+    };
+    let ensure = |steps: &[Step]| or_problem(ensure_roots_alone(&scratch.root, steps)).unwrap();
+    let unit = write("/etc/systemd/system/x.service");
+    let shadow = Step::SetAside { path: "/var/lib/magnum/x/y".into(), why: String::new() };
+    open(CONF_DIRECTORY);
+    open("/var/lib/magnum/x");
+    ensure(&[write(CONF), write(kubeconfig::PATH), shadow, unit.clone()]).unwrap();
+    open("/etc/systemd/system");
+    let problem = ensure(&[write(CONF), unit]).unwrap_err();
+    assert_eq!(problem.summary, "Not root's alone: /etc/systemd/system");
 }

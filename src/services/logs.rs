@@ -143,4 +143,21 @@ mod tests {
             assert_eq!(found.as_deref(), expected.map(Path::new), "{argument} {conf}");
         }
     }
+
+    #[test]
+    fn whatever_stands_in_place_of_a_log_file_is_not_waited_for() {
+        let scratch = Scratch::new();
+        let log = "/var/log/magnum/magnum-api.log";
+        scratch.put(MAGNUM_CONF, "[DEFAULT]\nlog_dir = /var/log/magnum\n");
+        scratch.put(log, "");
+        let started = std::time::SystemTime::now();
+        let process = Process { pid: 7, start_ticks: 1, started, cmdline: vec![] };
+        let observed = ObservedService { service: Service::Api, unit: Unit::default(), process: None, read: None };
+        scratch.for_each_shape(log, |shape| {
+            let is_text = shape == "bytes that are not UTF-8";
+            assert_eq!(log_file(&scratch.root, &observed, &process).unwrap().is_some(), is_text, "{shape}");
+            // Also when it is put there after the look.
+            assert_eq!(of_current_run(&scratch.root, Path::new(log), &process).is_ok(), is_text, "{shape}");
+        });
+    }
 }

@@ -2,6 +2,9 @@
 //!
 //! The list has one entry for each path the charm has ever written. It is written before the path is touched, so that
 //! a hook killed at any moment never takes its own work for an operator's, nor an operator's for its own.
+//!
+//! A special file or a tree too deep or too large to be copied is no original that anything could have read. It is
+//! renamed, and stays where it is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,8 +13,10 @@ use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
-use tracing::info;
+use tracing::{info, warn};
 
+use super::copy::NotCopied;
+use super::directory::TEMPORARY_PREFIX;
 use super::{Root, copy, directory, state_path};
 
 /// What stood at a path before the charm first wrote it.
@@ -80,7 +85,7 @@ impl Backups {
         }
         let original = match root.metadata(path)? {
             None => Original::Absent,
-            Some(_) => Original::BackedUp(copy_away(root, path)?),
+            Some(_) => copy_or_set_aside(root, path)?,
         };
         self.enter(root, path, original)
     }
@@ -138,6 +143,21 @@ pub fn describe(root: &Root, path: &Path) -> Result<String> {
     Ok(format!("{kind} of {user}:{group}, mode {:04o}", meta.mode() & 0o7777))
 }
 
+/// Backs up what stands at `path`; what cannot be copied gets a new name beside it.
+fn copy_or_set_aside(root: &Root, path: &Path) -> Result<Original> {
+    let error = match copy_away(root, path) {
+        Err(error) if error.is::<NotCopied>() => error,
+        copied => return copied.map(Original::BackedUp),
+    };
+    // A name that neither oslo.config reads nor Python imports.
+    let name = directory::temporary_name()?.to_string_lossy().replace(TEMPORARY_PREFIX, "set-aside-");
+    let aside = path.with_file_name(name);
+    root.rename(path, &aside)?;
+    let (path, aside, why) = (path.display(), aside.display(), error.root_cause());
+    warn!("{path} is not backed up, because {why}; it is {aside} now, and stays there when the charm is removed");
+    Ok(Original::Absent)
+}
+
 /// Copies what stands at `path` into the state directory, and returns the backup's name.
 fn copy_away(root: &Root, path: &Path) -> Result<String> {
     let backups = state_path(DIRECTORY);
@@ -146,7 +166,10 @@ fn copy_away(root: &Root, path: &Path) -> Result<String> {
     let (backup, partial) = (backups.join(&name), backups.join(format!("{name}.partial")));
     root.remove(&partial)?;
     root.remove(&backup)?;
-    copy_tree(root, path, &partial)?;
+    if let Err(error) = copy_tree(root, path, &partial) {
+        root.remove(&partial)?;
+        return Err(error);
+    }
     root.rename(&partial, &backup)?;
     info!("backed up {}; it is restored when the charm is removed", path.display());
     Ok(name)
@@ -178,7 +201,8 @@ fn copy_tree(root: &Root, from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-    use crate::system::testing::Scratch;
+    use crate::system::Entry;
+    use crate::system::testing::{Scratch, make_deep_tree};
 
     use super::*;
 
@@ -260,12 +284,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_deep_is_refused_and_left() {
+    fn what_cannot_be_copied_is_set_aside_complete_and_does_not_come_back() {
         let scratch = scratch();
+        let (root, parent) = (&scratch.root, Path::new("/etc/magnum"));
         let deep = format!("/etc/magnum/deep{}", "/x".repeat(40));
-        scratch.put(format!("{deep}/file"), "");
-        let error = Backups::default().back_up(&scratch.root, Path::new("/etc/magnum/deep"));
-        assert!(format!("{:#}", error.unwrap_err()).contains("too deep"));
-        assert!(scratch.text(format!("{deep}/file")).is_some());
+        scratch.put(format!("{deep}/file"), "theirs");
+        make_deep_tree(&scratch.path("/etc/magnum/deeper"));
+        scratch.fifo("/etc/magnum/fifo");
+        let mut backups = Backups::default();
+        for name in ["deep", "deeper", "fifo"] {
+            let path = parent.join(name);
+            backups.back_up(root, &path).unwrap();
+            assert_eq!(root.inspect(&path).unwrap(), Entry::Absent);
+            scratch.put(&path, "ours");
+            backups.restore(root, &path).unwrap();
+        }
+        let names = root.names(parent).unwrap();
+        let aside: Vec<_> = names.iter().filter(|name| name.starts_with("set-aside-")).collect();
+        assert_eq!((aside.len(), names.len()), (3, 4), "{names:?}");
+        let inner = deep.trim_start_matches("/etc/magnum/deep/");
+        assert!(aside.iter().any(|name| scratch.text(format!("/etc/magnum/{name}/{inner}/file")).is_some()));
+        assert!(root.names(&state_path(DIRECTORY)).unwrap().is_empty(), "half a copy");
+        aside.iter().for_each(|name| root.remove(&parent.join(name)).unwrap());
+    }
+
+    #[test]
+    fn a_deep_tree_in_place_of_what_the_charm_wrote_goes_and_the_original_comes_back() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        let mut backups = Backups::default();
+        for (path, expected) in [(CONF, Some("theirs")), ("/etc/magnum/kubeconfig", None)] {
+            backups.back_up(root, Path::new(path)).unwrap();
+            scratch.for_each_shape(path, |shape| {
+                backups.clone().restore(root, Path::new(path)).unwrap();
+                assert_eq!(scratch.text(path).as_deref(), expected, "{shape}");
+            });
+        }
+        assert!(root.temporaries(Path::new("/etc/magnum")).unwrap().is_empty());
     }
 }

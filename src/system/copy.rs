@@ -1,5 +1,5 @@
 //! Copies of files and directories with owner, mode, times and extended attributes, by directory handles: what
-//! another user changes meanwhile leads the copy nowhere else.
+//! another user changes meanwhile leads the copy nowhere else, and only what the copy itself made gets the owner.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,9 +11,10 @@ use anyhow::{Context, Result, ensure};
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, Metadata, MetadataExt as _};
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::stat::{UtimensatFlags, futimens, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchownat};
+use nix::unistd::{Gid, Uid, fchown, fchownat};
+use thiserror::Error;
 use xattr::FileExt as _;
 
 use super::directory;
@@ -22,6 +23,11 @@ use super::directory;
 const MOST_BYTES: u64 = 300 << 20;
 const MOST_ENTRIES: usize = 10_000;
 const DEEPEST: usize = 32;
+
+/// Why something is not copied, whoever tries.
+#[derive(Debug, Error)]
+#[error("it is {0}")]
+pub struct NotCopied(&'static str);
 
 /// Copies what stands at `name` in `from` to a name that is free in `to`.
 pub fn copy(from: &Dir, name: &OsStr, to: &Dir, as_name: &OsStr) -> Result<()> {
@@ -37,12 +43,15 @@ fn copy_entry(
     deeper: usize,
     left: &mut (usize, u64),
 ) -> Result<()> {
-    ensure!(deeper > 0 && left.0 > 0, "it is too deep or has too many entries to be copied");
+    ensure!(deeper > 0 && left.0 > 0, NotCopied("too deep, or has too many entries"));
     left.0 -= 1;
     let meta = from.symlink_metadata(name)?;
     if meta.is_symlink() {
         to.symlink_contents(from.read_link_contents(name)?, as_name)?;
-        return Ok(own(to, as_name, &meta)?);
+        let (uid, gid) = owner(&meta);
+        fchownat(to.as_fd(), as_name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let [accessed, written] = times(&meta);
+        return Ok(utimensat(to.as_fd(), as_name, &accessed, &written, UtimensatFlags::NoFollowSymlink)?);
     }
     if meta.is_dir() {
         let source = from.open_dir_nofollow(name)?;
@@ -55,17 +64,20 @@ fn copy_entry(
             let copied = copy_entry(&source, &inner, &target, &inner, deeper - 1, left);
             copied.with_context(|| format!("copying {}", inner.display()))?;
         }
-        copy_attributes(&source.open(".")?.into_std(), &target.open(".")?.into_std())?;
-        return Ok(own(to, as_name, &meta)?);
+        let target = target.open(".")?.into_std();
+        copy_attributes(&source.open(".")?.into_std(), &target)?;
+        return Ok(own(&target, &source.dir_metadata()?)?);
     }
-    ensure!(meta.is_file(), "it is a special file, which is not copied; remove it");
-    let mut source = directory::open_file(from, name)?.into_std();
+    ensure!(meta.is_file(), NotCopied("a special file"));
+    let source = directory::open_file(from, name)?;
+    let meta = source.metadata()?;
+    let mut source = source.into_std();
     let mut target = directory::create_file(to, as_name)?.into_std();
     let copied = io::copy(&mut source.by_ref().take(left.1 + 1), &mut target)?;
-    ensure!(copied <= left.1, "it is too large to be copied");
+    ensure!(copied <= left.1, NotCopied("too large"));
     left.1 -= copied;
     copy_attributes(&source, &target)?;
-    own(to, as_name, &meta)?;
+    own(&target, &meta)?;
     Ok(target.sync_all()?)
 }
 
@@ -82,18 +94,21 @@ fn copy_attributes(from: &fs::File, to: &fs::File) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a copy its original's owner, mode and times.
-fn own(directory: &Dir, name: &OsStr, meta: &Metadata) -> io::Result<()> {
-    let (uid, gid) = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
-    let nofollow = AtFlags::AT_SYMLINK_NOFOLLOW;
-    fchownat(directory.as_fd(), name, Some(uid), Some(gid), nofollow)?;
-    if !meta.is_symlink() {
-        // Through the handle of the entry itself, so that no link is followed.
-        let entry = directory::open_file(directory, name)?.into_std();
-        entry.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))?;
-    }
-    let accessed = TimeSpec::new(meta.atime(), meta.atime_nsec());
-    let written = TimeSpec::new(meta.mtime(), meta.mtime_nsec());
-    let nofollow = UtimensatFlags::NoFollowSymlink;
-    Ok(utimensat(directory.as_fd(), name, &accessed, &written, nofollow)?)
+/// Gives a copy its original's owner, mode and times, by its handle: another entry may stand at its name by now.
+fn own(copy: &fs::File, meta: &Metadata) -> io::Result<()> {
+    let (uid, gid) = owner(meta);
+    fchown(copy, uid, gid)?;
+    // Last: a change of owner drops the setuid bits.
+    copy.set_permissions(fs::Permissions::from_mode(meta.mode() & 0o7777))?;
+    let [accessed, written] = times(meta);
+    Ok(futimens(copy, &accessed, &written)?)
+}
+
+fn owner(meta: &Metadata) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())))
+}
+
+/// Returns when it was last read and written.
+fn times(meta: &Metadata) -> [TimeSpec; 2] {
+    [TimeSpec::new(meta.atime(), meta.atime_nsec()), TimeSpec::new(meta.mtime(), meta.mtime_nsec())]
 }

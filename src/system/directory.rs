@@ -1,11 +1,13 @@
 //! Directory handles: every path is opened from the root down, and no symbolic link is followed on the way. So nobody
-//! who owns a directory on the way can lead root elsewhere.
+//! who owns a directory on the way can lead root elsewhere. A directory is emptied by handles too, with few of them open
+//! however deep it is.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
@@ -14,6 +16,11 @@ use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
 
 /// Begins the name of every temporary file, so that one left by a killed hook is recognised.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
+
+/// So many levels of a tree are open at a time while it is removed.
+const DEEPEST: usize = 32;
+/// How long a tree may be removed: somebody may keep filling it.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(20);
 
 /// Opens the directory at `path` below `top`, for what is done in it.
 pub fn open(top: &Dir, path: &Path) -> io::Result<Dir> {
@@ -109,6 +116,51 @@ pub fn exchange(from: &Dir, new: &OsStr, to: &Dir, old: &OsStr) -> io::Result<()
     Ok(renameat2(from.as_fd(), new, to.as_fd(), old, flags)?)
 }
 
+/// Removes the directory `name` with all that is in it, however deep that is and whatever others do to it meanwhile.
+pub fn remove_tree(parent: &Dir, name: &OsStr) -> io::Result<()> {
+    let (top, end) = (parent.open_dir_nofollow(name)?, Instant::now() + REMOVAL_LIMIT);
+    loop {
+        empty(&top, &top, DEEPEST, end)?;
+        match parent.remove_dir(name) {
+            // What lay deeper, and what has come in the meantime.
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if is_absent(&error) => return Ok(()),
+            removed => return removed,
+        }
+    }
+}
+
+/// Empties a directory; what lies deeper than `deeper` levels is moved up to `top`.
+fn empty(directory: &Dir, top: &Dir, deeper: usize, end: Instant) -> io::Result<()> {
+    for entry in directory.entries()? {
+        if Instant::now() > end {
+            return Err(io::Error::new(ErrorKind::TimedOut, "it has too much in it, or somebody keeps filling it"));
+        }
+        let entry = entry?;
+        let name = entry.file_name();
+        let removed = match entry.file_type()?.is_dir() {
+            false => directory.remove_file(&name),
+            true if deeper == 0 => directory.rename(&name, top, temporary_name()?),
+            true => directory.open_dir_nofollow(&name).and_then(|inner| {
+                empty(&inner, top, deeper - 1, end)?;
+                directory.remove_dir(&name)
+            }),
+        };
+        match removed {
+            // Somebody has changed it meanwhile: the next round sees what it is now.
+            Err(error) if is_absent(&error) || is_link(&error) || error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            Err(error) if error.kind() == ErrorKind::IsADirectory => {}
+            removed => removed?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether an error means that a link stands where none is followed.
+pub fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ELOOP as i32)
+}
+
 /// Whether an error means that nothing is there.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
@@ -116,11 +168,14 @@ pub fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
 
     use cap_std::ambient_authority;
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
     use super::*;
+    use crate::system::testing::make_deep_tree;
 
     #[test]
     fn a_directory_is_opened_without_following_a_link_also_without_openat2() {
@@ -136,5 +191,45 @@ mod tests {
         }
         assert!(open(&top, Path::new("/a/b")).is_ok());
         assert!(open(&top, Path::new("a/../a")).is_err());
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_is_removed_and_no_link_in_it_is_followed() {
+        // What systemd gives a service.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 1024, most).unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(scratch.path().join("root's/own")).unwrap();
+        let top = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        make_deep_tree(&scratch.path().join("deep"));
+        symlink(scratch.path().join("root's"), scratch.path().join("deep/link")).unwrap();
+        std::fs::write(scratch.path().join("deep").join(OsStr::from_bytes(b"\xff")), "").unwrap();
+        remove_tree(&top, "deep".as_ref()).unwrap();
+        assert!(!scratch.path().join("deep").exists());
+        assert!(scratch.path().join("root's/own").exists());
+    }
+
+    #[test]
+    fn a_tree_that_somebody_keeps_filling_is_removed_when_they_pause() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        top.create_dir_all("tree/a/b").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..2000 {
+                    let place = ["tree", "tree/a", "tree/a/b"][round % 3];
+                    top.create_dir_all(format!("{place}/{round}/x")).ok();
+                    top.rename(format!("{place}/{round}"), &top, format!("tree/{round}-moved")).ok();
+                }
+            });
+            scope.spawn(|| {
+                while top.exists("tree") {
+                    remove_tree(&top, "tree".as_ref()).unwrap();
+                }
+            });
+        });
+        std::fs::create_dir_all(scratch.path().join("tree")).unwrap();
+        remove_tree(&top, "tree".as_ref()).unwrap();
+        assert!(!top.exists("tree"));
     }
 }

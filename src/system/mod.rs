@@ -18,6 +18,7 @@ mod state;
 pub mod systemd;
 #[cfg(test)]
 pub mod testing;
+mod trust;
 mod write;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use process::{Process, own_program};
 pub use root::{Root, sha256};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
+pub use trust::NotRootsAlone;
 pub use write::Temporary;
 
 /// Numeric ids of a user account.

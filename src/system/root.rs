@@ -13,7 +13,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use sha2::{Digest, Sha256};
 
-use super::directory::{self, TEMPORARY_PREFIX, is_absent};
+use super::directory::{self, TEMPORARY_PREFIX, is_absent, is_link};
 use super::{Access, Entry, FileIdentity, RegularFile};
 
 /// Nothing the charm writes or compares is larger, in bytes.
@@ -49,6 +49,11 @@ impl Root {
     pub fn below(&self, path: &Path) -> Result<Option<Self>> {
         let opened = at("opening", path, unless_absent(directory::open(&self.top, path)))?;
         Ok(opened.map(|top| Self { top: Arc::new(top), root_ids: self.root_ids }))
+    }
+
+    /// Returns the metadata of the root directory itself, which has no name.
+    pub(super) fn top_metadata(&self) -> io::Result<Metadata> {
+        self.top.dir_metadata()
     }
 
     /// Opens the parent directory of `path`, and returns it with the last component.
@@ -183,8 +188,18 @@ impl Root {
     /// # Errors
     /// If there are too many, or one cannot be read.
     pub fn resolve_with_metadata(&self, path: &Path) -> Result<(PathBuf, Option<Metadata>)> {
+        self.follow(path, |_| Ok(()))
+    }
+
+    /// Follows links as [`Self::resolve_with_metadata`] does, and shows `look` each path that it comes to.
+    pub(super) fn follow(
+        &self,
+        path: &Path,
+        look: impl Fn(&Path) -> Result<()>,
+    ) -> Result<(PathBuf, Option<Metadata>)> {
         let mut path = path.to_owned();
         for _ in 0..MOST_LINKS {
+            look(&path)?;
             let (parent, name) = match at("resolving", &path, self.find(&path))? {
                 Some((parent, name, meta)) if meta.is_symlink() => (parent, name),
                 found => return Ok((path, found.map(|(_, _, meta)| meta))),
@@ -278,7 +293,6 @@ pub(super) fn at<T>(verb: &str, path: &Path, result: io::Result<T>) -> Result<T>
 
 /// `None` for an error which means that nothing is there, or that a link stands on the way.
 fn unless_absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    let is_link = |error: &io::Error| error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32);
     match result {
         Err(error) if is_absent(&error) || is_link(&error) => Ok(None),
         result => result.map(Some),
@@ -345,13 +359,26 @@ mod tests {
         let scratch = scratch();
         let root = &scratch.root;
         let (fifo, large) = (Path::new("/etc/magnum/fifo"), Path::new("/etc/magnum/large"));
-        nix::unistd::mkfifo(&scratch.path(fifo), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        scratch.fifo(fifo);
         fs::File::create(scratch.path(large)).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
         assert_eq!(root.inspect(fifo).unwrap(), Entry::Other("a special file"));
         assert!(root.read(fifo).is_err());
         assert_eq!(root.inspect(large).unwrap(), Entry::Other("a file of more than 8 MiB"));
         assert!(format!("{:#}", root.read(large).unwrap_err()).contains("more than 8 MiB"));
         assert_eq!(root.read_end(large, 3).unwrap(), [0; 3]);
+    }
+
+    #[test]
+    fn nothing_but_a_regular_file_is_read_whatever_stands_there() {
+        let scratch = scratch();
+        let (root, path) = (&scratch.root, Path::new(PATH));
+        scratch.for_each_shape(PATH, |shape| {
+            let is_file = matches!(root.inspect(path).unwrap(), Entry::File(_));
+            assert_eq!(is_file, shape == "bytes that are not UTF-8", "{shape}");
+            let read = [root.read(path).is_ok(), root.read_text(path).is_ok(), root.read_end(path, 9).is_ok()];
+            assert_eq!(read, [is_file; 3], "{shape}");
+            assert!(root.names(path).is_ok(), "{shape}");
+        });
     }
 
     #[test]

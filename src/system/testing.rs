@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 
 use super::{Account, Command, Host, Output, Root, System};
 
@@ -58,6 +60,36 @@ impl Scratch {
         std::os::unix::fs::symlink(target, self.path(path)).unwrap();
     }
 
+    /// Puts a named pipe at `path`.
+    pub fn fifo(&self, path: impl AsRef<Path>) {
+        nix::unistd::mkfifo(&self.path(path), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+
+    /// Puts in place of the file at `path`, one after the other, what whoever owns its directory may put there, and
+    /// calls `look` with the name of each. None of it is a file of text.
+    pub fn for_each_shape(&self, path: &str, mut look: impl FnMut(&'static str)) {
+        type Plant = fn(&Scratch, &str);
+        let shapes: [(&str, Plant); 6] = [
+            ("a FIFO", |scratch, path| scratch.fifo(path)),
+            ("a link to a FIFO", |scratch, path| {
+                scratch.root.remove(Path::new("/run/fifo")).unwrap();
+                scratch.fifo("/run/fifo");
+                scratch.link(path, scratch.path("/run/fifo"));
+            }),
+            // Whoever reads it waits for the kernel to say something.
+            ("a link to a special file", |scratch, path| scratch.link(path, "/proc/kmsg")),
+            ("a device without end", |scratch, path| scratch.link(path, "/dev/zero")),
+            ("a deep tree", |scratch, path| make_deep_tree(&scratch.path(path))),
+            ("bytes that are not UTF-8", |scratch, path| scratch.put(path, b"\xff\xfe[magnum.drivers]\n\xff = x\n")),
+        ];
+        for (name, plant) in shapes {
+            self.root.remove(Path::new(path)).unwrap();
+            plant(self, path);
+            look(name);
+        }
+        self.root.remove(Path::new(path)).unwrap();
+    }
+
     pub fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         std::fs::read_to_string(self.path(path)).ok()
     }
@@ -65,6 +97,15 @@ impl Scratch {
     /// This root with `programs` for its programs.
     pub fn system(&self, programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> System {
         System::new(self.root.clone(), Programs::new(programs))
+    }
+}
+
+/// Makes a tree of 3,000 directories within each other, deeper than any path can name.
+pub fn make_deep_tree(path: &Path) {
+    let mut directory = Dir::open_ambient_dir(path.parent().unwrap(), ambient_authority()).unwrap();
+    for name in std::iter::once(path.file_name().unwrap()).chain(std::iter::repeat_n("d".as_ref(), 2999)) {
+        directory.create_dir(name).unwrap();
+        directory = directory.open_dir(name).unwrap();
     }
 }
 

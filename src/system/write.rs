@@ -134,7 +134,7 @@ impl Root {
     pub fn remove(&self, path: &Path) -> Result<()> {
         let removed = self.find(path).and_then(|found| match found {
             None => Ok(()),
-            Some((parent, name, meta)) if meta.is_dir() => parent.remove_dir_all(&name),
+            Some((parent, name, meta)) if meta.is_dir() => directory::remove_tree(&parent, &name),
             Some((parent, name, _)) => parent.remove_file(&name),
         });
         at("removing", path, removed)

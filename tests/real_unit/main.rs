@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::type_complexity, reason = "a table of cases says what its columns are")]
 
+mod attacker;
 mod bad_input;
 mod capture;
 mod chart;
