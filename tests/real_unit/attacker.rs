@@ -16,9 +16,8 @@ fn whatever_user_magnum_plants_nothing_of_root_changes_no_hook_hangs_and_the_nex
     it.hook("config-changed");
     let machine = it.machine();
     let files = || machine.snapshot(&["/etc", "/usr/local", "/usr/lib/python3", "/root"], &["/etc/magnum"]).unwrap();
-    let of_principal = || {
-        it.shell("cd /etc/magnum; sha256sum magnum.conf api-paste.ini policy.json; stat -c '%n %u:%g %a' *.*")
-    };
+    let of_principal =
+        || it.shell("cd /etc/magnum; sha256sum magnum.conf api-paste.ini policy.json; stat -c '%n %u:%g %a' *.*");
     let before = (files(), of_principal());
     machine.push("/opt/attacker.py", include_bytes!("attacker.py"), 0o644).unwrap();
     let (seconds, seed) = (soak(20, 600), std::process::id());
