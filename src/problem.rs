@@ -3,9 +3,6 @@
 
 use thiserror::Error;
 
-/// The longest message of a status, in characters: Juju's clients cut or wrap what is longer.
-pub const STATUS_LENGTH: usize = 80;
-
 /// Who solves a problem; the most urgent is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -24,7 +21,7 @@ pub enum Kind {
 #[error("{summary}{}{detail}", if detail.is_empty() { "" } else { ": " })]
 pub struct Problem {
     pub kind: Kind,
-    /// What is wrong and where to look, short enough for a status.
+    /// What is wrong and where to look, short enough for a status. Neither text is escaped yet.
     pub summary: String,
     /// The cause, and the command that helps. `UNIT` and `APPLICATION` stand for the names of this one.
     pub detail: String,
@@ -69,27 +66,6 @@ pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Prob
     }
 }
 
-/// Cuts a text to the length of a status.
-pub fn fit_status(text: &str) -> String {
-    printable(text, STATUS_LENGTH)
-}
-
-/// Returns a text, such as another program's, as it may be shown: control characters escaped, and cut to `limit`
-/// characters.
-pub fn printable(text: &str, limit: usize) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    match shown.chars().count() > limit {
-        true => shown.chars().take(limit - 1).chain(['…']).collect(),
-        false => shown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,19 +75,5 @@ mod tests {
         let problem = Problem::waiting("Cannot fetch the driver", "the index does not answer");
         assert_eq!(problem.to_string(), "Cannot fetch the driver: the index does not answer");
         assert_eq!(Problem::maintenance("Magnum is paused").to_string(), "Magnum is paused");
-    }
-
-    #[test]
-    fn a_status_has_at_most_80_characters() {
-        assert_eq!(fit_status(&"x".repeat(80)).chars().count(), 80);
-        let cut = fit_status(&"é".repeat(81));
-        assert_eq!(cut.chars().count(), 80);
-        assert!(cut.ends_with('…'));
-    }
-
-    #[test]
-    fn what_is_printable_has_no_control_characters_and_an_end() {
-        assert_eq!(printable("a\u{1b}[31mb\té", 200), "a\\u{1b}[31mb\\té");
-        assert_eq!(printable("a\nb", 3), "a\\…");
     }
 }
