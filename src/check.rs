@@ -4,6 +4,8 @@
 use serde::Serialize;
 use strum::Display;
 
+use crate::escape::{self, ENTRY_LENGTH};
+
 /// What a reconcile does about a part that is not as wanted, for remedies. `UNIT` stands for the unit's name.
 pub const ANY_HOOK: &str =
     "run any hook, such as: juju exec --unit UNIT 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'";
@@ -93,11 +95,12 @@ pub struct CheckResult {
 /// Runs `checks` on `subject`.
 pub fn run<T: ?Sized>(checks: &[Check<T>], subject: &T) -> Vec<CheckResult> {
     let run = |check: &Check<T>| {
-        let (id, summary) = (check.id, check.question);
-        match (check.answer)(subject) {
-            Ok(evidence) => CheckResult { id, status: Status::Pass, summary, evidence, remedy: String::new() },
-            Err(Finding { status, evidence, remedy }) => CheckResult { id, status, summary, evidence, remedy },
-        }
+        let (status, evidence, remedy) = match (check.answer)(subject) {
+            Ok(evidence) => (Status::Pass, evidence, String::new()),
+            Err(Finding { status, evidence, remedy }) => (status, evidence, remedy),
+        };
+        let [evidence, remedy] = [evidence, remedy].map(|text| escape::line(&text, ENTRY_LENGTH));
+        CheckResult { id: check.id, status, summary: check.question, evidence, remedy }
     };
     checks.iter().map(run).collect()
 }
@@ -172,6 +175,24 @@ mod tests {
         assert_eq!((results[0].status, results[0].evidence.as_str()), (Status::Pass, "seen"));
         assert_eq!(results[1].status, Status::Fail);
         assert_eq!(results[1].evidence, "could not look: no permission");
+    }
+
+    #[test]
+    fn a_hostile_text_is_one_harmless_line_of_the_table_and_the_json_stays_json() {
+        // A certificate's subject, an exception, the name of a file.
+        let checks: [Check<str>; 3] = [
+            Check::new("a", "A?", |subject| Ok(format!("only valid for DnsName({subject})"))),
+            Check::new("b", "B?", |subject| Err(anyhow::anyhow!("KeyError: {subject}"))?),
+            Check::new("c", "C?", |subject| nothing_wrong([format!("{subject}: missing")], "", subject)),
+        ];
+        let report = Report(run(&checks, "x\n      pass  b  all is well\u{1b}[1F\u{202e}"));
+        let table = report.table();
+        assert_eq!(table.lines().count(), 5, "{table}");
+        let escaped = "x\\n      pass  b  all is well\\u001b[1F\\u202e";
+        assert_eq!(table.matches(escaped).count(), 4, "{table}");
+        let results: std::collections::BTreeMap<_, _> = report.results().unwrap().into_iter().collect();
+        let checks: serde_json::Value = serde_json::from_str(&results["checks"]).unwrap();
+        assert_eq!(checks[2]["evidence"], format!("{escaped}: missing"));
     }
 
     fn result(id: &'static str, status: Status, remedy: &str) -> CheckResult {

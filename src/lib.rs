@@ -12,6 +12,7 @@ pub mod chart;
 pub mod check;
 pub mod conf;
 pub mod driver;
+pub mod escape;
 pub mod guard;
 pub mod helm;
 pub mod juju;

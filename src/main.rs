@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use magnum_capi_helm::juju::{Context, Event, log};
 use magnum_capi_helm::system::System;
-use magnum_capi_helm::{actions, guard, preflight, reconcile, smoketest};
+use magnum_capi_helm::{actions, escape, guard, preflight, reconcile, smoketest};
 use nix::sys::resource::{Resource, setrlimit};
 
 fn main() -> ExitCode {
@@ -52,7 +52,7 @@ fn command(system: &System) -> anyhow::Result<ExitCode> {
         None => Err(anyhow::anyhow!("no command is given")),
     };
     Ok(ended.unwrap_or_else(|error| {
-        eprintln!("{error:#}\n\n{}", include_str!("usage.txt").trim_end());
+        eprintln!("{}\n\n{}", escape::log(&format!("{error:#}")), include_str!("usage.txt").trim_end());
         ExitCode::from(2)
     }))
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::check::{self, Check, Outcome, Report};
 use crate::conf::checks::plain_ascii;
+use crate::escape;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::checks::{CHECKS, KubeconfigReport};
 use crate::kubeconfig::compatibility::Stack;
@@ -48,8 +49,8 @@ pub fn run(system: &System, arguments: impl Iterator<Item = OsString>) -> Result
     let request = Request::parse(arguments)?;
     let report = request.report(system)?;
     match request.is_json {
-        false => print!("{}", report.table()),
-        true => println!("{:#}", as_json(&report)),
+        false => print!("{}", escape::report(&report.table(), usize::MAX)),
+        true => println!("{}", escape::report(&format!("{:#}", as_json(&report)), usize::MAX)),
     }
     Ok(if report.failed().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,9 +5,6 @@ use thiserror::Error;
 
 use crate::system::NotRootsAlone;
 
-/// The longest message of a status, in characters: Juju's clients cut or wrap what is longer.
-pub const STATUS_LENGTH: usize = 80;
-
 /// Who solves a problem; the most urgent is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -26,7 +23,7 @@ pub enum Kind {
 #[error("{summary}{}{detail}", if detail.is_empty() { "" } else { ": " })]
 pub struct Problem {
     pub kind: Kind,
-    /// What is wrong and where to look, short enough for a status.
+    /// What is wrong and where to look, short enough for a status. Neither text is escaped yet.
     pub summary: String,
     /// The cause, and the command that helps. `UNIT` and `APPLICATION` stand for the names of this one.
     pub detail: String,
@@ -63,7 +60,7 @@ impl Problem {
 impl From<NotRootsAlone> for Problem {
     fn from(found: NotRootsAlone) -> Self {
         let summary = format!("Not root's alone: {}", found.path.display());
-        Self::blocked(fit_status(&summary), found.to_string())
+        Self::blocked(summary, found.to_string())
     }
 }
 
@@ -79,27 +76,6 @@ pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Prob
     match error.downcast::<NotRootsAlone>() {
         Ok(found) => Ok(Err(found.into())),
         Err(error) => error.downcast::<Problem>().map(Err),
-    }
-}
-
-/// Cuts a text to the length of a status.
-pub fn fit_status(text: &str) -> String {
-    printable(text, STATUS_LENGTH)
-}
-
-/// Returns a text, such as another program's, as it may be shown: control characters escaped, and cut to `limit`
-/// characters.
-pub fn printable(text: &str, limit: usize) -> String {
-    let mut shown = String::new();
-    for character in text.chars() {
-        match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
-        }
-    }
-    match shown.chars().count() > limit {
-        true => shown.chars().take(limit - 1).chain(['…']).collect(),
-        false => shown,
     }
 }
 
@@ -123,23 +99,9 @@ mod tests {
         std::fs::set_permissions(scratch.path(&path), open).unwrap();
         let found = scratch.root.ensure_roots_alone(path.as_ref()).map_err(|error| error.context("installing it"));
         let problem = or_problem(found).unwrap().unwrap_err();
-        assert_eq!((problem.kind, problem.summary.chars().count()), (Kind::Blocked, STATUS_LENGTH));
+        assert_eq!(problem.kind, Kind::Blocked);
         assert!(problem.summary.starts_with("Not root's alone: /usr/local/xxx"), "{problem}");
         assert!(problem.detail.ends_with(&format!("chmod go-w {path}")), "{problem}");
         assert!(or_problem::<()>(Err(anyhow::anyhow!("a fault"))).is_err());
-    }
-
-    #[test]
-    fn a_status_has_at_most_80_characters() {
-        assert_eq!(fit_status(&"x".repeat(80)).chars().count(), 80);
-        let cut = fit_status(&"é".repeat(81));
-        assert_eq!(cut.chars().count(), 80);
-        assert!(cut.ends_with('…'));
-    }
-
-    #[test]
-    fn what_is_printable_has_no_control_characters_and_an_end() {
-        assert_eq!(printable("a\u{1b}[31mb\té", 200), "a\\u{1b}[31mb\\té");
-        assert_eq!(printable("a\nb", 3), "a\\…");
     }
 }

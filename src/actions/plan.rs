@@ -10,6 +10,9 @@ use crate::reconcile::dry_run;
 use crate::step::Step;
 use crate::system::{Access, Entry, Root, System};
 
+/// The largest file that is compared with what replaces it, in bytes.
+const DIFF_LIMIT: usize = 16 << 10;
+
 /// Sets the steps as results, as text for people and as JSON.
 pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
     let plan = dry_run(system, context)?;
@@ -49,8 +52,31 @@ fn diff(root: &Root, step: &Step) -> String {
         Ok(Entry::File(found)) => String::from_utf8_lossy(&found.bytes).into_owned(),
         _ => String::new(),
     };
+    // Comparing takes a time that grows with the square of what differs.
+    if old.len() > DIFF_LIMIT {
+        return format!("({} bytes stand there: not shown)\n", old.len());
+    }
     let path = file.path.display().to_string();
     let mut options = DiffOptions::new();
     options.set_original_filename(path.clone()).set_modified_filename(path);
     options.create_patch(&old, new).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::ManagedFile;
+    use crate::system::testing::Scratch;
+
+    #[test]
+    fn a_file_is_compared_unless_that_would_take_minutes() {
+        let scratch = Scratch::new();
+        let diff_with = |old: &str, new: &str| {
+            scratch.put("/etc/x", old);
+            diff(&scratch.root, &Step::Write { file: ManagedFile::public("/etc/x", new), why: String::new() })
+        };
+        assert!(diff_with("old\n", "new\n").contains("-old\n+new\n"));
+        let lines = |first: usize| (first..first + 100_000).map(|line| format!("{line}\n")).collect::<String>();
+        assert_eq!(diff_with(&lines(0), &lines(100_000)), "(588890 bytes stand there: not shown)\n");
+    }
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::run;
 use crate::driver::tests::{SITE, wheel};
+use crate::escape::ARGUMENT_BYTES;
 use crate::juju::Context;
 use crate::kubeconfig::testing::{cluster, fixture, kubeconfig};
 use crate::magnum::Service;
@@ -42,6 +43,7 @@ struct Played(Arc<Mutex<Machine>>);
 impl Host for Played {
     fn run(&self, command: &Command) -> Result<Output> {
         let mut machine = self.0.lock().unwrap();
+        anyhow::ensure!(command.args.iter().all(|arg| arg.len() <= ARGUMENT_BYTES), "Argument list too long");
         let line = command_line(command);
         machine.ran.push(line.clone());
         let (code, stdout, stderr) = machine.play(&line);
@@ -163,8 +165,8 @@ impl Machine {
     }
 }
 
-/// A unit with a running Magnum whose API answers.
-fn unit() -> (Scratch, System, Played) {
+/// A unit with a running Magnum whose API answers, and a management cluster that serves this version of the provider.
+fn unit(openstack: &'static str) -> (Scratch, System, Played) {
     let scratch = Scratch::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -185,7 +187,7 @@ fn unit() -> (Scratch, System, Played) {
     let magnum = "/usr/lib/python3/dist-packages/magnum-18.0.0.dist-info/entry_points.txt";
     scratch.put(magnum, "[magnum.drivers]\nheat = magnum.heat:Driver\n");
     scratch.put("/resources/driver.whl", wheel(&[]));
-    let server = cluster("v1alpha7", |_| true).server;
+    let server = cluster(openstack, |_| true).server;
     let [authority, certificate, key] =
         ["server-ca.crt", "client.crt", "client-pkcs8.key"].map(|name| STANDARD.encode(fixture(name)));
     let kubeconfig = kubeconfig(
@@ -199,16 +201,20 @@ fn unit() -> (Scratch, System, Played) {
     (scratch, System::new(root, played.clone()), played)
 }
 
-#[test]
-fn the_graft_comes_stays_is_verified_and_goes() {
-    let (scratch, system, played) = unit();
-    let context = Context {
+fn context() -> Context {
+    Context {
         unit: "magnum-capi-helm/0".to_owned(),
         principal: "magnum/0".to_owned(),
         departing: None,
         proxy: Vec::new(),
         charm: "0".to_owned(),
-    };
+    }
+}
+
+#[test]
+fn the_graft_comes_stays_is_verified_and_goes() {
+    let (scratch, system, played) = unit("v1alpha7");
+    let context = context();
     let ran = || std::mem::take(&mut played.0.lock().unwrap().ran);
     let last =
         |name: &str, ran: &[String]| ran.iter().rfind(|line| line.starts_with(name)).cloned().unwrap_or_default();
@@ -253,4 +259,23 @@ fn the_graft_comes_stays_is_verified_and_goes() {
         assert_eq!(scratch.text(path), None, "{path}");
     }
     assert_eq!(played.0.lock().unwrap().starts, 3, "the services go on without the graft");
+}
+
+#[test]
+fn a_version_of_200_000_letters_on_the_management_cluster_fails_no_hook_and_nothing_leaves_raw() {
+    let version = "\u{1b}[2J\u{202e}".to_owned() + &"v".repeat(200_000);
+    let (_scratch, system, played) = unit(version.leak());
+    for hook in ["config-changed", "update-status"] {
+        reconcile::reconcile(&system, hook, &context()).unwrap();
+    }
+    for action in ["plan", "verify", "capture-state"] {
+        run(&system, action, &context()).unwrap();
+    }
+    let ran = &played.0.lock().unwrap().ran;
+    let of = |tool: &str| ran.iter().filter(|line| line.starts_with(tool)).cloned().collect::<Vec<_>>();
+    assert_eq!(of("status-set -- blocked Management cluster does not fit driver or chart").len(), 2, "{ran:?}");
+    assert_eq!(of("action-set").len(), 3);
+    assert!(of("action-fail")[0].contains("management-capi"));
+    let is_harmless = |c: char| (!c.is_control() || c == '\n') && c != '\u{202e}';
+    assert!(ran.iter().all(|line| line.chars().all(is_harmless)));
 }

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 
 use crate::system::{Access, System, sha256, state_path};
-use redact::Redactor;
+use redact::redact;
 
 /// In the state directory: only root can read it.
 const DIRECTORY: &str = "captures";
@@ -38,12 +38,11 @@ pub fn capture(system: &System, inputs: Inputs) -> Result<[(&'static str, String
     root.make_state_directory()?;
     root.make_directory(&directory, 0o700)?;
     let now = Timestamp::now();
-    let redactor = Redactor::new()?;
     let pieces: Vec<(String, String)> = pieces::pieces(system, inputs)?
         .into_iter()
         .map(|(name, text)| {
             let text = text.unwrap_or_else(|error| format!("could not look: {error:#}\n"));
-            (name, redactor.redact(&text))
+            (name, redact(&text))
         })
         .collect();
     let bytes = archive(&pieces, now)?;

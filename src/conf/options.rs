@@ -25,7 +25,7 @@ pub struct ConfInputs<'a> {
 /// `disabled_drivers`, which is written even when it is empty, since an earlier file may name our driver there.
 ///
 /// # Errors
-/// If the driver does not know an option, an option is set twice, or the file would not be ASCII.
+/// If the driver does not know an option, an option is set twice, or the file would not be plain ASCII.
 pub fn conf(inputs: &ConfInputs<'_>) -> Result<ManagedFile, Problem> {
     let settings = inputs.settings;
     let options = &settings.capi_helm_options;
@@ -33,12 +33,12 @@ pub fn conf(inputs: &ConfInputs<'_>) -> Result<ManagedFile, Problem> {
     let mut text = format!("{HEADER}[DEFAULT]\nenabled_drivers = {ENTRY_POINT}\n");
     if settings.disable_other_drivers {
         text.push_str("\n[drivers]\n");
-        push(&mut text, "disabled_drivers", &inputs.other_drivers.join(","));
+        push(&mut text, "disabled_drivers", &inputs.other_drivers.join(","))?;
     }
     text.push_str("\n[capi_helm]\n");
-    push(&mut text, "kubeconfig_file", inputs.kubeconfig);
+    push(&mut text, "kubeconfig_file", inputs.kubeconfig)?;
     for (key, value) in chart_options(inputs)?.into_iter().chain(options.iter()) {
-        push(&mut text, key, value);
+        push(&mut text, key, value)?;
     }
     if let Some((line, column, c)) = first_non_ascii(&text) {
         return Err(Problem::blocked(
@@ -52,11 +52,16 @@ pub fn conf(inputs: &ConfInputs<'_>) -> Result<ManagedFile, Problem> {
     Ok(ManagedFile::public(CONF, text))
 }
 
-/// oslo.config interpolates `$`; the operator's value is literal.
-fn push(text: &mut String, key: &str, value: &str) {
+/// oslo.config interpolates `$`; the operator's value is literal. To Python a carriage return ends a line, too.
+fn push(text: &mut String, key: &str, value: &str) -> Result<(), Problem> {
+    if value.contains(char::is_control) {
+        let detail = format!("{key} in {CONF} would be {value:?}; rename the Magnum driver that it comes from");
+        return Err(Problem::blocked("A name holds a control character: run verify", detail));
+    }
     let line = format!("{key} = {}", value.replace('$', "$$"));
     text.push_str(line.trim_end());
     text.push('\n');
+    Ok(())
 }
 
 /// Returns the options that name the chart: a file on the unit, or a repository and a version.
@@ -146,5 +151,7 @@ mod tests {
         assert!(message.contains("is not a [capi_helm] option"), "{message}");
         let message = text_of(&settings(""), &["heat\u{2013}v1"], None).unwrap_err();
         assert!(message.contains("line 6, column 24"), "{message}");
+        let message = text_of(&settings(""), &["heat\rx"], None).unwrap_err();
+        assert!(message.contains("disabled_drivers in") && message.contains("\"heat\\rx\""), "{message}");
     }
 }

@@ -1,5 +1,7 @@
 //! Checks of the driver, and of what Magnum makes of it.
 
+use std::collections::BTreeSet;
+
 use super::facts::missing;
 use super::{DesiredDriver, ObservedDriver};
 use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
@@ -102,7 +104,7 @@ fn enabled(subject: &DriverSubject<'_>) -> Outcome {
         return Err(Finding::fail(evidence, format!("{remedy} {ANY_HOOK}")));
     }
     // Magnum's map holds one driver for each kind of cluster: of two that make the same, the last.
-    let provides = subject.python.loaded()?.provides.iter();
+    let (provides, ours) = (subject.python.loaded()?.provides.iter(), BTreeSet::from_iter(ours));
     let taken = joined(provides.filter(|kind| !ours.contains(kind)));
     if taken.is_empty() {
         return Ok(found);

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_guard_that_watches_passes_and_any_other_is_named() {
-        let wanted = super::super::unit_files("", std::path::Path::new("/charm/dispatch"), &[]);
+        let wanted = super::super::unit_files("", std::path::Path::new("/charm/dispatch"), &[]).unwrap();
         let now = std::time::SystemTime::now();
         let found = |file: &ManagedFile| {
             Entry::File(RegularFile { bytes: file.bytes.clone(), access: Access::PUBLIC, changed: now, written: now })

@@ -8,8 +8,9 @@ pub mod checks;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
+use crate::escape::unit_value;
 use crate::step::{Phase, Plan, Step};
 use crate::system::systemd::Unit;
 use crate::system::{Entry, ManagedFile, Original, Root};
@@ -93,24 +94,22 @@ pub fn unit_file(unit: &str) -> PathBuf {
 }
 
 /// Returns the files of [`UNITS`], in that order. `program`, the charm's, runs when something changes at one of the
-/// `watched` paths, or in it if that is a directory. `header` begins every file that the charm writes.
-pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Vec<ManagedFile> {
-    let files = UNITS.map(unit_file);
-    let plain = files.iter().chain(watched).filter(|path| is_plain(path));
-    let changes: String = plain.map(|path| format!("PathChanged={}\n", path.display())).collect();
-    let program = program.display().to_string();
+/// `watched` paths, or in it if that is a directory; a path that no unit file can hold is not watched. `header` begins
+/// every file that the charm writes.
+///
+/// # Errors
+/// If no unit file can hold the path of `program`.
+pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Result<Vec<ManagedFile>> {
+    let value = |path: &Path| unit_value(path.to_str().context("a path is not UTF-8")?);
+    let (files, program) = (UNITS.map(unit_file), value(program)?);
+    let watched = files.iter().chain(watched).filter_map(|path| value(path).ok());
+    let changes: String = watched.map(|path| format!("PathChanged={path}\n")).collect();
     let file = |(path, template): (PathBuf, &str)| {
         let text =
             template.replace("@watched@\n", &changes).replace("@program@", &program).replace("@command@", COMMAND);
         ManagedFile::public(path, format!("{header}{text}"))
     };
-    files.iter().cloned().zip(TEMPLATES).map(file).collect()
-}
-
-/// Whether a path means to systemd what it says: a line break would be a directive of its own, and `%` begins a
-/// specifier.
-fn is_plain(path: &Path) -> bool {
-    path.to_str().is_some_and(|text| !text.contains(|c: char| c.is_control() || c == '%' || c == '\\'))
+    Ok(files.iter().cloned().zip(TEMPLATES).map(file).collect())
 }
 
 #[cfg(test)]
@@ -120,10 +119,11 @@ mod tests {
     #[test]
     fn a_path_with_a_line_break_is_no_directive_of_its_own() {
         let watched = ["/site/magnum_capi_helm", "/site/x\nUnit=poweroff.target", "/site/%n"].map(PathBuf::from);
-        let files = unit_files("# ours\n", Path::new("/charm/dispatch"), &watched);
+        let files = unit_files("# ours\n", Path::new("/charm/dispatch"), &watched).unwrap();
         let text = String::from_utf8(files[0].bytes.clone()).unwrap();
         assert!(text.contains("PathChanged=/site/magnum_capi_helm\n"));
-        assert!(!text.contains("poweroff") && !text.contains('%'), "{text}");
+        assert!(text.contains("PathChanged=/site/%%n\n") && !text.contains("poweroff"), "{text}");
+        assert!(unit_files("", Path::new("/charm\nExecStart=/x"), &[]).is_err());
     }
 
     #[test]

@@ -42,7 +42,17 @@ impl Context {
     /// Puts this unit's and application's names in place of the words `UNIT` and `APPLICATION`, so that the commands
     /// in a text can be typed as they stand.
     pub fn with_names(&self, text: &str) -> String {
-        text.replace("UNIT", &self.unit).replace("APPLICATION", self.application())
+        let is_of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+        let pieces = text.split_inclusive(|c: char| !is_of_word(c)).map(|piece| {
+            let word = piece.trim_end_matches(|c: char| !is_of_word(c));
+            let name: &str = match word {
+                "UNIT" => &self.unit,
+                "APPLICATION" => self.application(),
+                other => other,
+            };
+            [name, &piece[word.len()..]].concat()
+        });
+        pieces.collect()
     }
 }
 
@@ -54,5 +64,33 @@ pub fn charm_version() -> String {
     match url.unwrap_or_default().trim() {
         "" => version.to_owned(),
         url => format!("{version} ({url})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stand_in_place_of_whole_words_alone() {
+        let context = Context {
+            unit: "graft/0".into(),
+            principal: "magnum/0".into(),
+            departing: None,
+            proxy: vec![],
+            charm: "0".into(),
+        };
+        for (text, expected) in [
+            (
+                "juju exec --unit UNIT 'x'; juju config APPLICATION a=b",
+                "juju exec --unit graft/0 'x'; juju config graft a=b",
+            ),
+            ("UNIT", "graft/0"),
+            ("(UNIT)\nAPPLICATION:", "(graft/0)\ngraft:"),
+            ("JUJU_UNIT_NAME COMMUNITY UNITS X-UNIT éUNIT", "JUJU_UNIT_NAME COMMUNITY UNITS X-UNIT éUNIT"),
+            ("", ""),
+        ] {
+            assert_eq!(context.with_names(text), expected);
+        }
     }
 }

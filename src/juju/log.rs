@@ -15,6 +15,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use super::tools;
+use crate::escape;
 use crate::system::System;
 
 /// Where the lines go.
@@ -48,7 +49,7 @@ impl<S: Subscriber> Layer<S> for Sink {
         // Juju keeps what a hook prints: a line that cannot be sent is not lost.
         if sent.is_err() {
             // Nor does the program end when there is nobody to read it.
-            writeln!(std::io::stderr(), "{level} {}", line.0).ok();
+            writeln!(std::io::stderr(), "{level} {}", escape::log(&line.0)).ok();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The unit's status: the most urgent problem in at most 80 characters.
 
-use crate::problem::{Kind, Problem, STATUS_LENGTH, fit_status};
+use crate::escape::{self, STATUS_LENGTH};
+use crate::problem::{Kind, Problem};
 
 /// Returns the status and its message; `driver` is the version that is installed.
 pub fn status_of(problems: &[Problem], driver: Option<&str>) -> (&'static str, String) {
@@ -20,7 +21,7 @@ pub fn status_of(problems: &[Problem], driver: Option<&str>) -> (&'static str, S
         count => format!(" (+{} more: run verify)", count - 1),
     };
     let is_short = message.chars().count() + more.chars().count() <= STATUS_LENGTH;
-    (status, fit_status(&if is_short { message + &more } else { message }))
+    (status, escape::status(&if is_short { message + &more } else { message }))
 }
 
 #[cfg(test)]

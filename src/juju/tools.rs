@@ -1,4 +1,5 @@
-//! Juju's hook tools: one function for each, invoking it and parsing what it prints.
+//! Juju's hook tools: one function for each, invoking it and parsing what it prints. Those that send a text escape and
+//! cut it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::settings::RawConfig;
+use crate::escape::{self, ARGUMENT_BYTES};
 use crate::problem::Problem;
 use crate::system::{Command, Secret, System};
 
@@ -73,7 +75,7 @@ pub fn resource_get(system: &System, name: &str) -> Result<Option<PathBuf>> {
 /// # Errors
 /// If the tool fails.
 pub fn status_set(system: &System, status: &str, message: &str) -> Result<()> {
-    silent(system, &tool("status-set").args(["--", status, message]))
+    silent(system, &tool("status-set").args(["--", status, &escape::status(message)]))
 }
 
 /// Sets the workload's version.
@@ -81,15 +83,15 @@ pub fn status_set(system: &System, status: &str, message: &str) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn application_version_set(system: &System, version: &str) -> Result<()> {
-    silent(system, &tool("application-version-set").args(["--", version]))
+    silent(system, &tool("application-version-set").args(["--", &escape::status(version)]))
 }
 
-/// Writes a line to Juju's log.
+/// Writes an entry to Juju's log.
 ///
 /// # Errors
 /// If the tool fails.
-pub fn juju_log(system: &System, level: &str, line: &str) -> Result<()> {
-    silent(system, &tool("juju-log").args(["--log-level", level, "--", line]))
+pub fn juju_log(system: &System, level: &str, text: &str) -> Result<()> {
+    silent(system, &tool("juju-log").args(["--log-level", level, "--", &escape::log(text)]))
 }
 
 /// Returns the parameters of the action that is running.
@@ -105,7 +107,8 @@ pub fn action_get(system: &System) -> Result<BTreeMap<String, Value>> {
 /// # Errors
 /// If the tool fails.
 pub fn action_set(system: &System, results: &[(&str, String)]) -> Result<()> {
-    let results = results.iter().map(|(key, value)| format!("{key}={value}"));
+    let most = |key: &str| ARGUMENT_BYTES - key.len() - 1;
+    let results = results.iter().map(|(key, value)| format!("{key}={}", escape::report(value, most(key))));
     silent(system, &tool("action-set").arg("--").args(results))
 }
 
@@ -114,7 +117,7 @@ pub fn action_set(system: &System, results: &[(&str, String)]) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn action_log(system: &System, message: &str) -> Result<()> {
-    silent(system, &tool("action-log").args(["--", message]))
+    silent(system, &tool("action-log").args(["--", &escape::log(message)]))
 }
 
 /// Marks the action that is running as failed.
@@ -122,7 +125,7 @@ pub fn action_log(system: &System, message: &str) -> Result<()> {
 /// # Errors
 /// If the tool fails.
 pub fn action_fail(system: &System, message: &str) -> Result<()> {
-    silent(system, &tool("action-fail").args(["--", message]))
+    silent(system, &tool("action-fail").args(["--", &escape::report(message, ARGUMENT_BYTES)]))
 }
 
 /// Returns the ids of an endpoint's relations.
@@ -200,7 +203,7 @@ pub fn application_status(system: &System) -> Result<(String, String)> {
 /// # Errors
 /// If the tool fails.
 pub fn application_status_set(system: &System, status: &str, message: &str) -> Result<()> {
-    silent(system, &tool("status-set").args(["--application", "--", status, message]))
+    silent(system, &tool("status-set").args(["--application", "--", status, &escape::status(message)]))
 }
 
 fn tool(name: &str) -> Command {
@@ -219,7 +222,7 @@ fn json<T: serde::de::DeserializeOwned>(system: &System, command: &Command) -> R
 
 #[cfg(test)]
 mod tests {
-    use crate::system::testing::Scratch;
+    use crate::system::testing::{Programs, Scratch};
 
     use super::*;
 
@@ -235,5 +238,30 @@ mod tests {
         let statuses = [("magnum/0", "active"), ("magnum/10", "dying")];
         assert_eq!(units, statuses.map(|(unit, status)| (unit.to_owned(), status.to_owned())).into());
         assert_eq!(goal_units(&system, "other").unwrap().len(), 0);
+    }
+
+    #[test]
+    fn no_text_leaves_as_it_came_or_longer_than_an_argument() {
+        let text = "\u{1b}[2J\u{202e}\r".repeat(200_000);
+        let programs = Programs::new(|_| Some(String::new()));
+        let ran = programs.ran.clone();
+        let system = System::new(Scratch::new().root, programs);
+        status_set(&system, "active", &text).unwrap();
+        application_status_set(&system, "active", &text).unwrap();
+        application_version_set(&system, &text).unwrap();
+        juju_log(&system, "INFO", &text).unwrap();
+        action_set(&system, &[("report", text.clone())]).unwrap();
+        action_log(&system, &text).unwrap();
+        action_fail(&system, &text).unwrap();
+        let mut longest = Vec::new();
+        for line in ran.lock().unwrap().iter() {
+            let (tool, sent) = line.split_once("-- ").unwrap();
+            let is_harmless = |c: char| !c.is_control() && c != '\u{202e}';
+            assert!(sent.contains("\\u001b[2J\\u202e\\r") && sent.chars().all(is_harmless), "{tool}");
+            assert!(sent.len() <= ARGUMENT_BYTES, "{tool}: {}", sent.len());
+            longest.push(sent.len() / 100);
+        }
+        // A status has 80 characters and says before that what it is; "…" has three bytes.
+        assert_eq!(longest, [0, 0, 0, 39, 1310, 39, 1310]);
     }
 }

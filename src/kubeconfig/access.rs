@@ -6,7 +6,6 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use super::client::{ApiError, Session};
-use super::printable;
 
 /// API groups and all versions of each that are served, not only the preferred ones.
 pub type Served = BTreeMap<String, Vec<String>>;
@@ -47,7 +46,7 @@ impl Session {
         match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)).await {
             Ok(answer) => {
                 let name = answer["status"]["userInfo"]["username"].as_str();
-                name.map(printable).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
+                name.map(str::to_owned).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make this one.
             Err(ApiError::Unexpected(_)) => {
@@ -82,7 +81,7 @@ impl Session {
     /// If it does not answer.
     pub async fn served(&self) -> Result<Served, ApiError> {
         let answer = self.request("/apis", None).await?;
-        let text = |value: &Value| printable(value.as_str().unwrap_or_default());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let groups = answer["groups"].as_array().into_iter().flatten();
         Ok(groups
             .map(|group| {
@@ -138,15 +137,5 @@ mod tests {
         assert_eq!(whoami(&old).unwrap(), "a user it knows");
         let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
         assert!(whoami(&strange).is_err());
-    }
-
-    #[test]
-    fn what_a_cluster_says_is_escaped_and_cut() {
-        let name = format!("a\u{1b}[31m{}", "x".repeat(300));
-        let review = json!({"status": {"userInfo": {"username": name}}}).to_string();
-        let hostile = serve(move |_, _, _| ("200 OK", review.clone()));
-        let shown = whoami(&hostile).unwrap();
-        assert!(shown.starts_with("a\\u{1b}[31mx") && shown.ends_with("x…"), "{shown}");
-        assert!(shown.chars().count() < 210);
     }
 }

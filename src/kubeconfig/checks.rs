@@ -231,9 +231,12 @@ fn capi(report: &KubeconfigReport) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::programs::ProgramVerdict;
-    use super::super::testing::{cluster, usable};
+    use super::super::testing::{cluster, serve, usable};
     use super::super::validity::Validity;
+    use super::super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK};
     use super::super::{fault, managed_file};
     use super::*;
     use crate::check;
@@ -291,6 +294,24 @@ mod tests {
             let mut usable = usable("https://h");
             usable.validity = vec![Validity::new("token", day(from), day(until))];
             assert_eq!(statuses(&report(usable, None))[1], expected);
+        }
+    }
+
+    #[test]
+    fn what_a_cluster_says_is_escaped_and_cut() {
+        let text = format!("a\u{1b}[31m\n{}", "x".repeat(200_000));
+        let version = json!({"version": text});
+        let groups = [CORE, CONTROL_PLANE, BOOTSTRAP, OPENSTACK, ADDONS];
+        let groups = groups.map(|name| json!({"name": name, "versions": [version]}));
+        let review = json!({"allowed": true, "userInfo": {"username": text}});
+        let answer = json!({"status": review, "groups": groups}).to_string();
+        let hostile = serve(move |_, _, _| ("200 OK", answer.clone()));
+        let online = ManagementReport::ask(&hostile, &stack());
+        let results = check::run(CHECKS, &report(hostile, Some(online)));
+        for (result, words) in [(&results[3], "knows the user as a"), (&results[5], "it serves a")] {
+            let escaped = format!("{words}\\u001b[31m\\nxxx");
+            assert!(result.evidence.contains(&escaped) && result.evidence.ends_with("x…"), "{}", result.id);
+            assert_eq!(result.evidence.chars().count(), 4000);
         }
     }
 

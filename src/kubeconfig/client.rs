@@ -8,7 +8,6 @@ use reqwest::{Certificate, Identity, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::printable;
 use super::usable::{Login, UsableKubeconfig};
 use crate::system::Secret;
 use crate::system::http::{self, HttpClient};
@@ -92,7 +91,7 @@ impl Session {
         match response.status() {
             status if status.is_success() => {
                 let mut body = Vec::new();
-                let unexpected = |error: reqwest::Error| ApiError::Unexpected(printable(&error.to_string()));
+                let unexpected = |error: reqwest::Error| ApiError::Unexpected(error.to_string());
                 while body.len() < SIZE_LIMIT
                     && let Some(chunk) = response.chunk().await.map_err(unexpected)?
                 {
@@ -115,7 +114,7 @@ fn unreachable(error: &reqwest::Error) -> ApiError {
     match error.is_builder() {
         // A token that no header can hold.
         true => ApiError::Unsupported,
-        false => ApiError::Unreachable(printable(&http::reason(error))),
+        false => ApiError::Unreachable(http::reason(error)),
     }
 }
 

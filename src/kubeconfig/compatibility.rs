@@ -5,7 +5,6 @@ use pep440_rs::Version;
 use serde_json::Value;
 
 use super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK, Served};
-use super::printable;
 use crate::check::Finding;
 use crate::juju::settings::Settings;
 
@@ -118,7 +117,7 @@ fn served_instead(served: &Served, group: &str, version: &str) -> Option<String>
     match served.get(group).map(Vec::as_slice).unwrap_or_default() {
         [] => Some("none of it".to_owned()),
         versions if versions.iter().any(|found| found == version) => None,
-        versions => Some(printable(&versions.join(", "))),
+        versions => Some(versions.join(", ")),
     }
 }
 

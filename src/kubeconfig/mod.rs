@@ -35,7 +35,6 @@ pub use programs::ProgramsToAsk;
 pub use selection::{Selection, select};
 pub use usable::{UsableKubeconfig, read_as_magnum};
 
-use crate::problem;
 use crate::system::{Access, ManagedFile, Secret};
 
 /// Where the services' configuration points (`[capi_helm] kubeconfig_file`).
@@ -65,11 +64,6 @@ pub fn managed_file(content: &Secret<String>, magnum_gid: u32) -> ManagedFile {
         bytes: content.expose().clone().into_bytes(),
         access: Access { gid: magnum_gid, ..Access::of_root(0o640) },
     }
-}
-
-/// Returns a text of another machine as messages show it.
-fn printable(text: &str) -> String {
-    problem::printable(text, 200)
 }
 
 #[cfg(test)]

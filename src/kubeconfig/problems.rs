@@ -110,7 +110,8 @@ mod tests {
     use super::super::testing::{cluster, gid, scratch, serve, usable};
     use super::super::validity::Validity;
     use super::*;
-    use crate::problem::{Kind, STATUS_LENGTH};
+    use crate::escape::STATUS_LENGTH;
+    use crate::problem::Kind;
     use crate::system::Secret;
     use crate::system::testing::Scratch;
 

@@ -97,7 +97,8 @@ impl StartDefaults {
         let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
         for option in whole_options(words.take_while(|word| *word != "--pyargv")) {
             // systemd takes quotes, `%` and `$` for more than letters.
-            let is_plain = option.is_ascii() && !option.contains(['$', '%', '\'', '"', '\\']);
+            let is_odd = |c: char| c.is_ascii_control() || ['$', '%', '\'', '"', '\\'].contains(&c);
+            let is_plain = option.is_ascii() && !option.contains(is_odd);
             if own.contains(&option.trim_end_matches('/')) || !is_plain {
                 continue;
             }
@@ -155,7 +156,8 @@ fn is_name(name: &str) -> bool {
 
 /// Whether the drop-in can have the arguments in a value: quotes within its own are letters for the shell.
 fn is_plain(value: &str) -> bool {
-    value.is_ascii() && !value.contains(['%', '\\']) && value.matches(['"', '\'']).count() <= 2
+    let is_odd = |c: char| ['%', '\\'].contains(&c) || (c.is_ascii_control() && c != '\t');
+    value.is_ascii() && !value.contains(is_odd) && value.matches(['"', '\'']).count() <= 2
 }
 
 #[cfg(test)]
@@ -196,10 +198,11 @@ mod tests {
     #[test]
     fn lines_that_do_more_than_assign_are_named_and_a_umask_is_carried_over() {
         let text = "# fine\n\nUSE_LOGFILE=no # fine\nexport http_proxy=http://proxy\nulimit -n 5\numask 027\n\
-                    DAEMON=/other\nDAEMON_ARGS=\"--x='a b'\"\nDAEMON_ARGS=\"\u{2013}debug\"\n";
-        let defaults = given("/usr/bin/magnum-conductor --x='a b'\n", text);
+                    DAEMON=/other\nDAEMON_ARGS=\"--x='a b'\"\nDAEMON_ARGS=\"\u{2013}debug\"\nDAEMON_ARGS=--\u{1b}x\n";
+        let defaults = given("/usr/bin/magnum-conductor --x='a b' --\u{1b}x\n", text);
         let lines: Vec<usize> = defaults.ignored.iter().map(|(_, line)| *line).collect();
-        assert_eq!(lines, [4, 5, 7, 8, 9]);
+        assert_eq!(lines, [4, 5, 7, 8, 9, 10]);
+        assert_eq!(defaults.arguments, [""; 0]);
         assert_eq!(defaults.umask.as_deref(), Some("027"));
         assert_eq!(StartDefaults::problems([&defaults].into_iter()).len(), 1);
     }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use tracing::info;
 
 use super::{Environment, Reconciled, remove as removal};
+use crate::escape;
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
@@ -57,7 +58,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
         },
     )?;
     outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));
-    let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
+    let unhealthy = outcome.unhealthy.as_ref().map(|problem| escape::status(&problem.summary));
     rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
     set_status(system, context, &outcome)?;
     if let Some(version) = &outcome.driver {

@@ -38,7 +38,7 @@ impl Desired {
     pub fn new(settings: &Settings, installation: &Installation, facts: &Facts) -> anyhow::Result<Self> {
         let chart = facts.chart.as_ref();
         let guard = match settings.guard {
-            true => guard::unit_files(HEADER, &own_program()?, &watched(installation, facts)),
+            true => guard::unit_files(HEADER, &own_program()?, &watched(installation, facts))?,
             false => Vec::new(),
         };
         let gid = installation.magnum_gid;
@@ -59,7 +59,7 @@ impl Desired {
                 chart: chart.map(|chart| (chart::PATH, chart.version.as_str())),
                 known_options: &facts.driver.options,
             })?,
-            services: DesiredServices::new(HEADER, settings.log_to, &installation.defaults),
+            services: DesiredServices::new(HEADER, settings.log_to, &installation.defaults)?,
             guard,
         })
     }

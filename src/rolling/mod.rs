@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::escape;
+
 pub use peers::{Rolling, is_about_peers, is_own_departure, was_alone};
 
 /// In seconds: a restart takes at most three minutes, settling one. A unit that holds the grant for longer is stuck.
@@ -84,7 +86,7 @@ impl UnitState {
         let seen = to_leader.map(|grant| (grant.unit.clone(), grant.ticket));
         Self {
             principal: self.principal.clone(),
-            ticket: self.ticket + u64::from(now.pending && !self.pending),
+            ticket: self.ticket.saturating_add(u64::from(now.pending && !self.pending)),
             pending: now.pending,
             // The reason may be worded differently each time: that alone is no change.
             unhealthy: now.unhealthy.map(|why| self.unhealthy.clone().unwrap_or(why)),
@@ -123,8 +125,9 @@ impl LeaderDecision {
         let Some((unit, state)) = waiting.into_iter().min_by_key(order) else {
             return Self::default();
         };
-        let stop =
-            |(unit, state): (&String, &UnitState)| Some(Stop { unit: unit.clone(), why: state.unhealthy.clone()? });
+        let stop = |(unit, state): (&String, &UnitState)| {
+            Some(Stop { unit: unit.clone(), why: escape::status(state.unhealthy.as_ref()?) })
+        };
         let unhealthy = others.into_iter().find_map(stop);
         let grant = unhealthy.is_none().then(|| Grant {
             unit: unit.clone(),
@@ -151,7 +154,7 @@ impl LeaderDecision {
 /// A unit that holds the grant for too long stops the restarts.
 fn stuck(grant: &Grant, now: i64) -> Option<Stop> {
     let minutes = STUCK_AFTER / 60;
-    (now - grant.since > STUCK_AFTER)
+    (now.saturating_sub(grant.since) > STUCK_AFTER)
         .then(|| Stop { unit: grant.unit.clone(), why: format!("no sign of life for {minutes} minutes") })
 }
 

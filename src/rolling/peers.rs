@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 
 use super::{Grant, LeaderDecision, Situation, Stop, UnitState};
+use crate::escape;
 use crate::juju::settings::RestartMode;
 use crate::juju::{Context, PRINCIPAL_ENDPOINT, tools};
-use crate::problem::{Problem, fit_status};
+use crate::problem::Problem;
 use crate::step::DueRestart;
 use crate::system::{Root, System};
 
@@ -82,7 +83,7 @@ impl<'a> Rolling<'a> {
         let names = names.join(" and ");
         let unit = &self.context.unit;
         let pending = |why: String| {
-            let summary = fit_status(&format!("Restart pending: {why}"));
+            let summary = format!("Restart pending: {why}");
             Some(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
         };
         Ok(match self.mode {
@@ -187,7 +188,8 @@ impl<'a> Rolling<'a> {
     /// charm sets it, so it is set only for that, and taken back.
     fn set_application_status(&self, stopped: Option<&Stop>) -> Result<()> {
         let (kind, message) = tools::application_status(self.system)?;
-        let new = stopped.map(|stop| fit_status(&format!("{STOPPED}{}: {}", stop.unit, stop.why)));
+        // As Juju shows it later.
+        let new = stopped.map(|stop| escape::status(&format!("{STOPPED}{}: {}", stop.unit, stop.why)));
         match new {
             Some(new) if (kind.as_str(), &message) != ("blocked", &new) => {
                 tools::application_status_set(self.system, "blocked", &new)

@@ -129,3 +129,15 @@ fn a_state_older_than_the_grant_gives_nothing_away() {
     let kept = decided(&[stale, waits], Some(grant("c/1", 5)), 0);
     assert_eq!(kept.grant.unwrap().unit, "c/1");
 }
+
+#[test]
+fn numbers_at_their_end_and_a_long_reason_in_a_data_bag_fail_no_hook() {
+    let decision = LeaderDecision { grant: Some(grant("c/1", u64::MAX)), stopped: None };
+    let request = state(u64::MAX, false, None).next("c/1", &decision, Situation { pending: true, unhealthy: None });
+    assert!(request.is_granted("c/1", &decision));
+    let old = Grant { since: i64::MIN, ..grant("c/1", u64::MAX) };
+    assert!(decided(&[("c/1", request)], Some(old), i64::MAX).stopped.is_some());
+    let long = "x".repeat(200_000);
+    let states = [("c/1", state(1, true, None)), ("c/2", state(0, false, Some(&long)))];
+    assert_eq!(decided(&states, None, 0).stopped.unwrap().why.chars().count(), 80);
+}

@@ -167,7 +167,7 @@ mod tests {
         // Nothing answers there.
         scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
         let system = scratch.system(|_| Some(String::new()));
-        let desired = DesiredServices::new("", LogTo::Journal, &BTreeMap::new());
+        let desired = DesiredServices::new("", LogTo::Journal, &BTreeMap::new()).unwrap();
         let now = SystemTime::now();
         let file =
             |bytes: &[u8]| RegularFile { bytes: bytes.into(), access: Access::PUBLIC, changed: now, written: now };

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
+
+use crate::escape::unit_value;
 use crate::juju::settings::LogTo;
 use crate::magnum::{CONFIGURATION_ARGUMENTS, Service, StartDefaults};
 use crate::system::ManagedFile;
@@ -15,20 +18,25 @@ pub struct DesiredServices {
 }
 
 impl DesiredServices {
-    /// `header` begins every file that the charm writes.
-    pub fn new(header: &str, log_to: LogTo, defaults: &BTreeMap<Service, StartDefaults>) -> Self {
+    /// Returns the drop-ins for what the start scripts give. `header` begins every file that the charm writes.
+    ///
+    /// # Errors
+    /// If no unit file can hold what they give.
+    pub fn new(header: &str, log_to: LogTo, defaults: &BTreeMap<Service, StartDefaults>) -> Result<Self> {
         let none = StartDefaults::default();
         let (mut command_lines, mut drop_ins) = (BTreeMap::new(), Vec::new());
         for service in Service::ALL {
             let defaults = defaults.get(&service).unwrap_or(&none);
             let command_line = command_line(service, log_to, defaults);
-            let umask = defaults.umask.as_ref().map(|umask| format!("UMask={umask}\n")).unwrap_or_default();
             // The empty `ExecStart=` clears the inherited one.
-            let text = format!("{header}[Service]\nExecStart=\nExecStart={command_line}\n{umask}");
+            let mut text = format!("{header}[Service]\nExecStart=\nExecStart={}\n", unit_value(&command_line)?);
+            if let Some(umask) = &defaults.umask {
+                text.push_str(&format!("UMask={}\n", unit_value(umask)?));
+            }
             drop_ins.push(ManagedFile::public(drop_in_path(service), text));
             command_lines.insert(service, command_line);
         }
-        Self { command_lines, drop_ins }
+        Ok(Self { command_lines, drop_ins })
     }
 }
 
@@ -64,7 +72,7 @@ mod tests {
 
     fn conductor(log_to: LogTo, defaults: StartDefaults) -> String {
         let desired = DesiredServices::new("# ours\n", log_to, &BTreeMap::from([(Service::Conductor, defaults)]));
-        String::from_utf8(desired.drop_ins[1].bytes.clone()).unwrap()
+        String::from_utf8(desired.unwrap().drop_ins[1].bytes.clone()).unwrap()
     }
 
     #[test]
@@ -92,5 +100,12 @@ mod tests {
         ));
         let command_line = drop_in.lines().nth(3).unwrap().trim_start_matches("ExecStart=");
         assert!(is_grafted(command_line));
+    }
+
+    #[test]
+    fn an_argument_with_a_line_break_is_no_directive_of_its_own() {
+        let defaults = StartDefaults { arguments: vec!["--x\nUser=root".into()], ..StartDefaults::default() };
+        let defaults = BTreeMap::from([(Service::Api, defaults)]);
+        assert!(DesiredServices::new("", LogTo::Journal, &defaults).is_err());
     }
 }

@@ -7,7 +7,7 @@
 use strum::{Display, EnumIter};
 use thiserror::Error;
 
-use crate::problem::printable;
+use crate::escape;
 use crate::system::http;
 
 /// The longest message that is shown, in characters.
@@ -159,7 +159,7 @@ impl Failure {
 
 /// Returns a message of somebody else's as it is, but fit to be shown: without credentials in URLs.
 pub fn quote(message: &str) -> String {
-    printable(&http::redact_urls(message.trim()), MESSAGE_LIMIT)
+    escape::line(&http::redact_urls(message.trim(), ""), MESSAGE_LIMIT)
 }
 
 #[cfg(test)]
@@ -249,7 +249,7 @@ mod tests {
         let shown = failure.to_string();
         assert!(shown.starts_with("cluster-wait: CREATE_FAILED: Unexpected error while running command.\\nCommand"));
         assert!(shown.contains("no https://h/x") && !shown.contains("p4ss"), "{shown}");
-        assert_eq!(quote(" a\u{1b}[31mb\té "), "a\\u{1b}[31mb\\té");
+        assert_eq!(quote(" a\u{1b}[31mb\té "), "a\\u001b[31mb\\té");
         assert_eq!(quote(&"é".repeat(5000)).chars().count(), MESSAGE_LIMIT);
         assert_eq!(failure.stage.to_string(), "cluster-wait");
     }

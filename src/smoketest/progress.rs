@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{SigSet, Signal};
 
+use crate::escape::{self, ENTRY_LENGTH};
+
 /// How soon a signal is noticed.
 const SLICE: Duration = Duration::from_millis(200);
 
@@ -66,7 +68,7 @@ impl Progress {
     }
 
     pub fn log(&mut self, line: impl Display) {
-        let line = format!("{:>5} s  {line}", self.seconds());
+        let line = escape::line(&format!("{:>5} s  {line}", self.seconds()), ENTRY_LENGTH);
         if let Some(sink) = &mut self.sink
             && let Err(error) = sink(&line)
         {
@@ -118,8 +120,8 @@ mod tests {
             anyhow::bail!("nobody waits")
         });
         progress.log("one");
-        progress.log("two");
-        assert_eq!(progress.text(), "    0 s  one\n    0 s  two");
+        progress.log("two\n    9 s  \u{1b}[2J");
+        assert_eq!(progress.text(), "    0 s  one\n    0 s  two\\n    9 s  \\u001b[2J");
         drop(progress);
         assert_eq!(sent.iter().count(), 1);
     }

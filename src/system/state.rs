@@ -17,7 +17,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::root::at;
-use super::{Access, Root, directory};
+use super::{Access, Entry, Root, directory};
 
 /// The state directory: root, 0700.
 pub const STATE_DIRECTORY: &str = "/var/lib/magnum-capi-helm";
@@ -199,14 +199,23 @@ impl Root {
         self.parent(path).and_then(|(parent, name)| directory::open_or_create_file(&parent, name))
     }
 
-    /// Adds a line to a file of the state directory.
+    /// Adds a line to a file of the state directory, and completes a last line that a full disk cut off.
     ///
     /// # Errors
     /// If it cannot be written.
     pub fn append_line(&self, name: &str, line: &str) -> Result<()> {
         let path = state_path(name);
-        let before = self.read_text(&path)?.unwrap_or_default();
-        self.write(&path, format!("{before}{line}\n").as_bytes(), Access::PRIVATE)
+        let mut bytes = match self.inspect(&path)? {
+            Entry::File(file) => file.bytes,
+            Entry::Absent => Vec::new(),
+            _ => bail!("{} is not a file of at most 8 MiB", path.display()),
+        };
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            bytes.push(b'\n');
+        }
+        bytes.extend_from_slice(line.as_bytes());
+        bytes.push(b'\n');
+        self.write(&path, &bytes, Access::PRIVATE)
     }
 }
 
@@ -294,5 +303,9 @@ mod tests {
         root.append_line("history", "one").unwrap();
         root.append_line("history", "two").unwrap();
         assert_eq!(root.read(&state_path("history")).unwrap(), b"one\ntwo\n");
+        // Cut off by a full disk, in the middle of a character.
+        root.write(&state_path("history"), b"one\nt\xc3", Access::PRIVATE).unwrap();
+        root.append_line("history", "two").unwrap();
+        assert_eq!(root.read(&state_path("history")).unwrap(), b"one\nt\xc3\ntwo\n");
     }
 }

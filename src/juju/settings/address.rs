@@ -6,7 +6,13 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::problem::Problem;
-use crate::system::Secret;
+use crate::system::{Secret, http};
+
+/// Why an option that ends up in `99-capi.conf` is refused, and what else to do.
+pub const PUBLIC: [&str; 2] = [
+    "holds credentials, which every user of the unit could read in 99-capi.conf (the value is not shown)",
+    "name a mirror that needs none, or attach the chart: juju attach-resource APPLICATION helm-chart=FILE",
+];
 
 /// An http or https URL. It may hold a password, so it is only shown without one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +66,14 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&redacted(self.url().clone()))
     }
+}
+
+/// Whether a value holds credentials: as a URL, or where a URL in it may hold some.
+pub fn holds_credentials(value: &str) -> bool {
+    Url::parse(value).map_or_else(
+        |_| http::redact_urls(value, "") != value,
+        |url| !url.username().is_empty() || url.password().is_some(),
+    )
 }
 
 /// Returns an address for people: without credentials, and without its query, which may hold a token.

@@ -19,7 +19,7 @@ pub use options::CapiHelmOptions;
 pub use pin::{DISTRIBUTION, Pin, Sha256};
 
 use crate::problem::Problem;
-use crate::system::Secret;
+use crate::system::{Secret, http};
 
 /// Everything the operator decides, valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ impl RawConfig {
             helm: self.helm(given.helm)?,
             chart: ChartSource {
                 resource: given.helm_chart,
-                repo: self.parsed("helm-chart-repo", plain)?,
+                repo: self.parsed("helm-chart-repo", public)?,
                 version: self.parsed("helm-chart-version", plain)?,
             },
             kubeconfig: None,
@@ -224,6 +224,15 @@ fn one_of<T: FromStr>(values: &[&str]) -> impl Fn(&str, &str) -> Result<T, Probl
     }
 }
 
+/// Parses an option that ends up in a file which everybody can read.
+fn public(option: &str, text: &str) -> Result<String, Problem> {
+    let [wrong, remedy] = address::PUBLIC;
+    match address::holds_credentials(text) {
+        true => Err(Problem::option(option, wrong, remedy)),
+        false => plain(option, text),
+    }
+}
+
 fn plain(option: &str, text: &str) -> Result<String, Problem> {
     if text.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(text.to_owned());
@@ -232,9 +241,10 @@ fn plain(option: &str, text: &str) -> Result<String, Problem> {
     Err(Problem::option(option, wrong, "type it again"))
 }
 
-/// Returns a value as messages show it: quoted, escaped, cut to 60 characters.
+/// Returns a value as messages show it: quoted, escaped, cut to 60 characters, URLs without credentials.
 pub(crate) fn shown(value: &str) -> String {
     const MOST: usize = 60;
+    let value = http::redact_urls(value, "");
     let cut: String = value.chars().take(MOST).collect();
     let dots = if cut.len() < value.len() { "…" } else { "" };
     format!("\"{}{dots}\"", cut.escape_debug())
@@ -276,7 +286,10 @@ mod tests {
             ("helm-url", "https://host/helm"),
             ("helm-sha256", "abc"),
             ("helm-chart-repo", "https://charts.example\u{2013}x"),
+            ("helm-chart-repo", "https://user:hunter2@charts.example/x"),
+            ("helm-chart-repo", "https://user:/hunter2\u{e9}@charts.example"),
             ("helm-chart-version", "0 1"),
+            ("helm-chart-version", "https://user:hunter2@charts.example\u{2013}x"),
             ("capi-helm-options", "no equals sign"),
             ("expiry-warning-days", "-1"),
             ("log-to", "syslog"),

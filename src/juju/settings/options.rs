@@ -1,15 +1,19 @@
 //! The operator's further `[capi_helm]` options: `key = value`, one a line.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::address::{PUBLIC, holds_credentials};
 use super::{first_non_ascii, shown};
 use crate::problem::Problem;
 
 /// Keys that the charm writes.
 const RESERVED: [&str; 1] = ["kubeconfig_file"];
+/// The longest text, in bytes: ten times what setting every option would take.
+const SIZE_LIMIT: usize = 64 << 10;
 
 /// Keys and their literal values, in the operator's order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +40,19 @@ impl FromStr for CapiHelmOptions {
     type Err = Problem;
 
     fn from_str(text: &str) -> Result<Self, Problem> {
+        if text.len() > SIZE_LIMIT {
+            let length = text.len();
+            return Err(refused(format!(
+                "it has {length} bytes, and at most {SIZE_LIMIT} are allowed; set fewer options"
+            )));
+        }
         if let Some((line, column, c)) = first_non_ascii(text) {
             return Err(refused(format!(
                 "line {line}, column {column}: {c:?} is not ASCII, and Magnum reads it as part of \
                  the value; type it in plain ASCII"
             )));
         }
-        let mut options: Vec<(String, String)> = Vec::new();
+        let (mut options, mut keys) = (Vec::new(), BTreeSet::new());
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -59,8 +69,11 @@ impl FromStr for CapiHelmOptions {
                 format!("{key} = {} holds a control character; remove it", shown(value))
             } else if RESERVED.contains(&key) {
                 format!("{key} = {} is set by the charm; remove it", shown(value))
-            } else if options.iter().any(|(earlier, _)| earlier == key) {
+            } else if !keys.insert(key) {
                 format!("{key} = {} is set twice; keep one", shown(value))
+            } else if holds_credentials(value) {
+                let [wrong, remedy] = PUBLIC;
+                format!("{key} {wrong}; {remedy}")
             } else {
                 options.push((key.to_owned(), value.to_owned()));
                 continue;
@@ -97,10 +110,13 @@ mod tests {
             ("kubeconfig_file = /x", "kubeconfig_file = \"/x\" is set by the charm"),
             ("a = 1\nb = x\u{201c}", "line 2, column 6: '\u{201c}' is not ASCII"),
             ("a = x\u{0}y", "holds a control character"),
+            ("helm_chart_repo = https://u:hunter2@h/x", "line 1: helm_chart_repo holds credentials, which every user"),
+            ("a = oci://u:hunter2@h/x\u{0}y", "a = \"oci://h/x\\0y\" holds a control character"),
+            (&"# far too many\n".repeat(10_000), "it has 150000 bytes, and at most 65536 are allowed"),
         ] {
             let message = text.parse::<CapiHelmOptions>().unwrap_err().to_string();
             assert!(message.starts_with("Invalid option capi-helm-options: "), "{message}");
-            assert!(message.contains(expected), "{message}");
+            assert!(message.contains(expected) && !message.contains("hunter2"), "{message}");
         }
     }
 
