@@ -1,13 +1,14 @@
 //! What keeps the graft from what is wanted, for a person: one line for the unit's status, the rest for the log and
 //! `verify`.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The longest message of a status, in characters: Juju's clients cut or wrap what is longer.
 pub const STATUS_LENGTH: usize = 80;
 
 /// Who solves a problem; the most urgent is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// Nothing is wrong yet, but somebody should know.
     Notice,
@@ -20,7 +21,7 @@ pub enum Kind {
 }
 
 /// A problem. It never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("{summary}{}{detail}", if detail.is_empty() { "" } else { ": " })]
 pub struct Problem {
     pub kind: Kind,

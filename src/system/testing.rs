@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
 
-use super::{Account, Command, Host, Output, Root, System};
+use super::{Account, Command, Host, Output, Root, System, bounds};
 
 /// A temporary directory as a root file system, with the directories that every unit has.
 pub struct Scratch {
@@ -22,6 +22,8 @@ impl Default for Scratch {
 
 impl Scratch {
     pub fn new() -> Self {
+        // As the program itself.
+        bounds::apply().unwrap();
         let directory = tempfile::tempdir().unwrap();
         for path in [
             "etc",
