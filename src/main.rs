@@ -4,9 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use magnum_capi_helm::juju::{Context, Event, log};
-use magnum_capi_helm::system::System;
-use magnum_capi_helm::{actions, escape, guard, preflight, reconcile, smoketest};
-use nix::sys::resource::{Resource, setrlimit};
+use magnum_capi_helm::system::{System, bounds};
+use magnum_capi_helm::{actions, driver, escape, guard, preflight, reconcile, smoketest};
+use nix::sys::prctl::set_no_new_privs;
 
 fn main() -> ExitCode {
     let dispatch_path = std::env::var("JUJU_DISPATCH_PATH").ok();
@@ -22,9 +22,13 @@ fn main() -> ExitCode {
 }
 
 fn run(event: &Event) -> anyhow::Result<ExitCode> {
-    // A core dump would hold the kubeconfig.
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    let system = Arc::new(System::local()?);
+    bounds::apply()?;
+    // The helm of a person who types preflight may be a snap, which cannot start without new privileges.
+    if *event != Event::Command {
+        set_no_new_privs()?;
+    }
+    let end = has_end(event).then(bounds::set_end);
+    let system = Arc::new(System::local(end)?);
     log::init(match event {
         Event::Command => log::Sink::Stderr,
         _ => log::Sink::Juju(Arc::clone(&system)),
@@ -40,12 +44,22 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a command of the program: the guard's and the smoketest's own, and those that a person types.
+/// The smoketest and its cleaner wait as long as they are told to. The fetcher and preflight have limits of their own.
+fn has_end(event: &Event) -> bool {
+    match event {
+        Event::Action(name) => name != "smoketest",
+        Event::Command => std::env::args_os().nth(1).is_some_and(|command| command == guard::COMMAND),
+        _ => true,
+    }
+}
+
+/// Runs a command of the program: those of the charm itself, and those that a person types.
 fn command(system: &System) -> anyhow::Result<ExitCode> {
     let done = |ended: anyhow::Result<()>| ended.map(|()| ExitCode::SUCCESS);
     let mut arguments = std::env::args_os().skip(1);
     let ended = match arguments.next() {
         Some(command) if command == "preflight" => preflight::run(system, arguments),
+        Some(command) if command == driver::FETCHER => return driver::run_fetcher(system),
         Some(command) if command == guard::COMMAND => return done(reconcile::repair(system)),
         Some(command) if command == smoketest::CLEANER => return done(smoketest::clean_up(system)),
         Some(other) => Err(anyhow::anyhow!("{} is not a command", other.display())),

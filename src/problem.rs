@@ -1,12 +1,13 @@
 //! What keeps the graft from what is wanted, for a person: one line for the unit's status, the rest for the log and
 //! `verify`.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::system::NotRootsAlone;
 
 /// Who solves a problem; the most urgent is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// Nothing is wrong yet, but somebody should know.
     Notice,
@@ -19,7 +20,7 @@ pub enum Kind {
 }
 
 /// A problem. It never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[error("{summary}{}{detail}", if detail.is_empty() { "" } else { ": " })]
 pub struct Problem {
     pub kind: Kind,

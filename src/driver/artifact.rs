@@ -40,7 +40,7 @@ pub fn obtain(
             return Ok((facts, None));
         }
     }
-    let staged = StagedDriver::obtain(root, source, of_wheel, &installation.python, proxy)?;
+    let staged = StagedDriver::obtain(system, source, of_wheel, &installation.python, proxy)?;
     let unpacked = InstalledDrivers::inspect(root, staged.path())?;
     let driver = unpacked.intact(&source.pin).ok_or_else(|| {
         let how = unpacked.differs(&source.pin, None).unwrap_or_default();

@@ -25,7 +25,7 @@ const ACCEPTED: &str =
 const SIZE_LIMIT: u64 = 8 << 20;
 const MOST_REDIRECTS: usize = 10;
 
-/// How long the index may take.
+/// How long the index may take. Whoever waits holds the lock.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Until the head of an answer, and then between any two bytes.
@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub const USUAL: Self = Self { silence: Duration::from_secs(30), total: Duration::from_secs(180) };
+    pub const USUAL: Self = Self { silence: Duration::from_secs(30), total: Duration::from_secs(120) };
 }
 
 /// Fetches the pinned wheel for a Python of this version. A wheel that its publisher has withdrawn is fetched too: the
@@ -182,8 +182,14 @@ impl Index {
     }
 }
 
-fn cannot_fetch(index: &str, reason: &str) -> Problem {
+/// The problem of a driver that cannot be fetched now.
+pub fn cannot_fetch(index: &str, reason: &str) -> Problem {
     Problem::waiting("Cannot fetch the driver", format!("{index}: {reason}; every hook tries again"))
+}
+
+/// Returns the index's address for messages.
+pub fn shown(source: &DriverSource) -> String {
+    source.index.as_ref().map_or_else(|| PYPI.to_owned(), ToString::to_string)
 }
 
 /// Whether the charm may ask this address: https, or the index's own host and port.

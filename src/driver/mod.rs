@@ -7,6 +7,7 @@
 mod artifact;
 mod checks;
 mod facts;
+mod fetcher;
 mod index;
 mod installed;
 mod known;
@@ -21,6 +22,7 @@ use anyhow::Result;
 pub use artifact::obtain;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
+pub use fetcher::{COMMAND as FETCHER, serve as run_fetcher};
 pub use installed::{InstalledDriver, InstalledDrivers};
 pub use known::inspect_if_changed;
 pub use staged::StagedDriver;

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use super::index::{self, Limits};
-use super::{InstalledDrivers, wheel};
+use super::{InstalledDrivers, fetcher, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
-use crate::system::{Access, Backups, Entry, Root, Temporary, sha256, state_path};
+use crate::system::{Access, Backups, Entry, Root, System, Temporary, sha256, state_path};
 
 /// The wheel of the driver that was installed last: to put it back takes no network.
 const WHEEL: &str = "driver.whl";
@@ -33,18 +32,19 @@ impl StagedDriver {
     /// A [`Problem`](crate::problem::Problem) if the index does not serve it, it is not the pinned wheel, or is one
     /// that would write elsewhere; and if the site directory is not root's alone.
     pub fn obtain(
-        root: &Root,
+        system: &System,
         source: &DriverSource,
         known: Option<&Sha256>,
         python: &Python,
         proxy: &[(String, String)],
     ) -> Result<Self> {
+        let root = &system.root;
         let wheel = if let Some(resource) = &source.wheel {
             root.read(resource)?
         } else if let Some(wheel) = installed_before(root, known)? {
             wheel
         } else {
-            index::fetch(root, source, &python.version, proxy, Limits::USUAL)?
+            fetcher::fetch(system, source, &python.version, proxy)?
         };
         let sha256 = wheel::checked_sha256(&wheel, source)?;
         let members = wheel::members(&wheel, source)?;

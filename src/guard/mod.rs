@@ -18,8 +18,11 @@ use crate::system::{Entry, ManagedFile, Original, Root};
 /// The unit that watches, the one that repairs, and the one that looks again.
 pub const UNITS: [&str; 3] = [WATCH, "magnum-capi-helm-guard.service", "magnum-capi-helm-guard-again.service"];
 /// The texts of [`UNITS`].
-const TEMPLATES: [&str; 3] =
-    [include_str!("watch.path.in"), include_str!("repair.service.in"), include_str!("again.service.in")];
+const TEMPLATES: [&str; 3] = [
+    include_str!("watch.path.in"),
+    concat!(include_str!("repair.service.in"), include_str!("bounds.in")),
+    concat!(include_str!("again.service.in"), include_str!("bounds.in")),
+];
 /// The path unit.
 pub const WATCH: &str = "magnum-capi-helm-guard.path";
 /// Begins the names of the transient units that look at services which the guard has restarted.
@@ -88,6 +91,11 @@ pub fn plan(
     }
 }
 
+/// Returns the directives that bound the charm's services, for its transient ones: `NoNewPrivileges=yes` and so on.
+pub fn bounds() -> impl Iterator<Item = &'static str> {
+    include_str!("bounds.in").lines().filter(|line| !line.starts_with('#'))
+}
+
 /// Returns the path of a unit's file.
 pub fn unit_file(unit: &str) -> PathBuf {
     Path::new("/etc/systemd/system").join(unit)
@@ -114,6 +122,8 @@ pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use crate::system::bounds::KILLED_AFTER;
+
     use super::*;
 
     #[test]
@@ -124,6 +134,20 @@ mod tests {
         assert!(text.contains("PathChanged=/site/magnum_capi_helm\n"));
         assert!(text.contains("PathChanged=/site/%%n\n") && !text.contains("poweroff"), "{text}");
         assert!(unit_files("", Path::new("/charm\nExecStart=/x"), &[]).is_err());
+    }
+
+    #[test]
+    fn both_services_have_the_bounds_of_the_transient_ones_and_more_time_than_their_program() {
+        let files = unit_files("", Path::new("/charm/dispatch"), &[]);
+        assert!(bounds().count() > 20 && bounds().all(|line| line.contains('=')));
+        for file in &files[1..] {
+            let text = String::from_utf8(file.bytes.clone()).unwrap();
+            let (_, service) = text.split_once("\n[Service]\n").unwrap();
+            assert!(bounds().all(|line| service.contains(line)), "{text}");
+            let (_, minutes) = service.split_once("TimeoutStartSec=").unwrap();
+            let (minutes, _) = minutes.split_once("min").unwrap();
+            assert!(60 * minutes.parse::<u32>().unwrap() > KILLED_AFTER, "{text}");
+        }
     }
 
     #[test]

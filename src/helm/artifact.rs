@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 
 use super::archive::{self, RESOURCE, SIZE_LIMIT, URL, refused};
-use super::download;
+use super::download::{self, DOWNLOAD_LIMIT};
 use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, drift, remedy, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
@@ -71,7 +71,7 @@ impl StagedHelm {
         let (given, origin) = match source {
             HelmSource::Found => return Ok(None),
             HelmSource::Resource(path) => (path.clone(), RESOURCE),
-            HelmSource::Url { url, sha256 } => (download::fetch(root, url, sha256, proxy)?, URL),
+            HelmSource::Url { url, sha256 } => (download::fetch(root, url, sha256, proxy, DOWNLOAD_LIMIT)?, URL),
         };
         let given = root.open_file(&given)?;
         let directory = Path::new(DIRECTORY);

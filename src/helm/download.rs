@@ -13,29 +13,43 @@ use crate::system::{Access, Limited, Root, STATE_DIRECTORY, state_path};
 
 /// How long the server may send nothing: before its first byte, and between any two.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
-/// The official tarball has 17 MB.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(600);
+/// How long a download may take. Whoever waits for it holds the lock; the official tarball has 17 MB.
+pub const DOWNLOAD_LIMIT: Duration = Duration::from_secs(240);
 
 /// Path of what was fetched.
 pub fn path() -> PathBuf {
     state_path("helm-download")
 }
 
-/// Fetches what `helm-url` names into a file that only root can read, unless it is there.
+/// Fetches what `helm-url` names into a file that only root can read, unless it is there. `limit`
+/// is how long that may take.
 ///
 /// # Errors
-/// A [`Problem`] if the server does not serve it, or something else.
-pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, String)]) -> Result<PathBuf> {
+/// A [`Problem`] if the server does not serve it in time, or something else.
+pub fn fetch(
+    root: &Root,
+    url: &Address,
+    sha256: &Sha256,
+    proxy: &[(String, String)],
+    limit: Duration,
+) -> Result<PathBuf> {
     let sha256 = sha256.to_string();
     if sha256_of(root, &path())?.as_ref() == Some(&sha256) {
         return Ok(path());
     }
     let cannot = |why: String| Problem::waiting("Cannot fetch helm-url", format!("helm-url: {why}"));
-    let end = Instant::now() + DOWNLOAD_LIMIT;
+    let began = Instant::now();
+    let ended = |why: String| match began.elapsed() < limit {
+        true => cannot(why),
+        false => {
+            let late = format!("the download is not complete after {} s", limit.as_secs());
+            cannot(format!("{late}; every hook tries again, or run: juju attach-resource APPLICATION helm=FILE"))
+        }
+    };
     let client = http::outside(root, SILENCE_LIMIT, proxy).and_then(HttpClient::new);
     let client = client.map_err(|error| cannot(format!("{error:#}")))?;
-    let response = client.send(client.reqwest.get(url.url().clone()));
-    let response = response.map_err(|error| cannot(http::reason(&error)))?;
+    let response = client.send(client.reqwest.get(url.url().clone()).timeout(limit));
+    let response = response.map_err(|error| ended(http::reason(&error)))?;
     let status = response.status();
     if status.is_client_error() {
         let wrong = format!("leads nowhere: its server answers {status}");
@@ -44,8 +58,8 @@ pub fn fetch(root: &Root, url: &Address, sha256: &Sha256, proxy: &[(String, Stri
     if !status.is_success() {
         return Err(cannot(format!("its server answers {status}")).into());
     }
-    let body = Limited::new(client.body(response), SIZE_LIMIT).until(end);
-    let failed = |error| cannot(format!("the download ended early: {error}"));
+    let body = Limited::new(client.body(response), SIZE_LIMIT);
+    let failed = |error| ended(format!("the download ended early: {error}"));
     let (file, found) =
         root.temporary_file(Path::new(STATE_DIRECTORY), Access::PRIVATE, |to| archive::copy(body, to, failed))?;
     if found != sha256 {
@@ -69,6 +83,8 @@ mod tests {
     use super::*;
 
     const HELM: &str = "\x7fELF 3.9.0";
+    /// A length of which the server sends only the beginning, and then nothing.
+    const SILENT: usize = 1000;
 
     /// Serves one answer, and returns its address.
     fn serve(status: &'static str, length: usize, content: &'static str) -> String {
@@ -79,6 +95,9 @@ mod tests {
             assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
             let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
             stream.write_all((head + content).as_bytes()).unwrap();
+            if length == SILENT {
+                std::thread::sleep(Duration::from_secs(3));
+            }
         });
         address
     }
@@ -89,10 +108,10 @@ mod tests {
         scratch
     }
 
-    fn fetch_from(scratch: &Scratch, address: &str) -> Result<PathBuf> {
+    fn fetch_from(scratch: &Scratch, address: &str, limit: Duration) -> Result<PathBuf> {
         let url = Address::new("helm-url", address).unwrap();
         let sha256 = sha256(HELM.as_bytes()).parse().unwrap();
-        fetch(&scratch.root, &url, &sha256, &[])
+        fetch(&scratch.root, &url, &sha256, &[], limit)
     }
 
     #[test]
@@ -100,7 +119,7 @@ mod tests {
         let scratch = scratch();
         let address = serve("200 OK", HELM.len(), HELM);
         for _ in 0..2 {
-            let path = fetch_from(&scratch, &address).unwrap();
+            let path = fetch_from(&scratch, &address, DOWNLOAD_LIMIT).unwrap();
             assert_eq!(scratch.text(path).as_deref(), Some(HELM));
         }
     }
@@ -109,14 +128,16 @@ mod tests {
     fn what_cannot_be_fetched_or_is_another_file_is_a_problem_and_leaves_nothing() {
         let scratch = scratch();
         let unreachable = "http://127.0.0.1:9/helm".to_owned();
-        for (address, kind, expected) in [
-            (serve("404 Not Found", 0, ""), Kind::Blocked, "404"),
-            (serve("503 Busy", 0, ""), Kind::Waiting, "503"),
-            (serve("200 OK", 100, HELM), Kind::Waiting, "ended early"),
-            (serve("200 OK", 5, "other"), Kind::Blocked, "helm-sha256 is not that of"),
-            (unreachable, Kind::Waiting, "refused"),
+        let short = Duration::from_millis(300);
+        for (address, limit, kind, expected) in [
+            (serve("404 Not Found", 0, ""), DOWNLOAD_LIMIT, Kind::Blocked, "404"),
+            (serve("503 Busy", 0, ""), DOWNLOAD_LIMIT, Kind::Waiting, "503"),
+            (serve("200 OK", 100, HELM), DOWNLOAD_LIMIT, Kind::Waiting, "ended early"),
+            (serve("200 OK", 5, "other"), DOWNLOAD_LIMIT, Kind::Blocked, "helm-sha256 is not that of"),
+            (unreachable, DOWNLOAD_LIMIT, Kind::Waiting, "refused"),
+            (serve("200 OK", SILENT, HELM), short, Kind::Waiting, "is not complete after 0 s"),
         ] {
-            let error = fetch_from(&scratch, &address).unwrap_err();
+            let error = fetch_from(&scratch, &address, limit).unwrap_err();
             let problem: Problem = error.downcast().unwrap();
             assert_eq!(problem.kind, kind, "{problem}");
             assert!(problem.detail.contains(expected), "{problem}");

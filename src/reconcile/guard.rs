@@ -8,7 +8,7 @@ use anyhow::Result;
 use tracing::{info, warn};
 
 use super::{Environment, last_good, run as reconcile};
-use crate::guard::{AFTER_RESTART, COMMAND};
+use crate::guard::{AFTER_RESTART, COMMAND, bounds};
 use crate::juju::settings::RestartMode;
 use crate::juju::{GrantedKubeconfig, Request, charm_version};
 use crate::problem::Problem;
@@ -55,7 +55,7 @@ fn look_after_restart(system: &System, restarted: &[DueRestart]) -> Result<()> {
     }
     let units: Vec<&str> = restarted.iter().map(|due| due.service.unit()).collect();
     let name = format!("{AFTER_RESTART}-{}", std::process::id());
-    systemd::run_after(system, &units, &name, &own_program()?, COMMAND)
+    systemd::run_after(system, &units, &name, bounds(), &own_program()?, COMMAND)
 }
 
 /// Services that are serving are restarted only where nobody is to be asked.

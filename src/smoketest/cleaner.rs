@@ -17,6 +17,7 @@ use super::credentials::KeystoneAccount;
 use super::progress::Progress;
 use super::removal::{Remaining, remove_leftovers};
 use super::runs::{self, Runs};
+use crate::guard::bounds;
 use crate::system::{Command, Lock, System, own_program};
 
 /// The systemd unit, and so the journal's name of it.
@@ -56,6 +57,7 @@ pub fn start(
     let (account, endpoint, run) = (account.clone(), endpoint.to_owned(), run.to_owned());
     let command = Command::new("systemd-run", LIMIT)
         .args(["--quiet", "--collect", "--pipe", &format!("--unit={UNIT}")])
+        .args(bounds().map(|property| format!("--property={property}")))
         // With --pipe everything it prints would go where the run's own output goes.
         .args(["systemd-cat", "--identifier", UNIT, "--"])
         .arg(own_program()?)

@@ -19,10 +19,12 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
-use super::{Account, Host};
+use super::{Account, Host, bounds};
 
 /// The most bytes that a program may print on stdout; of stderr the end is kept.
 const STDOUT_LIMIT: usize = 8 << 20;
+/// Once a run must end, each program still gets so long: to say how it ended, and for no more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much of stderr, from its end, goes into an error.
 const STDERR_IN_ERROR: usize = 2000;
 /// Where programs are found when the environment is not inherited: systemd's default for services.
@@ -169,12 +171,27 @@ impl Output {
 }
 
 /// This machine's programs and accounts.
-pub struct LocalHost;
+pub struct LocalHost {
+    /// When the run that uses them must end, if it must.
+    pub end: Option<Instant>,
+}
+
+impl LocalHost {
+    /// Returns how long a program may take, and why that is less than it should have.
+    fn limit(&self, command: &Command) -> (Duration, String) {
+        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()).max(LAST_WORDS));
+        match left.filter(|left| *left < command.limit) {
+            Some(left) => (left, format!(" (a run of the charm ends after {} s)", bounds::RUN_SECONDS)),
+            None => (command.limit, String::new()),
+        }
+    }
+}
 
 impl Host for LocalHost {
     fn run(&self, command: &Command) -> Result<Output> {
         let name = command.name();
-        let end = Instant::now() + command.limit;
+        let (limit, why) = self.limit(command);
+        let end = Instant::now() + limit;
         let mut child = command.prepared()?.spawn().with_context(|| format!("starting {name}"))?;
         let printed = read(&mut child, end);
         let status = match printed {
@@ -183,8 +200,8 @@ impl Host for LocalHost {
         };
         let Some(status) = status else {
             kill_group(&mut child)?;
-            printed.with_context(|| format!("reading the output of {name}"))?;
-            bail!("{name} did not end within {} s", command.limit.as_secs());
+            printed.with_context(|| format!("reading the output of {name}{why}"))?;
+            bail!("{name} did not end within {} s{why}", limit.as_secs());
         };
         let [stdout, stderr] = printed?;
         Ok(Output {
@@ -255,17 +272,19 @@ fn kill_group(child: &mut Child) -> Result<()> {
 mod tests {
     use super::*;
 
+    const HOST: LocalHost = LocalHost { end: None };
+
     fn sh(script: &str, limit: Duration) -> Command {
         Command::new("sh", limit).args(["-c", script])
     }
 
     fn error_of(command: &Command) -> String {
-        format!("{:#}", LocalHost.run(command).unwrap_err())
+        format!("{:#}", HOST.run(command).unwrap_err())
     }
 
     #[test]
     fn a_failure_names_the_program_its_exit_code_and_its_stderr() {
-        let output = LocalHost.run(&sh("echo no such thing >&2; exit 3", Duration::from_secs(5)));
+        let output = HOST.run(&sh("echo no such thing >&2; exit 3", Duration::from_secs(5)));
         assert_eq!(output.unwrap().failure(), "sh -c failed (exit code 3): no such thing");
     }
 
@@ -280,14 +299,26 @@ mod tests {
     }
 
     #[test]
+    fn when_the_run_must_end_a_program_is_killed_however_long_it_may_take_by_itself() {
+        let host = LocalHost { end: Some(Instant::now()) };
+        assert_eq!(host.run(&sh("exit 3", Duration::from_secs(60))).unwrap().code, Some(3));
+        let began = Instant::now();
+        for script in ["sleep 30", "exec >&- 2>&-; sleep 30"] {
+            let error = format!("{:#}", host.run(&sh(script, Duration::from_secs(60))).unwrap_err());
+            assert!(error.contains("did not end") && error.contains("a run of the charm ends after 600 s"), "{error}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(15));
+    }
+
+    #[test]
     fn output_larger_than_a_pipe_is_read_completely_and_input_is_given() {
         let input = vec![b'x'; 200_000];
         let command = sh("cat; head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2", Duration::from_secs(5));
-        let output = LocalHost.run(&command.stdin(input)).unwrap();
+        let output = HOST.run(&command.stdin(input)).unwrap();
         assert_eq!(output.stdout.len(), 500_000);
         assert_eq!(output.stderr.len(), STDERR_IN_ERROR);
         let ignores = sh("exit 0", Duration::from_secs(5)).stdin(vec![b'x'; 200_000]);
-        assert_eq!(LocalHost.run(&ignores).unwrap().code, Some(0));
+        assert_eq!(HOST.run(&ignores).unwrap().code, Some(0));
     }
 
     #[test]

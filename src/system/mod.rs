@@ -5,6 +5,7 @@
 //! folder, and decides nothing.
 
 mod backup;
+pub mod bounds;
 mod command;
 mod copy;
 mod directory;
@@ -22,6 +23,7 @@ mod trust;
 mod write;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -67,12 +69,12 @@ pub struct System {
 }
 
 impl System {
-    /// This machine.
+    /// This machine, for a run that must end at `end`.
     ///
     /// # Errors
     /// If `/` cannot be opened.
-    pub fn local() -> Result<Self> {
-        Ok(Self::new(Root::open("/")?, command::LocalHost))
+    pub fn local(end: Option<Instant>) -> Result<Self> {
+        Ok(Self::new(Root::open("/")?, command::LocalHost { end }))
     }
 
     pub fn new(root: Root, host: impl Host + 'static) -> Self {

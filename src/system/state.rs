@@ -21,8 +21,8 @@ use super::{Access, Entry, Root, directory};
 
 /// The state directory: root, 0700.
 pub const STATE_DIRECTORY: &str = "/var/lib/magnum-capi-helm";
-/// How long to wait for another run of the charm on this unit.
-pub const LOCK_LIMIT: Duration = Duration::from_secs(600);
+/// How long to wait for another run of the charm on this unit: half of the time that a run has.
+pub const LOCK_LIMIT: Duration = Duration::from_secs(300);
 
 /// Returns the path of `name` in the state directory.
 pub fn state_path(name: &str) -> PathBuf {

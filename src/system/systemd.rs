@@ -124,15 +124,24 @@ pub fn reset_failed(system: &System, units: &[&str]) -> Result<()> {
     system.run(&reset).map(drop)
 }
 
-/// Runs a program in a unit of its own after the jobs of `units` that are queued; does not wait for it.
+/// Runs a program in a unit of its own, with these further properties, after the jobs of `units` that are queued; does
+/// not wait for it.
 ///
 /// # Errors
 /// If `systemd-run` fails.
-pub fn run_after(system: &System, units: &[&str], name: &str, program: &Path, argument: &str) -> Result<()> {
+pub fn run_after(
+    system: &System,
+    units: &[&str],
+    name: &str,
+    properties: impl Iterator<Item = &'static str>,
+    program: &Path,
+    argument: &str,
+) -> Result<()> {
     let command = Command::new("systemd-run", SHOW_LIMIT)
         .args(["--quiet", "--collect", "--no-block"])
         .arg(format!("--unit={name}"))
         .arg(format!("--property=After={}", units.join(" ")))
+        .args(properties.map(|property| format!("--property={property}")))
         .arg("--")
         .arg(program)
         .arg(argument);

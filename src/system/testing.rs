@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::{Account, Command, Host, Output, Root, System};
+use super::{Account, Command, Host, Output, Root, System, bounds};
 
 /// A temporary directory as a root file system, with the directories that every unit has.
 pub struct Scratch {
@@ -24,6 +24,8 @@ impl Default for Scratch {
 
 impl Scratch {
     pub fn new() -> Self {
+        // As the program itself.
+        bounds::apply().unwrap();
         let directory = tempfile::tempdir().unwrap();
         for path in [
             "etc",

@@ -1,0 +1,90 @@
+//! The bounds of the charm's own process: nobody else reads its memory, it and what it starts have so much memory each,
+//! and a run has an end. What it starts inherits them, except for the end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{User, alarm, setgid, setgroups, setuid};
+
+/// How many seconds a hook, an action or a run of the guard may take, and so hold the lock.
+pub const RUN_SECONDS: u32 = 600;
+/// After so many seconds the kernel ends a run that hangs.
+pub const KILLED_AFTER: u32 = RUN_SECONDS + 60;
+/// The most bytes of data of this process, and of each that it starts. Python with all of Magnum and helm have less than
+/// a tenth of it.
+const MOST_MEMORY: u64 = 1 << 30;
+/// The most bytes of data of a process that takes in what others serve: a wheel of 8 MiB, and its page.
+const LESS_MEMORY: u64 = 128 << 20;
+const MOST_OPEN_FILES: u64 = 64;
+
+/// Sets what holds for the program whatever it is run for. Its memory, which may hold the kubeconfig, goes into no core
+/// dump: a kernel that pipes them to a program does not heed their size limit. Files that it makes are private unless
+/// it sets their mode.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn apply() -> Result<()> {
+    umask(Mode::from_bits_truncate(0o077));
+    prctl::set_dumpable(false).context("forbidding core dumps")?;
+    lower(Resource::RLIMIT_CORE, 0)?;
+    lower(Resource::RLIMIT_DATA, MOST_MEMORY)
+}
+
+/// Returns the end of a run that begins now, and has the kernel end it soon after, whatever it does then. The next hook
+/// finishes what a killed one began.
+pub fn set_end() -> Instant {
+    alarm::set(KILLED_AFTER);
+    Instant::now() + Duration::from_secs(RUN_SECONDS.into())
+}
+
+/// Becomes user nobody for good: without groups, capabilities and the way back, and with no file to write. It then ends
+/// with the process that started it.
+///
+/// # Errors
+/// If this process is not root's.
+pub fn become_nobody() -> Result<()> {
+    let nobody = User::from_name("nobody").context("looking up user nobody")?.context("there is no user nobody")?;
+    setgroups(&[]).context("giving up the groups of root")?;
+    setgid(nobody.gid).context("giving up the group of root")?;
+    setuid(nobody.uid).context("giving up root")?;
+    // A change of user resets both.
+    prctl::set_dumpable(false).context("forbidding core dumps")?;
+    prctl::set_pdeathsig(Signal::SIGKILL).context("following the parent")?;
+    prctl::set_no_new_privs().context("forbidding new privileges")?;
+    lower(Resource::RLIMIT_FSIZE, 0)?;
+    lower(Resource::RLIMIT_NOFILE, MOST_OPEN_FILES)?;
+    lower(Resource::RLIMIT_DATA, LESS_MEMORY)
+}
+
+/// Lowers a limit, for good: root of a user namespace cannot raise one.
+fn lower(resource: Resource, limit: u64) -> Result<()> {
+    let set = getrlimit(resource).and_then(|(_, most)| setrlimit(resource, limit.min(most), limit.min(most)));
+    set.with_context(|| format!("limiting {resource:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_shows_nowhere_and_has_a_limit_and_files_are_private() {
+        apply().unwrap();
+        assert!(!prctl::get_dumpable().unwrap());
+        assert_eq!(getrlimit(Resource::RLIMIT_CORE).unwrap(), (0, 0));
+        let (soft, hard) = getrlimit(Resource::RLIMIT_DATA).unwrap();
+        assert!(soft <= MOST_MEMORY && hard <= MOST_MEMORY);
+        let private = Mode::from_bits_truncate(0o077);
+        assert_eq!(umask(private), private);
+    }
+
+    #[test]
+    fn a_run_that_hangs_is_ended_by_the_kernel() {
+        let left = set_end().saturating_duration_since(Instant::now()).as_secs();
+        let kernel = alarm::cancel().unwrap();
+        assert!(left <= RUN_SECONDS.into() && kernel > RUN_SECONDS, "{left} s, and {kernel} s");
+    }
+}
