@@ -12,6 +12,9 @@ pub mod chart;
 pub mod check;
 pub mod conf;
 pub mod driver;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod helm;
 pub mod juju;

@@ -8,11 +8,11 @@ mod artifact;
 mod checks;
 mod facts;
 mod index;
-mod installed;
+pub(crate) mod installed;
 mod known;
-mod page;
+pub(crate) mod page;
 mod staged;
-mod wheel;
+pub(crate) mod wheel;
 
 use std::path::{Path, PathBuf};
 
