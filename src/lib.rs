@@ -13,6 +13,9 @@ pub mod check;
 pub mod conf;
 pub mod driver;
 pub mod escape;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod helm;
 pub mod juju;

@@ -2,7 +2,7 @@
 //! looks for a fault, or compares before and after.
 
 mod pieces;
-mod redact;
+pub(crate) mod redact;
 
 use anyhow::{Context, Result};
 use flate2::Compression;

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::system::{Entry, Limited, ManagedFile, Root};
 
 /// The most bytes that are unpacked while looking for `Chart.yaml`.
-const UNPACKED_LIMIT: u64 = 64 << 20;
+pub(crate) const UNPACKED_LIMIT: u64 = 64 << 20;
 const CHART_YAML_LIMIT: u64 = 64 << 10;
 const MOST_MEMBERS: usize = 10_000;
 
@@ -55,7 +55,7 @@ impl ChartArchive {
     }
 }
 
-fn version(bytes: &[u8], limit: u64) -> Result<String> {
+pub(crate) fn version(bytes: &[u8], limit: u64) -> Result<String> {
     let unpacked = Limited::new(GzDecoder::new(bytes), limit);
     let mut archive = tar::Archive::new(unpacked);
     // Raw: the long names of GNU and PAX, which have no size limit, are skipped and not collected.

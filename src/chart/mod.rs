@@ -1,6 +1,6 @@
 //! The Helm chart, for units that cannot reach a chart repository: kept on the unit, and named in the configuration.
 
-mod archive;
+pub(crate) mod archive;
 mod checks;
 
 use std::path::{Path, PathBuf};

@@ -129,11 +129,11 @@ impl InstalledDriver {
 
 /// What is in the driver's directories, compared with RECORD.
 #[derive(Default)]
-struct Comparison {
+pub(crate) struct Comparison {
     /// The sha256 of each file, as RECORD writes it, or what is wrong with it.
-    files: BTreeMap<String, Result<String, &'static str>>,
-    directories: BTreeSet<String>,
-    damage: Vec<String>,
+    pub(crate) files: BTreeMap<String, Result<String, &'static str>>,
+    pub(crate) directories: BTreeSet<String>,
+    pub(crate) damage: Vec<String>,
 }
 
 impl Comparison {
@@ -177,7 +177,7 @@ impl Comparison {
         Ok(())
     }
 
-    fn compare(&mut self, dist_info: &str, record: &[u8]) {
+    pub(crate) fn compare(&mut self, dist_info: &str, record: &[u8]) {
         let own = format!("{dist_info}/RECORD");
         self.directories.insert(dist_info.to_owned());
         let mut recorded = BTreeSet::new();

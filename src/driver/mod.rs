@@ -9,11 +9,11 @@ mod checks;
 mod facts;
 mod fetcher;
 mod index;
-mod installed;
+pub(crate) mod installed;
 mod known;
-mod page;
+pub(crate) mod page;
 mod staged;
-mod wheel;
+pub(crate) mod wheel;
 
 use std::path::{Path, PathBuf};
 

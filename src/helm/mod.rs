@@ -3,7 +3,7 @@
 //! It is the one that the unit has, or the one that the operator provides: a resource, or a URL with a checksum.
 //! Inspecting it costs a `stat`; running it to ask its version happens once for each file that is found there.
 
-mod archive;
+pub(crate) mod archive;
 mod artifact;
 mod checks;
 mod download;

@@ -80,16 +80,7 @@ impl Session {
     /// # Errors
     /// If it does not answer.
     pub async fn served(&self) -> Result<Served, ApiError> {
-        let answer = self.request("/apis", None).await?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let groups = answer["groups"].as_array().into_iter().flatten();
-        Ok(groups
-            .map(|group| {
-                let versions = group["versions"].as_array().into_iter().flatten();
-                let versions = versions.map(|version| text(&version["version"])).collect();
-                (text(&group["name"]), versions)
-            })
-            .collect())
+        Ok(served_in(&self.request("/apis", None).await?))
     }
 
     /// Asks about every namespace: Magnum makes one for each project.
@@ -104,6 +95,17 @@ impl Session {
             .as_bool()
             .ok_or_else(|| ApiError::Unexpected("a review without a verdict".to_owned()))
     }
+}
+
+/// Reads the answer about API groups.
+pub(crate) fn served_in(answer: &Value) -> Served {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let groups = answer["groups"].as_array().into_iter().flatten();
+    let group = |group: &Value| {
+        let versions = group["versions"].as_array().into_iter().flatten();
+        (text(&group["name"]), versions.map(|version| text(&version["version"])).collect())
+    };
+    groups.map(group).collect()
 }
 
 #[cfg(test)]

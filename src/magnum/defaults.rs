@@ -92,7 +92,7 @@ impl StartDefaults {
     }
 
     /// Takes over the arguments that the drop-in does not set itself: whole options, also those in two words.
-    fn carry<'a>(&mut self, words: impl Iterator<Item = &'a str>, service: Service) {
+    pub(crate) fn carry<'a>(&mut self, words: impl Iterator<Item = &'a str>, service: Service) {
         let log_file = format!("--log-file=/var/log/magnum/{}.log", service.name());
         let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
         for option in whole_options(words.take_while(|word| *word != "--pyargv")) {
@@ -110,7 +110,7 @@ impl StartDefaults {
     }
 
     /// Reads the umask, and names the lines whose effect `show-args` does not tell or the drop-in cannot have.
-    fn read_lines(&mut self, path: &Path, text: &str, is_the_daemon: bool) {
+    pub(crate) fn read_lines(&mut self, path: &Path, text: &str, is_the_daemon: bool) {
         for (number, line) in text.lines().enumerate() {
             let code = line.split(" #").next().unwrap_or_default().trim();
             let mask = code.strip_prefix("umask ").map(str::trim);

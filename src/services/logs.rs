@@ -94,7 +94,7 @@ fn of_current_run(root: &Root, path: &Path, process: &Process) -> Result<String>
     Ok(written_by(&String::from_utf8_lossy(&text), &pids))
 }
 
-fn written_by(text: &str, pids: &BTreeSet<i32>) -> String {
+pub(crate) fn written_by(text: &str, pids: &BTreeSet<i32>) -> String {
     let pid = |line: &str| line.split_whitespace().nth(2)?.parse().ok();
     let is_ours = |line: &&str| pid(line).is_some_and(|pid| pids.contains(&pid));
     let lines: Vec<&str> = text.lines().filter(is_ours).collect();

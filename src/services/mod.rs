@@ -4,7 +4,7 @@
 pub mod checks;
 mod drop_in;
 mod health;
-mod logs;
+pub(crate) mod logs;
 mod observed;
 mod restart;
 

@@ -174,7 +174,7 @@ impl CloudSession {
 }
 
 /// Returns Magnum's address in a catalogue, ending in its version; or what the catalogue has instead.
-fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<String, String> {
+pub(crate) fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<String, String> {
     let services = catalog.as_array().into_iter().flatten();
     let magnum = services.filter(|service| service["type"] == "container-infra");
     let mut others = Vec::new();
@@ -193,7 +193,7 @@ fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<St
 
 /// Returns the message of an answer that is not a success: Magnum's `errors[0].detail`, Keystone's `error.message`, or
 /// its text.
-fn message(body: &Value) -> String {
+pub(crate) fn message(body: &Value) -> String {
     let known = [&body["errors"][0]["detail"], &body["error"]["message"], body];
     let known = known.into_iter().find_map(Value::as_str);
     known.map_or_else(|| body.to_string(), str::to_owned)

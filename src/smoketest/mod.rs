@@ -7,10 +7,10 @@
 //! parameters, account ─→ token, catalogue ─→ leftovers ─→ create ─→ watch ─→ removal ─→ outcome
 //! ```
 
-mod api;
+pub(crate) mod api;
 mod cleaner;
 mod credentials;
-mod failure;
+pub(crate) mod failure;
 mod outcome;
 mod parameters;
 mod progress;

@@ -91,7 +91,8 @@ pub fn architecture(workspace: &Workspace) -> Result<&'static str> {
     }
 }
 
-fn rustc_field(workspace: &Workspace, key: &str) -> Result<String> {
+/// Returns a field of what `rustc -vV` prints.
+pub fn rustc_field(workspace: &Workspace, key: &str) -> Result<String> {
     let version = cmd!(workspace.sh, "rustc -vV").read()?;
     version
         .lines()

@@ -2,10 +2,12 @@
 //!
 //! This file only reads the command line. Each task has a file of its own.
 
+mod audit;
 mod bench;
 mod binary;
 mod charm;
 mod demo;
+mod fuzz;
 mod glibc;
 mod lab;
 mod package;
@@ -38,6 +40,10 @@ enum Task {
     Demo,
     /// Measures what the charm costs a unit (needs root)
     Bench(bench::Options),
+    /// Checks licences, sources and versions of the dependencies
+    Audit(audit::Options),
+    /// Runs the parsers of what others make on inputs that a fuzzer makes
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +65,8 @@ fn run(task: Task) -> Result<()> {
         Task::Soak(options) => test::soak(&workspace, options),
         Task::Demo => demo::run(&workspace),
         Task::Bench(options) => bench::run(&workspace, &options),
+        Task::Audit(options) => audit::run(&workspace, &options),
+        Task::Fuzz(options) => fuzz::run(&workspace, options),
     }
 }
 
@@ -76,6 +84,8 @@ mod tests {
             (&["xtask", "soak", "guard"], true),
             (&["xtask", "bench", "--against", "old.charm"], true),
             (&["xtask", "bench", "50"], false),
+            (&["xtask", "audit", "--advisories"], true),
+            (&["xtask", "fuzz", "--seconds", "5", "wheel"], true),
             (&["xtask"], false),
         ] {
             assert_eq!(Task::try_parse_from(line).is_ok(), accepted, "{line:?}");

@@ -12,6 +12,8 @@ use crate::workspace::Workspace;
 
 const CHARMCRAFT: &str = "charmcraft==4.5.0";
 
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
 /// Tested together: zig's releases break callers now and then. zig brings the stubs of every glibc release.
 const ZIG: [&str; 2] = ["cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 
@@ -65,6 +67,17 @@ pub fn rust_component(workspace: &Workspace, component: &str, verb: &str) -> Res
     cmd!(sh, "rustup component add {component}")
         .run()
         .with_context(|| format!("install {component} for this toolchain"))
+}
+
+/// Checks the dependencies against deny.toml. cargo-deny takes minutes to install.
+pub fn cargo_deny(workspace: &Workspace, checks: &[&str]) -> Result<()> {
+    let sh = &workspace.sh;
+    let root = workspace.tools.join(CARGO_DENY);
+    let program = root.join("bin/cargo-deny");
+    if !program.exists() {
+        cmd!(sh, "cargo install --locked --root {root} {CARGO_DENY}").run()?;
+    }
+    Ok(cmd!(sh, "{program} check {checks...}").run()?)
 }
 
 /// Returns the `bin` directory of a virtual environment with exactly `packages`, installed when absent.
