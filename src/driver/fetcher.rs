@@ -12,8 +12,9 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::index::{self, Limits};
+use crate::escape;
 use crate::juju::settings::DriverSource;
-use crate::problem::{Problem, fit_status, or_problem, printable};
+use crate::problem::{Problem, or_problem};
 use crate::system::{Command, System, bounds, own_program};
 
 /// The command by which the program is the fetcher.
@@ -44,7 +45,7 @@ pub fn fetch(system: &System, source: &DriverSource, python: &str, proxy: &[(Str
     }
     let said = serde_json::from_slice(&output.stdout);
     let Problem { kind, summary, detail } = said.unwrap_or_else(|_| failed(output.failure()));
-    Err(Problem { kind, summary: fit_status(&summary), detail: printable(&detail, LONGEST_DETAIL) }.into())
+    Err(Problem { kind, summary: escape::status(&summary), detail: escape::line(&detail, LONGEST_DETAIL) }.into())
 }
 
 /// The fetcher itself.

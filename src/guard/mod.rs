@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn both_services_have_the_bounds_of_the_transient_ones_and_more_time_than_their_program() {
-        let files = unit_files("", Path::new("/charm/dispatch"), &[]);
+        let files = unit_files("", Path::new("/charm/dispatch"), &[]).unwrap();
         assert!(bounds().count() > 20 && bounds().all(|line| line.contains('=')));
         for file in &files[1..] {
             let text = String::from_utf8(file.bytes.clone()).unwrap();

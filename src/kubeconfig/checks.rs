@@ -233,10 +233,10 @@ fn capi(report: &KubeconfigReport) -> Outcome {
 mod tests {
     use serde_json::json;
 
+    use super::super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK};
     use super::super::programs::ProgramVerdict;
     use super::super::testing::{cluster, serve, usable};
     use super::super::validity::Validity;
-    use super::super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK};
     use super::super::{fault, managed_file};
     use super::*;
     use crate::check;
