@@ -50,6 +50,11 @@ impl Selection {
         }
     }
 
+    /// Whether it has this one of the tests that libtest lists for it.
+    fn has(&self, name: &str) -> bool {
+        !(matches!(self, Self::Ignored) && SOAK.iter().any(|prefix| name.starts_with(prefix)))
+    }
+
     /// libtest's option.
     fn option(&self) -> &'static str {
         match self {
@@ -81,10 +86,7 @@ impl TestBinary<'_> {
         ensure!(output.status.success(), "`{} --list` failed", self.artifact.target.name);
         let names = String::from_utf8(output.stdout).context("the list of tests")?;
         let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
-        let is_left_out = |name: &&str| {
-            matches!(self.selection, Selection::Ignored) && SOAK.iter().any(|prefix| name.starts_with(prefix))
-        };
-        Ok(names.filter(|name| !is_left_out(name)).map(str::to_owned).collect())
+        Ok(names.filter(|name| self.selection.has(name)).map(str::to_owned).collect())
     }
 
     /// Runs the selected tests, those that mostly wait beside the others.
@@ -259,6 +261,8 @@ fn slowest(mut times: Vec<(f64, String)>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::binary::{Profile, Target};
 
@@ -281,6 +285,22 @@ mod tests {
         let names: Vec<String> = outcome.times.into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, binary.list().unwrap());
         assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn the_longest_tests_are_left_to_a_soak_run_or_to_who_names_them() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real_unit");
+        for prefix in SOAK {
+            let mut parts: Vec<&str> = prefix.split("::").collect();
+            let function = parts.pop().unwrap();
+            let file = sources.join(parts.join("/"));
+            let text =
+                [file.with_extension("rs"), file.join("mod.rs")].iter().find_map(|path| fs::read_to_string(path).ok());
+            assert!(text.unwrap().contains(&format!("\nfn {function}")), "{prefix}");
+            let long = format!("{prefix}x");
+            assert!(!Selection::Ignored.has(&long) && Selection::Ignored.has("roll::x"));
+            assert!(Selection::Soak(vec![]).has(&long) && Selection::Named(vec![]).has(&long));
+        }
     }
 
     #[test]
