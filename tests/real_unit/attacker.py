@@ -156,7 +156,7 @@ def attack(path, plant):
             os.rename(path, stash)
         plant(path)
         # What runs at Python's start is to be there when root asks it.
-        time.sleep(chance.uniform(0, 3 if path.startswith(SITE) else 0.2))
+        time.sleep(chance.uniform(0, 3) if path.startswith(SITE) else chance.choice((0, 0.02, 0.2)))
     finally:
         clear(path)
         if had and not os.path.lexists(path):
