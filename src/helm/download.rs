@@ -96,7 +96,7 @@ mod tests {
             let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
             stream.write_all((head + content).as_bytes()).unwrap();
             if length == SILENT {
-                std::thread::sleep(Duration::from_secs(3));
+                std::thread::sleep(Duration::from_secs(30));
             }
         });
         address
@@ -137,7 +137,9 @@ mod tests {
             (unreachable, DOWNLOAD_LIMIT, Kind::Waiting, "refused"),
             (serve("200 OK", SILENT, HELM), short, Kind::Waiting, "is not complete after 0 s"),
         ] {
+            let began = Instant::now();
             let error = fetch_from(&scratch, &address, limit).unwrap_err();
+            assert!(began.elapsed() < Duration::from_secs(10), "{expected}");
             let problem: Problem = error.downcast().unwrap();
             assert_eq!(problem.kind, kind, "{problem}");
             assert!(problem.detail.contains(expected), "{problem}");

@@ -27,6 +27,7 @@ impl Scratch {
         // As the program itself.
         bounds::apply().unwrap();
         let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
         for path in [
             "etc",
             "etc/systemd/system",
@@ -38,9 +39,9 @@ impl Scratch {
             "proc",
             "run",
         ] {
-            std::fs::create_dir_all(directory.path().join(path)).unwrap();
+            root.make_directories(Path::new(path)).unwrap();
         }
-        Self { root: Root::open(directory.path()).unwrap(), directory }
+        Self { root, directory }
     }
 
     /// Returns the path outside of what is at `path` in the root.
@@ -51,8 +52,9 @@ impl Scratch {
 
     /// Writes a file with mode 0644, and makes the directories above it.
     pub fn put(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let path = path.as_ref();
+        self.root.make_directories(path.parent().unwrap()).unwrap();
         let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, content).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     }
