@@ -84,7 +84,7 @@ impl UnitState {
         let seen = to_leader.map(|grant| (grant.unit.clone(), grant.ticket));
         Self {
             principal: self.principal.clone(),
-            ticket: self.ticket + u64::from(now.pending && !self.pending),
+            ticket: self.ticket.saturating_add(u64::from(now.pending && !self.pending)),
             pending: now.pending,
             // The reason may be worded differently each time: that alone is no change.
             unhealthy: now.unhealthy.map(|why| self.unhealthy.clone().unwrap_or(why)),
@@ -151,7 +151,7 @@ impl LeaderDecision {
 /// A unit that holds the grant for too long stops the restarts.
 fn stuck(grant: &Grant, now: i64) -> Option<Stop> {
     let minutes = STUCK_AFTER / 60;
-    (now - grant.since > STUCK_AFTER)
+    (now.saturating_sub(grant.since) > STUCK_AFTER)
         .then(|| Stop { unit: grant.unit.clone(), why: format!("no sign of life for {minutes} minutes") })
 }
 
