@@ -38,9 +38,9 @@ use crate::system::{Secret, systemd};
 use crate::{chart, helm};
 
 /// A target's name, which is also that of its folder in `fuzz/corpus`, and its function.
-pub type Target = (&'static str, fn(&[u8]));
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: [FuzzTarget; 22] = [
     ("address", address),
     ("certificate", certificates),
     ("chart", charts),

@@ -97,8 +97,8 @@ impl StartDefaults {
         let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
         for option in whole_options(words.take_while(|word| *word != "--pyargv")) {
             // systemd takes quotes, `%` and `$` for more than letters.
-            let is_odd = |c: char| c.is_ascii_control() || ['$', '%', '\'', '"', '\\'].contains(&c);
-            let is_plain = option.is_ascii() && !option.contains(is_odd);
+            let is_plain =
+                option.chars().all(|c| c.is_ascii_graphic()) && !option.contains(['$', '%', '\'', '"', '\\']);
             if own.contains(&option.trim_end_matches('/')) || !is_plain {
                 continue;
             }
@@ -156,8 +156,8 @@ fn is_name(name: &str) -> bool {
 
 /// Whether the drop-in can have the arguments in a value: quotes within its own are letters for the shell.
 fn is_plain(value: &str) -> bool {
-    let is_odd = |c: char| ['%', '\\'].contains(&c) || (c.is_ascii_control() && c != '\t');
-    value.is_ascii() && !value.contains(is_odd) && value.matches(['"', '\'']).count() <= 2
+    let is_text = |c: char| c.is_ascii_graphic() || matches!(c, ' ' | '\t');
+    value.chars().all(is_text) && !value.contains(['%', '\\']) && value.matches(['"', '\'']).count() <= 2
 }
 
 #[cfg(test)]
@@ -205,6 +205,12 @@ mod tests {
         assert_eq!(defaults.arguments, [""; 0]);
         assert_eq!(defaults.umask.as_deref(), Some("027"));
         assert_eq!(StartDefaults::problems([&defaults].into_iter()).len(), 1);
+    }
+
+    #[test]
+    fn an_argument_with_a_control_character_is_not_carried_over_and_its_line_named() {
+        let defaults = given("/usr/bin/magnum-conductor --x=\u{1b}[31m --debug\n", "DAEMON_ARGS=\"--x=\u{1b}[31m\"\n");
+        assert_eq!((defaults.arguments, defaults.ignored.len()), (vec!["--debug".to_owned()], 1));
     }
 
     #[test]
