@@ -14,6 +14,8 @@ pub mod conf;
 pub mod driver;
 pub mod guard;
 pub mod helm;
+#[cfg(test)]
+mod hostile_tests;
 pub mod juju;
 pub mod kubeconfig;
 pub mod magnum;

@@ -11,6 +11,7 @@ mod index;
 mod installed;
 mod known;
 mod page;
+mod releases;
 mod staged;
 mod wheel;
 
@@ -21,8 +22,11 @@ use anyhow::Result;
 pub use artifact::obtain;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
+#[cfg(test)]
+pub(crate) use index::{Limits, fetch};
 pub use installed::{InstalledDriver, InstalledDrivers};
 pub use known::inspect_if_changed;
+pub use releases::caveat;
 pub use staged::StagedDriver;
 
 use crate::juju::settings::{DriverSource, Pin};

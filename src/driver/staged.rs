@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 
 use super::index::{self, Limits};
-use super::{InstalledDrivers, wheel};
+use super::{InstalledDrivers, releases, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
 use crate::system::{Access, Backups, Entry, Root, Temporary, sha256, state_path};
@@ -44,7 +44,9 @@ impl StagedDriver {
         } else if let Some(wheel) = installed_before(root, known)? {
             wheel
         } else {
-            index::fetch(root, source, &python.version, proxy, Limits::USUAL)?
+            let wheel = index::fetch(root, source, &python.version, proxy, Limits::USUAL)?;
+            releases::check(source, &wheel::checked_sha256(&wheel, source)?)?;
+            wheel
         };
         let sha256 = wheel::checked_sha256(&wheel, source)?;
         let members = wheel::members(&wheel, source)?;

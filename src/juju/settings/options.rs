@@ -16,6 +16,9 @@ const RESERVED: [&str; 1] = ["kubeconfig_file"];
 pub struct CapiHelmOptions(Vec<(String, String)>);
 
 impl CapiHelmOptions {
+    /// The name of the option.
+    pub const OPTION: &str = "capi-helm-options";
+
     /// Returns each key with its literal value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
