@@ -18,6 +18,8 @@ pub mod escape;
 pub mod fuzzing;
 pub mod guard;
 pub mod helm;
+#[cfg(test)]
+mod hostile_tests;
 pub mod juju;
 pub mod kubeconfig;
 pub mod magnum;

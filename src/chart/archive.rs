@@ -9,12 +9,15 @@ use serde::Deserialize;
 
 use super::PATH;
 use crate::problem::Problem;
+use crate::system::modest::is_modest_yaml;
 use crate::system::{Entry, Limited, ManagedFile, Root};
 
 /// The most bytes that are unpacked while looking for `Chart.yaml`.
 pub(crate) const UNPACKED_LIMIT: u64 = 64 << 20;
 const CHART_YAML_LIMIT: u64 = 64 << 10;
 const MOST_MEMBERS: usize = 10_000;
+/// The longest version, in characters; it becomes a part of a command line.
+const LONGEST_VERSION: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChartArchive {
@@ -70,10 +73,11 @@ pub(crate) fn version(bytes: &[u8], limit: u64) -> Result<String> {
         }
         let mut text = String::new();
         Limited::new(entry, CHART_YAML_LIMIT).read_to_string(&mut text).context("reading its Chart.yaml")?;
+        ensure!(is_modest_yaml(&text), "its Chart.yaml is nested too deeply, or has too many values or aliases");
         let chart: ChartYaml = serde_yaml::from_str(&text).context("its Chart.yaml")?;
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
         ensure!(
-            !chart.version.is_empty() && chart.version.chars().all(plain),
+            (1..=LONGEST_VERSION).contains(&chart.version.len()) && chart.version.chars().all(plain),
             "the chart {} has no plain version",
             chart.name
         );
@@ -129,6 +133,8 @@ mod tests {
             (packaged(&[("x/README.md", "")]), "contains no Chart.yaml"),
             (packaged(&[("x/Chart.yaml", "name: x\nversion: \"a b\"\n")]), "the chart x has no plain version"),
             (packaged(&[("x/Chart.yaml", &large)]), "more than 65536 bytes"),
+            (packaged(&[("x/Chart.yaml", &format!("name: x\nversion: v{}", "1".repeat(100)))]), "no plain version"),
+            (packaged(&[("x/Chart.yaml", &"[".repeat(20_000))]), "nested too deeply"),
             (packaged(&many), "more than 10000 members"),
             (vec![0; (8 << 20) + 1], "a file of more than 8 MiB"),
         ] {

@@ -1,6 +1,6 @@
 //! The text of `99-capi.conf`.
 
-use crate::juju::settings::{Settings, first_non_ascii};
+use crate::juju::settings::{CapiHelmOptions, Settings, first_non_ascii};
 use crate::magnum::ENTRY_POINT;
 use crate::problem::Problem;
 use crate::system::ManagedFile;
@@ -85,7 +85,7 @@ fn chart_options<'a>(inputs: &ConfInputs<'a>) -> Result<Vec<(&'static str, &'a s
         let Some(value) = value else { continue };
         if inputs.settings.capi_helm_options.iter().any(|(set, _)| set == key) {
             let wrong = format!("sets {key}, which {from} sets too");
-            return Err(Problem::option("capi-helm-options", wrong, "remove one of them"));
+            return Err(Problem::option(CapiHelmOptions::OPTION, wrong, "remove one of them"));
         }
         set.push((key, value));
     }

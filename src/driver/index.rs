@@ -18,11 +18,11 @@ use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
 use crate::system::{Limited, Root, sha256};
 
-const PYPI: &str = "https://pypi.org/simple/";
+pub const PYPI: &str = "https://pypi.org/simple/";
 const ACCEPTED: &str =
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
-/// The most bytes of a page or a wheel; the driver's wheel has 50 kB.
-const SIZE_LIMIT: u64 = 8 << 20;
+/// The most bytes of a page or a wheel; the driver's wheel has 50 kB, its page on PyPI 10 kB.
+const SIZE_LIMIT: u64 = 2 << 20;
 const MOST_REDIRECTS: usize = 10;
 
 /// How long the index may take. Whoever waits holds the lock.
@@ -167,7 +167,7 @@ impl Index {
         let Err(error) = read else { return Ok(bytes) };
         Err(match error.kind() {
             ErrorKind::FileTooLarge => {
-                self.blocked("Package index sends too much", "sends more than 8 MiB; set another index")
+                self.blocked("Package index sends too much", "sends more than 2 MiB; set another index")
             }
             ErrorKind::TimedOut => {
                 let limit = self.limits.total.as_secs();

@@ -21,6 +21,13 @@ use crate::system::{Access, Entry, Root, sha256};
 /// The most rows of a RECORD and the most files of a driver.
 const MOST_FILES: usize = 5000;
 pub(super) const DEEPEST: usize = 32;
+/// The most bytes of a RECORD; the driver's has 3 kB. A parser of CSV takes 50 bytes of memory for a comma.
+const MOST_OF_RECORD: usize = 512 << 10;
+/// The most bytes of a driver.
+const MOST_BYTES: usize = 64 << 20;
+/// How many findings are kept, and how much of a name is shown, in characters.
+const MOST_DAMAGE: usize = 1000;
+const LONGEST_SHOWN: usize = 200;
 
 /// Every copy of the driver in the site directory: one, if all is well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -99,7 +106,7 @@ impl InstalledDrivers {
 impl InstalledDriver {
     fn inspect(site: &Root, path: &Path, name: &str) -> Result<Self> {
         let (record, changed, written) = match site.inspect(&Path::new(name).join("RECORD"))? {
-            Entry::File(file) => (file.bytes, file.changed, file.written),
+            Entry::File(file) if file.bytes.len() <= MOST_OF_RECORD => (file.bytes, file.changed, file.written),
             _ => (Vec::new(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH),
         };
         let mut comparison = Comparison::default();
@@ -132,13 +139,18 @@ impl InstalledDriver {
 pub(crate) struct Comparison {
     /// The sha256 of each file, as RECORD writes it, or what is wrong with it.
     pub(crate) files: BTreeMap<String, Result<String, &'static str>>,
+    /// The bytes of all files.
+    bytes: usize,
     pub(crate) directories: BTreeSet<String>,
     pub(crate) damage: Vec<String>,
 }
 
 impl Comparison {
     fn add(&mut self, path: &str, what: &str) {
-        self.damage.push(format!("{} is {what}", path.escape_debug()));
+        if self.damage.len() < MOST_DAMAGE {
+            let shown: String = path.escape_debug().take(LONGEST_SHOWN).collect();
+            self.damage.push(format!("{shown} is {what}"));
+        }
     }
 
     fn list(&mut self, site: &Root, directory: &str, depth: usize) -> Result<()> {
@@ -156,7 +168,7 @@ impl Comparison {
         }
         for name in site.names(Path::new(directory))? {
             let path = format!("{directory}/{name}");
-            if depth > DEEPEST || self.files.len() > MOST_FILES {
+            if depth > DEEPEST || self.files.len() > MOST_FILES || self.bytes > MOST_BYTES {
                 self.add(&path, "one too many");
                 return Ok(());
             }
@@ -167,10 +179,13 @@ impl Comparison {
                     continue;
                 }
                 Entry::Other(_) => Err("not a regular file"),
-                Entry::File(file) => match misuse(file.access, 0o004) {
-                    Some(what) => Err(what),
-                    None => Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(file.bytes))),
-                },
+                Entry::File(file) => {
+                    self.bytes += file.bytes.len();
+                    match misuse(file.access, 0o004) {
+                        Some(what) => Err(what),
+                        None => Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(file.bytes))),
+                    }
+                }
             };
             self.files.insert(path, found);
         }

@@ -12,6 +12,7 @@ mod index;
 pub(crate) mod installed;
 mod known;
 pub(crate) mod page;
+mod releases;
 mod staged;
 pub(crate) mod wheel;
 
@@ -23,8 +24,11 @@ pub use artifact::obtain;
 pub use checks::DriverSubject;
 pub use facts::DriverFacts;
 pub use fetcher::{COMMAND as FETCHER, serve as run_fetcher};
+#[cfg(test)]
+pub(crate) use index::{Limits, fetch};
 pub use installed::{InstalledDriver, InstalledDrivers};
 pub use known::inspect_if_changed;
+pub use releases::caveat;
 pub use staged::StagedDriver;
 
 use crate::juju::settings::{DriverSource, Pin};

@@ -8,6 +8,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
 use super::PACKAGE;
+use crate::system::modest;
 
 /// A file on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -29,9 +30,10 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
         files: Vec<IndexFile>,
     }
     if content_type.contains("json") {
-        return serde_json::from_slice::<Page>(body).ok().map(|page| page.files);
+        return modest::json::<Page>(body).ok().map(|page| page.files);
     }
-    let files = content_type.contains("html").then(|| anchors(&String::from_utf8_lossy(body)))?;
+    let is_html = content_type.contains("html") && modest::nodes(body) <= modest::MOST_NODES;
+    let files = is_html.then(|| anchors(&String::from_utf8_lossy(body)))?;
     (!files.is_empty()).then_some(files)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use super::{InstalledDrivers, fetcher, wheel};
+use super::{InstalledDrivers, fetcher, releases, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
 use crate::system::{Access, Backups, Entry, Root, System, Temporary, sha256, state_path};
@@ -44,7 +44,9 @@ impl StagedDriver {
         } else if let Some(wheel) = installed_before(root, known)? {
             wheel
         } else {
-            fetcher::fetch(system, source, &python.version, proxy)?
+            let wheel = fetcher::fetch(system, source, &python.version, proxy)?;
+            releases::check(source, &wheel::checked_sha256(&wheel, source)?)?;
+            wheel
         };
         let sha256 = wheel::checked_sha256(&wheel, source)?;
         let members = wheel::members(&wheel, source)?;

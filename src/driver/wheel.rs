@@ -19,10 +19,15 @@ use crate::problem::Problem;
 use crate::system::sha256;
 
 /// The driver has 30 members and 200 kB.
-const MOST_MEMBERS: usize = 2000;
+const MOST_MEMBERS: usize = 300;
 /// Counted while reading: the sizes that a zip declares need not be true.
-const MOST_BYTES: u64 = 32 << 20;
-const DEEPEST: usize = 16;
+const MOST_BYTES: u64 = 16 << 20;
+const DEEPEST: usize = 8;
+/// The most bytes of a zip's directory: names, and what else it says of the members.
+const MOST_OF_DIRECTORY: usize = 1 << 20;
+/// The length of the record at a zip's end, and the mark that it begins with.
+const END_LENGTH: usize = 22;
+const END_MARK: &[u8] = b"PK\x05\x06";
 
 /// Returns a wheel's sha256, if it is not another than `driver-sha256` wants.
 ///
@@ -46,11 +51,11 @@ pub fn checked_sha256(wheel: &[u8], source: &DriverSource) -> Result<Sha256> {
 pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, Vec<u8>>, Problem> {
     let refused = |what: &str| not_the_wheel(source, what);
     let broken = |error: ZipError| refused(&error.to_string());
-    let mut archive = ZipArchive::new(Cursor::new(wheel)).map_err(broken)?;
-    if archive.len() > MOST_MEMBERS {
-        return Err(refused(&format!("it holds more than {MOST_MEMBERS} files")));
+    if let Some(why) = excess(wheel) {
+        return Err(refused(why));
     }
-    let (mut members, mut left) = (BTreeMap::new(), MOST_BYTES);
+    let mut archive = ZipArchive::new(Cursor::new(wheel)).map_err(broken)?;
+    let (mut members, mut left, mut packed) = (BTreeMap::new(), MOST_BYTES, 0_u64);
     for index in 0..archive.len() {
         let member = archive.by_index(index).map_err(broken)?;
         let name = member.name().to_owned();
@@ -60,6 +65,11 @@ pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, V
         }
         if member.is_dir() {
             continue;
+        }
+        // A member may share its bytes with others, and take long to unpack to nothing.
+        packed = member.compressed_size().saturating_add(packed);
+        if packed > wheel.len() as u64 {
+            return Err(refused("its members overlap"));
         }
         let mut bytes = Vec::new();
         let read = member.take(left + 1).read_to_end(&mut bytes);
@@ -74,6 +84,26 @@ pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, V
         Some(name) => Err(refused(&format!("it holds {}, which is below a file", name.escape_debug()))),
         None => Ok(members),
     }
+}
+
+/// Says why a zip is not one that a wheel is. This comes before the library, which tries every record that could be its
+/// end, and reads the whole directory into memory.
+fn excess(wheel: &[u8]) -> Option<&'static str> {
+    let Some((before, end)) = wheel.split_last_chunk::<END_LENGTH>().filter(|(_, end)| end.starts_with(END_MARK))
+    else {
+        return Some("it does not end as a zip does");
+    };
+    let short = |at: usize| usize::from(u16::from_le_bytes([end[at], end[at + 1]]));
+    let long = |at: usize| short(at) + (short(at + 2) << 16);
+    let (count, size, start) = (short(10), long(12), long(16));
+    if count > MOST_MEMBERS || size > MOST_OF_DIRECTORY {
+        return Some("it holds too many files");
+    }
+    let is_plain = short(4) == 0 && short(6) == 0 && short(8) == count && start + size == before.len();
+    if !is_plain || before.windows(END_MARK.len()).any(|bytes| bytes == END_MARK) {
+        return Some("it is not a plain zip");
+    }
+    None
 }
 
 /// Says why a member does not belong in the driver's wheel.

@@ -113,16 +113,66 @@ fn declaring_much(mode: u32) -> Vec<u8> {
 
 #[test]
 fn a_wheel_that_unpacks_to_too_much_is_refused() {
-    let many: Vec<String> = (0..2001).map(|i| format!("magnum_capi_helm/{i}")).collect();
+    let many: Vec<String> = (0..=MOST_MEMBERS).map(|i| format!("magnum_capi_helm/{i}")).collect();
     let many: Vec<(&str, &[u8], u32)> = many.iter().map(|name| (name.as_str(), &b""[..], 0o100_644)).collect();
-    assert!(refusal(&zip_of(&many)).contains("more than 2000 files"));
+    assert!(refusal(&zip_of(&many)).contains("it holds too many files"));
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
     for name in ["magnum_capi_helm/a", "magnum_capi_helm/b"] {
         archive.start_file(name, options).unwrap();
-        archive.write_all(&vec![0; 17 << 20]).unwrap();
+        archive.write_all(&vec![0; 9 << 20]).unwrap();
     }
     let bytes = archive.finish().unwrap().into_inner();
     assert!(bytes.len() < 100_000);
-    assert!(refusal(&bytes).contains("magnum_capi_helm/b, with which it has more than 32 MiB"));
+    assert!(refusal(&bytes).contains("magnum_capi_helm/b, with which it has more than 16 MiB"));
+}
+
+#[test]
+fn a_zip_that_the_library_would_read_for_long_is_refused_before() {
+    let good = wheel(&[]);
+    let (before, end) = good.split_at(good.len() - END_LENGTH);
+    let with_end = |at: usize, value: u8| {
+        let mut bytes = good.clone();
+        bytes[before.len() + at] = value;
+        bytes
+    };
+    for bytes in [
+        [end, &good].concat(),
+        [b"junk", &good[..]].concat(),
+        [&good[..], b"comment"].concat(),
+        // Another disk, another number of files, another start of the directory; many files.
+        with_end(4, 1),
+        with_end(8, 9),
+        with_end(16, 9),
+        with_end(11, 9),
+    ] {
+        assert!(refusal(&bytes).contains(excess(&bytes).unwrap()));
+    }
+    assert_eq!(excess(&good), None);
+}
+
+#[test]
+fn members_that_share_their_bytes_are_refused() {
+    let shared = vec![0; 9000];
+    let more: Vec<String> = (0..3).map(|index| format!("magnum_capi_helm/{index}")).collect();
+    let more: Vec<(&str, &[u8], u32)> = more.iter().map(|name| (name.as_str(), &shared[..], 0o100_644)).collect();
+    let mut bytes = wheel(&more);
+    // The local headers and contents of the last two go; their entries in the directory then name the first one's.
+    let headers: Vec<usize> = positions(&bytes, b"PK\x03\x04");
+    let (first, last) = (headers[headers.len() - 3], headers[headers.len() - 2]);
+    let directory = positions(&bytes, b"PK\x01\x02")[0];
+    bytes.drain(last..directory);
+    let gone = (directory - last) as u32;
+    let entries = positions(&bytes, b"PK\x01\x02");
+    for entry in &entries[entries.len() - 2..] {
+        bytes[entry + 42..entry + 46].copy_from_slice(&(first as u32).to_le_bytes());
+    }
+    let start = bytes.len() - 6;
+    let old = u32::from_le_bytes(bytes[start..start + 4].try_into().unwrap());
+    bytes[start..start + 4].copy_from_slice(&(old - gone).to_le_bytes());
+    assert!(refusal(&bytes).contains("its members overlap"));
+}
+
+fn positions(bytes: &[u8], mark: &[u8]) -> Vec<usize> {
+    (0..bytes.len()).filter(|at| bytes[*at..].starts_with(mark)).collect()
 }

@@ -11,8 +11,12 @@ use super::OLDEST;
 use crate::problem::Problem;
 use crate::system::{Limited, Root};
 
-/// The most bytes that are read of a file, a download and an unpacked archive; helm 3.17 has 57 MB.
-pub const SIZE_LIMIT: u64 = 300 << 20;
+/// The most bytes that are read of a file, a download and an unpacked archive; helm 3.17 has 57 MB, its tarball 17 MB.
+pub const SIZE_LIMIT: u64 = 90 << 20;
+/// The most bytes of a tarball: deflated bytes can take long to unpack to nothing.
+const PACKED_LIMIT: u64 = 32 << 20;
+/// The official tarball has three.
+const MOST_MEMBERS: usize = 1000;
 const ELF: [u8; 4] = *b"\x7fELF";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -45,9 +49,9 @@ pub fn extract(given: impl Read, limit: u64, origin: &str, to: &mut impl Write) 
         return Err(refused(origin, "is neither an executable nor a .tar.gz").into());
     }
     let damaged = |error| refused(origin, format!("is a damaged .tar.gz ({error})"));
-    let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(whole), limit));
+    let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(Limited::new(whole, PACKED_LIMIT)), limit));
     // Raw: the long names of GNU and PAX, which have no size limit, are skipped and not collected.
-    for entry in archive.entries().map_err(damaged)?.raw(true) {
+    for entry in archive.entries().map_err(damaged)?.raw(true).take(MOST_MEMBERS) {
         let entry = entry.map_err(damaged)?;
         let is_helm = entry.path().is_ok_and(|path| path.ends_with("helm"));
         if is_helm && entry.header().entry_type().is_file() {

@@ -11,12 +11,14 @@ use serde_json::Value;
 use super::settings::RawConfig;
 use crate::escape::{self, ARGUMENT_BYTES};
 use crate::problem::Problem;
-use crate::system::{Command, Secret, System};
+use crate::system::{Command, Secret, System, modest};
 
 /// A hook tool asks the agent on this machine, which may ask the controller.
 const LIMIT: Duration = Duration::from_secs(60);
 /// A resource may have to be downloaded from the controller first.
 const RESOURCE_LIMIT: Duration = Duration::from_secs(300);
+/// Linux takes no longer path, in bytes.
+const LONGEST_PATH: usize = 4096;
 
 /// Returns all options that are set or have a default.
 ///
@@ -38,7 +40,7 @@ pub fn secret_get(system: &System, name: &str, id: &str, application: &str, agai
     let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
         // The parser's message could quote the secret.
-        return serde_json::from_slice(&output.stdout).ok().context("secret-get printed no JSON object of strings");
+        return modest::json(&output.stdout).ok().context("secret-get printed no JSON object of strings");
     }
     let stderr = output.stderr.to_lowercase();
     let (wrong, detail) = if stderr.contains("permission denied") {
@@ -64,6 +66,7 @@ pub fn resource_get(system: &System, name: &str) -> Result<Option<PathBuf>> {
         anyhow::ensure!(output.stderr.contains("not found"), output.failure());
         return Ok(None);
     }
+    anyhow::ensure!(output.stdout.len() <= LONGEST_PATH, "resource-get printed no path of {name}");
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let meta = system.root.metadata(&path)?;
     let meta = meta.with_context(|| format!("resource {name} is not at {}", path.display()))?;
@@ -216,7 +219,7 @@ fn silent(system: &System, command: &Command) -> Result<()> {
 
 fn json<T: serde::de::DeserializeOwned>(system: &System, command: &Command) -> Result<T> {
     let printed = system.stdout(command)?;
-    let parsed = serde_json::from_slice(&printed);
+    let parsed = modest::json(&printed);
     parsed.with_context(|| format!("{} printed other JSON than Juju documents", command.name()))
 }
 

@@ -9,16 +9,16 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::usable::{Login, UsableKubeconfig};
-use crate::system::Secret;
 use crate::system::http::{self, HttpClient};
+use crate::system::{Secret, modest};
 
 /// For one request: from looking up the address to the last byte of the answer.
 const LIMIT: Duration = Duration::from_secs(5);
 /// For all requests of a session together.
 const LIMIT_OF_ALL: Duration = Duration::from_secs(15);
 
-/// The largest answer: a cluster's list of API groups has some hundred KiB.
-const SIZE_LIMIT: usize = 8 << 20;
+/// The largest answer, in bytes: a cluster's list of API groups has some hundred KiB.
+const SIZE_LIMIT: usize = 2 << 20;
 
 /// Why a request has no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -90,14 +90,18 @@ impl Session {
         let mut response = request.send().await.map_err(|error| unreachable(&error))?;
         match response.status() {
             status if status.is_success() => {
-                let mut body = Vec::new();
+                let (mut body, mut chunks) = (Vec::new(), 0);
                 let unexpected = |error: reqwest::Error| ApiError::Unexpected(error.to_string());
                 while body.len() < SIZE_LIMIT
                     && let Some(chunk) = response.chunk().await.map_err(unexpected)?
                 {
                     body.extend_from_slice(&chunk);
+                    chunks += 1;
+                    if http::are_too_small(body.len(), chunks) {
+                        return Err(ApiError::Unexpected("in too small pieces".to_owned()));
+                    }
                 }
-                serde_json::from_slice(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
+                modest::json(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
             }
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(ApiError::Rejected(status.as_u16())),
             status => Err(ApiError::Unexpected(format!("HTTP {status}"))),

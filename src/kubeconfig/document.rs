@@ -14,14 +14,10 @@ use url::Url;
 
 use super::usable::ReadFile;
 use super::{KubeconfigFault, fault};
+use crate::system::modest::is_modest_yaml;
 
 /// Kubernetes keeps a secret to 1 MiB, and Juju to less.
 const SIZE_LIMIT: usize = 1 << 20;
-/// The deepest nesting of brackets; a kubeconfig needs four. The parser's time grows with its square: 20,000 take
-/// seconds.
-const NESTING_LIMIT: usize = 32;
-/// YAML aliases multiply what they name, and aliases of aliases do so again.
-const ALIAS_LIMIT: usize = 8;
 /// The longest address of a server; it is shown to people.
 const SERVER_LIMIT: usize = 300;
 /// base64 as Go and Python read it: padded, and trailing bits without a meaning are let pass.
@@ -126,8 +122,8 @@ fn parse(text: &str) -> Result<Document, KubeconfigFault> {
     if text.len() > SIZE_LIMIT {
         return Err(fault("is not a kubeconfig: it has more than 1 MiB"));
     }
-    if nesting(text) > NESTING_LIMIT || aliases(text) > ALIAS_LIMIT {
-        return Err(fault("is not a kubeconfig: its YAML is nested too deeply, or has too many aliases"));
+    if !is_modest_yaml(text) {
+        return Err(fault("is not a kubeconfig: its YAML is nested too deeply, or has too many values or aliases"));
     }
     let parsed = serde_yaml::from_str::<Value>(text.trim_start_matches('\u{feff}'));
     let mut value = parsed.map_err(|error| {
@@ -147,26 +143,6 @@ fn parse(text: &str) -> Result<Document, KubeconfigFault> {
         .map_err(|error| fault(format!("has another type of value than a kubeconfig at {}", error.path())))
 }
 
-/// Returns the deepest nesting of brackets. Those within quotes are counted too: no kubeconfig has as many there.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
-}
-
-/// Counts what may be an alias: `*name` where a value begins.
-fn aliases(text: &str) -> usize {
-    let begins = |pair: &[u8]| pair[1] == b'*' && matches!(pair[0], b' ' | b'\t' | b'\n' | b'[' | b'{' | b',' | b':');
-    text.as_bytes().windows(2).filter(|pair| begins(pair)).count()
-}
-
 impl Target {
     /// Returns the fields that the driver ignores. helm goes by each of them.
     pub fn ignored(&self) -> Vec<&'static str> {
@@ -183,8 +159,8 @@ impl Target {
 /// Parses the API server's address.
 fn address(server: &str) -> Result<Url, KubeconfigFault> {
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
-    let is_shown = |url: &Url| url.scheme() == "https" && server.len() <= SERVER_LIMIT && !server.contains(is_odd);
-    let address = Url::parse(server).ok().filter(is_shown);
+    let is_shown = server.len() <= SERVER_LIMIT && !server.contains(is_odd);
+    let address = is_shown.then(|| Url::parse(server).ok()).flatten().filter(|url| url.scheme() == "https");
     let address = address.ok_or_else(|| fault("names a server that is not an https address"))?;
     if address.query().is_some() || address.fragment().is_some() {
         return Err(fault("names a server with ? or # in its address, to which the driver adds its paths"));

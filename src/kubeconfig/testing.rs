@@ -48,9 +48,8 @@ pub fn kubeconfig(cluster: &str, user: &str) -> String {
     )
 }
 
-/// Serves on a port of its own until the test ends; `answer` gets method, path and body, and returns the status with
-/// further header lines and the body.
-pub fn serve(answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static) -> UsableKubeconfig {
+/// The configuration of a server that [`usable`] trusts.
+pub fn server_config() -> Arc<ServerConfig> {
     let chain = vec![CertificateDer::from_pem_slice(&fixture("server.crt")).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(&fixture("server.key")).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -59,7 +58,13 @@ pub fn serve(answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send 
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .unwrap();
-    let (config, answer) = (Arc::new(config), Arc::new(answer));
+    Arc::new(config)
+}
+
+/// Serves on a port of its own until the test ends; `answer` gets method, path and body, and returns the status with
+/// further header lines and the body.
+pub fn serve(answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static) -> UsableKubeconfig {
+    let (config, answer) = (server_config(), Arc::new(answer));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {

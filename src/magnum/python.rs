@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::system::{Command, FileIdentity, Root, System};
+use crate::system::{Command, FileIdentity, Root, System, modest};
 
 /// Importing all of Magnum on a slow, busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -89,8 +89,7 @@ fn command(executable: &Path) -> Command {
 fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -> Result<T> {
     let printed = system.stdout(&command.arg("-").args(words))?;
     let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
-    serde_json::from_slice(answer.unwrap_or_default())
-        .with_context(|| format!("Python's answer to {words:?} does not parse"))
+    modest::json(answer.unwrap_or_default()).with_context(|| format!("Python's answer to {words:?} does not parse"))
 }
 
 /// Reads `#!/usr/bin/python3`.

@@ -9,7 +9,7 @@ use crate::audit::InstalledArtifact;
 use crate::chart::ChartArchive;
 use crate::driver::{self, DriverFacts, StagedDriver};
 use crate::helm::{self, StagedHelm};
-use crate::juju::settings::{HelmSource, Settings};
+use crate::juju::settings::{DriverSource, HelmSource, Settings, Sha256};
 use crate::kubeconfig::ProgramsToAsk;
 use crate::kubeconfig::compatibility::Stack;
 use crate::magnum::Installation;
@@ -105,12 +105,7 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<Ins
         part: "driver".to_owned(),
         version: source.pin.version().to_string(),
         sha256: wheel.map(ToString::to_string),
-        source: match (wheel, &source.wheel, &source.index) {
-            (None, ..) => FOUND.to_owned(),
-            (_, Some(_), _) => "resource driver-wheel".to_owned(),
-            (_, None, Some(index)) => index.to_string(),
-            (_, None, None) => "PyPI".to_owned(),
-        },
+        source: wheel.map_or_else(|| FOUND.to_owned(), |wheel| origin(source, wheel)),
     });
     let known = observed.helm.as_ref().and_then(|found| found.known.as_ref());
     let helm = known.map(|known| InstalledArtifact {
@@ -130,6 +125,16 @@ pub fn parts(settings: &Settings, facts: &Facts, observed: &Observed) -> Vec<Ins
         source: "resource helm-chart".to_owned(),
     });
     [driver, helm, chart].into_iter().flatten().collect()
+}
+
+/// Returns where a wheel of the driver came from, and what vouched for it if not the checksum that PyPI has.
+fn origin(source: &DriverSource, wheel: &Sha256) -> String {
+    let origin = match (&source.wheel, &source.index) {
+        (Some(_), _) => "resource driver-wheel".to_owned(),
+        (None, Some(index)) => index.to_string(),
+        (None, None) => "PyPI".to_owned(),
+    };
+    driver::caveat(source, wheel).map_or(origin.clone(), |caveat| format!("{origin} ({caveat})"))
 }
 
 /// Returns the programs that are asked about a new kubeconfig.

@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
-use crate::system::{Limited, Secret};
+use crate::system::{Limited, Secret, modest};
 
 /// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for its conductor
 /// before it says that there is none.
@@ -153,7 +153,7 @@ impl CloudSession {
         let mut bytes = Vec::new();
         let read = Limited::new(self.client.body(answer), SIZE_LIMIT).read_to_end(&mut bytes);
         read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
-        let body = match (location, serde_json::from_slice(&bytes)) {
+        let body = match (location, modest::json(&bytes)) {
             (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
             (_, Ok(body)) => body,
             (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),

@@ -58,8 +58,13 @@ impl HttpClient {
 
     /// Returns a reader of an answer's body.
     pub fn body(&self, answer: Response) -> impl Read {
-        Body { client: self, answer, chunk: Vec::new() }
+        Body { client: self, answer, chunk: Vec::new(), bytes: 0, chunks: 0 }
     }
+}
+
+/// Whether an answer comes in pieces so small that they take long to read: more than some thousand of below a KiB.
+pub fn are_too_small(bytes: usize, chunks: usize) -> bool {
+    chunks > 5000 + bytes / 1024
 }
 
 struct Body<'a> {
@@ -67,6 +72,8 @@ struct Body<'a> {
     answer: Response,
     /// What has come and is not read yet.
     chunk: Vec<u8>,
+    bytes: usize,
+    chunks: usize,
 }
 
 impl Read for Body<'_> {
@@ -74,6 +81,10 @@ impl Read for Body<'_> {
         if self.chunk.is_empty() {
             let next = self.client.wait(self.answer.chunk()).map_err(io::Error::other)?;
             self.chunk = next.map(Into::into).unwrap_or_default();
+            (self.bytes, self.chunks) = (self.bytes + self.chunk.len(), self.chunks + 1);
+            if are_too_small(self.bytes, self.chunks) {
+                return Err(io::Error::other("it comes in too small pieces"));
+            }
         }
         let count = self.chunk.as_slice().read(buffer)?;
         self.chunk.drain(..count);

@@ -32,8 +32,8 @@ pub fn index(way: &str) -> String {
 }
 
 /// Makes a wheel from the real one of `version`, with `old` replaced by `new` in one of its files,
-/// and gives the index that serves it.
-pub fn remade(it: &Deployment, name: &str, version: &str, edit: (&str, &str, &str)) -> String {
+/// and gives the index that serves it, and its sha256.
+pub fn remade(it: &Deployment, name: &str, version: &str, edit: (&str, &str, &str)) -> (String, String) {
     let program = "/opt/lab/remake_wheel.py";
     it.machine().push(program, include_bytes!("remake_wheel.py"), 0o644).unwrap();
     let (source, file) = (wheel_path(version), wheel_name(version));
@@ -42,7 +42,7 @@ pub fn remade(it: &Deployment, name: &str, version: &str, edit: (&str, &str, &st
     let made = it.machine().run(&["python3", program, &source, &target, member, old, new]);
     let made = made.unwrap();
     assert!(made.ok(), "{name}: {}", made.stderr);
-    index(&format!("made/{name}"))
+    (index(&format!("made/{name}")), sha256(&it.machine().read(&target).unwrap()))
 }
 
 /// The real wheel of `version`.

@@ -35,7 +35,7 @@ fn faults() -> Vec<Fault> {
         of("noise", "blocked", &["index-url", "package index"]),
         of("lies", "blocked", &["index-url", "another sha256 than"]),
         of("half", "waiting", &["Cannot fetch the driver", "ended early"]),
-        of("cut", "blocked", &["not a valid wheel", "index-url"]),
+        of("cut", "blocked", &["not the published one", "index-url"]),
         of("auth", "blocked", &["401", "index-credentials"]),
         fault("nobody listens", "http://127.0.0.1:9/simple/".into(), "waiting", &["Connection refused"]),
         fault("no such host", "https://mirror.invalid/simple/".into(), "waiting", &["name resolution"]),
@@ -50,8 +50,16 @@ fn faults() -> Vec<Fault> {
 
 /// Wheels that arrive whole and must not be installed here.
 fn unfit(it: &Deployment) -> Vec<Fault> {
-    let made = |case, edit, words| fault(case, remade(it, case, "1.2.1", edit), "blocked", words);
+    let made = |case, edit, words| {
+        let (index, sha256) = remade(it, case, "1.2.1", edit);
+        Fault { sha256: Some(sha256), ..fault(case, index, "blocked", words) }
+    };
+    let edit = ("METADATA", "Requires-Dist: magnum\n", "Requires-Dist: magnum>=1\n");
     vec![
+        Fault {
+            sha256: None,
+            ..made("another-build", edit, &["not the published one", "index-url", "driver-sha256="])
+        },
         made(
             "needs-more",
             ("METADATA", "Requires-Dist: magnum\n", "Requires-Dist: magnum\nRequires-Dist: not-there>=3\n"),

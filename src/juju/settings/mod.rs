@@ -116,6 +116,9 @@ pub const DEFAULT_PIN: &str = "magnum-capi-helm==1.1.0";
 /// The default of `expiry-warning-days`, as in `config.yaml`.
 pub const EXPIRY_WARNING_DAYS: u16 = 30;
 const MOST_WARNING_DAYS: u16 = 3650;
+/// The longest value of an option, in bytes; and that of the one that has a line for each of many.
+const LONGEST_VALUE: usize = 4096;
+const LONGEST_LIST: usize = 64 << 10;
 
 /// Options as `config-get --all --format=json` prints them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -135,6 +138,7 @@ impl RawConfig {
     /// The first option that is not valid.
     pub fn validated(&self, given: Given) -> Result<Settings, Problem> {
         let switch = |option: &str| self.0.get(option).and_then(Value::as_bool);
+        self.check_lengths()?;
         Ok(Settings {
             driver: self.driver(given.driver_wheel, given.credentials.as_ref())?,
             helm: self.helm(given.helm)?,
@@ -148,9 +152,20 @@ impl RawConfig {
             disable_other_drivers: switch("disable-other-drivers").unwrap_or(true),
             log_to: self.parsed("log-to", one_of(LogTo::VARIANTS))?.unwrap_or_default(),
             guard: switch("guard").unwrap_or(true),
-            capi_helm_options: self.text("capi-helm-options").unwrap_or_default().parse()?,
+            capi_helm_options: self.text(CapiHelmOptions::OPTION).unwrap_or_default().parse()?,
             restart_mode: self.parsed("restart-mode", one_of(RestartMode::VARIANTS))?.unwrap_or_default(),
         })
+    }
+
+    fn check_lengths(&self) -> Result<(), Problem> {
+        for (option, value) in &self.0 {
+            let most = if option == CapiHelmOptions::OPTION { LONGEST_LIST } else { LONGEST_VALUE };
+            if value.as_str().is_some_and(|text| text.len() > most) {
+                let wrong = format!("has more than {most} bytes");
+                return Err(Problem::option(option, wrong, "set a shorter value"));
+            }
+        }
+        Ok(())
     }
 
     /// Parses an option, if it is set.
@@ -278,6 +293,7 @@ mod tests {
 
     #[test]
     fn each_bad_option_is_refused_by_name_and_a_password_is_never_shown() {
+        let (long, list) = ("1".repeat(LONGEST_VALUE + 1), "#\n".repeat(LONGEST_LIST));
         for (option, value) in [
             ("driver-pin", ""),
             ("driver-sha256", "abc"),
@@ -290,7 +306,9 @@ mod tests {
             ("helm-chart-repo", "https://user:/hunter2\u{e9}@charts.example"),
             ("helm-chart-version", "0 1"),
             ("helm-chart-version", "https://user:hunter2@charts.example\u{2013}x"),
+            ("helm-chart-version", long.as_str()),
             ("capi-helm-options", "no equals sign"),
+            ("capi-helm-options", list.as_str()),
             ("expiry-warning-days", "-1"),
             ("log-to", "syslog"),
             ("restart-mode", "Rolling"),

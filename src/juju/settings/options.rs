@@ -20,6 +20,9 @@ const SIZE_LIMIT: usize = 64 << 10;
 pub struct CapiHelmOptions(Vec<(String, String)>);
 
 impl CapiHelmOptions {
+    /// The name of the option.
+    pub const OPTION: &str = "capi-helm-options";
+
     /// Returns each key with its literal value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
