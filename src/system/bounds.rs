@@ -14,8 +14,7 @@ use nix::unistd::{User, alarm, setgid, setgroups, setuid};
 pub const RUN_SECONDS: u32 = 600;
 /// After so many seconds the kernel ends a run that hangs.
 pub const KILLED_AFTER: u32 = RUN_SECONDS + 60;
-/// The most bytes of data of this process, and of each that it starts. Python with all of Magnum and helm have less than
-/// a tenth of it.
+/// The most bytes of data of this process, and of each that it starts. Python with all of Magnum has 120 MB.
 const MOST_MEMORY: u64 = 1 << 30;
 /// The most bytes of data of a process that takes in what others serve: a wheel of 8 MiB, and its page.
 const LESS_MEMORY: u64 = 128 << 20;
