@@ -32,6 +32,10 @@ fn the_state_is_captured_whole_without_secrets_and_five_times_at_most() {
     // Those who had this unit before have left nothing in the journal.
     it.shell(&format!("systemctl restart {API} {CONDUCTOR}"));
     it.services_have_read();
+    it.shell(&format!(
+        "mkdir -pm 0700 {STATE}/captures; cd {STATE}/captures
+         for day in 1 2 3 4 5; do install -m 0600 /dev/null 2020010${{day}}T000000.000Z.tar.gz; done"
+    ));
     let files = it.files();
     let action = it.action("capture-state");
     assert_eq!(action.status, ActionStatus::Completed, "{}", action.message);
@@ -74,10 +78,9 @@ fn the_state_is_captured_whole_without_secrets_and_five_times_at_most() {
         assert!(pieces[name].contains(words), "no {words} in {name}:\n{}", pieces[name]);
     }
 
-    for _ in 0..5 {
-        it.action("capture-state");
-    }
-    let kept = it.shell(&format!("ls {STATE}/captures; stat -c '%U %a' {STATE}/captures/*"));
-    let modes = kept.lines().filter(|line| *line == "root 600").count();
-    assert_eq!((kept.lines().count(), modes), (10, 5), "{kept}");
+    // The oldest has gone.
+    let kept = it.shell(&format!("cd {STATE}/captures; stat -c '%U %a %n' *"));
+    let older = (2..=5).map(|day| format!("root 600 2020010{day}T000000.000Z.tar.gz\n"));
+    let name = path.rsplit('/').next().unwrap();
+    assert_eq!(kept, older.chain([format!("root 600 {name}\n")]).collect::<String>());
 }

@@ -22,7 +22,7 @@ fn deaths_in_a_grant() -> Vec<Vec<Moment>> {
         vec![Moment::Exists(DROP_INS[1])],
         vec![Moment::When("pgrep -f '^/usr/bin/python3 /usr/bin/magnum-conductor --config-file'")],
     ];
-    let random: Vec<Moment> = moments(soak(1, 9), AT_WORK).collect();
+    let random: Vec<Moment> = moments(soak(0, 9), AT_WORK).collect();
     all.extend(random.chunks(3).map(<[Moment]>::to_vec));
     all
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::malformed::malformed;
 use crate::management::TOKEN;
-use crate::scanner::Scanner;
+use crate::scanner::{Scanner, sample_processes};
 use crate::support::{Deployment, Enough, KUBECONFIG, STATE, pin, soak, timed};
 
 const BOTH: [&str; 2] = ["verify", "plan"];
@@ -165,12 +165,7 @@ fn no_piece_of_a_key_or_a_token_stands_or_shows_anywhere_else() {
     let machine = heard.it.machine();
 
     let sampled = std::thread::scope(|scope| {
-        let sampler = scope.spawn(|| {
-            let program = include_str!("sample_processes.py");
-            let pieces = json!(scanner.pieces()).to_string();
-            let command = ["/usr/bin/python3", "-c", program];
-            machine.run_with_input(&command, Some(pieces.as_bytes())).unwrap()
-        });
+        let sampler = scope.spawn(|| sample_processes(machine, scanner.pieces()));
         let enough = Enough(machine);
         let looked = "until test -e /run/looked; do sleep 0.1; done";
         machine.shell(looked).unwrap();

@@ -1,14 +1,15 @@
 """Reads command line, environment and limits of every process, over and over.
 
-From standard input: the pieces of the secrets. Once it has looked at everything, there is a file
-/run/looked. It goes on until there is a file /run/enough, and says where a piece was seen, and what
-size of core dump each run of the charm was last allowed.
+Its argument: the seconds between two looks. From standard input: the pieces of the secrets. Once it
+has looked at everything, there is a file /run/looked. It goes on until there is a file /run/enough,
+and says where a piece was seen, and what size of core dump each run of the charm was last allowed.
 """
 import json
 import os
 import sys
 import time
 
+between = float(sys.argv[1])
 pieces = {}
 for piece in json.load(sys.stdin):
     pieces.setdefault(len(piece), set()).add(piece.encode())
@@ -50,8 +51,7 @@ while not os.path.exists("/run/enough"):
             continue
     if looks == 1:
         open("/run/looked", "w").close()
-    # Not a whole core of the machine.
-    time.sleep(0.002)
+    time.sleep(between)
 limits = list(core.values())
 print(json.dumps({
     "looks": looks, "contents": len(known), "seen": sorted(seen),

@@ -143,6 +143,7 @@ secret, seen, looks = sys.stdin.readline().strip().encode(), set(), 0
 while not os.path.exists('/run/enough'):
     looks += 1
     open('/run/looked', 'w').close()
+    time.sleep(0.02)
     for pid in filter(str.isdigit, os.listdir('/proc')):
         for name in ('cmdline', 'environ'):
             try:

@@ -17,28 +17,17 @@ use crate::workspace::Workspace;
 /// Begins the names of tests that mostly wait: for other units, Magnum's own periods, and clusters.
 const WAITING: [&str; 4] = ["roll::", "rotation::", "smoketest::", "sources::"];
 
-/// Begins the names of tests that only a soak run has: long ones, beside which a shorter one asks the same question.
-const SOAK: [&str; 7] = [
-    "crash_pins::",
-    "departure::after_many_hooks_",
-    "kubeconfigs::the_verdict_on_a_kubeconfig_",
-    "packages::after_an_upgrade_and_a_purge_",
-    "smoketest::cluster::a_cluster_is_made_with_the_newest_driver_",
-    "smoketest::faults::what_a_cluster_is_made_of_",
-    "smoketest::faults::who_makes_a_cluster_",
-];
-
 /// How many tests the table of the slowest has.
 const SLOWEST: usize = 10;
 
 /// The tests to run.
 #[derive(Debug)]
 pub enum Selection {
-    /// Those that `cargo test` leaves out, but for those that only a soak run has.
+    /// Those that `cargo test` leaves out.
     Ignored,
     /// Those whose names contain one of these, whether or not `cargo test` leaves them out.
     Named(Vec<String>),
-    /// All that `cargo test` leaves out, with many more rounds; only those whose names contain one of these, if there are any.
+    /// As `Ignored`, with many more rounds; only those whose names contain one of these, if there are any.
     Soak(Vec<String>),
 }
 
@@ -48,11 +37,6 @@ impl Selection {
             Self::Ignored => &[],
             Self::Named(names) | Self::Soak(names) => names,
         }
-    }
-
-    /// Whether it has this one of the tests that libtest lists for it.
-    fn has(&self, name: &str) -> bool {
-        !(matches!(self, Self::Ignored) && SOAK.iter().any(|prefix| name.starts_with(prefix)))
     }
 
     /// libtest's option.
@@ -86,7 +70,7 @@ impl TestBinary<'_> {
         ensure!(output.status.success(), "`{} --list` failed", self.artifact.target.name);
         let names = String::from_utf8(output.stdout).context("the list of tests")?;
         let names = names.lines().filter_map(|line| line.strip_suffix(": test"));
-        Ok(names.filter(|name| self.selection.has(name)).map(str::to_owned).collect())
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// Runs the selected tests, those that mostly wait beside the others.
@@ -261,8 +245,6 @@ fn slowest(mut times: Vec<(f64, String)>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::binary::{Profile, Target};
 
@@ -285,22 +267,6 @@ mod tests {
         let names: Vec<String> = outcome.times.into_iter().map(|(_, name)| name).collect();
         assert_eq!(names, binary.list().unwrap());
         assert_eq!(names.len(), 1);
-    }
-
-    #[test]
-    fn the_longest_tests_are_left_to_a_soak_run_or_to_who_names_them() {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real_unit");
-        for prefix in SOAK {
-            let mut parts: Vec<&str> = prefix.split("::").collect();
-            let function = parts.pop().unwrap();
-            let file = sources.join(parts.join("/"));
-            let text =
-                [file.with_extension("rs"), file.join("mod.rs")].iter().find_map(|path| fs::read_to_string(path).ok());
-            assert!(text.unwrap().contains(&format!("\nfn {function}")), "{prefix}");
-            let long = format!("{prefix}x");
-            assert!(!Selection::Ignored.has(&long) && Selection::Ignored.has("roll::x"));
-            assert!(Selection::Soak(vec![]).has(&long) && Selection::Named(vec![]).has(&long));
-        }
     }
 
     #[test]

@@ -146,7 +146,7 @@ fn requests(proxy: SocketAddr, done: &AtomicBool) -> (usize, Vec<String>) {
     while !done.load(Ordering::Relaxed) {
         count += 1;
         failed.extend(get(proxy).err());
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(BETWEEN_SAMPLES);
     }
     (count, failed)
 }

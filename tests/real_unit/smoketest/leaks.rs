@@ -4,7 +4,7 @@ use lab::{Controllers, Signal};
 use serde_json::{Value, json};
 
 use super::{PREFIX, Scene, account};
-use crate::scanner::Scanner;
+use crate::scanner::{Scanner, sample_processes};
 use crate::support::{Enough, timed};
 
 const PASSWORD: &str = "gq7Zr2Vd-wL0sXk5Tn9b-Yh3Jc8Mf1Pa-u6Ee4Ro_iKxQ2zB7vN5m";
@@ -47,12 +47,7 @@ fn no_piece_of_a_password_or_a_token_stands_or_shows_anywhere() {
     let mut pieces = scanner.pieces().clone();
     pieces.insert(FERNET.into());
     let (sampled, said) = std::thread::scope(|scope| {
-        let sampler = scope.spawn(|| {
-            let program = include_str!("../sample_processes.py");
-            let pieces = json!(pieces).to_string();
-            let command = ["/usr/bin/python3", "-c", program];
-            machine.run_with_input(&command, Some(pieces.as_bytes())).unwrap()
-        });
+        let sampler = scope.spawn(|| sample_processes(machine, &pieces));
         let enough = Enough(machine);
         let mut said = String::new();
         timed("four runs", || {
