@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 
+use super::hook::wanted_mode;
 use super::*;
-use crate::juju::settings::{Given, RawConfig};
+use crate::juju::settings::{Given, RawConfig, RestartMode};
+use crate::system::testing::Scratch;
 
 fn pinned(version: &str) -> Settings {
     let config = serde_json::json!({"driver-pin": format!("magnum-capi-helm=={version}")});
@@ -45,4 +47,18 @@ fn the_last_good_settings_are_upheld_if_those_asked_for_cannot_be_met() {
     ] {
         assert_eq!(chosen(asked, last_good, possible), expected);
     }
+}
+
+#[test]
+fn an_invalid_option_does_not_change_the_restart_mode() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    let mode = |settings| wanted_mode(&system, &Request { settings, kubeconfig: Ok(None) }).unwrap();
+    let invalid = || Err(Problem::blocked("No pin", ""));
+    assert_eq!(mode(invalid()), RestartMode::Rolling);
+    let manual = Settings { restart_mode: RestartMode::Manual, ..pinned("1") };
+    system.root.make_state_directory().unwrap();
+    system.root.save(LAST_GOOD, &manual).unwrap();
+    assert_eq!(mode(invalid()), RestartMode::Manual);
+    assert_eq!(mode(Ok(pinned("2"))), RestartMode::Rolling);
 }
