@@ -6,7 +6,7 @@ use strum::Display;
 
 use crate::escape::{self, ENTRY_LENGTH};
 
-/// What a reconcile does about a part that is not as wanted, for remedies. `UNIT` stands for the unit's name.
+/// The remedy for drift, which any hook repairs. `UNIT` stands for the unit's name.
 pub const ANY_HOOK: &str =
     "run any hook, such as: juju exec --unit UNIT 'JUJU_DISPATCH_PATH=hooks/update-status ./dispatch'";
 

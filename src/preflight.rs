@@ -87,17 +87,17 @@ impl Request {
     }
 
     fn report(&self, system: &System) -> Result<Report> {
-        let mut results = check::run(CHECKS, &self.kubeconfig_report(system)?);
+        let mut results = Vec::new();
+        if let Some(path) = &self.kubeconfig {
+            results.extend(check::run(CHECKS, &self.kubeconfig_report(system, path)?));
+        }
         if !self.conf.is_empty() {
             results.extend(check::run(&CONF_CHECKS, self.conf.as_slice()));
         }
         Ok(Report(results))
     }
 
-    fn kubeconfig_report(&self, system: &System) -> Result<KubeconfigReport> {
-        let Some(path) = &self.kubeconfig else {
-            return Ok(KubeconfigReport::default());
-        };
+    fn kubeconfig_report(&self, system: &System, path: &Path) -> Result<KubeconfigReport> {
         let stack = Stack { driver: self.pin.version().clone(), chart: self.chart.clone(), api_resources: None };
         let account = if Uid::effective().is_root() { system.account(MAGNUM_USER)? } else { None };
         let read_file = |path: &Path| match account {
@@ -125,7 +125,8 @@ fn ask_unit(system: &System, account: Account, kubeconfig: &Secret<String>, pin:
     let helm = helm_on(system, SYSTEM_PATH.as_ref());
     let programs = ProgramsToAsk {
         python: python.as_ref(),
-        driver: python.as_ref().map(|python| python.version.clone()),
+        // Nothing is remembered, so that it is there is all that counts.
+        driver: python.as_ref().map(|_| String::new()),
         helm: helm.map(|helm| system.root.identity(&helm)).transpose()?.flatten(),
         magnum_gid: account.gid,
         is_dry_run: true,

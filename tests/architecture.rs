@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders (and single files) of `src`, from the lowest layer up. Each may use those above it in this list only.
-/// `main` and `lib` stand on all of them.
+/// The folders (and single files) of `src`, the lowest layer first. Each may use earlier lines only; `main` and `lib` use
+/// all of them.
 const LAYERS: [&[&str]; 11] = [
     &["escape", "system"],
     &["check", "problem"],
@@ -114,12 +114,12 @@ fn sources() -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn arrows_run_downwards_only_so_there_is_no_circle() {
+fn each_folder_uses_lower_layers_only_so_there_is_no_circle() {
     assert_eq!(violations(&sources()), [""; 0]);
 }
 
 #[test]
-fn an_arrow_upwards_is_found() {
+fn a_use_of_a_higher_layer_is_found() {
     let mut sources = sources();
     for line in ["use crate::reconcile::Reconciled;", "use crate::{reconcile::{Reconciled, plan}};"] {
         sources.get_mut("system").unwrap().push(line.to_owned());

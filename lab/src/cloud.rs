@@ -2,7 +2,7 @@
 //! far as Magnum and the driver ask them, and faults before Magnum's real API. Keystone, Magnum and RabbitMQ are
 //! never played.
 //!
-//! In the catalogue, Magnum's public endpoint is its API itself; its internal one leads through the stand-in,
+//! In the catalog, Magnum's public endpoint is its API itself; its internal one leads through the stand-in,
 //! where a test can put answers in the API's place. Keystone is reached through it too, over TLS.
 
 use std::time::{Duration, Instant};

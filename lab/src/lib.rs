@@ -24,9 +24,6 @@
 //! below `/var/cache/magnum-capi-helm-lab` (or `LAB_CACHE`); machines live in memory, and nothing of
 //! them stays behind however the process that booted them ends.
 
-// Modules have documentation; items only where their names do not say it all.
-#![allow(missing_docs)]
-
 mod balancer;
 mod cloud;
 mod host;
@@ -48,5 +45,5 @@ pub use management::{
     Request, Rule, service_account_token,
 };
 pub use nix::sys::signal::Signal;
-pub use root::{Release, Root, ensure_root};
+pub use root::{INDEX, Release, Root, ensure_root};
 pub use snapshot::{Diff, Entry, RESTLESS, Snapshot};

@@ -20,6 +20,9 @@ use build::{build, recipe_hash};
 /// The host's id of root inside: a machine has its own 65,536 ids from here on, as LXD gives them to a container.
 pub(crate) const HOST_ID_OF_ROOT: u32 = 524_288;
 
+/// The package index on each unit, at its own loopback address.
+pub const INDEX: &str = "http://127.0.0.1:8090/simple/";
+
 /// What the unit runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Release {

@@ -34,7 +34,7 @@ impl KubeconfigSubject<'_> {
     ];
 }
 
-/// The content.
+/// Checks of the content; they need no unit.
 pub const CHECKS: &[Check<KubeconfigReport>] = &[
     Check::new("kubeconfig-usable", "Can the pinned driver, and the helm it runs, use this kubeconfig?", usable),
     Check::new("kubeconfig-expiry", "Are its certificates or its token valid, and for how long?", expiry),

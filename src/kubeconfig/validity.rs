@@ -36,7 +36,7 @@ impl Validity {
     pub fn of_token(token: &str) -> Option<Self> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
         let claims: Value = modest::json(&payload).ok()?;
-        #[allow(clippy::cast_possible_truncation, reason = "saturates, and is checked next")]
+        // The cast saturates, and what it gives is checked next.
         let time = |claim: &str| Timestamp::from_second(claims[claim].as_f64()? as i64).ok();
         Some(Self::new("token", time("nbf"), time("exp")))
     }

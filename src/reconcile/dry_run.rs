@@ -30,7 +30,7 @@ pub struct DryRun {
 /// If the unit has no Magnum or cannot be looked at, or a hook tool fails.
 pub fn dry_run(system: &System, context: &Context) -> Result<DryRun> {
     let request = request(system, context, Ask::Remembered)?;
-    let rolling = Rolling::new(system, context, wanted_mode(&request));
+    let rolling = Rolling::new(system, context, wanted_mode(system, &request)?);
     let mut found = Found::look(system, driver::inspect)?;
     let (chosen, mut problems) = found.choose(system, &request, None)?;
     let selection = chosen.as_ref().and_then(|chosen| chosen.selection.as_ref());

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tracing::info;
 
-use super::{Environment, Reconciled, remove as removal};
+use super::{Environment, Reconciled, last_good, remove as removal};
 use crate::escape;
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
@@ -44,7 +44,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
     };
     let request = request(system, context, ask)?;
     let has_no_kubeconfig = matches!(&request.kubeconfig, Ok(None));
-    let mode = mode.unwrap_or_else(|| wanted_mode(&request));
+    let mode = mode.map_or_else(|| wanted_mode(system, &request), Ok)?;
     let rolling = Rolling::new(system, context, mode);
     let mut outcome = super::run(
         request,
@@ -68,10 +68,15 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
     Ok(outcome)
 }
 
-/// While the settings are not valid, the most careful mode counts.
-pub fn wanted_mode(request: &Request) -> RestartMode {
-    let settings = request.settings.as_ref();
-    settings.map_or_else(|_| RestartMode::default(), |settings| settings.restart_mode)
+/// Returns the mode that is asked for; while the settings are not valid, that of the last good ones.
+///
+/// # Errors
+/// If those cannot be read.
+pub fn wanted_mode(system: &System, request: &Request) -> Result<RestartMode> {
+    Ok(match &request.settings {
+        Ok(settings) => settings.restart_mode,
+        Err(_) => last_good(system)?.map(|settings| settings.restart_mode).unwrap_or_default(),
+    })
 }
 
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.

@@ -34,7 +34,8 @@ impl Desired {
     /// Returns what `settings` mean for this installation.
     ///
     /// # Errors
-    /// A [`Problem`](crate::problem::Problem) if the driver does not know one of the options, or the configuration would not be ASCII.
+    /// A [`Problem`](crate::problem::Problem) if the driver does not know one of the options, or the configuration would
+    /// not be ASCII.
     pub fn new(settings: &Settings, installation: &Installation, facts: &Facts) -> anyhow::Result<Self> {
         let chart = facts.chart.as_ref();
         let guard = match settings.guard {
@@ -66,8 +67,8 @@ impl Desired {
 }
 
 /// Returns what the guard watches: every file of the graft, and the directories from which Python could load the driver
-/// or another copy of it. Only what is there: for a path that is not, systemd watches its parent and begins all its
-/// watches anew at whatever happens there, and misses what happens at the others meanwhile.
+/// or another copy of it. Existing paths only: for a missing one systemd watches its parent, renews all its watches at each
+/// change there, and misses what changes elsewhere meanwhile.
 fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
     let site = &installation.python.site;
     let mut watched: Vec<PathBuf> = vec![kubeconfig::PATH.into(), CONF.into()];
@@ -87,7 +88,6 @@ fn watched(installation: &Installation, facts: &Facts) -> Vec<PathBuf> {
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let inputs = observed.service_inputs(desired);
     let (mut plan, written) = (Plan::new(&observed.missing_directories), &observed.written);
-    // A new part is a new folder, and one line here.
     driver::plan(&mut plan, &desired.driver, &observed.driver, written);
     helm::plan(&mut plan, desired.helm.as_deref(), observed.helm.as_ref());
     chart::plan(&mut plan, desired.chart.as_ref(), &observed.chart, written);

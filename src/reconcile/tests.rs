@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::hook::wanted_mode;
 use super::*;
 use crate::conf::CONF;
-use crate::juju::settings::{Given, RawConfig};
+use crate::juju::settings::{Given, RawConfig, RestartMode};
 use crate::magnum::CONF_DIRECTORY;
 use crate::system::ManagedFile;
 use crate::system::testing::Scratch;
@@ -102,4 +103,18 @@ fn nothing_is_put_where_others_can_write_but_into_magnums_configuration() {
     open("/etc/systemd/system");
     let problem = ensure(&[write(CONF), unit]).unwrap_err();
     assert_eq!(problem.summary, "Not root's alone: /etc/systemd/system");
+}
+
+#[test]
+fn an_invalid_option_does_not_change_the_restart_mode() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    let mode = |settings| wanted_mode(&system, &Request { settings, kubeconfig: Ok(None) }).unwrap();
+    let invalid = || Err(Problem::blocked("No pin", ""));
+    assert_eq!(mode(invalid()), RestartMode::Rolling);
+    let manual = Settings { restart_mode: RestartMode::Manual, ..pinned("1") };
+    system.root.make_state_directory().unwrap();
+    system.root.save(LAST_GOOD, &manual).unwrap();
+    assert_eq!(mode(invalid()), RestartMode::Manual);
+    assert_eq!(mode(Ok(pinned("2"))), RestartMode::Rolling);
 }

@@ -16,7 +16,7 @@ use crate::escape;
 
 pub use peers::{Rolling, is_about_peers, is_own_departure, was_alone};
 
-/// In seconds: a restart takes at most three minutes, settling one. A unit that holds the grant for longer is stuck.
+/// In seconds: a restart takes at most three minutes, settling one. A unit whose grant is older is stuck.
 pub const STUCK_AFTER: i64 = 600;
 
 /// What a unit tells the others.

@@ -15,7 +15,7 @@ use crate::system::{Command, Process, Root, System};
 const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
 /// How many lines of the journal are read, from its end.
 const JOURNAL_LINES: &str = "2000";
-/// As many lines as two runs log that end at their start.
+/// About as many lines as two failed starts log.
 const CRASH_LINES: &str = "100";
 const LOG_FILE_BYTES: u64 = 1 << 20;
 

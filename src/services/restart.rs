@@ -57,9 +57,11 @@ impl ObservedService {
     }
 }
 
-/// Leaves to the hooks what the guard must not restart: services that systemd is restarting already, since the guard
-/// does not wait for a restart and looks again before it is done; services that have failed while there was no drift,
-/// which is for a hook to check; and a guard that systemd has stopped.
+/// Leaves to the hooks what the guard must not restart:
+///
+/// - services that systemd is restarting already: the guard does not wait for a restart, and looks again before it is done;
+/// - services that have failed without drift: a hook looks at these;
+/// - a guard that systemd has stopped.
 pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
     let has_drift = steps.iter().any(|step| !step.replaces().is_empty());
     let is_left = |observed: &ObservedService| observed.unit.has_job || !(has_drift || observed.is_serving());

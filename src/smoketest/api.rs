@@ -36,7 +36,7 @@ pub struct CloudSession {
     /// The interface of Magnum's endpoint.
     endpoint: String,
     token: Secret<String>,
-    /// Magnum's address in the catalogue.
+    /// Magnum's address in the catalog.
     pub magnum: String,
     /// The project's id, by which a later run knows what it can see.
     pub project: String,
@@ -74,7 +74,7 @@ impl CloudSession {
         })
     }
 
-    /// Asks Keystone for a token, and its catalogue for Magnum.
+    /// Asks Keystone for a token, and its catalog for Magnum.
     ///
     /// # Errors
     /// At the stage where it failed.
@@ -96,7 +96,7 @@ impl CloudSession {
         };
         let body = &answer.body["token"];
         self.magnum = magnum_in(&body["catalog"], &self.endpoint, account.region.as_deref())
-            .map_err(|message| Failure::new(Stage::Catalogue, Link::Keystone, &message))?;
+            .map_err(|message| Failure::new(Stage::Catalog, Link::Keystone, &message))?;
         self.project = body["project"]["id"].as_str().unwrap_or_default().to_owned();
         self.token = Secret::new(token);
         Ok(())
@@ -173,7 +173,7 @@ impl CloudSession {
     }
 }
 
-/// Returns Magnum's address in a catalogue, ending in its version; or what the catalogue has instead.
+/// Returns Magnum's address in a catalog, ending in its version; or what the catalog has instead.
 pub(crate) fn magnum_in(catalog: &Value, endpoint: &str, region: Option<&str>) -> Result<String, String> {
     let services = catalog.as_array().into_iter().flatten();
     let magnum = services.filter(|service| service["type"] == "container-infra");
@@ -205,14 +205,14 @@ mod tests {
 
     #[test]
     fn magnum_is_found_by_interface_and_region() {
-        let catalogue = json!([
+        let catalog = json!([
             {"type": "image", "endpoints": [{"interface": "public", "region": "A", "url": "http://glance"}]},
             {"type": "container-infra", "endpoints": [
                 {"interface": "public", "region": "A", "url": "http://a/v1"},
                 {"interface": "public", "region": "B", "url": "http://b/magnum/"},
                 {"interface": "internal", "region": "A", "url": "http://i/v1/"}]},
         ]);
-        let found = |endpoint, region| magnum_in(&catalogue, endpoint, region);
+        let found = |endpoint, region| magnum_in(&catalog, endpoint, region);
         assert_eq!(found("public", None).unwrap(), "http://a/v1");
         assert_eq!(found("public", Some("B")).unwrap(), "http://b/magnum/v1");
         assert_eq!(found("internal", Some("A")).unwrap(), "http://i/v1");

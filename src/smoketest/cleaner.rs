@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(48 * 3600);
 const POLL: Duration = Duration::from_millis(250);
 /// Keystone or Magnum may be away for a moment: that may be why the run has ended.
 const TRIES: u32 = 10;
-/// Between two tries; the conductor may take less to make of a request something that is listed.
+/// Between two tries: long enough for the conductor to turn an accepted request into a listed resource.
 pub const PAUSE: Duration = Duration::from_secs(30);
 /// The most that is read of what the run hands over, in bytes.
 const HANDOVER_LIMIT: u64 = 1 << 20;

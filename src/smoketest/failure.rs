@@ -21,7 +21,7 @@ const REMEDIES: &str = include_str!("remedies.txt");
 #[strum(serialize_all = "kebab-case")]
 pub enum Stage {
     Token,
-    Catalogue,
+    Catalog,
     Leftovers,
     TemplateCreate,
     TemplateShow,
@@ -36,7 +36,7 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumIter)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Link {
-    /// Keystone and its catalogue.
+    /// Keystone and its catalog.
     Keystone,
     /// The account, and what it may do.
     Credentials,

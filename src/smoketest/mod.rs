@@ -4,7 +4,7 @@
 //! its cleaner or at the start of the next run.
 //!
 //! ```text
-//! parameters, account ─→ token, catalogue ─→ leftovers ─→ create ─→ watch ─→ removal ─→ outcome
+//! parameters, account ─→ token, catalog ─→ leftovers ─→ create ─→ watch ─→ removal ─→ outcome
 //! ```
 
 pub(crate) mod api;

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 const STOPPED_LIMIT: Duration = Duration::from_secs(240);
 /// The time that the conductor may take to try again what has failed before.
 const RETRY_LIMIT: Duration = Duration::from_secs(60);
-/// So often a deletion is requested: a proxy's reload, or a database that is locked for a moment, must not leave
+/// How often a deletion is requested: a proxy's reload, or a database that is locked for a moment, must not leave
 /// anything behind.
 const TRIES: u32 = 4;
 

@@ -37,7 +37,7 @@ pub enum Original {
 #[serde(transparent)]
 pub struct Backups(BTreeMap<PathBuf, Original>);
 
-// The names on disk are those of the first release: a rollback must find them.
+// The names on disk are those of earlier revisions: an upgrade and a rollback must find them.
 const FILE: &str = "ledger.json";
 const DIRECTORY: &str = "kept";
 

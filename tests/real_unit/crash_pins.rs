@@ -70,7 +70,7 @@ impl Killing<'_> {
     /// How long a change takes, once what Python says of both versions is known.
     fn undisturbed(&mut self) -> Duration {
         let mut full = Duration::ZERO;
-        for _ in 0..4 {
+        for _ in 0..3 {
             let new = self.other();
             self.wanted(new);
             full = self.it.hook("config-changed").wall;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::management::PASSWORD;
 use crate::mirror::START_INDEX;
-use crate::support::{Deployment, assert_same, pin};
+use crate::support::{Deployment, INDEX, assert_same, pin};
 
 fn pip_check(it: &Deployment) -> String {
     it.machine().run(&["python3", "-m", "pip", "check"]).unwrap().stdout
@@ -104,7 +104,7 @@ fn a_driver_that_cannot_be_had_leaves_the_old_one_running() {
     it.assert_status("waiting", &["Cannot fetch the driver"], "the index is down");
     untouched("the index is down");
     it.shell(START_INDEX);
-    let url = format!("http://user:{PASSWORD}@127.0.0.1:8090/simple/");
+    let url = INDEX.replace("http://", &format!("http://user:{PASSWORD}@"));
     it.set(&[("index-url", &url)]);
     let (_, execs) = it.hook_traced("update-status");
     let words = execs.iter().flat_map(|exec| &exec.argv);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use lab::{Application, Machine, Release, Root};
+use lab::{Application, INDEX, Machine, Release, Root};
 use nix::unistd::Uid;
 
 use crate::binary::{self, Link, Program};
@@ -12,9 +12,6 @@ use crate::workspace::Workspace;
 
 /// The stand-in for Juju's hook tools. It runs inside the unit, so it is built as portably as the charm.
 pub const JUJU_TOOL: Program = Program { package: "lab", bin: "juju-tool" };
-
-/// The package index on each of the lab's units.
-const INDEX: &str = "http://127.0.0.1:8090/simple/";
 
 /// The application's name, as in the README's commands.
 pub const APPLICATION: &str = "magnum-capi-helm";

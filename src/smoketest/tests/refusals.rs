@@ -36,7 +36,7 @@ fn a_refusal_is_shown_with_its_link_and_nothing_is_left() {
 #[test]
 fn an_account_that_keystone_refuses_and_an_endpoint_that_is_not_there_are_named() {
     let mut unit = Unit::new();
-    unit.run(r#"{"endpoint": "admin"}"#).assert_failed("catalogue", "keystone", "only: public in R");
+    unit.run(r#"{"endpoint": "admin"}"#).assert_failed("catalog", "keystone", "only: public in R");
     unit.secret.insert("password", "wrong".into());
     unit.run("{}").assert_failed("token", "credentials", "HTTP 401: The request requires authentication.");
     unit.secret.insert("auth-url", "http://127.0.0.1:1".into());

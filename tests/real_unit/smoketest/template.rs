@@ -32,7 +32,7 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
     ] {
         assert_failed(&scene.run(&change), "template-create", "request", word);
     }
-    assert_failed(&scene.run(&json!({"endpoint": "admin"})), "catalogue", "keystone", "public in RegionOne");
+    assert_failed(&scene.run(&json!({"endpoint": "admin"})), "catalog", "keystone", "public in RegionOne");
 
     // An account that may look only, one that Keystone does not know, and one that lacks something.
     scene.account_is(&account("onlooker"));
@@ -96,12 +96,12 @@ fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() 
     with(&[("region", "Nowhere")]);
     let run = scene.run(&json!({}));
     let there = "no public endpoint of container-infra in region Nowhere, only: public in RegionOne";
-    assert_failed(&run, "catalogue", "keystone", there);
+    assert_failed(&run, "catalog", "keystone", there);
     // An address without a version, and without a region.
     with(&[("auth-url", "http://localhost:5000"), ("region", "")]);
     assert_passed(&scene.run(&json!({})));
 
-    // A token is nothing for whoever is not in the catalogue.
+    // A token is nothing for whoever is not in the catalog.
     let other = "http://localhost:9501/v1/clusters";
     let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, other);
     scene.cloud.faults(scene.it.machine(), &[moved]).unwrap();

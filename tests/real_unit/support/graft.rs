@@ -1,5 +1,7 @@
 //! What the graft is made of, where it stands and what it holds: the tests' own words, not the charm's.
 
+pub use lab::INDEX;
+
 pub const API: &str = "magnum-api";
 pub const CONDUCTOR: &str = "magnum-conductor";
 pub const KUBECONFIG: &str = "/etc/magnum/kubeconfig";
@@ -9,8 +11,6 @@ pub const DROP_INS: [&str; 2] = [
     "/etc/systemd/system/magnum-api.service.d/override.conf",
     "/etc/systemd/system/magnum-conductor.service.d/override.conf",
 ];
-/// The lab's package index, on the unit itself.
-pub const INDEX: &str = "http://127.0.0.1:8090/simple/";
 /// The site directory of the system administrator on Debian 12.
 pub const SITE: &str = "/usr/local/lib/python3.11/dist-packages";
 /// What the charm remembers.
