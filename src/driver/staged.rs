@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use super::{InstalledDrivers, fetcher, releases, wheel};
+use super::{InstalledDrivers, fetcher, not_the_wheel, releases, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
 use crate::system::{Access, Backups, Entry, Root, System, Temporary, sha256, state_path};
@@ -39,16 +39,21 @@ impl StagedDriver {
         proxy: &[(String, String)],
     ) -> Result<Self> {
         let root = &system.root;
-        let wheel = if let Some(resource) = &source.wheel {
-            root.read(resource)?
+        let (wheel, is_fetched) = if let Some(resource) = &source.wheel {
+            let Entry::File(file) = root.inspect(resource)? else {
+                let what = "it is missing, not a file, or a file of more than 8 MiB";
+                return Err(not_the_wheel(source, what).into());
+            };
+            (file.bytes, false)
         } else if let Some(wheel) = installed_before(root, known)? {
-            wheel
+            (wheel, false)
         } else {
-            let wheel = fetcher::fetch(system, source, &python.version, proxy)?;
-            releases::check(source, &wheel::checked_sha256(&wheel, source)?)?;
-            wheel
+            (fetcher::fetch(system, source, &python.version, proxy)?, true)
         };
         let sha256 = wheel::checked_sha256(&wheel, source)?;
+        if is_fetched {
+            releases::check(source, &sha256)?;
+        }
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
         let parent = parent.with_context(|| format!("{} has no parent", python.site.display()))?;
@@ -155,6 +160,20 @@ mod tests {
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
         source.sha256 = Some(sha256(&built).parse().unwrap());
         assert_eq!(Some(obtain(&source).unwrap()), source.sha256);
+    }
+
+    #[test]
+    fn a_resource_that_is_no_wheel_at_all_is_a_problem_and_no_fault() {
+        let scratch = Scratch::new();
+        scratch.put("/large", "");
+        std::fs::File::options().write(true).open(scratch.path("/large")).unwrap().set_len(9 << 20).unwrap();
+        let system = System::new(scratch.root.clone(), Fetcher(wheel(&[])));
+        for path in ["/large", "/none", "/etc"] {
+            let source = DriverSource { pin: pin(), sha256: None, index: None, wheel: Some(path.into()) };
+            let refused = StagedDriver::obtain(&system, &source, None, &python(), &[]).unwrap_err();
+            let refused: Problem = refused.downcast().unwrap();
+            assert!(refused.detail.contains("a file of more than 8 MiB; run: juju attach"), "{refused}");
+        }
     }
 
     #[test]
