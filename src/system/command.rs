@@ -27,14 +27,17 @@ const STDOUT_LIMIT: usize = 8 << 20;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much of stderr, from its end, goes into an error.
 const STDERR_IN_ERROR: usize = 2000;
-/// Where programs are found when the environment is not inherited: systemd's default for services.
+/// Where user magnum's programs are found, as the services' own: systemd's default.
 pub const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where root's programs are found when the environment is not inherited: where only packages put any.
+const ROOT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program to run: plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub program: OsString,
     pub args: Vec<OsString>,
+    /// Besides PATH.
     pub env: Vec<(String, OsString)>,
     pub stdin: Vec<u8>,
     pub limit: Duration,
@@ -62,7 +65,7 @@ impl Command {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
-            env: vec![("PATH".to_owned(), SYSTEM_PATH.into()), ("LC_ALL".to_owned(), "C.UTF-8".into())],
+            env: vec![("LC_ALL".to_owned(), "C.UTF-8".into())],
             stdin: Vec::new(),
             limit,
             user: None,
@@ -127,7 +130,8 @@ impl Command {
             }
         };
         if !self.inherits_environment {
-            command.env_clear();
+            let path = if self.user.is_some() { SYSTEM_PATH } else { ROOT_PATH };
+            command.env_clear().env("PATH", path);
         }
         command
             .args(&self.args)
@@ -142,7 +146,7 @@ impl Command {
 
     /// Returns the path of a program. By its name alone it could only be found by a copy of this process.
     fn located(&self, program: &OsStr) -> PathBuf {
-        let mut places = SYSTEM_PATH.split(':').map(|directory| Path::new(directory).join(program));
+        let mut places = ROOT_PATH.split(':').map(|directory| Path::new(directory).join(program));
         let found = places.find(|path| !self.inherits_environment && path.is_file());
         found.unwrap_or_else(|| program.into())
     }
@@ -286,6 +290,13 @@ mod tests {
     fn a_failure_names_the_program_its_exit_code_and_its_stderr() {
         let output = HOST.run(&sh("echo no such thing >&2; exit 3", Duration::from_secs(5)));
         assert_eq!(output.unwrap().failure(), "sh -c failed (exit code 3): no such thing");
+    }
+
+    #[test]
+    fn roots_programs_are_not_found_where_others_than_packages_put_them() {
+        let output = HOST.run(&sh("echo $PATH", Duration::from_secs(5))).unwrap();
+        assert_eq!(output.stdout, b"/usr/sbin:/usr/bin:/sbin:/bin\n");
+        assert!(!ROOT_PATH.contains("local"));
     }
 
     #[test]
