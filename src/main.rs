@@ -27,8 +27,10 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
     if *event != Event::Command {
         set_no_new_privs()?;
     }
-    let end = has_end(event).then(bounds::set_end);
-    let system = Arc::new(System::local(end)?);
+    if has_end(event) {
+        bounds::set_end();
+    }
+    let system = Arc::new(System::local()?);
     log::init(match event {
         Event::Command => log::Sink::Stderr,
         _ => log::Sink::Juju(Arc::clone(&system)),

@@ -220,7 +220,7 @@ mod tests {
             offline: false,
             is_json: true,
         };
-        let report = request.report(&System::local(None).unwrap()).unwrap();
+        let report = request.report(&System::local().unwrap()).unwrap();
         assert_eq!(report.failed(), ["kubeconfig-usable", "conf-ascii"]);
         let printed = as_json(&report).to_string();
         assert!(printed.contains("99-capi.conf:2:5"), "{printed}");

@@ -176,17 +176,17 @@ impl Output {
 
 /// This machine's programs and accounts.
 pub struct LocalHost {
-    /// When the run that uses them must end, if it must.
-    pub end: Option<Instant>,
+    /// Returns how much is left of the run that uses them.
+    pub left: fn() -> Duration,
 }
 
 impl LocalHost {
     /// Returns how long a program may take, and why that is less than it should have.
     fn limit(&self, command: &Command) -> (Duration, String) {
-        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()).max(LAST_WORDS));
-        match left.filter(|left| *left < command.limit) {
-            Some(left) => (left, format!(" (a run of the charm ends after {} s)", bounds::RUN_SECONDS)),
-            None => (command.limit, String::new()),
+        let left = (self.left)().max(LAST_WORDS);
+        match left < command.limit {
+            true => (left, format!(" (a run of the charm ends after {} s)", bounds::RUN_SECONDS)),
+            false => (command.limit, String::new()),
         }
     }
 }
@@ -276,7 +276,7 @@ fn kill_group(child: &mut Child) -> Result<()> {
 mod tests {
     use super::*;
 
-    const HOST: LocalHost = LocalHost { end: None };
+    const HOST: LocalHost = LocalHost { left: || Duration::MAX };
 
     fn sh(script: &str, limit: Duration) -> Command {
         Command::new("sh", limit).args(["-c", script])
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn when_the_run_must_end_a_program_is_killed_however_long_it_may_take_by_itself() {
-        let host = LocalHost { end: Some(Instant::now()) };
+        let host = LocalHost { left: || Duration::ZERO };
         assert_eq!(host.run(&sh("exit 3", Duration::from_secs(60))).unwrap().code, Some(3));
         let began = Instant::now();
         for script in ["sleep 30", "exec >&- 2>&-; sleep 30"] {

@@ -24,7 +24,6 @@ mod trust;
 mod write;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 
@@ -70,12 +69,12 @@ pub struct System {
 }
 
 impl System {
-    /// This machine, for a run that must end at `end`.
+    /// This machine, for this process's run.
     ///
     /// # Errors
     /// If `/` cannot be opened.
-    pub fn local(end: Option<Instant>) -> Result<Self> {
-        Ok(Self::new(Root::open("/")?, command::LocalHost { end }))
+    pub fn local() -> Result<Self> {
+        Ok(Self::new(Root::open("/")?, command::LocalHost { left: bounds::left }))
     }
 
     pub fn new(root: Root, host: impl Host + 'static) -> Self {
