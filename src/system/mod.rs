@@ -12,6 +12,7 @@ mod directory;
 mod entry;
 pub mod http;
 mod limited;
+mod links;
 pub mod modest;
 mod process;
 mod root;
