@@ -154,7 +154,7 @@ fn each_failure_of_an_index_has_its_kind_and_its_remedy() {
         (status("500 Internal Server Error"), wheel(), Kind::Waiting, "magnum-capi-helm/; every hook tries again"),
         (status("429 Too Many Requests"), wheel(), Kind::Waiting, "says 429"),
         (html(&link), cut, Kind::Waiting, "the download ended early"),
-        (html(&link), answer("200 OK", "x", &vec![0; SIZE_LIMIT as usize + 1]), Kind::Blocked, "sends more than 2 MiB"),
+        (html(&link), answer("200 OK", "x", &vec![0; MOST_BYTES + 1]), Kind::Blocked, "sends more than 2 MiB"),
         (
             html("href=http://mirror.example/magnum_capi_helm-1.1.0-py3-none-any.whl"),
             wheel(),

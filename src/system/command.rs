@@ -19,13 +19,11 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
-use super::{Account, Host, bounds};
+use super::{Account, Host, SIZE_LIMIT, bounds};
 
-/// The most bytes that a program may print on stdout; of stderr the end is kept.
-const STDOUT_LIMIT: usize = 8 << 20;
 /// Once a run must end, each program still gets so long: to say how it ended, and for no more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How much of stderr, from its end, goes into an error.
+/// How much of stderr, from its end, is kept and goes into an error; stdout has [`SIZE_LIMIT`].
 const STDERR_IN_ERROR: usize = 2000;
 /// Where user magnum's programs are found, as the services' own: systemd's default.
 pub const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -245,7 +243,7 @@ fn read(child: &mut Child, end: Instant) -> Result<[Vec<u8>; 2]> {
             open.remove(ready);
         }
         let [stdout, stderr] = &mut printed;
-        anyhow::ensure!(stdout.len() <= STDOUT_LIMIT, "it prints more than {STDOUT_LIMIT} bytes");
+        anyhow::ensure!(stdout.len() as u64 <= SIZE_LIMIT, "it prints more than {SIZE_LIMIT} bytes");
         stderr.drain(..stderr.len().saturating_sub(STDERR_IN_ERROR));
     }
     Ok(printed)

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use super::directory::{self, TEMPORARY_PREFIX, is_absent, is_link};
 use super::{Access, Entry, FileIdentity, RegularFile};
 
-/// Nothing the charm writes or compares is larger, in bytes.
-const SIZE_LIMIT: u64 = 8 << 20;
+/// The most bytes of a file that is read or compared, and of what a program prints.
+pub const SIZE_LIMIT: u64 = 8 << 20;
 
 /// A directory handle on the top of a file system (or of a part of it).
 #[derive(Debug, Clone)]
