@@ -118,7 +118,11 @@ mod tests {
             (lies, Kind::Blocked, "b\\nb\\n"),
             (killed, Kind::Waiting, "https://pypi.org/simple/: dispatch fetch failed (signal 6)"),
             (garbage, Kind::Waiting, "failed (exit code 1)"),
-            (root, Kind::Blocked, "attach-resource APPLICATION driver-wheel=FILE ( failed (exit code 3): giving up root"),
+            (
+                root,
+                Kind::Blocked,
+                "attach-resource APPLICATION driver-wheel=FILE ( failed (exit code 3): giving up root",
+            ),
         ] {
             let problem: Problem = fetched(output).unwrap_err().downcast().unwrap();
             assert_eq!(problem.kind, kind, "{problem}");

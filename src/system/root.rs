@@ -333,4 +333,16 @@ mod tests {
             assert!(root.names(path).is_ok(), "{shape}");
         });
     }
+
+    #[test]
+    fn a_program_behind_links_is_resolved_within_the_root() {
+        let scratch = scratch();
+        scratch.put("/usr/bin/python3.11", "");
+        scratch.link("/usr/bin/python3", "python3.11");
+        scratch.link("/usr/local/bin/python", "../../bin/python3");
+        scratch.link("/usr/bin/loop", "loop");
+        let resolve = |path: &str| scratch.root.resolve(Path::new(path));
+        assert_eq!(resolve("/usr/local/bin/python").unwrap(), Path::new("/usr/bin/python3.11"));
+        assert!(resolve("/usr/bin/loop").is_err());
+    }
 }
