@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use magnum_capi_helm::juju::{Context, Event, log};
 use magnum_capi_helm::system::{System, bounds};
 use magnum_capi_helm::{actions, driver, escape, guard, preflight, reconcile, smoketest};
@@ -22,17 +23,13 @@ fn main() -> ExitCode {
 }
 
 fn run(event: &Event) -> anyhow::Result<ExitCode> {
-    bounds::apply()?;
-    // The helm of a person who types preflight may be a snap, which cannot start without new privileges.
-    if *event != Event::Command {
-        set_no_new_privs()?;
-    }
-    let end = has_end(event).then(bounds::set_end);
-    let system = Arc::new(System::local(end)?);
+    let system = Arc::new(System::local()?);
+    // First of all: whatever fails is to be logged.
     log::init(match event {
         Event::Command => log::Sink::Stderr,
         _ => log::Sink::Juju(Arc::clone(&system)),
     })?;
+    set_bounds(event).context("the unit's container must allow what bounds the charm's program (prctl, setrlimit)")?;
     let context = Context::from_environment();
     match event {
         Event::Reconcile(hook) => reconcile::reconcile(&system, hook, &context)?,
@@ -42,6 +39,19 @@ fn run(event: &Event) -> anyhow::Result<ExitCode> {
         Event::Command => return command(&system),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets the bounds of this process.
+fn set_bounds(event: &Event) -> anyhow::Result<()> {
+    bounds::apply()?;
+    // The helm of a person who types preflight may be a snap, which cannot start without new privileges.
+    if *event != Event::Command {
+        set_no_new_privs().context("forbidding new privileges")?;
+    }
+    if has_end(event) {
+        bounds::set_end();
+    }
+    Ok(())
 }
 
 /// The smoketest and its cleaner wait as long as they are told to. The fetcher and preflight have limits of their own.

@@ -21,10 +21,7 @@ use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::kubeconfig::{fault, in_text, read_as_magnum};
 use crate::magnum::{MAGNUM_USER, Python};
-use crate::system::{Account, Limited, SYSTEM_PATH, Secret, System};
-
-/// The largest file that is read.
-const SIZE_LIMIT: u64 = 8 << 20;
+use crate::system::{Account, Limited, SIZE_LIMIT, SYSTEM_PATH, Secret, System};
 
 const CONF_CHECKS: [Check<[PathBuf]>; 1] =
     [Check::new("conf-ascii", "Are the configuration files plain ASCII?", conf_ascii)];
@@ -221,7 +218,7 @@ mod tests {
             offline: false,
             is_json: true,
         };
-        let report = request.report(&System::local(None).unwrap()).unwrap();
+        let report = request.report(&System::local().unwrap()).unwrap();
         assert_eq!(report.failed(), ["kubeconfig-usable", "conf-ascii"]);
         let printed = as_json(&report).to_string();
         assert!(printed.contains("99-capi.conf:2:5"), "{printed}");

@@ -73,6 +73,19 @@ fn the_fetcher_is_nobody_with_nothing_of_root_left() {
 }
 
 #[test]
+fn a_fetcher_that_cannot_become_nobody_says_so_by_its_exit_code() {
+    let before: &[&str] = match Uid::effective().is_root() {
+        true => &["setpriv", "--bounding-set", "-setgid"],
+        false => &["env"],
+    };
+    let mut fetcher = Command::new(before[0]);
+    fetcher.args(&before[1..]).args([PROGRAM, "fetch"]).stdin(Stdio::null());
+    let said = fetcher.output().unwrap();
+    assert_eq!(said.status.code(), Some(3), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stderr).contains("giving up the groups of root"), "{said:?}");
+}
+
+#[test]
 fn what_juju_runs_has_its_bounds_and_hands_them_on() {
     let directory = tempfile::tempdir().unwrap();
     let tool = directory.path().join("action-fail");

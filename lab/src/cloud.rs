@@ -23,7 +23,7 @@ const SERVICES_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HttpFault {
     pub method: String,
-    /// A regular expression that is to be found in the path, such as `^/magnum/v1/clusters$`.
+    /// A regular expression that is to be found in the path, such as `^/magnum/v1/clusters/`.
     pub path: String,
     pub status: u16,
     /// Its body; where it leads to, when that is what the status says.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::Inputs;
 use crate::audit;
-use crate::magnum::{CONF_DIRECTORY, Installation, Service, configuration_arguments};
+use crate::magnum::{CONF_DIRECTORY, Installation, MAGNUM_DIRECTORY, MAGNUM_USER, Service, configuration_arguments};
 use crate::system::{Backups, Command, Root, System};
 
 /// Each question is small.
@@ -52,7 +52,7 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
         ("drivers.txt", of_python("drivers")),
         ("python-packages.txt", of_python("distributions")),
         ("packages.txt", run(system, &command("dpkg-query", &packages))),
-        ("conf.d.txt", run(system, &command("ls", &["-lAR", "--full-time", "/etc/magnum"]))),
+        ("conf.d.txt", run(system, &command("ls", &["-lAR", "--full-time", MAGNUM_DIRECTORY]).as_user(MAGNUM_USER))),
         ("plan.txt", inputs.plan),
         ("verify.txt", inputs.verify),
         ("record.json", record()),

@@ -36,7 +36,7 @@ fn source_of(scratch: &Scratch, wheel: &[u8]) -> DriverSource {
 
 fn obtain(system: &System, source: &DriverSource) -> Result<(DriverFacts, Option<StagedDriver>)> {
     let observed = inspect(&system.root, &python())?;
-    let cached = DriverFacts::cached(&system.root, &source.pin)?;
+    let cached = DriverFacts::cached(&system.root, &source.pin);
     super::obtain(system, source, &installation(), &observed.installed, cached, &[])
 }
 
@@ -99,7 +99,7 @@ fn a_driver_installed_by_hand_is_adopted_after_one_question() {
     let (system, asked) = unit(&scratch, GOOD);
     let source = source_of(&scratch, b"not needed");
     let facts = obtain(&system, &source).unwrap().0;
-    assert_eq!(DriverFacts::cached(&scratch.root, &pin()).unwrap(), Some(facts));
+    assert_eq!(DriverFacts::cached(&scratch.root, &pin()), Some(facts));
     obtain(&system, &source).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 1);
     // But not if it must have a checksum, which only a wheel can show.
@@ -125,7 +125,7 @@ fn a_driver_that_does_not_work_here_is_refused_before_anything_changes() {
         assert!(problem.detail.contains(expected), "{problem}");
         assert_eq!(scratch.text(format!("{SITE}/magnum_capi_helm/driver.py")).as_deref(), Some("older"));
         assert_eq!(temporaries(&scratch), 0);
-        assert_eq!(DriverFacts::cached(&scratch.root, &pin()).unwrap(), None);
+        assert_eq!(DriverFacts::cached(&scratch.root, &pin()), None);
     }
 }
 
@@ -182,7 +182,7 @@ fn next_to_another_magnum_the_driver_is_tried_again() {
     obtain(&system, &source).unwrap();
     let upgraded = Installation { version: "19.0.0".into(), ..installation() };
     let observed = inspect(&scratch.root, &python()).unwrap();
-    let cached = DriverFacts::cached(&system.root, &source.pin).unwrap();
+    let cached = DriverFacts::cached(&system.root, &source.pin);
     super::obtain(&system, &source, &upgraded, &observed.installed, cached, &[]).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
@@ -226,4 +226,29 @@ fn a_wheel_that_was_changed_in_the_state_directory_is_not_used() {
     let index = crate::juju::settings::Address::new("index-url", "http://mirror.example/").unwrap();
     let problem = problem(obtain(&system, &DriverSource { index: Some(index), wheel: None, ..source }));
     assert_eq!(problem.summary, "Cannot fetch the driver");
+}
+
+#[test]
+fn what_is_remembered_of_drivers_has_a_bound_and_can_be_lost() {
+    let scratch = installed();
+    let options = format!("\"kubeconfig_file\", \"{}\"{}", "x".repeat(201), ", \"x\"".repeat(3000));
+    let answer = format!(r#"{{"version": "1.1.0", "missing": [], "options": [{options}]}}"#).leak();
+    let (system, asked) = unit(&scratch, answer);
+    let source = source_of(&scratch, b"not needed");
+    let cache = crate::system::state_path("driver.json");
+    scratch.put(&cache, "{");
+    let facts = obtain(&system, &source).unwrap().0;
+    assert_eq!((facts.options.len(), &facts.options[..2]), (1000, &["kubeconfig_file".to_owned(), "x".to_owned()][..]));
+    let read = || -> serde_json::Value { serde_json::from_str(&scratch.text(&cache).unwrap()).unwrap() };
+    let mut all = read();
+    for version in 2..9 {
+        all[format!("magnum-capi-helm=={version}")] = all["magnum-capi-helm==1.1.0"].clone();
+    }
+    all["magnum-capi-helm==1.1.0"]["next_to"][1] = "17.0.0".into();
+    scratch.put(&cache, all.to_string());
+    obtain(&system, &source).unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let pins: Vec<String> = read().as_object().unwrap().keys().cloned().collect();
+    let expected = ["1.1.0", "5", "6", "7", "8"].map(|version| format!("magnum-capi-helm=={version}"));
+    assert_eq!(pins, expected);
 }

@@ -12,6 +12,11 @@ use crate::problem::Problem;
 use crate::system::{Root, System};
 
 const CACHE: &str = "driver.json";
+/// The most drivers whose answers are kept.
+const MOST_PINS: usize = 5;
+/// The most options of a driver, and the longest name of one, in bytes; it has some ten.
+const MOST_OPTIONS: usize = 1000;
+const LONGEST_OPTION: usize = 200;
 
 /// What the driver said when it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,12 +44,9 @@ struct Answer {
 }
 
 impl DriverFacts {
-    /// Returns what the pinned driver said when it was last loaded here.
-    ///
-    /// # Errors
-    /// If the cache cannot be read.
-    pub fn cached(root: &Root, pin: &Pin) -> Result<Option<Self>> {
-        Ok(cache(root)?.remove(&pin.to_string()))
+    /// Returns what the pinned driver said when it was last loaded here, as far as that can still be read.
+    pub fn cached(root: &Root, pin: &Pin) -> Option<Self> {
+        cache(root).remove(&pin.to_string())
     }
 
     /// Returns what to expect of a driver that has never been loaded here: that it works, and knows the options that
@@ -103,9 +105,14 @@ impl DriverFacts {
         if version.parse::<Pin>().as_ref() != Ok(pin) {
             return Err(not_the_wheel(source, &format!("Python takes it for {version}")).into());
         }
-        let known = Self::new(pin, installation, Some(driver), answer.options);
+        let options = answer.options.into_iter().filter(|option| option.len() <= LONGEST_OPTION).take(MOST_OPTIONS);
+        let known = Self::new(pin, installation, Some(driver), options.collect());
         let facts = Self { wheel_sha256: wheel_sha256.cloned(), ..known };
-        let mut all = cache(&system.root)?;
+        let mut all = cache(&system.root);
+        all.remove(&pin.to_string());
+        while all.len() >= MOST_PINS {
+            all.pop_first();
+        }
         all.insert(pin.to_string(), facts.clone());
         system.root.save(CACHE, &all)?;
         Ok(facts)
@@ -125,8 +132,9 @@ fn next_to(installation: &Installation) -> (String, String) {
     (installation.python.version.clone(), installation.version.clone())
 }
 
-fn cache(root: &Root) -> Result<BTreeMap<String, DriverFacts>> {
-    Ok(root.load(CACHE)?.unwrap_or_default())
+fn cache(root: &Root) -> BTreeMap<String, DriverFacts> {
+    let read = root.load_or(CACHE, "it is made anew").inspect_err(|error| tracing::info!("{error:#}"));
+    read.ok().flatten().unwrap_or_default()
 }
 
 #[cfg(test)]

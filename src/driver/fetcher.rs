@@ -19,6 +19,8 @@ use crate::system::{Command, System, bounds, own_program};
 
 /// The command by which the program is the fetcher.
 pub const COMMAND: &str = "fetch";
+/// The code with which it ends if it cannot become user nobody.
+const NOT_NOBODY: i32 = 3;
 /// It ends by itself before, unless an index redirects it again and again.
 const LIMIT: Duration = Limits::USUAL.total.saturating_add(Duration::from_secs(5));
 /// The most characters of a problem's detail.
@@ -40,20 +42,29 @@ pub fn fetch(system: &System, source: &DriverSource, python: &str, proxy: &[(Str
     let command = Command::new(own_program()?, LIMIT).arg(COMMAND).stdin(serde_json::to_vec(&request)?);
     let failed = |why: String| index::cannot_fetch(&index::shown(source), &why);
     let output = system.run(&command).map_err(|error| failed(format!("{error:#}")))?;
-    if output.code == Some(0) {
-        return Ok(output.stdout);
-    }
-    let said = serde_json::from_slice(&output.stdout);
-    let Problem { kind, summary, detail } = said.unwrap_or_else(|_| failed(output.failure()));
+    let Problem { kind, summary, detail } = match output.code {
+        Some(0) => return Ok(output.stdout),
+        Some(NOT_NOBODY) => not_nobody(&output.failure()),
+        _ => serde_json::from_slice(&output.stdout).unwrap_or_else(|_| failed(output.failure())),
+    };
     Err(Problem { kind, summary: escape::status(&summary), detail: escape::line(&detail, LONGEST_DETAIL) }.into())
+}
+
+/// The problem of a unit on which nobody asks the index.
+fn not_nobody(why: &str) -> Problem {
+    let remedy = "have the unit's container map id 65534, or run: juju attach-resource APPLICATION driver-wheel=FILE";
+    Problem::blocked("Cannot ask the package index as user nobody", format!("{remedy} ({why})"))
 }
 
 /// The fetcher itself.
 ///
 /// # Errors
-/// If root does not run it, or it has no request.
+/// If it has no request, or cannot print.
 pub fn serve(system: &System) -> Result<ExitCode> {
-    bounds::become_nobody()?;
+    if let Err(error) = bounds::become_nobody() {
+        tracing::error!("{error:#}");
+        return Ok(ExitCode::from(u8::try_from(NOT_NOBODY)?));
+    }
     let mut bytes = Vec::new();
     stdin().read_to_end(&mut bytes)?;
     // The parser's message could quote the credentials.
@@ -101,11 +112,17 @@ mod tests {
         let long = Problem::blocked("a\u{1b}[31m".repeat(100), "b\n".repeat(9000));
         let lies = Output { code: Some(1), stdout: serde_json::to_vec(&long).unwrap(), ..Output::default() };
         let killed = Output { name: "dispatch fetch".into(), signal: Some(6), ..Output::default() };
+        let root = Output { code: Some(3), stderr: "giving up root: EINVAL".into(), ..Output::default() };
         let garbage = Output { code: Some(1), stdout: b"{\"kind\": \"x\"}".to_vec(), ..Output::default() };
         for (output, kind, expected) in [
             (lies, Kind::Blocked, "b\\nb\\n"),
             (killed, Kind::Waiting, "https://pypi.org/simple/: dispatch fetch failed (signal 6)"),
             (garbage, Kind::Waiting, "failed (exit code 1)"),
+            (
+                root,
+                Kind::Blocked,
+                "attach-resource APPLICATION driver-wheel=FILE ( failed (exit code 3): giving up root",
+            ),
         ] {
             let problem: Problem = fetched(output).unwrap_err().downcast().unwrap();
             assert_eq!(problem.kind, kind, "{problem}");

@@ -16,13 +16,12 @@ use super::page::{self, IndexFile};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, without_credentials};
 use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
+use crate::system::modest::MOST_BYTES;
 use crate::system::{Limited, Root, sha256};
 
 pub const PYPI: &str = "https://pypi.org/simple/";
 const ACCEPTED: &str =
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01";
-/// The most bytes of a page or a wheel; the driver's wheel has 50 kB, its page on PyPI 10 kB.
-const SIZE_LIMIT: u64 = 2 << 20;
 const MOST_REDIRECTS: usize = 10;
 
 /// How long the index may take. Whoever waits holds the lock.
@@ -163,7 +162,7 @@ impl Index {
     fn body(&self, answer: Response) -> Result<Vec<u8>, Problem> {
         let mut bytes = Vec::new();
         let body = self.client.body(answer);
-        let read = Limited::new(body, SIZE_LIMIT).until(self.began + self.limits.total).read_to_end(&mut bytes);
+        let read = Limited::new(body, MOST_BYTES as u64).until(self.began + self.limits.total).read_to_end(&mut bytes);
         let Err(error) = read else { return Ok(bytes) };
         Err(match error.kind() {
             ErrorKind::FileTooLarge => {

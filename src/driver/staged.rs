@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use super::{InstalledDrivers, fetcher, releases, wheel};
+use super::{InstalledDrivers, fetcher, not_the_wheel, releases, wheel};
 use crate::juju::settings::{DriverSource, Sha256};
 use crate::magnum::Python;
 use crate::system::{Access, Backups, Entry, Root, System, Temporary, sha256, state_path};
@@ -39,16 +39,21 @@ impl StagedDriver {
         proxy: &[(String, String)],
     ) -> Result<Self> {
         let root = &system.root;
-        let wheel = if let Some(resource) = &source.wheel {
-            root.read(resource)?
+        let (wheel, is_fetched) = if let Some(resource) = &source.wheel {
+            let Entry::File(file) = root.inspect(resource)? else {
+                let what = "it is missing, not a file, or a file of more than 8 MiB";
+                return Err(not_the_wheel(source, what).into());
+            };
+            (file.bytes, false)
         } else if let Some(wheel) = installed_before(root, known)? {
-            wheel
+            (wheel, false)
         } else {
-            let wheel = fetcher::fetch(system, source, &python.version, proxy)?;
-            releases::check(source, &wheel::checked_sha256(&wheel, source)?)?;
-            wheel
+            (fetcher::fetch(system, source, &python.version, proxy)?, true)
         };
         let sha256 = wheel::checked_sha256(&wheel, source)?;
+        if is_fetched {
+            releases::check(source, &sha256)?;
+        }
         let members = wheel::members(&wheel, source)?;
         let parent = python.site.parent();
         let parent = parent.with_context(|| format!("{} has no parent", python.site.display()))?;
@@ -120,9 +125,56 @@ fn replace_in_two_steps(root: &Root, new: &Path, old: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::system::testing::Scratch;
-
+    use super::super::tests::{pin, python, wheel};
     use super::*;
+    use crate::juju::settings::Address;
+    use crate::problem::Problem;
+    use crate::system::testing::Scratch;
+    use crate::system::{Account, Command, Host, Output};
+
+    /// A fetcher that brings this.
+    struct Fetcher(Vec<u8>);
+
+    impl Host for Fetcher {
+        fn run(&self, _: &Command) -> Result<Output> {
+            Ok(Output { code: Some(0), stdout: self.0.clone(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<Account>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_wheel_of_a_known_release_is_the_published_one_or_the_operator_vouches_for_it() {
+        let (scratch, built) = (Scratch::new(), wheel(&[]));
+        let system = System::new(scratch.root.clone(), Fetcher(built.clone()));
+        let index = Some(Address::new("index-url", "https://me:hunter2@mirror.example/simple").unwrap());
+        let mut source = DriverSource { pin: pin(), sha256: None, index, wheel: None };
+        let obtain = |source: &DriverSource| {
+            let staged = StagedDriver::obtain(&system, source, None, &python(), &[]);
+            staged.map(|staged| staged.sha256.clone())
+        };
+        let refused: Problem = obtain(&source).unwrap_err().downcast().unwrap();
+        assert_eq!(refused.summary, "Wheel of the driver is not the published one");
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        source.sha256 = Some(sha256(&built).parse().unwrap());
+        assert_eq!(Some(obtain(&source).unwrap()), source.sha256);
+    }
+
+    #[test]
+    fn a_resource_that_is_no_wheel_at_all_is_a_problem_and_no_fault() {
+        let scratch = Scratch::new();
+        scratch.put("/large", "");
+        std::fs::File::options().write(true).open(scratch.path("/large")).unwrap().set_len(9 << 20).unwrap();
+        let system = System::new(scratch.root.clone(), Fetcher(wheel(&[])));
+        for path in ["/large", "/none", "/etc"] {
+            let source = DriverSource { pin: pin(), sha256: None, index: None, wheel: Some(path.into()) };
+            let refused = StagedDriver::obtain(&system, &source, None, &python(), &[]).unwrap_err();
+            let refused: Problem = refused.downcast().unwrap();
+            assert!(refused.detail.contains("a file of more than 8 MiB; run: juju attach"), "{refused}");
+        }
+    }
 
     #[test]
     fn where_an_exchange_is_not_supported_the_new_one_comes_into_place_too() {

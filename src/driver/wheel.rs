@@ -28,6 +28,8 @@ const MOST_OF_DIRECTORY: usize = 1 << 20;
 /// The length of the record at a zip's end, and the mark that it begins with.
 const END_LENGTH: usize = 22;
 const END_MARK: &[u8] = b"PK\x05\x06";
+/// The ends of the names of compiled code: of bytecode, which Python may load in place of the source, and of extensions.
+const COMPILED: [&str; 3] = [".pyc", ".pyo", ".so"];
 
 /// Returns a wheel's sha256, if it is not another than `driver-sha256` wants.
 ///
@@ -121,7 +123,7 @@ fn objection(name: &str, mode: Option<u32>, pin: &Pin) -> Option<&'static str> {
     if parts.iter().any(is_odd) || name.contains('\\') || name.chars().any(char::is_control) {
         return Some("whose name is not a plain relative path");
     }
-    if parts.contains(&"__pycache__") {
+    if parts.contains(&"__pycache__") || COMPILED.iter().any(|end| name.ends_with(end)) {
         return Some("which is compiled code");
     }
     match version_in(parts[0]) {

@@ -50,6 +50,9 @@ fn what_is_not_the_drivers_own_plain_file_is_refused_by_name() {
         ("magnum_capi_helm", 0o100_644, "magnum_capi_helm, which should be a directory"),
         ("magnum_capi_helm/driver.py/below", 0o100_644, "below, which is below a file"),
         ("magnum_capi_helm/__pycache__/driver.cpython-311.pyc", 0o100_644, "pyc, which is compiled code"),
+        ("magnum_capi_helm/driver.pyc", 0o100_644, "driver.pyc, which is compiled code"),
+        ("magnum_capi_helm/d/driver.pyo", 0o100_644, "driver.pyo, which is compiled code"),
+        ("magnum_capi_helm/driver.cpython-311-x86_64-linux-gnu.so", 0o100_644, "gnu.so, which is compiled code"),
         (&format!("magnum_capi_helm/{}x", "d/".repeat(20)), 0o100_644, "x, which lies too deep"),
         (&format!("magnum_capi_helm/{}", "x".repeat(300)), 0o100_644, "whose name is not"),
     ] {

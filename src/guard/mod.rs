@@ -122,6 +122,9 @@ pub fn unit_files(header: &str, program: &Path, watched: &[PathBuf]) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crate::system::LOCK_LIMIT;
     use crate::system::bounds::KILLED_AFTER;
 
     use super::*;
@@ -146,7 +149,9 @@ mod tests {
             assert!(bounds().all(|line| service.contains(line)), "{text}");
             let (_, minutes) = service.split_once("TimeoutStartSec=").unwrap();
             let (minutes, _) = minutes.split_once("min").unwrap();
-            assert!(60 * minutes.parse::<u32>().unwrap() > KILLED_AFTER, "{text}");
+            let limit = Duration::from_secs(60 * minutes.parse::<u64>().unwrap());
+            assert!(limit > LOCK_LIMIT + Duration::from_secs(KILLED_AFTER.into()), "{text}");
+            assert!(LOCK_LIMIT > Duration::from_secs(KILLED_AFTER.into()));
         }
     }
 

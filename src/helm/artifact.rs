@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 
 use super::archive::{self, RESOURCE, SIZE_LIMIT, URL, refused};
-use super::download::{self, DOWNLOAD_LIMIT};
+use super::download;
 use super::{CACHE, FoundHelm, HelmVersion, KnownHelm, PATH, drift, remedy, version_of};
 use crate::juju::settings::HelmSource;
 use crate::problem::Problem;
-use crate::system::{Access, Backups, Root, System, Temporary};
+use crate::system::{Access, Backups, Root, System, Temporary, bounds};
 
 /// Comes before [`PATH`] for the services.
 const HIDING: &str = "/usr/local/sbin/helm";
@@ -71,7 +71,9 @@ impl StagedHelm {
         let (given, origin) = match source {
             HelmSource::Found => return Ok(None),
             HelmSource::Resource(path) => (path.clone(), RESOURCE),
-            HelmSource::Url { url, sha256 } => (download::fetch(root, url, sha256, proxy, DOWNLOAD_LIMIT)?, URL),
+            HelmSource::Url { url, sha256 } => {
+                (download::fetch(root, url, sha256, proxy, download::limit(bounds::left()))?, URL)
+            }
         };
         let given = root.open_file(&given)?;
         let directory = Path::new(DIRECTORY);

@@ -13,8 +13,15 @@ use crate::system::{Access, Limited, Root, STATE_DIRECTORY, state_path};
 
 /// How long the server may send nothing: before its first byte, and between any two.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
-/// How long a download may take. Whoever waits for it holds the lock; the official tarball has 17 MB.
-pub const DOWNLOAD_LIMIT: Duration = Duration::from_secs(240);
+/// How long a download may take. Whoever waits for it holds the lock; helm has 57 MB, its official tarball 17.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(480);
+/// What a run needs after a download: to try helm, put it in place and restart the services.
+const LEFT_AFTERWARDS: Duration = Duration::from_secs(60);
+
+/// Returns how long a download may take in a run of which so much is left.
+pub fn limit(left: Duration) -> Duration {
+    DOWNLOAD_LIMIT.min(left.saturating_sub(LEFT_AFTERWARDS))
+}
 
 /// Path of what was fetched.
 pub fn path() -> PathBuf {
@@ -112,6 +119,12 @@ mod tests {
         let url = Address::new("helm-url", address).unwrap();
         let sha256 = sha256(HELM.as_bytes()).parse().unwrap();
         fetch(&scratch.root, &url, &sha256, &[], limit)
+    }
+
+    #[test]
+    fn a_download_leaves_the_run_time_to_install_helm() {
+        let limits = [u64::MAX, 600, 300, 60, 0].map(|left| limit(Duration::from_secs(left)).as_secs());
+        assert_eq!(limits, [480, 480, 240, 0, 0]);
     }
 
     #[test]

@@ -78,6 +78,10 @@ impl FoundHelm {
 /// If a directory of it, or what is known of the file, cannot be read.
 pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
     for directory in SYSTEM_PATH.split(':') {
+        // One that is a link leads to another of them.
+        if !root.is_directory(Path::new(directory))? {
+            continue;
+        }
         let path = Path::new(directory).join("helm");
         let (file, meta) = root.resolve_with_metadata(&path)?;
         if let Some(meta) = meta.filter(|meta| meta.is_file() && meta.mode() & 0o001 != 0) {

@@ -7,14 +7,15 @@ use anyhow::{Context as _, Result};
 use tracing::warn;
 
 use super::Context;
-use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings};
+use super::settings::{Credentials, Given, KUBECONFIG, RawConfig, Settings, Sha256};
 use super::tools::{self, SecretContent};
 use crate::problem::{Problem, or_problem};
-use crate::system::{Secret, System, sha256};
+use crate::system::{Entry, Secret, System, sha256};
 
 const CREDENTIALS: &str = "index-credentials";
+const DRIVER_WHEEL: &str = "driver-wheel";
 /// The resources, by their names in `metadata.yaml`.
-const RESOURCES: [&str; 4] = ["driver-wheel", "helm", "helm-chart", KUBECONFIG];
+const RESOURCES: [&str; 4] = [DRIVER_WHEEL, "helm", "helm-chart", KUBECONFIG];
 /// The state file of the resources' paths, as Juju last gave them.
 const REMEMBERED: &str = "resources.json";
 
@@ -70,15 +71,29 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn given(&self) -> Result<Given> {
         let resource = |name| self.resources.get(name).cloned();
-        let checksum = |path: &PathBuf| anyhow::Ok(sha256(&self.system.root.read(path)?).parse()?);
-        let wheel = resource("driver-wheel");
-        let found = wheel.as_ref().map(checksum).transpose()?;
+        let checksum = |bytes: Vec<u8>| sha256(&bytes).parse::<Sha256>();
+        let found = self.content(DRIVER_WHEEL)?.map(checksum).transpose()?;
         Ok(Given {
             credentials: self.credentials()?,
-            driver_wheel: wheel.zip(found),
+            driver_wheel: resource(DRIVER_WHEEL).zip(found),
             helm: resource("helm"),
             helm_chart: resource("helm-chart"),
         })
+    }
+
+    /// Returns the content of a resource; `None` if it is not attached.
+    fn content(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(path) = self.resources.get(name) else { return Ok(None) };
+        let Entry::File(file) = self.system.root.inspect(path)? else {
+            let summary = format!("Resource {name} is not a file of at most 8 MiB");
+            return Err(Problem::blocked(summary, self.attach(name)).into());
+        };
+        Ok(Some(file.bytes))
+    }
+
+    /// Returns the remedy for a resource.
+    fn attach(&self, name: &str) -> String {
+        format!("run: juju attach-resource {} {name}=FILE", self.application)
     }
 
     /// Returns the secret that an option names: its id and its content.
@@ -107,10 +122,10 @@ impl Reader<'_> {
             })?;
             return Ok(Some(GrantedKubeconfig { content, remedy }));
         }
-        let Some(path) = self.resources.get(KUBECONFIG) else { return Ok(None) };
-        let remedy = format!("run: juju attach-resource {} {KUBECONFIG}=FILE", self.application);
+        let Some(bytes) = self.content(KUBECONFIG)? else { return Ok(None) };
+        let remedy = self.attach(KUBECONFIG);
         let not_text = || Problem::blocked("Resource kubeconfig is not text", remedy.clone());
-        let content = String::from_utf8(self.system.root.read(path)?).map_err(|_| not_text())?;
+        let content = String::from_utf8(bytes).map_err(|_| not_text())?;
         Ok(Some(GrantedKubeconfig { content: Secret::new(content), remedy }))
     }
 }
@@ -186,6 +201,23 @@ mod tests {
         assert!(request.settings.is_ok());
         let problem = request.kubeconfig.unwrap_err().to_string();
         assert!(problem.contains("has no key `kubeconfig`") && !problem.contains("hunter2"), "{problem}");
+    }
+
+    #[test]
+    fn a_resource_that_is_too_large_is_a_problem_of_its_half_alone() {
+        for name in ["driver-wheel", KUBECONFIG] {
+            let scratch = Scratch::new();
+            scratch.root.make_state_directory().unwrap();
+            scratch.put("/var/lib/juju/large", "");
+            let large = std::fs::File::options().write(true).open(scratch.path("/var/lib/juju/large")).unwrap();
+            large.set_len(9 << 20).unwrap();
+            scratch.root.save(REMEMBERED, &BTreeMap::from([(name, "/var/lib/juju/large")])).unwrap();
+            let request = asked(&scratch, r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#, None);
+            let halves = [request.settings.err(), request.kubeconfig.err()];
+            let found: Vec<String> = halves.into_iter().flatten().map(|problem| problem.to_string()).collect();
+            let remedy = format!("run: juju attach-resource magnum-capi-helm {name}=FILE");
+            assert_eq!(found, [format!("Resource {name} is not a file of at most 8 MiB: {remedy}")]);
+        }
     }
 
     #[test]

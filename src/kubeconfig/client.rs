@@ -17,9 +17,6 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// For all requests of a session together.
 const LIMIT_OF_ALL: Duration = Duration::from_secs(15);
 
-/// The largest answer, in bytes: a cluster's list of API groups has some hundred KiB.
-const SIZE_LIMIT: usize = 2 << 20;
-
 /// Why a request has no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ApiError {
@@ -92,7 +89,7 @@ impl Session {
             status if status.is_success() => {
                 let (mut body, mut chunks) = (Vec::new(), 0);
                 let unexpected = |error: reqwest::Error| ApiError::Unexpected(error.to_string());
-                while body.len() < SIZE_LIMIT
+                while body.len() < modest::MOST_BYTES
                     && let Some(chunk) = response.chunk().await.map_err(unexpected)?
                 {
                     body.extend_from_slice(&chunk);

@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn an_interpreter_that_is_named_by_a_directory_that_is_a_link_is_found() {
+        let scratch = unit();
+        scratch.link("/bin", "usr/bin");
+        scratch.put("/usr/bin/magnum-conductor", "#!/bin/python3\n");
+        assert_eq!(inspect(&scratch).unwrap().python.executable, Path::new("/bin/python3"));
+    }
+
+    #[test]
     fn a_python_that_is_not_roots_alone_is_named_also_when_it_has_answered_before() {
         for (path, was_asked) in [
             ("/usr/bin/magnum-conductor", false),

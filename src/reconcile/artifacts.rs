@@ -46,7 +46,7 @@ impl Artifacts {
     /// to expect of it.
     ///
     /// # Errors
-    /// If a resource or a cache cannot be read.
+    /// If a resource cannot be read.
     pub fn expected(
         root: &Root,
         settings: &Settings,
@@ -54,7 +54,7 @@ impl Artifacts {
         observed: &Observed,
     ) -> Result<Self> {
         let pin = &settings.driver.pin;
-        let driver = DriverFacts::cached(root, pin)?.unwrap_or_else(|| {
+        let driver = DriverFacts::cached(root, pin).unwrap_or_else(|| {
             let installed = observed.driver.installed.intact(pin);
             DriverFacts::expected(settings, installation, installed)
         });
@@ -76,7 +76,7 @@ impl Artifacts {
         let root = &system.root;
         let pin = &settings.driver.pin;
         // A bad option of a driver that is known is refused before anything is fetched.
-        let known = DriverFacts::cached(root, pin)?;
+        let known = DriverFacts::cached(root, pin);
         if let Some(facts) = &known {
             settings.capi_helm_options.check_known(pin, &facts.options)?;
         }

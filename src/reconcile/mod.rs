@@ -36,7 +36,7 @@ use crate::magnum::{Installation, MAGNUM_DIRECTORY, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
 use crate::services::{self, DuePlan, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::{Backups, Root, System};
+use crate::system::{Backups, Original, Root, System};
 
 /// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
@@ -165,7 +165,11 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
 /// Makes sure that the directories in which the steps put something are root's alone. Those of Magnum's configuration
 /// never are: they belong to user magnum, and root reaches them by handles that nobody redirects.
 fn ensure_roots_alone(root: &Root, steps: &[Step]) -> Result<()> {
-    let placed = steps.iter().filter(|step| !matches!(step, Step::SetAside { .. })).flat_map(Step::replaces);
+    let placed = steps.iter().filter(|step| !matches!(step, Step::SetAside { .. }));
+    let placed = placed.flat_map(|step| match step {
+        Step::Restore(path, Original::BackedUp(_)) => std::slice::from_ref(path),
+        step => step.replaces(),
+    });
     let parents = placed.filter_map(|path| path.parent()).filter(|parent| !parent.starts_with(MAGNUM_DIRECTORY));
     parents.collect::<BTreeSet<_>>().into_iter().try_for_each(|parent| root.ensure_roots_alone(parent))
 }

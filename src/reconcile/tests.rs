@@ -101,8 +101,13 @@ fn nothing_is_put_where_others_can_write_but_into_magnums_configuration() {
     open("/var/lib/magnum/x");
     ensure(&[write(CONF), write(kubeconfig::PATH), shadow, unit.clone()]).unwrap();
     open("/etc/systemd/system");
-    let problem = ensure(&[write(CONF), unit]).unwrap_err();
-    assert_eq!(problem.summary, "Not root's alone: /etc/systemd/system");
+    let restore = |path: &str| Step::Restore(path.into(), Original::BackedUp("x".into()));
+    let removal = Step::Restore("/etc/systemd/system/x.service".into(), Original::Absent);
+    ensure(&[restore(CONF), removal]).unwrap();
+    for step in [unit, restore("/etc/systemd/system/x.service")] {
+        let problem = ensure(&[write(CONF), step]).unwrap_err();
+        assert_eq!(problem.summary, "Not root's alone: /etc/systemd/system");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{ObservedService, ServiceInputs, inspect};
 use crate::magnum::{Configuration, Service};
 use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
-use crate::system::{Process, Root, System};
+use crate::system::{Process, Root, System, bounds};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ pub fn settle(
     mut services: Vec<ObservedService>,
     inputs: &ServiceInputs,
 ) -> Result<(Vec<ObservedService>, Vec<Problem>)> {
-    let began = Instant::now();
+    let (began, limit) = (Instant::now(), SETTLE_LIMIT.min(bounds::left()));
     loop {
         let wrong = services.iter().filter_map(|service| service.problem(&inputs.command_lines[&service.service]));
         let mut problems: Vec<Problem> = wrong.collect();
@@ -44,7 +44,7 @@ pub fn settle(
             Some(young) => Some(young.does_not_stay()),
             None => api_answer(&system.root).err(),
         };
-        if pending.is_none() || began.elapsed() > SETTLE_LIMIT {
+        if pending.is_none() || began.elapsed() > limit {
             return Ok((services, pending.into_iter().collect()));
         }
         std::thread::sleep(BETWEEN_LOOKS);

@@ -20,8 +20,6 @@ use crate::system::{Limited, Secret, modest};
 /// before it says that there is none.
 const LIMIT: Duration = Duration::from_secs(90);
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// The largest answer, in bytes.
-const SIZE_LIMIT: u64 = 8 << 20;
 
 struct Answer {
     status: u16,
@@ -151,11 +149,15 @@ impl CloudSession {
         let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let (token, location) = (header("X-Subject-Token"), header("Location"));
         let mut bytes = Vec::new();
-        let read = Limited::new(self.client.body(answer), SIZE_LIMIT).read_to_end(&mut bytes);
+        let read = Limited::new(self.client.body(answer), modest::MOST_BYTES as u64).read_to_end(&mut bytes);
         read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
         let body = match (location, modest::json(&bytes)) {
             (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
             (_, Ok(body)) => body,
+            // A list that cannot be read is not an empty one.
+            (_, Err(error)) if (200..300).contains(&status) && !bytes.is_empty() => {
+                return Err(Failure::refused(stage, status, &format!("the answer cannot be read as JSON: {error}")));
+            }
             (_, Err(_)) => String::from_utf8_lossy(&bytes).into(),
         };
         Ok(Answer { status, token, body })

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::api::CloudSession;
-use super::failure::{Failure, Stage};
+use super::failure::{Failure, Link, Stage};
 use super::progress::StopRequest;
 use super::resource::{CloudResource, ResourceKind};
 use super::runs::{Runs, UnfinishedRun};
@@ -23,6 +23,9 @@ const RETRY_LIMIT: Duration = Duration::from_secs(60);
 /// How often a deletion is requested: a proxy's reload, or a database that is locked for a moment, must not leave
 /// anything behind.
 const TRIES: u32 = 4;
+/// So many resources are asked for at a time: a list of all that Magnum gives (1000, its `max_limit`) may be too long.
+const PAGE: usize = 100;
+const MOST_PAGES: usize = 100;
 
 /// The resources that could not be removed, and the first reason.
 #[derive(Debug, Default)]
@@ -39,8 +42,7 @@ pub struct Remaining {
 pub fn remove_leftovers(session: &mut CloudSession, runs: &mut Runs) -> Result<Remaining> {
     let mut found = Vec::new();
     for kind in ResourceKind::ALL {
-        let listed = session.request(Stage::Leftovers, &Method::GET, kind.collection(), None)?;
-        found.extend(with_prefix(kind, &listed, &runs.prefix));
+        found.extend(leftovers(session, kind, &runs.prefix)?);
     }
     for resource in &found {
         session.progress.log(format!("{resource} is left from an earlier run"));
@@ -56,10 +58,30 @@ pub fn remove_leftovers(session: &mut CloudSession, runs: &mut Runs) -> Result<R
     Ok(remaining)
 }
 
-/// Returns the resources of this unit's runs in a list of Magnum's.
-fn with_prefix(kind: ResourceKind, listed: &Value, prefix: &str) -> Vec<CloudResource> {
-    let all = listed[kind.collection()].as_array().into_iter().flatten();
-    all.map(|shown| CloudResource::parse(kind, shown))
+/// Asks Magnum for the resources of this unit's runs, page by page.
+fn leftovers(session: &mut CloudSession, kind: ResourceKind, prefix: &str) -> Result<Vec<CloudResource>, Failure> {
+    let collection = kind.collection();
+    let failed = |what: &str| Failure::new(Stage::Leftovers, Link::MagnumApi, &format!("{collection} {what}"));
+    let (mut found, mut marker) = (Vec::new(), String::new());
+    for _ in 0..MOST_PAGES {
+        let path = format!("{collection}?limit={PAGE}{marker}");
+        let listed = session.request(Stage::Leftovers, &Method::GET, &path, None)?;
+        let page = listed[collection].as_array().ok_or_else(|| failed("are not in the answer"))?;
+        found.extend(with_prefix(kind, page, prefix));
+        // Magnum adds a link if there may be more.
+        if !listed["next"].is_string() {
+            return Ok(found);
+        }
+        let last = page.last().and_then(|shown| shown["uuid"].as_str());
+        marker = format!("&marker={}", last.unwrap_or_default());
+    }
+    Err(failed(&format!("have more than {MOST_PAGES} pages of {PAGE}")))
+}
+
+/// Returns the resources of this unit's runs on a page of Magnum's.
+fn with_prefix(kind: ResourceKind, page: &[Value], prefix: &str) -> Vec<CloudResource> {
+    page.iter()
+        .map(|shown| CloudResource::parse(kind, shown))
         .filter(|resource| resource.id.is_some() && resource.name.starts_with(prefix))
         .collect()
 }
@@ -142,7 +164,8 @@ mod tests {
             {"uuid": "3", "name": "production"},
             {"uuid": "4", "name": null},
         ]});
-        let found = with_prefix(ResourceKind::Cluster, &listed, "magnum-capi-helm-smoketest-aaaa-");
+        let page = listed["clusters"].as_array().unwrap();
+        let found = with_prefix(ResourceKind::Cluster, page, "magnum-capi-helm-smoketest-aaaa-");
         let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["cluster magnum-capi-helm-smoketest-aaaa-1 (1)"]);
     }

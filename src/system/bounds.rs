@@ -1,6 +1,7 @@
 //! The bounds of the charm's own process: nobody else reads its memory, it and what it starts have so much memory each,
 //! and a run has an end. What it starts inherits them, except for the end.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -10,7 +11,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{User, alarm, setgid, setgroups, setuid};
 
-/// How many seconds a hook, an action or a run of the guard may take, and so hold the lock.
+/// How many seconds a hook, an action or a run of the guard may take once it has the lock.
 pub const RUN_SECONDS: u32 = 600;
 /// After so many seconds the kernel ends a run that hangs.
 pub const KILLED_AFTER: u32 = RUN_SECONDS + 60;
@@ -19,6 +20,9 @@ const MOST_MEMORY: u64 = 1 << 30;
 /// The most bytes of data of a process that takes in what others serve: a wheel of 8 MiB, and its page.
 const LESS_MEMORY: u64 = 128 << 20;
 const MOST_OPEN_FILES: u64 = 64;
+
+/// The end of this process's run, if it has one.
+static END: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// Sets what holds for the program whatever it is run for. Its memory, which may hold the kubeconfig, goes into no core
 /// dump: a kernel that pipes them to a program does not heed their size limit. Files that it makes are private unless
@@ -33,11 +37,28 @@ pub fn apply() -> Result<()> {
     lower(Resource::RLIMIT_DATA, MOST_MEMORY)
 }
 
-/// Returns the end of a run that begins now, and has the kernel end it soon after, whatever it does then. The next hook
+/// Gives this run its end, counted from now, and has the kernel end it soon after, whatever it does then. The next hook
 /// finishes what a killed one began.
-pub fn set_end() -> Instant {
+pub fn set_end() {
     alarm::set(KILLED_AFTER);
-    Instant::now() + Duration::from_secs(RUN_SECONDS.into())
+    let end = Instant::now() + Duration::from_secs(RUN_SECONDS.into());
+    *END.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+}
+
+/// Counts the end of a run that has one from now: while it waits for another run it does nothing itself.
+pub fn put_off_end() {
+    if end().is_some() {
+        set_end();
+    }
+}
+
+/// Returns how much is left of this run; of one without an end, all the time there is.
+pub fn left() -> Duration {
+    end().map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+}
+
+fn end() -> Option<Instant> {
+    *END.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Becomes user nobody for good: without groups, capabilities and the way back, and with no file to write. It then ends
@@ -81,9 +102,16 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_hangs_is_ended_by_the_kernel() {
-        let left = set_end().saturating_duration_since(Instant::now()).as_secs();
-        let kernel = alarm::cancel().unwrap();
+    fn a_run_has_an_end_that_is_put_off_while_it_waits_and_the_kernel_ends_one_that_hangs() {
+        put_off_end();
+        assert_eq!(left(), Duration::MAX);
+        set_end();
+        let before = end();
+        std::thread::sleep(Duration::from_millis(5));
+        put_off_end();
+        assert!(end() > before);
+        let (left, kernel) = (left().as_secs(), alarm::cancel().unwrap());
+        *END.lock().unwrap() = None;
         assert!(left <= RUN_SECONDS.into() && kernel > RUN_SECONDS, "{left} s, and {kernel} s");
     }
 }

@@ -19,22 +19,23 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, User};
 
-use super::{Account, Host, bounds};
+use super::{Account, Host, SIZE_LIMIT, bounds};
 
-/// The most bytes that a program may print on stdout; of stderr the end is kept.
-const STDOUT_LIMIT: usize = 8 << 20;
 /// Once a run must end, each program still gets so long: to say how it ended, and for no more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How much of stderr, from its end, goes into an error.
+/// How much of stderr, from its end, is kept and goes into an error; stdout has [`SIZE_LIMIT`].
 const STDERR_IN_ERROR: usize = 2000;
-/// Where programs are found when the environment is not inherited: systemd's default for services.
+/// Where user magnum's programs are found, as the services' own: systemd's default.
 pub const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where root's programs are found when the environment is not inherited: where only packages put any.
+const ROOT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program to run: plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub program: OsString,
     pub args: Vec<OsString>,
+    /// Besides PATH.
     pub env: Vec<(String, OsString)>,
     pub stdin: Vec<u8>,
     pub limit: Duration,
@@ -62,7 +63,7 @@ impl Command {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
-            env: vec![("PATH".to_owned(), SYSTEM_PATH.into()), ("LC_ALL".to_owned(), "C.UTF-8".into())],
+            env: vec![("LC_ALL".to_owned(), "C.UTF-8".into())],
             stdin: Vec::new(),
             limit,
             user: None,
@@ -127,7 +128,8 @@ impl Command {
             }
         };
         if !self.inherits_environment {
-            command.env_clear();
+            let path = if self.user.is_some() { SYSTEM_PATH } else { ROOT_PATH };
+            command.env_clear().env("PATH", path);
         }
         command
             .args(&self.args)
@@ -142,7 +144,7 @@ impl Command {
 
     /// Returns the path of a program. By its name alone it could only be found by a copy of this process.
     fn located(&self, program: &OsStr) -> PathBuf {
-        let mut places = SYSTEM_PATH.split(':').map(|directory| Path::new(directory).join(program));
+        let mut places = ROOT_PATH.split(':').map(|directory| Path::new(directory).join(program));
         let found = places.find(|path| !self.inherits_environment && path.is_file());
         found.unwrap_or_else(|| program.into())
     }
@@ -172,17 +174,17 @@ impl Output {
 
 /// This machine's programs and accounts.
 pub struct LocalHost {
-    /// When the run that uses them must end, if it must.
-    pub end: Option<Instant>,
+    /// Returns how much is left of the run that uses them.
+    pub left: fn() -> Duration,
 }
 
 impl LocalHost {
     /// Returns how long a program may take, and why that is less than it should have.
     fn limit(&self, command: &Command) -> (Duration, String) {
-        let left = self.end.map(|end| end.saturating_duration_since(Instant::now()).max(LAST_WORDS));
-        match left.filter(|left| *left < command.limit) {
-            Some(left) => (left, format!(" (a run of the charm ends after {} s)", bounds::RUN_SECONDS)),
-            None => (command.limit, String::new()),
+        let left = (self.left)().max(LAST_WORDS);
+        match left < command.limit {
+            true => (left, format!(" (a run of the charm ends after {} s)", bounds::RUN_SECONDS)),
+            false => (command.limit, String::new()),
         }
     }
 }
@@ -241,7 +243,7 @@ fn read(child: &mut Child, end: Instant) -> Result<[Vec<u8>; 2]> {
             open.remove(ready);
         }
         let [stdout, stderr] = &mut printed;
-        anyhow::ensure!(stdout.len() <= STDOUT_LIMIT, "it prints more than {STDOUT_LIMIT} bytes");
+        anyhow::ensure!(stdout.len() as u64 <= SIZE_LIMIT, "it prints more than {SIZE_LIMIT} bytes");
         stderr.drain(..stderr.len().saturating_sub(STDERR_IN_ERROR));
     }
     Ok(printed)
@@ -272,7 +274,7 @@ fn kill_group(child: &mut Child) -> Result<()> {
 mod tests {
     use super::*;
 
-    const HOST: LocalHost = LocalHost { end: None };
+    const HOST: LocalHost = LocalHost { left: || Duration::MAX };
 
     fn sh(script: &str, limit: Duration) -> Command {
         Command::new("sh", limit).args(["-c", script])
@@ -289,6 +291,13 @@ mod tests {
     }
 
     #[test]
+    fn roots_programs_are_not_found_where_others_than_packages_put_them() {
+        let output = HOST.run(&sh("echo $PATH", Duration::from_secs(5))).unwrap();
+        assert_eq!(output.stdout, b"/usr/sbin:/usr/bin:/sbin:/bin\n");
+        assert!(!ROOT_PATH.contains("local"));
+    }
+
+    #[test]
     fn when_the_time_is_over_a_program_is_killed_with_all_it_started() {
         for script in ["sleep 30 & sleep 30", "sleep 30 &", "exec >&- 2>&-; sleep 30"] {
             let began = Instant::now();
@@ -300,7 +309,7 @@ mod tests {
 
     #[test]
     fn when_the_run_must_end_a_program_is_killed_however_long_it_may_take_by_itself() {
-        let host = LocalHost { end: Some(Instant::now()) };
+        let host = LocalHost { left: || Duration::ZERO };
         assert_eq!(host.run(&sh("exit 3", Duration::from_secs(60))).unwrap().code, Some(3));
         let began = Instant::now();
         for script in ["sleep 30", "exec >&- 2>&-; sleep 30"] {

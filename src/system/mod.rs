@@ -12,6 +12,7 @@ mod directory;
 mod entry;
 pub mod http;
 mod limited;
+mod links;
 pub mod modest;
 mod process;
 mod root;
@@ -24,7 +25,6 @@ mod trust;
 mod write;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 
@@ -34,7 +34,7 @@ pub use directory::TEMPORARY_PREFIX;
 pub use entry::{Access, Entry, FileIdentity, ManagedFile, RegularFile};
 pub use limited::Limited;
 pub use process::{Process, own_program};
-pub use root::{Root, sha256};
+pub use root::{Root, SIZE_LIMIT, sha256};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
 pub use trust::NotRootsAlone;
@@ -70,12 +70,12 @@ pub struct System {
 }
 
 impl System {
-    /// This machine, for a run that must end at `end`.
+    /// This machine, for this process's run.
     ///
     /// # Errors
     /// If `/` cannot be opened.
-    pub fn local(end: Option<Instant>) -> Result<Self> {
-        Ok(Self::new(Root::open("/")?, command::LocalHost { end }))
+    pub fn local() -> Result<Self> {
+        Ok(Self::new(Root::open("/")?, command::LocalHost { left: bounds::left }))
     }
 
     pub fn new(root: Root, host: impl Host + 'static) -> Self {

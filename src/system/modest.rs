@@ -3,7 +3,8 @@
 
 use serde::de::{DeserializeOwned, Error as _};
 
-/// The most bytes of a JSON text.
+/// The most bytes of a JSON text, and of whatever else an index serves: the driver has 50 kB, its page on PyPI 10, and a
+/// management cluster's list of API groups some hundred.
 pub const MOST_BYTES: usize = 2 << 20;
 /// The most values, keys and lines of a text; the largest, a management cluster's list of API groups, has some thousand.
 pub const MOST_NODES: usize = 50_000;

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,10 +16,8 @@ use sha2::{Digest, Sha256};
 use super::directory::{self, TEMPORARY_PREFIX, is_absent, is_link};
 use super::{Access, Entry, FileIdentity, RegularFile};
 
-/// Nothing the charm writes or compares is larger, in bytes.
-const SIZE_LIMIT: u64 = 8 << 20;
-/// The most links that lead from one path to a file.
-const MOST_LINKS: usize = 8;
+/// The most bytes of a file that is read or compared, and of what a program prints.
+pub const SIZE_LIMIT: u64 = 8 << 20;
 
 /// A directory handle on the top of a file system (or of a part of it).
 #[derive(Debug, Clone)]
@@ -172,51 +170,6 @@ impl Root {
     /// If it cannot be looked at.
     pub fn identity(&self, path: &Path) -> Result<Option<FileIdentity>> {
         Ok(self.metadata(path)?.map(|meta| FileIdentity::new(path, &meta)))
-    }
-
-    /// Follows the links at the end of `path` as a program does that opens it, for programs in directories of root.
-    ///
-    /// # Errors
-    /// If there are too many, or one cannot be read.
-    pub fn resolve(&self, path: &Path) -> Result<PathBuf> {
-        Ok(self.resolve_with_metadata(path)?.0)
-    }
-
-    /// Follows links as [`Self::resolve`] does, and returns the metadata of what stands at their end; `None` if nothing
-    /// is there.
-    ///
-    /// # Errors
-    /// If there are too many, or one cannot be read.
-    pub fn resolve_with_metadata(&self, path: &Path) -> Result<(PathBuf, Option<Metadata>)> {
-        self.follow(path, |_| Ok(()))
-    }
-
-    /// Follows links as [`Self::resolve_with_metadata`] does, and shows `look` each path that it comes to.
-    pub(super) fn follow(
-        &self,
-        path: &Path,
-        look: impl Fn(&Path) -> Result<()>,
-    ) -> Result<(PathBuf, Option<Metadata>)> {
-        let mut path = path.to_owned();
-        for _ in 0..MOST_LINKS {
-            look(&path)?;
-            let (parent, name) = match at("resolving", &path, self.find(&path))? {
-                Some((parent, name, meta)) if meta.is_symlink() => (parent, name),
-                found => return Ok((path, found.map(|(_, _, meta)| meta))),
-            };
-            let target = at("resolving", &path, parent.read_link_contents(name))?;
-            path.pop();
-            // No directory on the way is a link, so that `..` is the one above by name too.
-            for component in target.components() {
-                match component {
-                    Component::RootDir => path = PathBuf::from("/"),
-                    Component::ParentDir => drop(path.pop()),
-                    Component::Normal(name) => path.push(name),
-                    Component::CurDir | Component::Prefix(_) => {}
-                }
-            }
-        }
-        bail!("too many links lead from {}", path.display())
     }
 
     /// Opens the regular file at `path` for reading.

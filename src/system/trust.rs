@@ -43,9 +43,12 @@ impl Root {
                 Some(_) => self.metadata(part)?,
             };
             let Some(meta) = meta else { return Ok(()) };
-            let what = match meta.is_dir() || part == path && meta.is_file() {
-                true => self.shared(part, &meta),
-                false => Some("is not a directory: put one of root's in its place".to_owned()),
+            let what = match meta.file_type() {
+                kind if kind.is_dir() || part == path && kind.is_file() => self.shared(part, &meta),
+                kind if kind.is_symlink() => {
+                    Some("is a symbolic link, which is not followed here: put the directory itself there".to_owned())
+                }
+                _ => Some("is not a directory: put one of root's in its place".to_owned()),
             };
             if let Some(what) = what {
                 bail!(NotRootsAlone { path: part.to_owned(), what });
@@ -54,7 +57,7 @@ impl Root {
         Ok(())
     }
 
-    /// Makes sure that a program and the links that lead to it are root's alone.
+    /// Makes sure that a program and the links that lead to it, also those on the way as `/bin` is, are root's alone.
     ///
     /// # Errors
     /// As [`Self::ensure_roots_alone`].
@@ -152,6 +155,21 @@ mod tests {
         scratch.link("/usr/bin/python", "/opt/venv/bin/python");
         let found = scratch.root.ensure_program_is_roots(Path::new("/usr/bin/python"));
         assert_eq!(named(found).as_deref(), Some("/opt/venv"));
+    }
+
+    #[test]
+    fn a_program_behind_a_directory_that_is_a_link_of_roots_is_roots_and_elsewhere_a_link_is_called_one() {
+        let scratch = scratch();
+        scratch.link("/bin", "usr/bin");
+        scratch.root.ensure_program_is_roots(Path::new("/bin/python3")).unwrap();
+        let error = scratch.root.ensure_roots_alone(Path::new("/bin/python3")).unwrap_err().to_string();
+        assert!(error.starts_with("/bin is a symbolic link, which is not followed here"), "{error}");
+        // The link itself is in a directory of others.
+        scratch.put("/opt/x", "");
+        scratch.link("/opt/bin", "/usr/bin");
+        set_mode(&scratch, "/opt", 0o777);
+        let found = scratch.root.ensure_program_is_roots(Path::new("/opt/bin/python3"));
+        assert_eq!(named(found).as_deref(), Some("/opt"));
     }
 
     /// Only root can give files away.

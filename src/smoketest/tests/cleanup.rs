@@ -132,3 +132,21 @@ fn a_run_without_a_cleaner_says_so_and_goes_on() {
     run.assert_passed();
     assert!(run.result("report").contains("there was no cleaner: systemd-run --quiet failed"));
 }
+
+#[test]
+fn leftovers_are_found_in_a_long_list_and_not_forgotten_while_it_cannot_be_read() {
+    let unit = Unit::new();
+    let other = |index: usize| fake_cloud::Existing {
+        collection: "clusters".into(),
+        id: format!("other-{index}"),
+        name: "production".into(),
+    };
+    unit.cloud.state().existing = (0..250).map(other).collect();
+    unit.cloud.state().deletion = [("DELETE_FAILED", "")].into();
+    unit.run(CLUSTER);
+    unit.cloud.faults("GET /magnum/v1/clusters?", 200, "<h1>", 1);
+    unit.run("{}").assert_failed("leftovers", "magnum-api", "HTTP 200");
+    assert_eq!((unit.cloud.names().len(), unit.unfinished()), (252, 1));
+    unit.run("{}").assert_passed();
+    assert_eq!((unit.cloud.names().len(), unit.unfinished()), (250, 0));
+}

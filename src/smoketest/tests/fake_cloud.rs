@@ -140,14 +140,11 @@ impl State {
             return (201, json!({"token": {"project": {"id": self.project}, "catalog": catalog}}));
         }
         let path = path.strip_prefix("/magnum/v1/").unwrap();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let (collection, id) = path.split_once('/').unwrap_or((path, ""));
         let found = self.existing.iter().position(|found| [&found.id, &found.name].contains(&&id.to_owned()));
         match (method, found) {
-            ("GET", None) if id.is_empty() => {
-                let all = self.existing.iter().filter(|found| found.collection == collection);
-                let all: Vec<Value> = all.map(|found| json!({"uuid": found.id, "name": found.name})).collect();
-                (200, json!({ collection: all }))
-            }
+            ("GET", None) if id.is_empty() => (200, self.page(collection, query)),
             ("POST", _) => {
                 let (name, id) = (body["name"].as_str().unwrap(), format!("id-{}", self.requests.len()));
                 self.existing.push(Existing { collection: collection.into(), id: id.clone(), name: name.into() });
@@ -180,5 +177,17 @@ impl State {
             }
             _ => (404, json!({"errors": [{"detail": "not found"}]})),
         }
+    }
+
+    /// A page of a collection, as Magnum gives it.
+    fn page(&self, collection: &str, query: &str) -> Value {
+        let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let (marker, most) = (value("marker"), value("limit").map_or(1000, |limit| limit.parse().unwrap()));
+        let all = self.existing.iter().filter(|found| found.collection == collection);
+        let rest = all.skip_while(|found| marker.is_some_and(|marker| found.id != marker));
+        let rest = rest.skip(usize::from(marker.is_some())).take(most);
+        let page: Vec<Value> = rest.map(|found| json!({"uuid": found.id, "name": found.name})).collect();
+        let next = (page.len() == most).then_some("http://somewhere/else");
+        json!({ collection: page, "next": next })
     }
 }

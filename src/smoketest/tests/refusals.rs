@@ -23,7 +23,18 @@ fn a_refusal_is_shown_with_its_link_and_nothing_is_left() {
         ("GET /magnum/v1/clustertemplates/", 404, body("x"), "template-show", "magnum-api", "HTTP 404"),
         ("GET /magnum/", 401, body(TOKEN), "leftovers", "magnum-api", "HTTP 401: ***"),
         ("GET /magnum/", 301, "http://u:p@other/".into(), "leftovers", "magnum-api", "it redirects to http://other/"),
-        ("GET /magnum/", 200, " ".repeat((8 << 20) + 1), "leftovers", "magnum-api", "more than 8388608 bytes"),
+        ("GET /magnum/", 200, " ".repeat((2 << 20) + 1), "leftovers", "magnum-api", "more than 2097152 bytes"),
+        ("GET /magnum/", 200, format!("[{}0]", "0,".repeat(50_000)), "leftovers", "magnum-api", "or 50000 values"),
+        ("GET /magnum/", 200, "<h1>".into(), "leftovers", "magnum-api", "HTTP 200: the answer cannot be read as JSON"),
+        ("GET /magnum/", 200, "{}".into(), "leftovers", "magnum-api", "clusters are not in the answer"),
+        (
+            "GET /magnum/",
+            200,
+            r#"{"clusters": [], "next": "http://here"}"#.into(),
+            "leftovers",
+            "magnum-api",
+            "clusters have more than 100 pages of 100",
+        ),
         ("POST /v3/", 500, PASSWORD.into(), "token", "keystone", "HTTP 500: ***"),
     ] {
         let unit = Unit::new();

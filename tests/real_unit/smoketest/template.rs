@@ -103,7 +103,7 @@ fn the_account_says_where_keystone_is_whom_to_trust_and_which_region_is_meant() 
 
     // A token is nothing for whoever is not in the catalog.
     let other = "http://localhost:9501/v1/clusters";
-    let moved = HttpFault::always("GET", "^/magnum/v1/clusters$", 301, other);
+    let moved = HttpFault::always("GET", "^/magnum/v1/clusters\\?", 301, other);
     scene.cloud.faults(scene.it.machine(), &[moved]).unwrap();
     let run = scene.run(&json!({"endpoint": "internal"}));
     let told = format!("HTTP 301: it redirects to {other}");
