@@ -25,7 +25,7 @@ const TOOLS: [&str; 9] = [
 
 /// Asks them all; good if each is understood.
 fn take_in(_: &Unit) -> Result<()> {
-    let system = System::local()?;
+    let system = System::local(None)?;
     let answers = [
         tools::config_get(&system).map(drop),
         tools::action_get(&system).map(drop),
