@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::copy::NotCopied;
 use super::directory::TEMPORARY_PREFIX;
-use super::{Root, copy, directory, state_path};
+use super::{Root, copy, directory, sha256, state_path};
 
 /// What stood at a path before the charm first wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub struct Backups(BTreeMap<PathBuf, Original>);
 // The names on disk are those of the first release: a rollback must find them.
 const FILE: &str = "ledger.json";
 const DIRECTORY: &str = "kept";
+/// The longest path that a backup is named after, in bytes as encoded: a file system takes 255, `.partial` included.
+const LONGEST_NAME: usize = 240;
 
 impl Backups {
     /// Reads the list; empty if there is none yet.
@@ -162,7 +164,7 @@ fn copy_or_set_aside(root: &Root, path: &Path) -> Result<Original> {
 fn copy_away(root: &Root, path: &Path) -> Result<String> {
     let backups = state_path(DIRECTORY);
     root.make_directory(&backups, 0o700)?;
-    let name = path.to_string_lossy().replace('%', "%25").replace('/', "%2F");
+    let name = backup_name(path);
     let (backup, partial) = (backups.join(&name), backups.join(format!("{name}.partial")));
     root.remove(&partial)?;
     root.remove(&backup)?;
@@ -173,6 +175,12 @@ fn copy_away(root: &Root, path: &Path) -> Result<String> {
     root.rename(&partial, &backup)?;
     info!("backed up {}; it is restored when the charm is removed", path.display());
     Ok(name)
+}
+
+/// Returns the name of the backup of what stands at `path`: the path itself, or the sha256 of a long one.
+fn backup_name(path: &Path) -> String {
+    let name = path.to_string_lossy().replace('%', "%25").replace('/', "%2F");
+    if name.len() > LONGEST_NAME { sha256(name.as_bytes()) } else { name }
 }
 
 /// Puts a backup back: copied beside the target, then renamed over it.
@@ -243,6 +251,22 @@ mod tests {
         assert_eq!(std::fs::read_link(scratch.path("/etc/magnum/link")).unwrap(), Path::new("/nowhere"));
         assert_eq!(scratch.text("/etc/magnum/directory/inner/file").as_deref(), Some("inner"));
         assert!(root.temporaries(Path::new("/etc/magnum")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_has_a_name_of_any_length_comes_back() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        let paths = [200, 255].map(|length| format!("/etc/magnum/{}", "x".repeat(length)));
+        for path in &paths {
+            scratch.put(path, path);
+            let mut backups = Backups::default();
+            backups.back_up(root, Path::new(path)).unwrap();
+            root.remove(Path::new(path)).unwrap();
+            backups.restore(root, Path::new(path)).unwrap();
+            assert_eq!(scratch.text(path).as_ref(), Some(path));
+        }
+        assert_eq!(backup_name(Path::new(&paths[0])), paths[0].replace('/', "%2F"));
     }
 
     #[test]
