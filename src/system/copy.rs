@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, Metadata, MetadataExt as _};
 use nix::fcntl::AtFlags;
@@ -69,7 +69,10 @@ fn copy_entry(
         return Ok(own(&target, &source.dir_metadata()?)?);
     }
     ensure!(meta.is_file(), NotCopied("a special file"));
-    let source = directory::open_file(from, name)?;
+    let source = match directory::open_file(from, name) {
+        Err(error) if directory::is_leased(&error) => bail!(NotCopied(directory::LEASED)),
+        opened => opened?,
+    };
     let meta = source.metadata()?;
     let mut source = source.into_std();
     let mut target = directory::create_file(to, as_name)?.into_std();

@@ -17,6 +17,9 @@ use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
 /// Begins the name of every temporary file, so that one left by a killed hook is recognised.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
 
+/// A file that nobody opens without its owner's leave, or before half a minute has passed (fcntl's `F_SETLEASE`).
+pub const LEASED: &str = "a file that somebody holds a lease on";
+
 /// So many levels of a tree are open at a time while it is removed.
 const DEEPEST: usize = 32;
 /// How long a tree may be removed: somebody may keep filling it.
@@ -159,6 +162,11 @@ fn empty(directory: &Dir, top: &Dir, deeper: usize, end: Instant) -> io::Result<
 /// Whether an error means that a link stands where none is followed.
 pub fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::ELOOP as i32)
+}
+
+/// Whether an error of opening a file without waiting means that somebody holds a lease on it.
+pub fn is_leased(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
 }
 
 /// Whether an error means that nothing is there.

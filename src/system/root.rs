@@ -13,7 +13,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use sha2::{Digest, Sha256};
 
-use super::directory::{self, TEMPORARY_PREFIX, is_absent, is_link};
+use super::directory::{self, LEASED, TEMPORARY_PREFIX, is_absent, is_leased, is_link};
 use super::{Access, Entry, FileIdentity, RegularFile};
 
 /// Nothing the charm writes or compares is larger, in bytes.
@@ -86,7 +86,10 @@ impl Root {
             _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
             _ => {}
         }
-        let file = file?;
+        let file = match file {
+            Err(error) if is_leased(&error) => return Ok(Entry::Other(LEASED)),
+            file => file?,
+        };
         Ok(Entry::File(RegularFile {
             bytes: read_bounded(file, meta.len())?,
             access: self.access_of(&meta),
@@ -322,74 +325,5 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::system::testing::Scratch;
-
-    use super::*;
-
-    const PATH: &str = "/etc/magnum/kubeconfig";
-
-    fn scratch() -> Scratch {
-        let scratch = Scratch::new();
-        scratch.put(PATH, "theirs");
-        scratch
-    }
-
-    #[test]
-    fn no_link_is_followed_at_the_end_of_a_path_or_on_the_way() {
-        let scratch = scratch();
-        let root = &scratch.root;
-        scratch.link("/etc/magnum/link", scratch.path(PATH));
-        scratch.link("/etc/way", scratch.path("/etc/magnum"));
-        let (end, way) = (Path::new("/etc/magnum/link"), Path::new("/etc/way/kubeconfig"));
-        assert_eq!(root.inspect(end).unwrap(), Entry::Other("a symbolic link"));
-        assert_eq!(root.inspect(way).unwrap(), Entry::Absent);
-        assert!(root.read(end).is_err() && root.read(way).is_err());
-        assert!(root.write(way, b"ours", Access::PUBLIC).is_err());
-        assert_eq!(root.names(Path::new("/etc/way")).unwrap(), [""; 0]);
-        assert!(root.below(Path::new("/etc/way")).unwrap().is_none());
-        root.write(end, b"ours", Access::PUBLIC).unwrap();
-        root.remove(Path::new("/etc/way")).unwrap();
-        assert_eq!(scratch.text(PATH).as_deref(), Some("theirs"));
-        assert!(root.read(Path::new("/etc/../etc/passwd")).is_err());
-    }
-
-    #[test]
-    fn a_fifo_and_a_file_over_the_limit_are_named_and_never_waited_for() {
-        let scratch = scratch();
-        let root = &scratch.root;
-        let (fifo, large) = (Path::new("/etc/magnum/fifo"), Path::new("/etc/magnum/large"));
-        scratch.fifo(fifo);
-        fs::File::create(scratch.path(large)).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
-        assert_eq!(root.inspect(fifo).unwrap(), Entry::Other("a special file"));
-        assert!(root.read(fifo).is_err());
-        assert_eq!(root.inspect(large).unwrap(), Entry::Other("a file of more than 8 MiB"));
-        assert!(format!("{:#}", root.read(large).unwrap_err()).contains("more than 8 MiB"));
-        assert_eq!(root.read_end(large, 3).unwrap(), [0; 3]);
-    }
-
-    #[test]
-    fn nothing_but_a_regular_file_is_read_whatever_stands_there() {
-        let scratch = scratch();
-        let (root, path) = (&scratch.root, Path::new(PATH));
-        scratch.for_each_shape(PATH, |shape| {
-            let is_file = matches!(root.inspect(path).unwrap(), Entry::File(_));
-            assert_eq!(is_file, shape == "bytes that are not UTF-8", "{shape}");
-            let read = [root.read(path).is_ok(), root.read_text(path).is_ok(), root.read_end(path, 9).is_ok()];
-            assert_eq!(read, [is_file; 3], "{shape}");
-            assert!(root.names(path).is_ok(), "{shape}");
-        });
-    }
-
-    #[test]
-    fn a_program_behind_links_is_resolved_within_the_root() {
-        let scratch = scratch();
-        scratch.put("/usr/bin/python3.11", "");
-        scratch.link("/usr/bin/python3", "python3.11");
-        scratch.link("/usr/local/bin/python", "../../bin/python3");
-        scratch.link("/usr/bin/loop", "loop");
-        let resolve = |path: &str| scratch.root.resolve(Path::new(path));
-        assert_eq!(resolve("/usr/local/bin/python").unwrap(), Path::new("/usr/bin/python3.11"));
-        assert!(resolve("/usr/bin/loop").is_err());
-    }
-}
+#[path = "root_tests.rs"]
+mod tests;
