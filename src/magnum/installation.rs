@@ -58,7 +58,7 @@ impl Installation {
             }
         }
         let account = system.account(MAGNUM_USER)?.ok_or_else(|| missing("user magnum"))?;
-        let python = Python::of_program(system, Path::new(Service::Conductor.program()))?;
+        let python = Python::of_program(system, Path::new(Service::Conductor.program()), &account.home)?;
         let directories = root.identities(&python.path)?;
         let is_there = |path: &&PathBuf| directories.iter().any(|found| found.path == **path);
         let before_site = python.path.iter().take_while(|path| **path != python.site).filter(is_there);
@@ -146,11 +146,17 @@ mod tests {
         scratch
     }
 
+    /// Asks where Python looks.
     fn inspect(scratch: &Scratch) -> Result<Installation> {
         let answer = format!(
             "{{\"version\": \"3.11.2\", \"site\": \"{LOCAL}\", \"path\": [\"/absent\", \"{LOCAL}\", \"{APT}\"]}}"
         );
-        Installation::inspect(&scratch.system(move |_| Some(answer.clone())))
+        Installation::inspect(&scratch.system(move |command| {
+            // What user magnum's processes could change decides where root writes.
+            assert_eq!((command.user, command.args[0].to_str()), (Some("nobody"), Some("-I")));
+            assert!(command.env.contains(&("HOME".to_owned(), "/var/lib/magnum".into())));
+            Some(answer.clone())
+        }))
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod testing;
 mod trust;
 mod write;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,11 +41,12 @@ pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
 pub use trust::NotRootsAlone;
 pub use write::Temporary;
 
-/// Numeric ids of a user account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A user account.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub uid: u32,
     pub gid: u32,
+    pub home: PathBuf,
 }
 
 /// Runs programs and looks up accounts; the trait that tests replace.

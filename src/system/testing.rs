@@ -175,7 +175,7 @@ impl Host for Programs {
 
     fn account(&self, name: &str) -> Result<Option<Account>> {
         match name {
-            "magnum" => Ok(Some(Account { uid: 64, gid: 64 })),
+            "magnum" => Ok(Some(Account { uid: 64, gid: 64, home: "/var/lib/magnum".into() })),
             "nobody-asked" => bail!("the name service fails"),
             _ => Ok(None),
         }
