@@ -86,6 +86,7 @@ pub fn installation() -> Installation {
         magnum_gid: 64,
         version: "18.0.0".into(),
         other_drivers: vec![],
+        unknown_drivers: None,
         before_site: vec![],
         defaults: BTreeMap::new(),
     }

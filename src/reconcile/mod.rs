@@ -156,6 +156,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         system.root.save(LAST_GOOD, &settings)?;
     }
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
+    outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
     let problems = check_services(&desired, observed, environment)?;
     outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
     outcome.problems.extend(problems);

@@ -6,6 +6,7 @@
 
 mod backup;
 pub mod bounds;
+mod budget;
 mod command;
 mod copy;
 mod directory;
@@ -30,6 +31,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 pub use backup::{Backups, Original, describe};
+pub use budget::{Budget, TooMuch};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
 pub use entry::{Access, Entry, FileIdentity, ManagedFile, RegularFile};

@@ -262,9 +262,14 @@ impl Root {
     /// # Errors
     /// If it is there but cannot be read.
     pub fn read_text(&self, path: &Path) -> Result<Option<String>> {
+        Ok(self.content(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Returns the content of a file; `None` if nothing is there.
+    pub(super) fn content(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         match self.inspect(path)? {
             Entry::Absent => Ok(None),
-            Entry::File(file) => Ok(Some(String::from_utf8_lossy(&file.bytes).into_owned())),
+            Entry::File(file) => Ok(Some(file.bytes)),
             Entry::Directory => bail!("{} is a directory", path.display()),
             Entry::Other(what) => bail!("{} is {what}", path.display()),
         }
