@@ -131,6 +131,21 @@ fn a_copy_earlier_on_the_path_is_set_aside_and_a_later_one_is_left() {
 }
 
 #[test]
+fn of_any_number_of_copies_a_hook_sets_some_aside_and_a_problem_names_their_directory() {
+    let scratch = installed();
+    let observed = |copies: std::ops::Range<usize>| {
+        copies.for_each(|copy| scratch.put(format!("/var/lib/magnum/site/{PACKAGE}-{copy}/x"), ""));
+        inspect(&scratch.root, &python()).unwrap()
+    };
+    let few = observed(0..MOST_SHADOWS);
+    assert_eq!((few.shadows.len(), few.problem()), (MOST_SHADOWS, None));
+    let many = observed(MOST_SHADOWS..3 * MOST_SHADOWS);
+    assert_eq!(many.problem().unwrap().summary, "Too many copies of the driver: /var/lib/magnum/site");
+    let set_aside = steps(&many, &[]).into_iter().filter(|step| step.starts_with("set aside"));
+    assert_eq!((set_aside.count(), many.shadows.len()), (MOST_SHADOWS, MOST_SHADOWS + 1));
+}
+
+#[test]
 fn what_the_charm_installed_for_another_python_is_removed() {
     let observed = inspect(&installed().root, &python()).unwrap();
     let written = [

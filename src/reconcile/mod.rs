@@ -109,6 +109,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
     let (chosen, problems) = found.choose(system, &request, Some(environment))?;
     outcome.problems = problems;
+    outcome.problems.extend(found.observed.driver.problem());
     let Some(Candidate { settings, artifacts, desired, selection }) = chosen else { return Ok(outcome) };
     let Found { installation, mut observed, mut backups, last_good, mut memory } = found;
 

@@ -4,9 +4,10 @@
 //! a hook killed at any moment never takes its own work for an operator's, nor an operator's for its own.
 //!
 //! A special file or a tree too deep or too large to be copied is no original that anything could have read. It is
-//! renamed, and stays where it is.
+//! renamed, and stays where it is. So is what is only in the way in a directory of others, who put any number there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -103,6 +104,18 @@ impl Backups {
         Ok(())
     }
 
+    /// Takes away what stands at `path`, in whose place nothing comes.
+    ///
+    /// # Errors
+    /// If it cannot be backed up or renamed.
+    pub fn set_aside(&mut self, root: &Root, path: &Path) -> Result<()> {
+        if root.is_roots_alone(path.parent().unwrap_or(path))? {
+            self.back_up(root, path)?;
+            return root.remove(path);
+        }
+        rename_aside(root, path, "others than root decide what is in its directory")
+    }
+
     fn enter(&mut self, root: &Root, path: &Path, original: Original) -> Result<()> {
         self.0.insert(path.to_owned(), original);
         root.save(FILE, self)
@@ -151,13 +164,23 @@ fn copy_or_set_aside(root: &Root, path: &Path) -> Result<Original> {
         Err(error) if error.is::<NotCopied>() => error,
         copied => return copied.map(Original::BackedUp),
     };
+    rename_aside(root, path, error.root_cause())?;
+    Ok(Original::Absent)
+}
+
+/// Gives what stands at `path` a new name beside it, and says so.
+fn rename_aside(root: &Root, path: &Path, why: impl fmt::Display) -> Result<()> {
     // A name that neither oslo.config reads nor Python imports.
     let name = directory::temporary_name()?.to_string_lossy().replace(TEMPORARY_PREFIX, "set-aside-");
     let aside = path.with_file_name(name);
-    root.rename(path, &aside)?;
-    let (path, aside, why) = (path.display(), aside.display(), error.root_cause());
+    match root.rename(path, &aside) {
+        // Somebody else has taken it away.
+        Err(_) if root.metadata(path)?.is_none() => return Ok(()),
+        renamed => renamed?,
+    }
+    let (path, aside) = (path.display(), aside.display());
     warn!("{path} is not backed up, because {why}; it is {aside} now, and stays there when the charm is removed");
-    Ok(Original::Absent)
+    Ok(())
 }
 
 /// Copies what stands at `path` into the state directory, and returns the backup's name.
@@ -330,6 +353,24 @@ mod tests {
         assert!(aside.iter().any(|name| scratch.text(format!("/etc/magnum/{name}/{inner}/file")).is_some()));
         assert!(root.names(&state_path(DIRECTORY)).unwrap().is_empty(), "half a copy");
         aside.iter().for_each(|name| root.remove(&parent.join(name)).unwrap());
+    }
+
+    #[test]
+    fn what_is_in_the_way_where_others_write_is_renamed_and_leaves_no_entry() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        scratch.put("/opt/theirs/it", "theirs");
+        scratch.put("/opt/roots/it", "root's");
+        std::fs::set_permissions(scratch.path("/opt/theirs"), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let mut backups = Backups::default();
+        for path in ["/opt/theirs/it", "/opt/theirs/none", "/opt/roots/it"].map(Path::new) {
+            backups.set_aside(root, path).unwrap();
+            assert_eq!(root.inspect(path).unwrap(), Entry::Absent);
+        }
+        let entries: Vec<PathBuf> = backups.entries().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(entries, [Path::new("/opt/roots/it")]);
+        let names = root.names(Path::new("/opt/theirs")).unwrap();
+        assert!(matches!(names.as_slice(), [aside] if aside.starts_with("set-aside-")), "{names:?}");
     }
 
     #[test]

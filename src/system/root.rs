@@ -18,6 +18,8 @@ use super::{Access, Entry, FileIdentity, RegularFile};
 
 /// Nothing the charm writes or compares is larger, in bytes.
 const SIZE_LIMIT: u64 = 8 << 20;
+/// The most temporary files of a directory that are removed at a time: others may put any number there.
+const MOST_TEMPORARIES: usize = 50;
 /// The most links that lead from one path to a file.
 const MOST_LINKS: usize = 8;
 
@@ -284,13 +286,18 @@ impl Root {
         Ok(at("listing", path, unless_absent(listed))?.unwrap_or_default())
     }
 
-    /// Returns the temporary files that a killed hook left in a directory.
+    /// Returns the temporary files that a killed hook left in a directory: root's first, and no more than are removed
+    /// at a time.
     ///
     /// # Errors
     /// If the directory is there but cannot be read.
     pub fn temporaries(&self, path: &Path) -> Result<Vec<PathBuf>> {
-        let names = self.names(path)?.into_iter();
-        Ok(names.filter(|name| name.starts_with(TEMPORARY_PREFIX)).map(|name| path.join(name)).collect())
+        let names = self.names(path)?.into_iter().filter(|name| name.starts_with(TEMPORARY_PREFIX));
+        let paths: Vec<PathBuf> = names.map(|name| path.join(name)).collect();
+        let found = self.metadata_of(&paths)?.into_iter().zip(paths);
+        let mut found: Vec<_> = found.map(|(meta, path)| (meta.map(|meta| self.access_of(&meta).uid), path)).collect();
+        found.sort();
+        Ok(found.into_iter().take(MOST_TEMPORARIES).map(|(_, path)| path).collect())
     }
 }
 

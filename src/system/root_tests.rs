@@ -82,3 +82,22 @@ fn a_program_behind_links_is_resolved_within_the_root() {
     assert_eq!(resolve("/usr/local/bin/python").unwrap(), Path::new("/usr/bin/python3.11"));
     assert!(resolve("/usr/bin/loop").is_err());
 }
+
+/// Only root can give files away.
+#[test]
+fn of_any_number_of_temporary_files_some_are_named_and_those_of_root_first() {
+    let scratch = scratch();
+    let root = &scratch.root;
+    let temporary = |name: &str| format!("/etc/magnum/{TEMPORARY_PREFIX}{name}");
+    for index in 0..2 * MOST_TEMPORARIES {
+        scratch.put(temporary(&index.to_string()), "");
+    }
+    assert_eq!(root.temporaries(Path::new("/etc/magnum")).unwrap().len(), MOST_TEMPORARIES);
+    if nix::unistd::geteuid().is_root() {
+        for index in 0..2 * MOST_TEMPORARIES {
+            std::os::unix::fs::chown(scratch.path(temporary(&index.to_string())), Some(64), None).unwrap();
+        }
+        scratch.put(temporary("last"), "");
+        assert_eq!(root.temporaries(Path::new("/etc/magnum")).unwrap()[0], Path::new(&temporary("last")));
+    }
+}
