@@ -155,8 +155,8 @@ impl RegisteredDrivers {
             if is_plain(name) && (self.names.len() < MOST_DRIVERS || self.names.contains(name)) {
                 self.names.insert(name.to_owned());
             } else {
-                let shown: String = name.chars().take(LONGEST_NAME).collect();
-                self.leave_out(|| format!("{shown:?} of {}", metadata.display()));
+                let shown = || name.chars().take(LONGEST_NAME).collect::<String>();
+                self.leave_out(|| format!("{:?} of {}", shown(), metadata.display()));
             }
         }
         has_any

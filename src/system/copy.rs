@@ -19,8 +19,8 @@ use xattr::FileExt as _;
 
 use super::directory;
 
-/// Far more than a driver's package or a helm (60 MB in 2025) has.
-const MOST_BYTES: u64 = 300 << 20;
+/// More than a driver's package or a helm (60 MB in 2025) has.
+const MOST_BYTES: u64 = 90 << 20;
 const MOST_ENTRIES: usize = 10_000;
 const DEEPEST: usize = 32;
 
@@ -74,6 +74,7 @@ fn copy_entry(
         opened => opened?,
     };
     let meta = source.metadata()?;
+    ensure!(meta.len() <= left.1, NotCopied("too large"));
     let mut source = source.into_std();
     let mut target = directory::create_file(to, as_name)?.into_std();
     let copied = io::copy(&mut source.by_ref().take(left.1 + 1), &mut target)?;

@@ -85,10 +85,15 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Returns the names in a directory that is open for reading. Those that are not UTF-8 are left out.
-pub fn names(directory: File) -> io::Result<Vec<String>> {
+/// Returns the names in a directory that is open for reading; [`ErrorKind::FileTooLarge`] for more than `most`. Those
+/// that are not UTF-8 count, but are left out.
+pub fn names(directory: File, most: usize) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in nix::dir::Dir::from_fd(directory.into_std().into())? {
+    for (count, entry) in nix::dir::Dir::from_fd(directory.into_std().into())?.into_iter().enumerate() {
+        // With itself and the one above it.
+        if count >= most + 2 {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
         names.extend(entry?.file_name().to_str().map(str::to_owned));
     }
     names.retain(|name| name != "." && name != "..");
@@ -199,6 +204,16 @@ mod tests {
         }
         assert!(open(&top, Path::new("/a/b")).is_ok());
         assert!(open(&top, Path::new("a/../a")).is_err());
+    }
+
+    #[test]
+    fn no_more_names_are_listed_than_a_directory_may_have() {
+        let scratch = tempfile::tempdir().unwrap();
+        let names = |most| names(File::from_std(std::fs::File::open(scratch.path()).unwrap()), most);
+        std::fs::write(scratch.path().join("a"), "").unwrap();
+        std::fs::write(scratch.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
+        assert_eq!(names(2).unwrap(), ["a"]);
+        assert_eq!(names(1).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -14,12 +14,14 @@ use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use sha2::{Digest, Sha256};
 
 use super::directory::{self, LEASED, TEMPORARY_PREFIX, is_absent, is_leased, is_link};
-use super::{Access, Entry, FileIdentity, RegularFile};
+use super::{Access, Entry, FileIdentity, RegularFile, TooMuch};
 
 /// Nothing the charm writes or compares is larger, in bytes.
 const SIZE_LIMIT: u64 = 8 << 20;
 /// The most temporary files of a directory that are removed at a time: others may put any number there.
 const MOST_TEMPORARIES: usize = 50;
+/// The most names of a directory. Python's own have some hundreds.
+const MOST_NAMES: usize = 20_000;
 /// The most links that lead from one path to a file.
 const MOST_LINKS: usize = 8;
 
@@ -280,9 +282,13 @@ impl Root {
     /// Returns the names in a directory, sorted; none if it is not there. Names that are not UTF-8 are left out.
     ///
     /// # Errors
-    /// If it is there but cannot be read.
+    /// [`TooMuch`] if it has more than 20,000; and if it is there but cannot be read.
     pub fn names(&self, path: &Path) -> Result<Vec<String>> {
-        let listed = directory::open_for_reading(&self.top, path).and_then(directory::names);
+        let opened = directory::open_for_reading(&self.top, path);
+        let listed = opened.and_then(|directory| directory::names(directory, MOST_NAMES));
+        if listed.as_ref().is_err_and(|error| error.kind() == ErrorKind::FileTooLarge) {
+            bail!(TooMuch { path: path.to_owned(), what: format!("has more than {MOST_NAMES} names") });
+        }
         Ok(at("listing", path, unless_absent(listed))?.unwrap_or_default())
     }
 
