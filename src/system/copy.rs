@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context, Result, bail, ensure};
 use cap_fs_ext::DirExt;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, Metadata, MetadataExt as _};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{UtimensatFlags, futimens, utimensat};
 use nix::sys::time::TimeSpec;
@@ -55,10 +55,7 @@ fn copy_entry(
     }
     if meta.is_dir() {
         let source = from.open_dir_nofollow(name)?;
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700);
-        to.create_dir_with(as_name, &builder)?;
-        let target = to.open_dir_nofollow(as_name)?;
+        let target = directory::make(to, as_name)?;
         for entry in source.entries()? {
             let inner = entry?.file_name();
             let copied = copy_entry(&source, &inner, &target, &inner, deeper - 1, left);

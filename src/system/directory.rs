@@ -10,9 +10,10 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, MetadataExt as _, OpenOptions, OpenOptionsExt};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
+use nix::unistd::geteuid;
 
 /// Begins the name of every temporary file, so that one left by a killed hook is recognised.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
@@ -83,6 +84,26 @@ fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600).follow(FollowSymlinks::No);
     options
+}
+
+/// Makes a directory with mode 0700, and opens it. Whoever owns `parent` may put another one in its place meanwhile,
+/// which is an error.
+pub fn make(parent: &Dir, name: &OsStr) -> io::Result<Dir> {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    parent.create_dir_with(name, &builder)?;
+    let made = parent.open_dir_nofollow(name)?;
+    match is_new(&made)? {
+        true => Ok(made),
+        false => Err(io::Error::other("somebody has put another directory in its place")),
+    }
+}
+
+/// Whether a directory may be one that was just made: private, empty and this user's.
+fn is_new(directory: &Dir) -> io::Result<bool> {
+    let meta = directory.dir_metadata()?;
+    let is_private = meta.uid() == geteuid().as_raw() && meta.mode() & 0o777 == 0o700;
+    Ok(is_private && directory.entries()?.next().is_none())
 }
 
 /// Returns the names in a directory that is open for reading; [`ErrorKind::FileTooLarge`] for more than `most`. Those
@@ -181,8 +202,9 @@ pub fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::ffi::OsStrExt as _;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use cap_std::ambient_authority;
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -204,6 +226,27 @@ mod tests {
         }
         assert!(open(&top, Path::new("/a/b")).is_ok());
         assert!(open(&top, Path::new("a/../a")).is_err());
+    }
+
+    #[test]
+    fn only_a_private_and_empty_directory_of_the_same_user_counts_as_just_made() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        let made = make(&top, "new".as_ref()).unwrap();
+        assert!(make(&top, "new".as_ref()).is_err());
+        let mode = |mode| std::fs::set_permissions(scratch.path().join("new"), Permissions::from_mode(mode)).unwrap();
+        mode(0o2700);
+        assert!(is_new(&made).unwrap());
+        mode(0o755);
+        assert!(!is_new(&made).unwrap());
+        mode(0o700);
+        made.create_dir("theirs").unwrap();
+        assert!(!is_new(&made).unwrap());
+        made.remove_dir("theirs").unwrap();
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(scratch.path().join("new"), Some(64), None).unwrap();
+            assert!(!is_new(&made).unwrap());
+        }
     }
 
     #[test]
