@@ -106,7 +106,8 @@ mod tests {
     fn what_is_too_much_to_be_read_is_a_problem_that_names_it() {
         let found = TooMuch { path: "/etc/magnum".into(), what: "has more than 5 names".to_owned() };
         let problem = or_problem::<()>(Err(anyhow::Error::new(found).context("looking"))).unwrap().unwrap_err();
-        let expected = "Too much to read: /etc/magnum: /etc/magnum has more than 5 names; remove what does not belong there";
+        let expected =
+            "Too much to read: /etc/magnum: /etc/magnum has more than 5 names; remove what does not belong there";
         assert_eq!((problem.kind, problem.to_string().as_str()), (Kind::Blocked, expected));
     }
 

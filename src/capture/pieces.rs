@@ -109,7 +109,10 @@ fn fragments(root: &Root) -> Vec<(String, Result<String>)> {
     for name in names {
         let content = budget.read(root, &directory.join(&name)).and_then(|content| content.context("it is gone again"));
         let is_last = content.as_ref().is_err_and(|error| error.is::<TooMuch>());
-        pieces.push((format!("magnum.conf.d/{name}"), content.map(|content| String::from_utf8_lossy(&content).into_owned())));
+        pieces.push((
+            format!("magnum.conf.d/{name}"),
+            content.map(|content| String::from_utf8_lossy(&content).into_owned()),
+        ));
         if is_last {
             break;
         }

@@ -66,7 +66,10 @@ impl ObservedDriver {
         let directory = self.shadows.get(MOST_SHADOWS)?.parent()?.display();
         let what = format!("Python finds more than {MOST_SHADOWS} copies of the driver before the pinned one, in");
         let remedy = format!("remove what begins with {PACKAGE} there");
-        Some(Problem::blocked(format!("Too many copies of the driver: {directory}"), format!("{what} {directory}; {remedy}")))
+        Some(Problem::blocked(
+            format!("Too many copies of the driver: {directory}"),
+            format!("{what} {directory}; {remedy}"),
+        ))
     }
 }
 

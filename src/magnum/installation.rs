@@ -105,7 +105,8 @@ impl Distributions {
         all.remove(OUR_DISTRIBUTION);
         let mut with_drivers: Vec<PathBuf> = all.into_values().collect();
         // The system's before those of user magnum, whose directory comes before them on the path and holds any number.
-        let place = |metadata: &PathBuf| path.iter().position(|directory| Some(directory.as_path()) == metadata.parent());
+        let place =
+            |metadata: &PathBuf| path.iter().position(|directory| Some(directory.as_path()) == metadata.parent());
         with_drivers.sort_by_key(|metadata| Reverse(place(metadata)));
         let mut drivers = RegisteredDrivers::new();
         with_drivers.retain(|metadata| drivers.read(root, metadata));
@@ -294,7 +295,11 @@ mod tests {
             // The second time from the cache.
             for _ in 0..2 {
                 assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"], "{shape}");
-                assert_eq!(unknown().starts_with(&format!("{APT}/odd-1.dist-info/entry_points.txt is")), !is_text, "{shape}");
+                assert_eq!(
+                    unknown().starts_with(&format!("{APT}/odd-1.dist-info/entry_points.txt is")),
+                    !is_text,
+                    "{shape}"
+                );
             }
         });
         std::fs::remove_dir(&odd).unwrap();
