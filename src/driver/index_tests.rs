@@ -221,22 +221,3 @@ fn the_proxies_of_the_model_are_used_and_a_bad_one_is_named() {
     assert!(proxy.requests.lock().unwrap()[0].starts_with("GET http://localhost:1/simple/magnum-capi-helm/"));
     assert!(problem(through("http://")).detail.contains("http_proxy is not a valid address"));
 }
-
-#[test]
-fn a_wheel_of_a_known_release_is_the_published_one_or_the_operator_vouches_for_it() {
-    let built = super::super::tests::wheel(&[]);
-    let server = serving(html(&format!("href={WHEEL}")), answer("200 OK", "x", &built));
-    let index = Some(Address::new("index-url", &server.url()).unwrap());
-    let mut source = DriverSource { pin: pin(), sha256: None, index, wheel: None };
-    let scratch = Scratch::new();
-    let obtain = |source: &DriverSource| {
-        let python = super::super::tests::python();
-        super::super::StagedDriver::obtain(&scratch.root, source, None, &python, &[])
-            .map(|staged| staged.sha256.clone())
-    };
-    let refused: Problem = obtain(&source).unwrap_err().downcast().unwrap();
-    assert_eq!(refused.summary, "Wheel of the driver is not the published one");
-    assert!(!refused.to_string().contains("hunter2"), "{refused}");
-    source.sha256 = Some(sha256(&built).parse().unwrap());
-    assert_eq!(Some(obtain(&source).unwrap()), source.sha256);
-}

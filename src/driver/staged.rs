@@ -120,9 +120,42 @@ fn replace_in_two_steps(root: &Root, new: &Path, old: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use crate::system::testing::Scratch;
-
+    use super::super::tests::{pin, python, wheel};
     use super::*;
+    use crate::juju::settings::Address;
+    use crate::problem::Problem;
+    use crate::system::testing::Scratch;
+    use crate::system::{Account, Command, Host, Output};
+
+    /// A fetcher that brings this.
+    struct Fetcher(Vec<u8>);
+
+    impl Host for Fetcher {
+        fn run(&self, _: &Command) -> Result<Output> {
+            Ok(Output { code: Some(0), stdout: self.0.clone(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<Account>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_wheel_of_a_known_release_is_the_published_one_or_the_operator_vouches_for_it() {
+        let (scratch, built) = (Scratch::new(), wheel(&[]));
+        let system = System::new(scratch.root.clone(), Fetcher(built.clone()));
+        let index = Some(Address::new("index-url", "https://me:hunter2@mirror.example/simple").unwrap());
+        let mut source = DriverSource { pin: pin(), sha256: None, index, wheel: None };
+        let obtain = |source: &DriverSource| {
+            let staged = StagedDriver::obtain(&system, source, None, &python(), &[]);
+            staged.map(|staged| staged.sha256.clone())
+        };
+        let refused: Problem = obtain(&source).unwrap_err().downcast().unwrap();
+        assert_eq!(refused.summary, "Wheel of the driver is not the published one");
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+        source.sha256 = Some(sha256(&built).parse().unwrap());
+        assert_eq!(Some(obtain(&source).unwrap()), source.sha256);
+    }
 
     #[test]
     fn where_an_exchange_is_not_supported_the_new_one_comes_into_place_too() {

@@ -12,7 +12,7 @@ pub const KIND: Kind = Kind { name: "wheel", shapes, take_in };
 
 fn take_in(unit: &Unit) -> Result<()> {
     let source = DriverSource { pin: pin(), sha256: None, index: None, wheel: Some(INPUT.into()) };
-    let staged = StagedDriver::obtain(&unit.root, &source, None, &python(), &[])?;
+    let staged = StagedDriver::obtain(&unit.system(|_| None), &source, None, &python(), &[])?;
     let found = InstalledDrivers::inspect(&unit.root, staged.path())?;
     if found.intact(&pin()).is_none() {
         bail!(found.differs(&pin(), None).context("nothing of it is wrong")?);
