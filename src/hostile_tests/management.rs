@@ -7,8 +7,8 @@ use anyhow::Result;
 use super::server::{CHUNKED, answer, dripping, head, interim, odd_answers};
 use super::{Kind, Shape, Unit};
 use crate::driver::tests::pin;
+use crate::kubeconfig::checks::ManagementReport;
 use crate::kubeconfig::compatibility::Stack;
-use crate::kubeconfig::report::ManagementReport;
 use crate::kubeconfig::testing::usable;
 
 pub const KIND: Kind = Kind { name: "management cluster", shapes, take_in };
