@@ -97,12 +97,12 @@ impl Request {
     fn kubeconfig_report(&self, system: &System, path: &Path) -> Result<KubeconfigReport> {
         let stack = Stack { driver: self.pin.version().clone(), chart: self.chart.clone(), api_resources: None };
         let account = if Uid::effective().is_root() { system.account(MAGNUM_USER)? } else { None };
-        let read_file = |path: &Path| match account {
+        let read_file = |path: &Path| match &account {
             Some(_) => read_as_magnum(system, path),
             None => read(path).map_err(|error| format!("{error:#}")),
         };
         let bytes = read(path).map_err(|error| fault(format!("cannot be read: {error:#}")));
-        let programs = |kubeconfig: &Secret<String>| match account {
+        let programs = |kubeconfig: &Secret<String>| match &account {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
             None => {
                 let helm = helm_on(system, &std::env::var_os("PATH").unwrap_or_default());
@@ -117,7 +117,7 @@ impl Request {
 }
 
 /// Asks the driver and helm of the unit, as user magnum.
-fn ask_unit(system: &System, account: Account, kubeconfig: &Secret<String>, pin: &Pin) -> Result<ProgramVerdicts> {
+fn ask_unit(system: &System, account: &Account, kubeconfig: &Secret<String>, pin: &Pin) -> Result<ProgramVerdicts> {
     let python = Python::remembered(&system.root)?;
     let helm = helm_on(system, SYSTEM_PATH.as_ref());
     let programs = ProgramsToAsk {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::system::NotRootsAlone;
+use crate::system::{NotRootsAlone, TooMuch};
 
 /// Who solves a problem; the most urgent is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,16 +65,27 @@ impl From<NotRootsAlone> for Problem {
     }
 }
 
+impl From<TooMuch> for Problem {
+    fn from(found: TooMuch) -> Self {
+        let summary = format!("Too much to read: {}", found.path.display());
+        Self::blocked(summary, found.to_string())
+    }
+}
+
 /// Separates a problem, which a person must know, from an error that makes the hook fail.
 ///
 /// # Errors
-/// Any error that is neither a [`Problem`] nor [`NotRootsAlone`].
+/// Any error that is neither a [`Problem`], [`NotRootsAlone`] nor [`TooMuch`].
 pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Problem>> {
     let error = match result {
         Ok(value) => return Ok(Ok(value)),
         Err(error) => error,
     };
-    match error.downcast::<NotRootsAlone>() {
+    let error = match error.downcast::<NotRootsAlone>() {
+        Ok(found) => return Ok(Err(found.into())),
+        Err(error) => error,
+    };
+    match error.downcast::<TooMuch>() {
         Ok(found) => Ok(Err(found.into())),
         Err(error) => error.downcast::<Problem>().map(Err),
     }
@@ -89,6 +100,15 @@ mod tests {
         let problem = Problem::waiting("Cannot fetch the driver", "the index does not answer");
         assert_eq!(problem.to_string(), "Cannot fetch the driver: the index does not answer");
         assert_eq!(Problem::maintenance("Magnum is paused").to_string(), "Magnum is paused");
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_read_is_a_problem_that_names_it() {
+        let found = TooMuch { path: "/etc/magnum".into(), what: "has more than 5 names".to_owned() };
+        let problem = or_problem::<()>(Err(anyhow::Error::new(found).context("looking"))).unwrap().unwrap_err();
+        let expected =
+            "Too much to read: /etc/magnum: /etc/magnum has more than 5 names; remove what does not belong there";
+        assert_eq!((problem.kind, problem.to_string().as_str()), (Kind::Blocked, expected));
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub enum Step {
         why: String,
         replaces: Vec<PathBuf>,
     },
-    /// Back up what stands at a path, and remove it.
+    /// Back up what stands at a path, and remove it; in a directory of others, rename it.
     SetAside {
         path: PathBuf,
         why: String,

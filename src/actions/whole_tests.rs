@@ -52,7 +52,7 @@ impl Host for Played {
 
     fn account(&self, _: &str) -> Result<Option<Account>> {
         // The owner of the directory, whoever runs the test.
-        Ok(Some(Account { uid: 0, gid: 0 }))
+        Ok(Some(Account { uid: 0, gid: 0, home: "/var/lib/magnum".into() }))
     }
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use super::Inputs;
 use crate::audit;
 use crate::magnum::{CONF_DIRECTORY, Installation, MAGNUM_DIRECTORY, MAGNUM_USER, Service, configuration_arguments};
-use crate::system::{Backups, Command, Root, System};
+use crate::system::{Backups, Budget, Command, Root, System, TooMuch};
 
 /// Each question is small.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -19,13 +19,15 @@ const JOURNAL_LINES: [&str; 3] = ["1000", "100", "10"];
 const PROPERTIES: &str = "Id,LoadState,UnitFileState,ActiveState,SubState,Result,MainPID,NRestarts,\
                           NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,ExecMainStartTimestamp";
 const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+/// What is kept of the configuration's directory: the principal's files have 30 kB.
+const FRAGMENTS: Budget = Budget::new(1000, 1 << 20);
 /// Begins the names of the charm's own units.
 const OWN_UNITS: &str = "magnum-capi-helm-";
 
 /// Returns every piece, not redacted yet.
 ///
 /// # Errors
-/// If the names of units or fragments cannot be read.
+/// If the names of units cannot be read.
 pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<String>)>> {
     let root = &system.root;
     let inventory = inventory(system);
@@ -63,7 +65,7 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
         let name = format!("journal/{}.txt", unit.trim_end_matches(".service"));
         (name, journal(system, unit))
     });
-    Ok(pieces.chain(journals).chain(fragments(root)?).collect())
+    Ok(pieces.chain(journals).chain(fragments(root)).collect())
 }
 
 /// Asks Python for lines about its configuration, distributions and drivers.
@@ -96,15 +98,26 @@ fn journal(system: &System, unit: &str) -> Result<String> {
     read(most).or_else(|_| read(fewer)).or_else(|_| read(fewest))
 }
 
-/// Returns the files of the configuration's directory.
-fn fragments(root: &Root) -> Result<Vec<(String, Result<String>)>> {
-    let directory = Path::new(CONF_DIRECTORY);
-    let text = |name: &str| {
-        let text = root.read_text(&directory.join(name))?;
-        text.context("it is gone again")
+/// Returns the files of the configuration's directory; the last says so if there is too much in it.
+fn fragments(root: &Root) -> Vec<(String, Result<String>)> {
+    let (directory, mut budget) = (Path::new(CONF_DIRECTORY), FRAGMENTS);
+    let names = match root.names(directory) {
+        Ok(names) => names,
+        Err(error) => return vec![("magnum.conf.d".to_owned(), Err(error))],
     };
-    let fragment = |name: String| (format!("magnum.conf.d/{name}"), text(&name));
-    Ok(root.names(directory)?.into_iter().map(fragment).collect())
+    let mut pieces = Vec::new();
+    for name in names {
+        let content = budget.read(root, &directory.join(&name)).and_then(|content| content.context("it is gone again"));
+        let is_last = content.as_ref().is_err_and(|error| error.is::<TooMuch>());
+        pieces.push((
+            format!("magnum.conf.d/{name}"),
+            content.map(|content| String::from_utf8_lossy(&content).into_owned()),
+        ));
+        if is_last {
+            break;
+        }
+    }
+    pieces
 }
 
 fn command(program: &str, arguments: &[&str]) -> Command {
@@ -141,6 +154,15 @@ mod tests {
         fn account(&self, _: &str) -> Result<Option<Account>> {
             Ok(None)
         }
+    }
+
+    #[test]
+    fn of_any_number_of_fragments_so_many_are_kept_and_the_last_says_that_there_are_more() {
+        let scratch = Scratch::new();
+        (0..1010).for_each(|index| scratch.put(format!("{CONF_DIRECTORY}/{index:04}.conf"), ""));
+        let pieces = fragments(&scratch.root);
+        let failed: Vec<_> = pieces.iter().filter(|(_, text)| text.is_err()).map(|(name, _)| name.as_str()).collect();
+        assert_eq!((pieces.len(), failed), (1001, vec!["magnum.conf.d/1000.conf"]));
     }
 
     #[test]

@@ -7,8 +7,11 @@ use serde_json::Value;
 use super::CONF;
 use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
 use crate::magnum::oslo::assignments;
-use crate::magnum::{CONF_DIRECTORY, PythonAnswers, Reading, Service};
+use crate::magnum::{CONF_BUDGET, CONF_DIRECTORY, PythonAnswers, Reading, Service};
 use crate::system::{Entry, ManagedFile, Root};
+
+/// The most findings of one check: more than what is shown of them.
+const MOST_FINDINGS: usize = 200;
 
 /// What the checks look at.
 pub struct ConfSubject<'a> {
@@ -34,12 +37,12 @@ fn file(subject: &ConfSubject<'_>) -> Outcome {
 }
 
 fn ascii(subject: &ConfSubject<'_>) -> Outcome {
-    let mut files = Vec::new();
+    let (mut files, mut budget) = (Vec::new(), CONF_BUDGET);
     for directory in [PathBuf::from(CONF_DIRECTORY)].iter().chain(&subject.drop_in_directories) {
         for name in subject.root.names(directory)? {
             let path = directory.join(&name);
             if name.ends_with(".conf") && subject.root.is_file(&path)? {
-                files.push((path.clone(), subject.root.read(&path)?));
+                files.extend(budget.read(subject.root, &path)?.map(|content| (path, content)));
             }
         }
     }
@@ -60,7 +63,7 @@ pub fn plain_ascii(files: &[(PathBuf, Vec<u8>)]) -> Outcome {
         })
     });
     let remedy = "type that character in plain ASCII; any hook restores the charm's own files";
-    nothing_wrong(found, format!("{} files, every byte ASCII", files.len()), remedy)
+    nothing_wrong(found.take(MOST_FINDINGS), format!("{} files, every byte ASCII", files.len()), remedy)
 }
 
 fn effective(subject: &ConfSubject<'_>) -> Outcome {

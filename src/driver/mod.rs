@@ -39,6 +39,8 @@ use crate::system::{Original, Root};
 
 /// The driver's import package.
 pub const PACKAGE: &str = "magnum_capi_helm";
+/// The most copies that a hook sets aside.
+const MOST_SHADOWS: usize = 50;
 
 /// The driver as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +55,22 @@ pub struct DesiredDriver {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObservedDriver {
     pub installed: InstalledDrivers,
-    /// Copies that Python would find before the site directory's.
+    /// Copies that Python would find before the site directory's; of more than a hook sets aside, one more.
     pub shadows: Vec<PathBuf>,
     pub site_is_missing: bool,
+}
+
+impl ObservedDriver {
+    /// Returns the problem of more copies than a hook sets aside.
+    pub fn problem(&self) -> Option<Problem> {
+        let directory = self.shadows.get(MOST_SHADOWS)?.parent()?.display();
+        let what = format!("Python finds more than {MOST_SHADOWS} copies of the driver before the pinned one, in");
+        let remedy = format!("remove what begins with {PACKAGE} there");
+        Some(Problem::blocked(
+            format!("Too many copies of the driver: {directory}"),
+            format!("{what} {directory}; {remedy}"),
+        ))
+    }
 }
 
 /// Reads the driver's files, without starting Python.
@@ -77,7 +92,7 @@ fn shadows(root: &Root, python: &Python) -> Result<Vec<PathBuf>> {
             let rest = name.strip_prefix(PACKAGE);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
         });
-        found.extend(copies.map(|name| directory.join(name)));
+        found.extend(copies.map(|name| directory.join(name)).take(MOST_SHADOWS + 1 - found.len()));
     }
     Ok(found)
 }
@@ -93,7 +108,7 @@ pub fn plan(plan: &mut Plan, desired: &DesiredDriver, observed: &ObservedDriver,
         let replaces = installed.paths(&desired.site);
         plan.add(Phase::Install, Step::Install { artifact, what, why, replaces });
     }
-    for path in &observed.shadows {
+    for path in observed.shadows.iter().take(MOST_SHADOWS) {
         let why = "Python finds it before the pinned driver".to_owned();
         plan.add(Phase::Install, Step::SetAside { path: path.clone(), why });
     }

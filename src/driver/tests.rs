@@ -86,6 +86,7 @@ pub fn installation() -> Installation {
         magnum_gid: 64,
         version: "18.0.0".into(),
         other_drivers: vec![],
+        unknown_drivers: None,
         before_site: vec![],
         defaults: BTreeMap::new(),
     }
@@ -127,6 +128,21 @@ fn a_copy_earlier_on_the_path_is_set_aside_and_a_later_one_is_left() {
     assert_eq!(observed.shadows, shadows.map(|name| Path::new("/var/lib/magnum/site").join(name)));
     let first = "set aside /var/lib/magnum/site/magnum_capi_helm: Python finds it before the pinned driver";
     assert_eq!(steps(&observed, &[])[1], first);
+}
+
+#[test]
+fn of_any_number_of_copies_a_hook_sets_some_aside_and_a_problem_names_their_directory() {
+    let scratch = installed();
+    let observed = |copies: std::ops::Range<usize>| {
+        copies.for_each(|copy| scratch.put(format!("/var/lib/magnum/site/{PACKAGE}-{copy}/x"), ""));
+        inspect(&scratch.root, &python()).unwrap()
+    };
+    let few = observed(0..MOST_SHADOWS);
+    assert_eq!((few.shadows.len(), few.problem()), (MOST_SHADOWS, None));
+    let many = observed(MOST_SHADOWS..3 * MOST_SHADOWS);
+    assert_eq!(many.problem().unwrap().summary, "Too many copies of the driver: /var/lib/magnum/site");
+    let set_aside = steps(&many, &[]).into_iter().filter(|step| step.starts_with("set aside"));
+    assert_eq!((set_aside.count(), many.shadows.len()), (MOST_SHADOWS, MOST_SHADOWS + 1));
 }
 
 #[test]

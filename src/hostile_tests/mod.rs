@@ -6,6 +6,7 @@ mod chart;
 mod helm;
 mod index;
 mod kubeconfig;
+mod magnum;
 mod make;
 mod management;
 mod options;
@@ -45,7 +46,7 @@ const AT_ONCE: usize = 3;
 /// The fewest shapes of a kind.
 const FEWEST: usize = 20;
 
-static KINDS: [Kind; 9] = [
+static KINDS: [Kind; 10] = [
     wheel::KIND,
     record::KIND,
     chart::KIND,
@@ -55,6 +56,7 @@ static KINDS: [Kind; 9] = [
     management::KIND,
     options::KIND,
     tools::KIND,
+    magnum::KIND,
 ];
 
 /// A kind of input.

@@ -3,23 +3,31 @@
 //! It changes: a release upgrade brings another Python, a package upgrade other drivers. So every hook looks at it, at
 //! files alone.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{self, StartDefaults};
 use super::oslo::assignments;
 use super::{ENTRY_POINT, MAGNUM_CONF, MAGNUM_USER, Python, Service};
 use crate::problem::Problem;
-use crate::system::{Root, System};
+use crate::system::{Budget, Root, System};
 
 /// The entry point group in which Magnum looks for drivers.
 const DRIVERS_GROUP: &str = "magnum.drivers";
 /// Our driver's distribution, by its normalised name.
 const OUR_DISTRIBUTION: &str = "magnum_capi_helm";
 const CACHE: &str = "distributions.json";
+/// The most distributions whose entry points are read, and the most bytes of all: a unit of Ubuntu has 300, with 100 kB.
+const MOST_DISTRIBUTIONS: usize = 5000;
+const MOST_BYTES: usize = 16 << 20;
+/// The most drivers that are disabled; Magnum comes with four. Of what else is registered so much is shown.
+const MOST_DRIVERS: usize = 200;
+const LONGEST_NAME: usize = 100;
+const MOST_SHOWN: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
@@ -28,14 +36,16 @@ pub struct Installation {
     pub magnum_gid: u32,
     /// Magnum's version, from its metadata.
     pub version: String,
-    /// Every registered Magnum driver but ours, sorted.
+    /// The registered Magnum drivers but ours, sorted.
     pub other_drivers: Vec<String>,
+    /// Those that are not known, or that no list can name.
+    pub unknown_drivers: Option<Problem>,
     /// Directories in which Python looks before the site directory, and that are there.
     pub before_site: Vec<PathBuf>,
     pub defaults: BTreeMap<Service, StartDefaults>,
 }
 
-/// The distributions that register Magnum drivers, and Magnum's own. Reading every distribution's entry points takes
+/// The distributions that register Magnum drivers, or may, and Magnum's own. Reading every distribution's entry points takes
 /// longer than all else in a hook, so it is done when a directory of the module path has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Distributions {
@@ -58,17 +68,20 @@ impl Installation {
             }
         }
         let account = system.account(MAGNUM_USER)?.ok_or_else(|| missing("user magnum"))?;
-        let python = Python::of_program(system, Path::new(Service::Conductor.program()))?;
+        let python = Python::of_program(system, Path::new(Service::Conductor.program()), &account.home)?;
         let directories = root.identities(&python.path)?;
         let is_there = |path: &&PathBuf| directories.iter().any(|found| found.path == **path);
         let before_site = python.path.iter().take_while(|path| **path != python.site).filter(is_there);
         let before_site = before_site.cloned().collect();
         let distributions = root.cached(CACHE, directories, || Distributions::inspect(root, &python.path))?;
-        let others = distributions.with_drivers.iter().flat_map(|directory| drivers_of(root, directory));
-        let others: BTreeSet<String> = others.filter(|name| name != ENTRY_POINT).collect();
+        let mut drivers = RegisteredDrivers::new();
+        for directory in &distributions.with_drivers {
+            drivers.read(root, directory);
+        }
         Ok(Self {
             version: distributions.magnum_version().ok_or_else(|| missing("Magnum's Python package"))?,
-            other_drivers: others.into_iter().collect(),
+            unknown_drivers: drivers.problem(),
+            other_drivers: drivers.names.into_iter().collect(),
             defaults: defaults::inspect(system)?,
             magnum_gid: account.gid,
             before_site,
@@ -89,8 +102,17 @@ impl Distributions {
             }
         }
         let magnum = all.get("magnum").cloned();
-        all.retain(|name, directory| name != OUR_DISTRIBUTION && !drivers_of(root, directory).is_empty());
-        Ok(Self { with_drivers: all.into_values().collect(), magnum })
+        all.remove(OUR_DISTRIBUTION);
+        let mut with_drivers: Vec<PathBuf> = all.into_values().collect();
+        // The system's before those of user magnum, whose directory comes before them on the path and holds any number.
+        let place =
+            |metadata: &PathBuf| path.iter().position(|directory| Some(directory.as_path()) == metadata.parent());
+        with_drivers.sort_by_key(|metadata| Reverse(place(metadata)));
+        let mut drivers = RegisteredDrivers::new();
+        with_drivers.retain(|metadata| drivers.read(root, metadata));
+        // The last is one too many, which says so.
+        with_drivers.truncate(MOST_DISTRIBUTIONS + 1);
+        Ok(Self { with_drivers, magnum })
     }
 
     fn magnum_version(&self) -> Option<String> {
@@ -99,13 +121,79 @@ impl Distributions {
     }
 }
 
-/// Returns the names that a distribution registers in `magnum.drivers`, by its
-/// [entry points file](https://packaging.python.org/en/latest/specifications/entry-points/). Metadata that cannot be
-/// read registers none, for Python neither.
-fn drivers_of(root: &Root, metadata: &Path) -> Vec<String> {
-    let text = root.read_text(&metadata.join("entry_points.txt")).ok().flatten().unwrap_or_default();
-    let drivers = assignments(&text).filter(|found| found.section.trim() == DRIVERS_GROUP);
-    drivers.map(|found| found.key.to_owned()).collect()
+/// The drivers but ours that distributions register in `magnum.drivers`, by their
+/// [entry points files](https://packaging.python.org/en/latest/specifications/entry-points/).
+struct RegisteredDrivers {
+    names: BTreeSet<String>,
+    /// What else there is, as far as it is shown, and how much more.
+    left_out: Vec<String>,
+    more: usize,
+    budget: Budget,
+}
+
+impl RegisteredDrivers {
+    fn new() -> Self {
+        let budget = Budget::new(MOST_DISTRIBUTIONS, MOST_BYTES);
+        Self { names: BTreeSet::new(), left_out: Vec::new(), more: 0, budget }
+    }
+
+    /// Reads what a distribution registers. Returns whether it may be anything.
+    fn read(&mut self, root: &Root, metadata: &Path) -> bool {
+        let text = match self.entry_points(root, metadata) {
+            Ok(text) => text,
+            Err(error) => {
+                self.leave_out(|| format!("{error:#}"));
+                return true;
+            }
+        };
+        let found = assignments(&text).filter(|found| found.section.trim() == DRIVERS_GROUP);
+        let mut has_any = false;
+        for name in found.map(|found| found.key) {
+            has_any = true;
+            if name == ENTRY_POINT {
+                continue;
+            }
+            if is_plain(name) && (self.names.len() < MOST_DRIVERS || self.names.contains(name)) {
+                self.names.insert(name.to_owned());
+            } else {
+                let shown = || name.chars().take(LONGEST_NAME).collect::<String>();
+                self.leave_out(|| format!("{:?} of {}", shown(), metadata.display()));
+            }
+        }
+        has_any
+    }
+
+    fn entry_points(&mut self, root: &Root, metadata: &Path) -> Result<String> {
+        // Python follows it.
+        let is_link = root.metadata(metadata)?.is_some_and(|meta| meta.is_symlink());
+        ensure!(!is_link, "{} is a symbolic link", metadata.display());
+        let content = self.budget.read(root, &metadata.join("entry_points.txt"))?;
+        Ok(String::from_utf8_lossy(&content.unwrap_or_default()).into_owned())
+    }
+
+    fn leave_out(&mut self, what: impl FnOnce() -> String) {
+        match self.left_out.len() < MOST_SHOWN {
+            true => self.left_out.push(what()),
+            false => self.more += 1,
+        }
+    }
+
+    fn problem(&self) -> Option<Problem> {
+        let all = self.left_out.join("; ");
+        let detail = match self.more {
+            _ if all.is_empty() => return None,
+            0 => all,
+            more => format!("{all}; and {more} more"),
+        };
+        let remedy = "Magnum may load what is registered there; repair or remove that package";
+        Some(Problem::notice("Some Magnum drivers cannot be disabled: see the log", format!("{detail}: {remedy}")))
+    }
+}
+
+/// Whether a driver's name can stand in a list of an ASCII file.
+fn is_plain(name: &str) -> bool {
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_of_name)
 }
 
 /// Parses `Some.Name-1.0.dist-info` or `….egg-info`; the name is normalised.
@@ -146,11 +234,17 @@ mod tests {
         scratch
     }
 
+    /// Asks where Python looks.
     fn inspect(scratch: &Scratch) -> Result<Installation> {
         let answer = format!(
             "{{\"version\": \"3.11.2\", \"site\": \"{LOCAL}\", \"path\": [\"/absent\", \"{LOCAL}\", \"{APT}\"]}}"
         );
-        Installation::inspect(&scratch.system(move |_| Some(answer.clone())))
+        Installation::inspect(&scratch.system(move |command| {
+            // What user magnum's processes could change decides where root writes.
+            assert_eq!((command.user, command.args[0].to_str()), (Some("nobody"), Some("-I")));
+            assert!(command.env.contains(&("HOME".to_owned(), "/var/lib/magnum".into())));
+            Some(answer.clone())
+        }))
     }
 
     #[test]
@@ -190,14 +284,29 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_cannot_be_read_registers_no_driver_and_hangs_no_hook() {
+    fn metadata_that_cannot_be_read_is_named_and_hangs_no_hook() {
         let scratch = unit();
         let odd = scratch.path(APT).join("odd-1.dist-info");
         std::fs::create_dir(&odd).unwrap();
+        let unknown = || inspect(&scratch).unwrap().unknown_drivers.map(|problem| problem.detail).unwrap_or_default();
         scratch.for_each_shape(&format!("{APT}/odd-1.dist-info/entry_points.txt"), |shape| {
             scratch.root.remove(&crate::system::state_path(CACHE)).unwrap();
-            assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"], "{shape}");
+            let is_text = shape == "bytes that are not UTF-8";
+            // The second time from the cache.
+            for _ in 0..2 {
+                assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"], "{shape}");
+                assert_eq!(
+                    unknown().starts_with(&format!("{APT}/odd-1.dist-info/entry_points.txt is")),
+                    !is_text,
+                    "{shape}"
+                );
+            }
         });
+        std::fs::remove_dir(&odd).unwrap();
+        scratch.put("/opt/odd/entry_points.txt", "[magnum.drivers]\nodd = a:B\n");
+        std::os::unix::fs::symlink(scratch.path("/opt/odd"), &odd).unwrap();
+        scratch.root.remove(&crate::system::state_path(CACHE)).unwrap();
+        assert!(unknown().starts_with(&format!("{APT}/odd-1.dist-info is a symbolic link: Magnum may load")));
         std::fs::write(scratch.path(APT).join(std::ffi::OsStr::from_bytes(b"\xff-1.dist-info")), "").unwrap();
         assert_eq!(inspect(&scratch).unwrap().other_drivers, ["swarm_v1"]);
     }
@@ -208,6 +317,28 @@ mod tests {
         scratch.link("/bin", "usr/bin");
         scratch.put("/usr/bin/magnum-conductor", "#!/bin/python3\n");
         assert_eq!(inspect(&scratch).unwrap().python.executable, Path::new("/bin/python3"));
+    }
+
+    #[test]
+    fn drivers_that_no_list_can_name_or_hold_are_left_out_and_named_and_the_systems_come_first() {
+        let scratch = unit();
+        let long = "x".repeat(1000);
+        let odd = format!("[magnum.drivers]\né = a:b\n\x01\x7f = a:b\na,b = a:b\n{long} = a:b\n_a.b-1 = a:b\n");
+        register(&scratch, &format!("{LOCAL}/odd-1.dist-info"), &odd);
+        let installation = inspect(&scratch).unwrap();
+        assert_eq!(installation.other_drivers, ["_a.b-1", "swarm_v1"]);
+        let problem = installation.unknown_drivers.unwrap();
+        for name in ["\"é\"", "\"\\u{1}\\u{7f}\"", "\"a,b\"", &format!("\"{}\"", &long[..100])] {
+            assert!(problem.detail.contains(&format!("{name} of {LOCAL}/odd-1.dist-info")), "{name}: {problem}");
+        }
+        scratch.root.remove(&crate::system::state_path(CACHE)).unwrap();
+        let many: String = (0..10_000).map(|index| format!("a{index} = a:b\n")).collect();
+        register(&scratch, &format!("{LOCAL}/many-1.dist-info"), &format!("[magnum.drivers]\n{many}"));
+        let installation = inspect(&scratch).unwrap();
+        assert_eq!(installation.other_drivers.len(), MOST_DRIVERS);
+        assert!(installation.other_drivers.contains(&"swarm_v1".to_owned()));
+        let problem = installation.unknown_drivers.unwrap();
+        assert!(problem.detail.contains("; and 979") && problem.detail.len() < 2000, "{problem}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use python::{MAGNUM_USER, Python, exception};
 pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading};
 pub use service::Service;
 
-use crate::system::Root;
+use crate::system::{Budget, Root};
 
 /// The directory of the configuration; it belongs to user magnum.
 pub const MAGNUM_DIRECTORY: &str = "/etc/magnum";
@@ -28,6 +28,8 @@ pub const MAGNUM_DIRECTORY: &str = "/etc/magnum";
 pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
 /// The directory of configuration fragments; absent on a fresh deployment.
 pub const CONF_DIRECTORY: &str = "/etc/magnum/magnum.conf.d";
+/// What is read of a directory of configuration: the principal's files have 30 kB.
+pub const CONF_BUDGET: Budget = Budget::new(1000, 8 << 20);
 /// The driver's name in the entry point group `magnum.drivers` (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";
 /// The arguments with which a service reads the graft's fragment, after every other file.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{CONF_DIRECTORY, MAGNUM_CONF};
-use crate::system::Root;
+use super::{CONF_BUDGET, CONF_DIRECTORY, MAGNUM_CONF};
+use crate::system::{Root, TooMuch};
 
 /// The texts of magnum.conf and of conf.d, in the order in which the services read them with the graft's arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,14 +16,21 @@ impl Configuration {
     /// Reads magnum.conf, then the fragments.
     ///
     /// # Errors
-    /// If magnum.conf cannot be read. A fragment that cannot stops the services, and is left out here.
+    /// [`TooMuch`] if there is more than [`CONF_BUDGET`], and if magnum.conf cannot be read. A fragment that cannot stops
+    /// the services, and is left out here.
     pub fn read(root: &Root) -> Result<Self> {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let mut texts = vec![text(root.read(Path::new(MAGNUM_CONF))?)];
         let names = root.names(Path::new(CONF_DIRECTORY))?.into_iter();
         let fragments = names.filter(|name| name.ends_with(".conf") && !name.starts_with('.'));
-        let paths = fragments.map(|name| Path::new(CONF_DIRECTORY).join(name));
-        texts.extend(paths.filter_map(|path| root.read(&path).ok()).map(text));
+        let mut budget = CONF_BUDGET;
+        for name in fragments {
+            match budget.read(root, &Path::new(CONF_DIRECTORY).join(name)) {
+                Ok(content) => texts.extend(content.map(text)),
+                Err(error) if error.is::<TooMuch>() => return Err(error),
+                Err(_) => {}
+            }
+        }
         Ok(Self(texts))
     }
 
@@ -75,6 +82,16 @@ mod tests {
         assert_eq!(read.value("api", "port"), Some("3"));
         assert_eq!(read.value("api", "host"), None);
         assert_eq!(read.value("api", "absent"), None);
+    }
+
+    #[test]
+    fn more_than_is_read_of_the_fragments_is_an_error_and_no_silent_end() {
+        let scratch = Scratch::new();
+        scratch.put(MAGNUM_CONF, "");
+        (0..1001).for_each(|index| scratch.put(format!("{CONF_DIRECTORY}/{index}.conf"), ""));
+        assert!(Configuration::read(&scratch.root).unwrap_err().is::<TooMuch>());
+        scratch.root.remove(Path::new(CONF_DIRECTORY).join("1000.conf").as_path()).unwrap();
+        Configuration::read(&scratch.root).unwrap();
     }
 
     #[test]

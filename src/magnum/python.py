@@ -2,7 +2,7 @@
 
 Run by the charm as user magnum, with QUESTION ARG… as arguments:
 
-where                     its version and its module path
+where                     its version and user magnum's module path; run as user nobody with user magnum's HOME
 driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one)
 verify DIST ENTRY C [A]   what `verify` asks, with the conductor's own arguments, a list in JSON, and with
                           the API's when they are others

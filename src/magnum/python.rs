@@ -1,4 +1,4 @@
-//! Magnum's Python: its interpreter, its module path, and questions to it, which run as user magnum.
+//! Magnum's Python: its interpreter, its module path, and questions to it, none of which runs as root.
 //!
 //! Starting Python costs more than a whole hook otherwise does. So the answers that only change with the interpreter
 //! are cached, keyed by the interpreter's own file, and everything that can be read from files (versions, RECORD,
@@ -14,11 +14,14 @@ use crate::system::{Command, FileIdentity, Root, System, modest};
 
 /// Importing all of Magnum on a slow, busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
-const CACHE: &str = "python.json";
+/// Another file than `python.json`, which an earlier charm filled with what user magnum could answer for Python.
+const CACHE: &str = "interpreter.json";
 /// The questions, as one program that is given on stdin.
 const PROGRAM: &str = include_str!("python.py");
 /// The user Magnum's services run as.
 pub const MAGNUM_USER: &str = "magnum";
+/// Whose processes those of user magnum can neither stop nor change.
+const NOBODY: &str = "nobody";
 
 /// The interpreter that runs Magnum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,20 +49,21 @@ pub fn exception(error: &anyhow::Error) -> String {
 }
 
 impl Python {
-    /// Returns the interpreter in the first line of `program`, one of Magnum's.
+    /// Returns the interpreter in the first line of `program`, one of Magnum's; `home` is user magnum's.
     ///
     /// # Errors
     /// If there is none, it does not answer, or it or its site directory is not root's alone.
-    pub fn of_program(system: &System, program: &Path) -> Result<Self> {
+    pub fn of_program(system: &System, program: &Path, home: &Path) -> Result<Self> {
         let root = &system.root;
         let executable = interpreter(root, program)?;
         let (file, meta) = root.resolve_with_metadata(&executable)?;
         let meta = meta.with_context(|| format!("{} is missing", file.display()))?;
-        // Without user magnum's own modules: what they say would decide where root writes.
+        // Without user magnum's own modules, and not as user magnum: what they say would decide where root writes.
         root.cached(CACHE, FileIdentity::new(&executable, &meta), || {
             root.ensure_roots_alone(program)?;
             root.ensure_program_is_roots(&executable)?;
-            let answer: Self = ask(system, command(&executable).arg("-I"), &["where"])?;
+            let isolated = command(&executable, NOBODY).arg("-I").env("HOME", home);
+            let answer: Self = ask(system, isolated, &["where"])?;
             root.ensure_roots_alone(&answer.site)?;
             Ok(Self { executable: executable.clone(), ..answer })
         })
@@ -78,12 +82,12 @@ impl Python {
     /// # Errors
     /// If Python fails; the error holds its traceback.
     pub fn ask<T: DeserializeOwned>(&self, system: &System, words: &[&str]) -> Result<T> {
-        ask(system, command(&self.executable), words)
+        ask(system, command(&self.executable, MAGNUM_USER), words)
     }
 }
 
-fn command(executable: &Path) -> Command {
-    Command::new(executable, LIMIT).as_user(MAGNUM_USER).env("PYTHONDONTWRITEBYTECODE", "1").stdin(PROGRAM)
+fn command(executable: &Path, user: &'static str) -> Command {
+    Command::new(executable, LIMIT).as_user(user).env("PYTHONDONTWRITEBYTECODE", "1").stdin(PROGRAM)
 }
 
 fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -> Result<T> {

@@ -59,10 +59,7 @@ impl Apply<'_> {
             Step::Install { artifact: Artifact::Helm, .. } => {
                 self.helm.take().context("no helm is staged")?.install(root, self.backups)
             }
-            Step::SetAside { path, .. } => {
-                self.backups.back_up(root, path)?;
-                root.remove(path)
-            }
+            Step::SetAside { path, .. } => self.backups.set_aside(root, path),
             Step::Write { file, .. } => {
                 self.backups.back_up(root, &file.path)?;
                 // A rename replaces a file or a link, but not a directory.

@@ -46,7 +46,7 @@ pub fn dry_run(system: &System, context: &Context) -> Result<DryRun> {
 }
 
 impl DryRun {
-    /// Returns a line for each original: what is backed up already, and what the steps would have to back up.
+    /// Returns a line for each original: what is backed up already, and what the steps would back up or rename.
     ///
     /// # Errors
     /// If one cannot be looked at.
@@ -54,11 +54,16 @@ impl DryRun {
         let backups = &self.found.backups;
         let described = backups.describe(root)?.into_iter();
         let mut lines: Vec<String> = described.map(|line| format!("{line}; backed up")).collect();
-        let replaced = self.steps.iter().flat_map(Step::replaces);
-        for path in replaced.filter(|path| !backups.contains(path)) {
+        let replaced = self.steps.iter().flat_map(|step| step.replaces().iter().map(move |path| (step, path)));
+        for (step, path) in replaced.filter(|(_, path)| !backups.contains(path)) {
             if root.metadata(path)?.is_some() {
                 let what = describe(root, path)?;
-                lines.push(format!("{}: {what}; will be backed up", path.display()));
+                let is_set_aside = matches!(step, Step::SetAside { .. });
+                let fate = match is_set_aside && !root.is_roots_alone(path.parent().unwrap_or(path))? {
+                    true => "renamed",
+                    false => "backed up",
+                };
+                lines.push(format!("{}: {what}; will be {fate}", path.display()));
             }
         }
         Ok(lines)

@@ -109,6 +109,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     };
     let (chosen, problems) = found.choose(system, &request, Some(environment))?;
     outcome.problems = problems;
+    outcome.problems.extend(found.observed.driver.problem());
     let Some(Candidate { settings, artifacts, desired, selection }) = chosen else { return Ok(outcome) };
     let Found { installation, mut observed, mut backups, last_good, mut memory } = found;
 
@@ -156,6 +157,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         system.root.save(LAST_GOOD, &settings)?;
     }
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
+    outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
     let problems = check_services(&desired, observed, environment)?;
     outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
     outcome.problems.extend(problems);

@@ -4,9 +4,10 @@
 //! a hook killed at any moment never takes its own work for an operator's, nor an operator's for its own.
 //!
 //! A special file or a tree too deep or too large to be copied is no original that anything could have read. It is
-//! renamed, and stays where it is.
+//! renamed, and stays where it is. So is what is only in the way in a directory of others, who put any number there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,7 +18,7 @@ use tracing::{info, warn};
 
 use super::copy::NotCopied;
 use super::directory::TEMPORARY_PREFIX;
-use super::{Root, copy, directory, state_path};
+use super::{Root, copy, directory, sha256, state_path};
 
 /// What stood at a path before the charm first wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Backups(BTreeMap<PathBuf, Original>);
 // The names on disk are those of earlier revisions: an upgrade and a rollback must find them.
 const FILE: &str = "ledger.json";
 const DIRECTORY: &str = "kept";
+/// The longest path that a backup is named after, in bytes as encoded: a file system takes 255, `.partial` included.
+const LONGEST_NAME: usize = 240;
 
 impl Backups {
     /// Reads the list; empty if there is none yet.
@@ -101,6 +104,18 @@ impl Backups {
         Ok(())
     }
 
+    /// Takes away what stands at `path`, in whose place nothing comes.
+    ///
+    /// # Errors
+    /// If it cannot be backed up or renamed.
+    pub fn set_aside(&mut self, root: &Root, path: &Path) -> Result<()> {
+        if root.is_roots_alone(path.parent().unwrap_or(path))? {
+            self.back_up(root, path)?;
+            return root.remove(path);
+        }
+        rename_aside(root, path, "others than root decide what is in its directory")
+    }
+
     fn enter(&mut self, root: &Root, path: &Path, original: Original) -> Result<()> {
         self.0.insert(path.to_owned(), original);
         root.save(FILE, self)
@@ -149,20 +164,30 @@ fn copy_or_set_aside(root: &Root, path: &Path) -> Result<Original> {
         Err(error) if error.is::<NotCopied>() => error,
         copied => return copied.map(Original::BackedUp),
     };
+    rename_aside(root, path, error.root_cause())?;
+    Ok(Original::Absent)
+}
+
+/// Gives what stands at `path` a new name beside it, and says so.
+fn rename_aside(root: &Root, path: &Path, why: impl fmt::Display) -> Result<()> {
     // A name that neither oslo.config reads nor Python imports.
     let name = directory::temporary_name()?.to_string_lossy().replace(TEMPORARY_PREFIX, "set-aside-");
     let aside = path.with_file_name(name);
-    root.rename(path, &aside)?;
-    let (path, aside, why) = (path.display(), aside.display(), error.root_cause());
+    match root.rename(path, &aside) {
+        // Somebody else has taken it away.
+        Err(_) if root.metadata(path)?.is_none() => return Ok(()),
+        renamed => renamed?,
+    }
+    let (path, aside) = (path.display(), aside.display());
     warn!("{path} is not backed up, because {why}; it is {aside} now, and stays there when the charm is removed");
-    Ok(Original::Absent)
+    Ok(())
 }
 
 /// Copies what stands at `path` into the state directory, and returns the backup's name.
 fn copy_away(root: &Root, path: &Path) -> Result<String> {
     let backups = state_path(DIRECTORY);
     root.make_directory(&backups, 0o700)?;
-    let name = path.to_string_lossy().replace('%', "%25").replace('/', "%2F");
+    let name = backup_name(path);
     let (backup, partial) = (backups.join(&name), backups.join(format!("{name}.partial")));
     root.remove(&partial)?;
     root.remove(&backup)?;
@@ -173,6 +198,12 @@ fn copy_away(root: &Root, path: &Path) -> Result<String> {
     root.rename(&partial, &backup)?;
     info!("backed up {}; it is restored when the charm is removed", path.display());
     Ok(name)
+}
+
+/// Returns the name of the backup of what stands at `path`: the path itself, or the sha256 of a long one.
+fn backup_name(path: &Path) -> String {
+    let name = path.to_string_lossy().replace('%', "%25").replace('/', "%2F");
+    if name.len() > LONGEST_NAME { sha256(name.as_bytes()) } else { name }
 }
 
 /// Puts a backup back: copied beside the target, then renamed over it.
@@ -246,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn what_has_a_name_of_any_length_comes_back() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        let paths = [200, 255].map(|length| format!("/etc/magnum/{}", "x".repeat(length)));
+        for path in &paths {
+            scratch.put(path, path);
+            let mut backups = Backups::default();
+            backups.back_up(root, Path::new(path)).unwrap();
+            root.remove(Path::new(path)).unwrap();
+            backups.restore(root, Path::new(path)).unwrap();
+            assert_eq!(scratch.text(path).as_ref(), Some(path));
+        }
+        assert_eq!(backup_name(Path::new(&paths[0])), paths[0].replace('/', "%2F"));
+    }
+
+    #[test]
     fn what_the_charm_brought_goes_and_what_others_put_beside_it_stays() {
         let scratch = scratch();
         let root = &scratch.root;
@@ -306,6 +353,24 @@ mod tests {
         assert!(aside.iter().any(|name| scratch.text(format!("/etc/magnum/{name}/{inner}/file")).is_some()));
         assert!(root.names(&state_path(DIRECTORY)).unwrap().is_empty(), "half a copy");
         aside.iter().for_each(|name| root.remove(&parent.join(name)).unwrap());
+    }
+
+    #[test]
+    fn what_is_in_the_way_where_others_write_is_renamed_and_leaves_no_entry() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        scratch.put("/opt/theirs/it", "theirs");
+        scratch.put("/opt/roots/it", "root's");
+        std::fs::set_permissions(scratch.path("/opt/theirs"), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let mut backups = Backups::default();
+        for path in ["/opt/theirs/it", "/opt/theirs/none", "/opt/roots/it"].map(Path::new) {
+            backups.set_aside(root, path).unwrap();
+            assert_eq!(root.inspect(path).unwrap(), Entry::Absent);
+        }
+        let entries: Vec<PathBuf> = backups.entries().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(entries, [Path::new("/opt/roots/it")]);
+        let names = root.names(Path::new("/opt/theirs")).unwrap();
+        assert!(matches!(names.as_slice(), [aside] if aside.starts_with("set-aside-")), "{names:?}");
     }
 
     #[test]

@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, User};
+use nix::unistd::{Gid, Pid, User};
 
 use super::{Account, Host, SIZE_LIMIT, bounds};
 
@@ -121,7 +122,7 @@ impl Command {
             Some(user) => {
                 let mut command = std::process::Command::new(self.located("setpriv".as_ref()));
                 command
-                    .args(["--reuid", user, "--regid", user, "--init-groups", "--no-new-privs"])
+                    .args(["--reuid", user, "--regid", &group_of(user)?.to_string(), "--init-groups", "--no-new-privs"])
                     .args(["--pdeathsig", "KILL", "--"])
                     .arg(&self.program);
                 command
@@ -149,16 +150,25 @@ impl Command {
         found.unwrap_or_else(|| program.into())
     }
 
-    /// A file in memory: the program need not take it while it prints, or at all.
+    /// A file in memory: the program need not take it while it prints, or at all. It is sealed, for other processes of
+    /// the program's user can open it too.
     fn input(&self) -> Result<Stdio> {
         if self.stdin.is_empty() {
             return Ok(Stdio::null());
         }
-        let mut file = File::from(memfd_create("stdin", MFdFlags::MFD_CLOEXEC)?);
+        let mut file = File::from(memfd_create("stdin", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
         file.write_all(&self.stdin)?;
         file.rewind()?;
+        let size = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(size | SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_SEAL))?;
         Ok(file.into())
     }
+}
+
+/// Returns the id of a user's group: that of nobody has another name in Debian.
+fn group_of(user: &str) -> Result<Gid> {
+    let account = User::from_name(user).with_context(|| format!("looking up user {user}"))?;
+    account.map(|account| account.gid).with_context(|| format!("there is no user {user}"))
 }
 
 impl Output {
@@ -217,7 +227,7 @@ impl Host for LocalHost {
 
     fn account(&self, name: &str) -> Result<Option<Account>> {
         let user = User::from_name(name).with_context(|| format!("looking up user {name}"))?;
-        Ok(user.map(|user| Account { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+        Ok(user.map(|user| Account { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir }))
     }
 }
 
@@ -328,6 +338,23 @@ mod tests {
         assert_eq!(output.stderr.len(), STDERR_IN_ERROR);
         let ignores = sh("exit 0", Duration::from_secs(5)).stdin(vec![b'x'; 200_000]);
         assert_eq!(HOST.run(&ignores).unwrap().code, Some(0));
+    }
+
+    #[test]
+    fn nobody_changes_what_a_program_is_given() {
+        let change = "printf x 1<>/proc/self/fd/0; printf x >>/proc/self/fd/0; true >/proc/self/fd/0; cat";
+        let output = HOST.run(&sh(change, Duration::from_secs(5)).stdin("given")).unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "given");
+    }
+
+    /// Only root can become another user.
+    #[test]
+    fn a_program_runs_as_a_user_whose_group_has_another_name() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let command = Command::new("id", Duration::from_secs(5)).arg("-un").as_user("nobody");
+        assert_eq!(String::from_utf8_lossy(&HOST.run(&command).unwrap().stdout), "nobody\n");
     }
 
     #[test]

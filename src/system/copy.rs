@@ -7,9 +7,9 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cap_fs_ext::DirExt;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, Metadata, MetadataExt as _};
+use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{UtimensatFlags, futimens, utimensat};
 use nix::sys::time::TimeSpec;
@@ -19,8 +19,8 @@ use xattr::FileExt as _;
 
 use super::directory;
 
-/// Far more than a driver's package or a helm (60 MB in 2025) has.
-const MOST_BYTES: u64 = 300 << 20;
+/// More than a driver's package or a helm (60 MB in 2025) has.
+const MOST_BYTES: u64 = 90 << 20;
 const MOST_ENTRIES: usize = 10_000;
 const DEEPEST: usize = 32;
 
@@ -55,10 +55,7 @@ fn copy_entry(
     }
     if meta.is_dir() {
         let source = from.open_dir_nofollow(name)?;
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700);
-        to.create_dir_with(as_name, &builder)?;
-        let target = to.open_dir_nofollow(as_name)?;
+        let target = directory::make(to, as_name)?;
         for entry in source.entries()? {
             let inner = entry?.file_name();
             let copied = copy_entry(&source, &inner, &target, &inner, deeper - 1, left);
@@ -69,8 +66,12 @@ fn copy_entry(
         return Ok(own(&target, &source.dir_metadata()?)?);
     }
     ensure!(meta.is_file(), NotCopied("a special file"));
-    let source = directory::open_file(from, name)?;
+    let source = match directory::open_file(from, name) {
+        Err(error) if directory::is_leased(&error) => bail!(NotCopied(directory::LEASED)),
+        opened => opened?,
+    };
     let meta = source.metadata()?;
+    ensure!(meta.len() <= left.1, NotCopied("too large"));
     let mut source = source.into_std();
     let mut target = directory::create_file(to, as_name)?.into_std();
     let copied = io::copy(&mut source.by_ref().take(left.1 + 1), &mut target)?;

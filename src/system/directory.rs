@@ -10,12 +10,16 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
-use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, MetadataExt as _, OpenOptions, OpenOptionsExt};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
+use nix::unistd::geteuid;
 
 /// Begins the name of every temporary file, so that one left by a killed hook is recognised.
 pub const TEMPORARY_PREFIX: &str = ".magnum-capi-helm-";
+
+/// A file that nobody opens without its owner's leave, or before half a minute has passed (fcntl's `F_SETLEASE`).
+pub const LEASED: &str = "a file that somebody holds a lease on";
 
 /// So many levels of a tree are open at a time while it is removed.
 const DEEPEST: usize = 32;
@@ -82,10 +86,35 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Returns the names in a directory that is open for reading. Those that are not UTF-8 are left out.
-pub fn names(directory: File) -> io::Result<Vec<String>> {
+/// Makes a directory with mode 0700, and opens it. Whoever owns `parent` may put another one in its place meanwhile,
+/// which is an error.
+pub fn make(parent: &Dir, name: &OsStr) -> io::Result<Dir> {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    parent.create_dir_with(name, &builder)?;
+    let made = parent.open_dir_nofollow(name)?;
+    match is_new(&made)? {
+        true => Ok(made),
+        false => Err(io::Error::other("somebody has put another directory in its place")),
+    }
+}
+
+/// Whether a directory may be one that was just made: private, empty and this user's.
+fn is_new(directory: &Dir) -> io::Result<bool> {
+    let meta = directory.dir_metadata()?;
+    let is_private = meta.uid() == geteuid().as_raw() && meta.mode() & 0o777 == 0o700;
+    Ok(is_private && directory.entries()?.next().is_none())
+}
+
+/// Returns the names in a directory that is open for reading; [`ErrorKind::FileTooLarge`] for more than `most`. Those
+/// that are not UTF-8 count, but are left out.
+pub fn names(directory: File, most: usize) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in nix::dir::Dir::from_fd(directory.into_std().into())? {
+    for (count, entry) in nix::dir::Dir::from_fd(directory.into_std().into())?.into_iter().enumerate() {
+        // With itself and the one above it.
+        if count >= most + 2 {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
         names.extend(entry?.file_name().to_str().map(str::to_owned));
     }
     names.retain(|name| name != "." && name != "..");
@@ -161,6 +190,11 @@ pub fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::ELOOP as i32)
 }
 
+/// Whether an error of opening a file without waiting means that somebody holds a lease on it.
+pub fn is_leased(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::WouldBlock
+}
+
 /// Whether an error means that nothing is there.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
@@ -168,8 +202,9 @@ pub fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::ffi::OsStrExt as _;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use cap_std::ambient_authority;
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -191,6 +226,37 @@ mod tests {
         }
         assert!(open(&top, Path::new("/a/b")).is_ok());
         assert!(open(&top, Path::new("a/../a")).is_err());
+    }
+
+    #[test]
+    fn only_a_private_and_empty_directory_of_the_same_user_counts_as_just_made() {
+        let scratch = tempfile::tempdir().unwrap();
+        let top = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        let made = make(&top, "new".as_ref()).unwrap();
+        assert!(make(&top, "new".as_ref()).is_err());
+        let mode = |mode| std::fs::set_permissions(scratch.path().join("new"), Permissions::from_mode(mode)).unwrap();
+        mode(0o2700);
+        assert!(is_new(&made).unwrap());
+        mode(0o755);
+        assert!(!is_new(&made).unwrap());
+        mode(0o700);
+        made.create_dir("theirs").unwrap();
+        assert!(!is_new(&made).unwrap());
+        made.remove_dir("theirs").unwrap();
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(scratch.path().join("new"), Some(64), None).unwrap();
+            assert!(!is_new(&made).unwrap());
+        }
+    }
+
+    #[test]
+    fn no_more_names_are_listed_than_a_directory_may_have() {
+        let scratch = tempfile::tempdir().unwrap();
+        let names = |most| names(File::from_std(std::fs::File::open(scratch.path()).unwrap()), most);
+        std::fs::write(scratch.path().join("a"), "").unwrap();
+        std::fs::write(scratch.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
+        assert_eq!(names(2).unwrap(), ["a"]);
+        assert_eq!(names(1).unwrap_err().kind(), ErrorKind::FileTooLarge);
     }
 
     #[test]

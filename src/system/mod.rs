@@ -6,6 +6,7 @@
 
 mod backup;
 pub mod bounds;
+mod budget;
 mod command;
 mod copy;
 mod directory;
@@ -24,11 +25,13 @@ pub mod testing;
 mod trust;
 mod write;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
 
 pub use backup::{Backups, Original, describe};
+pub use budget::{Budget, TooMuch};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
 pub use entry::{Access, Entry, FileIdentity, ManagedFile, RegularFile};
@@ -40,11 +43,12 @@ pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
 pub use trust::NotRootsAlone;
 pub use write::Temporary;
 
-/// Numeric ids of a user account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A user account.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     pub uid: u32,
     pub gid: u32,
+    pub home: PathBuf,
 }
 
 /// Runs programs and looks up accounts; the trait that tests replace.

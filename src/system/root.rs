@@ -13,11 +13,15 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
 use sha2::{Digest, Sha256};
 
-use super::directory::{self, TEMPORARY_PREFIX, is_absent, is_link};
-use super::{Access, Entry, FileIdentity, RegularFile};
+use super::directory::{self, LEASED, TEMPORARY_PREFIX, is_absent, is_leased, is_link};
+use super::{Access, Entry, FileIdentity, RegularFile, TooMuch};
 
 /// The most bytes of a file that is read or compared, and of what a program prints.
 pub const SIZE_LIMIT: u64 = 8 << 20;
+/// The most temporary files of a directory that are removed at a time: others may put any number there.
+const MOST_TEMPORARIES: usize = 50;
+/// The most names of a directory. Python's own have some hundreds.
+const MOST_NAMES: usize = 20_000;
 
 /// A directory handle on the top of a file system (or of a part of it).
 #[derive(Debug, Clone)]
@@ -84,7 +88,10 @@ impl Root {
             _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
             _ => {}
         }
-        let file = file?;
+        let file = match file {
+            Err(error) if is_leased(&error) => return Ok(Entry::Other(LEASED)),
+            file => file?,
+        };
         Ok(Entry::File(RegularFile {
             bytes: read_bounded(file, meta.len())?,
             access: self.access_of(&meta),
@@ -212,9 +219,14 @@ impl Root {
     /// # Errors
     /// If it is there but cannot be read.
     pub fn read_text(&self, path: &Path) -> Result<Option<String>> {
+        Ok(self.content(path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Returns the content of a file; `None` if nothing is there.
+    pub(super) fn content(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         match self.inspect(path)? {
             Entry::Absent => Ok(None),
-            Entry::File(file) => Ok(Some(String::from_utf8_lossy(&file.bytes).into_owned())),
+            Entry::File(file) => Ok(Some(file.bytes)),
             Entry::Directory => bail!("{} is a directory", path.display()),
             Entry::Other(what) => bail!("{} is {what}", path.display()),
         }
@@ -223,19 +235,28 @@ impl Root {
     /// Returns the names in a directory, sorted; none if it is not there. Names that are not UTF-8 are left out.
     ///
     /// # Errors
-    /// If it is there but cannot be read.
+    /// [`TooMuch`] if it has more than 20,000; and if it is there but cannot be read.
     pub fn names(&self, path: &Path) -> Result<Vec<String>> {
-        let listed = directory::open_for_reading(&self.top, path).and_then(directory::names);
+        let opened = directory::open_for_reading(&self.top, path);
+        let listed = opened.and_then(|directory| directory::names(directory, MOST_NAMES));
+        if listed.as_ref().is_err_and(|error| error.kind() == ErrorKind::FileTooLarge) {
+            bail!(TooMuch { path: path.to_owned(), what: format!("has more than {MOST_NAMES} names") });
+        }
         Ok(at("listing", path, unless_absent(listed))?.unwrap_or_default())
     }
 
-    /// Returns the temporary files that a killed hook left in a directory.
+    /// Returns the temporary files that a killed hook left in a directory: root's first, and no more than are removed
+    /// at a time.
     ///
     /// # Errors
     /// If the directory is there but cannot be read.
     pub fn temporaries(&self, path: &Path) -> Result<Vec<PathBuf>> {
-        let names = self.names(path)?.into_iter();
-        Ok(names.filter(|name| name.starts_with(TEMPORARY_PREFIX)).map(|name| path.join(name)).collect())
+        let names = self.names(path)?.into_iter().filter(|name| name.starts_with(TEMPORARY_PREFIX));
+        let paths: Vec<PathBuf> = names.map(|name| path.join(name)).collect();
+        let found = self.metadata_of(&paths)?.into_iter().zip(paths);
+        let mut found: Vec<_> = found.map(|(meta, path)| (meta.map(|meta| self.access_of(&meta).uid), path)).collect();
+        found.sort();
+        Ok(found.into_iter().take(MOST_TEMPORARIES).map(|(_, path)| path).collect())
     }
 }
 
@@ -275,74 +296,5 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::system::testing::Scratch;
-
-    use super::*;
-
-    const PATH: &str = "/etc/magnum/kubeconfig";
-
-    fn scratch() -> Scratch {
-        let scratch = Scratch::new();
-        scratch.put(PATH, "theirs");
-        scratch
-    }
-
-    #[test]
-    fn no_link_is_followed_at_the_end_of_a_path_or_on_the_way() {
-        let scratch = scratch();
-        let root = &scratch.root;
-        scratch.link("/etc/magnum/link", scratch.path(PATH));
-        scratch.link("/etc/way", scratch.path("/etc/magnum"));
-        let (end, way) = (Path::new("/etc/magnum/link"), Path::new("/etc/way/kubeconfig"));
-        assert_eq!(root.inspect(end).unwrap(), Entry::Other("a symbolic link"));
-        assert_eq!(root.inspect(way).unwrap(), Entry::Absent);
-        assert!(root.read(end).is_err() && root.read(way).is_err());
-        assert!(root.write(way, b"ours", Access::PUBLIC).is_err());
-        assert_eq!(root.names(Path::new("/etc/way")).unwrap(), [""; 0]);
-        assert!(root.below(Path::new("/etc/way")).unwrap().is_none());
-        root.write(end, b"ours", Access::PUBLIC).unwrap();
-        root.remove(Path::new("/etc/way")).unwrap();
-        assert_eq!(scratch.text(PATH).as_deref(), Some("theirs"));
-        assert!(root.read(Path::new("/etc/../etc/passwd")).is_err());
-    }
-
-    #[test]
-    fn a_fifo_and_a_file_over_the_limit_are_named_and_never_waited_for() {
-        let scratch = scratch();
-        let root = &scratch.root;
-        let (fifo, large) = (Path::new("/etc/magnum/fifo"), Path::new("/etc/magnum/large"));
-        scratch.fifo(fifo);
-        fs::File::create(scratch.path(large)).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
-        assert_eq!(root.inspect(fifo).unwrap(), Entry::Other("a special file"));
-        assert!(root.read(fifo).is_err());
-        assert_eq!(root.inspect(large).unwrap(), Entry::Other("a file of more than 8 MiB"));
-        assert!(format!("{:#}", root.read(large).unwrap_err()).contains("more than 8 MiB"));
-        assert_eq!(root.read_end(large, 3).unwrap(), [0; 3]);
-    }
-
-    #[test]
-    fn nothing_but_a_regular_file_is_read_whatever_stands_there() {
-        let scratch = scratch();
-        let (root, path) = (&scratch.root, Path::new(PATH));
-        scratch.for_each_shape(PATH, |shape| {
-            let is_file = matches!(root.inspect(path).unwrap(), Entry::File(_));
-            assert_eq!(is_file, shape == "bytes that are not UTF-8", "{shape}");
-            let read = [root.read(path).is_ok(), root.read_text(path).is_ok(), root.read_end(path, 9).is_ok()];
-            assert_eq!(read, [is_file; 3], "{shape}");
-            assert!(root.names(path).is_ok(), "{shape}");
-        });
-    }
-
-    #[test]
-    fn a_program_behind_links_is_resolved_within_the_root() {
-        let scratch = scratch();
-        scratch.put("/usr/bin/python3.11", "");
-        scratch.link("/usr/bin/python3", "python3.11");
-        scratch.link("/usr/local/bin/python", "../../bin/python3");
-        scratch.link("/usr/bin/loop", "loop");
-        let resolve = |path: &str| scratch.root.resolve(Path::new(path));
-        assert_eq!(resolve("/usr/local/bin/python").unwrap(), Path::new("/usr/bin/python3.11"));
-        assert!(resolve("/usr/bin/loop").is_err());
-    }
-}
+#[path = "root_tests.rs"]
+mod tests;

@@ -1,7 +1,9 @@
 //! A machine for tests: a temporary directory for a root, and a function that plays the programs.
 
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail};
@@ -69,6 +71,19 @@ impl Scratch {
         nix::unistd::mkfifo(&self.path(path), nix::sys::stat::Mode::S_IRWXU).unwrap();
     }
 
+    /// Has another process take a lease on the file at `path`; `None` on a machine without Python.
+    pub fn lease(&self, path: impl AsRef<Path>) -> Option<Lease> {
+        let take = "import fcntl, signal, sys\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                    file = open(sys.argv[1], 'r+')\nfcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+                    print('held', flush=True)\nsys.stdin.read()";
+        let mut python = std::process::Command::new("python3");
+        python.args(["-c", take]).arg(self.path(path)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut lease = Lease(python.spawn().ok()?);
+        let mut said = [0; 4];
+        lease.0.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        Some(lease)
+    }
+
     /// Puts in place of the file at `path`, one after the other, what whoever owns its directory may put there, and
     /// calls `look` with the name of each. None of it is a file of text.
     pub fn for_each_shape(&self, path: &str, mut look: impl FnMut(&'static str)) {
@@ -113,6 +128,16 @@ pub fn make_deep_tree(path: &Path) {
     }
 }
 
+/// Ends with this.
+pub struct Lease(Child);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 type Play = dyn Fn(&Command) -> Option<String> + Send + Sync;
 
 /// Plays programs: the function returns what each prints, or `None` for one that fails.
@@ -150,7 +175,7 @@ impl Host for Programs {
 
     fn account(&self, name: &str) -> Result<Option<Account>> {
         match name {
-            "magnum" => Ok(Some(Account { uid: 64, gid: 64 })),
+            "magnum" => Ok(Some(Account { uid: 64, gid: 64, home: "/var/lib/magnum".into() })),
             "nobody-asked" => bail!("the name service fails"),
             _ => Ok(None),
         }

@@ -80,6 +80,17 @@ impl Root {
         };
         Some(format!("{what}, who decide what root runs or writes there: chown root:root {shown}; chmod go-w {shown}"))
     }
+
+    /// Whether `path` is root's alone.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn is_roots_alone(&self, path: &Path) -> Result<bool> {
+        match self.ensure_roots_alone(path) {
+            Err(error) if error.is::<NotRootsAlone>() => Ok(false),
+            ensured => ensured.map(|()| true),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _};
+use cap_std::fs::Dir;
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::root::at;
@@ -103,16 +103,11 @@ impl Root {
     pub fn make_directory(&self, path: &Path, mode: u32) -> Result<()> {
         let make = || {
             let (parent, name) = self.parent(path)?;
-            let mut builder = DirBuilder::new();
-            builder.mode(mode);
-            match parent.create_dir_with(name, &builder) {
+            match directory::make(&parent, name) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory(&parent, name) => Ok(()),
                 Err(error) => Err(error),
                 // Whatever the umask, and without a setgid bit from above.
-                Ok(()) => {
-                    let made = directory::open(&parent, Path::new(name))?.open(".")?.into_std();
-                    made.set_permissions(fs::Permissions::from_mode(mode))
-                }
+                Ok(made) => made.open(".")?.into_std().set_permissions(fs::Permissions::from_mode(mode)),
             }
         };
         at("making the directory", path, make())

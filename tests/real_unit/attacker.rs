@@ -31,7 +31,7 @@ fn whatever_user_magnum_plants_nothing_of_root_changes_no_hook_hangs_and_the_nex
     let (mut worst, mut count, mut failed) = (Duration::ZERO, 0, 0);
     while machine.run(&["systemctl", "is-active", "--quiet", "attacker"]).unwrap().ok() {
         // So that root asks Python anew, installs the driver and writes the configuration.
-        it.shell(&format!("rm -f {STATE}/python.json {STATE}/distributions.json"));
+        it.shell(&format!("rm -f {STATE}/interpreter.json {STATE}/distributions.json"));
         it.set(&[("driver-pin", &pin(["1.1.0", "1.2.1"][count / 2 % 2]))]);
         let run = it.failing_hook(HOOKS[count % HOOKS.len()]);
         assert!(run.wall < bound, "{}", run.describe());

@@ -37,6 +37,7 @@ pub fn installation() -> Installation {
         version: "18.0.0".into(),
         magnum_gid: 64,
         other_drivers: vec!["k8s_fedora_coreos_v1".into()],
+        unknown_drivers: None,
         before_site: vec![],
         defaults: Default::default(),
     }
