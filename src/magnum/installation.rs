@@ -23,7 +23,7 @@ const OUR_DISTRIBUTION: &str = "magnum_capi_helm";
 const CACHE: &str = "distributions.json";
 /// The most distributions whose entry points are read, and the most bytes of all: a unit of Ubuntu has 300, with 100 kB.
 const MOST_DISTRIBUTIONS: usize = 5000;
-const MOST_BYTES: usize = 16 << 20;
+const MOST_BYTES: usize = 2 << 20;
 /// The most drivers that are disabled; Magnum comes with four. Of what else is registered so much is shown.
 const MOST_DRIVERS: usize = 200;
 const LONGEST_NAME: usize = 100;
