@@ -325,7 +325,7 @@ mod tests {
         }
         scratch.root.remove(&crate::system::state_path(CACHE)).unwrap();
         let many: String = (0..10_000).map(|index| format!("a{index} = a:b\n")).collect();
-        register(&scratch, &format!("{LOCAL}/many-1.dist-info"), &format!("[magnum.drivers]\n{many}"));
+        register(&scratch, &format!("{LOCAL}/all-1.dist-info"), &format!("[magnum.drivers]\n{many}"));
         let installation = inspect(&scratch).unwrap();
         assert_eq!(installation.other_drivers.len(), MOST_DRIVERS);
         assert!(installation.other_drivers.contains(&"swarm_v1".to_owned()));
