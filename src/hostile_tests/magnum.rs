@@ -138,10 +138,11 @@ fn shapes() -> Vec<Shape> {
         files("6000 distributions", metadata.clone(), 6000, driver),
         sparse_files("130 distributions of 8 MiB", metadata.clone(), 130, 8 * MIB),
         sparse_files("a distribution of 1 TiB", metadata, 1, 1 << 40),
-        entry_points("500,000 drivers", || (0..500_000).map(|index| format!("{index}=\n")).collect()),
-        entry_points("one driver 2,000,000 times", || "x=\n".repeat(2_000_000)),
-        entry_points("a driver with a name of 7 MB", || "x".repeat(7 * MIB) + "=\n"),
-        entry_points("drivers with odd names", || "\u{1b}\u{444}=\n".repeat(MIB)),
+        entry_points("250,000 drivers", || (0..250_000).map(|index| format!("{index}=\n")).collect()),
+        entry_points("one driver 600,000 times", || "x=\n".repeat(600_000)),
+        entry_points("a driver with a name of 2 MB", || "x".repeat(2_000_000) + "=\n"),
+        entry_points("drivers with odd names", || "\u{1b}\u{444}=\n".repeat(400_000)),
+        entry_points("entry points of 8 MB", || "x=\n".repeat(2_600_000)),
         unit("3000 distributions that are links", |scratch| {
             for index in 0..3000 {
                 scratch.link(format!("{SITE}/x{index}-1.dist-info"), "/dev/zero");
