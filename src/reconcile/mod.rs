@@ -14,6 +14,7 @@ mod plan;
 mod remove;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -165,14 +166,17 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
 }
 
 /// Makes sure that the directories in which the steps put something are root's alone. Those of Magnum's configuration
-/// never are: they belong to user magnum, and root reaches them by handles that nobody redirects.
+/// never are: they belong to user magnum, and root reaches them by handles that nobody redirects. A directory that a step
+/// makes takes the place of whatever stands there.
 fn ensure_roots_alone(root: &Root, steps: &[Step]) -> Result<()> {
+    let is_made = |path: &Path| steps.iter().any(|step| matches!(step, Step::MakeDirectory(made) if made == path));
     let placed = steps.iter().filter(|step| !matches!(step, Step::SetAside { .. }));
     let placed = placed.flat_map(|step| match step {
         Step::Restore(path, Original::BackedUp(_)) => std::slice::from_ref(path),
         step => step.replaces(),
     });
     let parents = placed.filter_map(|path| path.parent()).filter(|parent| !parent.starts_with(MAGNUM_DIRECTORY));
+    let parents = parents.filter(|parent| !is_made(parent));
     parents.collect::<BTreeSet<_>>().into_iter().try_for_each(|parent| root.ensure_roots_alone(parent))
 }
 

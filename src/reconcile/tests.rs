@@ -100,6 +100,11 @@ fn nothing_is_put_where_others_can_write_but_into_magnums_configuration() {
     open(CONF_DIRECTORY);
     open("/var/lib/magnum/x");
     ensure(&[write(CONF), write(kubeconfig::PATH), shadow, unit.clone()]).unwrap();
+    let drop_ins = "/etc/systemd/system/x.service.d";
+    scratch.link(drop_ins, "/nowhere");
+    let drop_in = write(&format!("{drop_ins}/override.conf"));
+    ensure(&[Step::MakeDirectory(drop_ins.into()), drop_in.clone()]).unwrap();
+    assert_eq!(ensure(&[drop_in]).unwrap_err().summary, format!("Not root's alone: {drop_ins}"));
     open("/etc/systemd/system");
     let restore = |path: &str| Step::Restore(path.into(), Original::BackedUp("x".into()));
     let removal = Step::Restore("/etc/systemd/system/x.service".into(), Original::Absent);
