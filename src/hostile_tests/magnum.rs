@@ -82,10 +82,18 @@ fn unit(name: &'static str, plant: impl Fn(&Scratch) + Send + Sync + 'static) ->
     })
 }
 
-/// So many files, by a pattern for their paths in which `#` stands for the number.
+/// So many names of a file, by a pattern for their paths in which `#` stands for the number.
 fn files(name: &'static str, pattern: String, count: usize, content: &'static str) -> Shape {
     unit(name, move |scratch| {
-        (0..count).for_each(|index| scratch.put(pattern.replace('#', &index.to_string()), content));
+        let path = |index: usize| scratch.path(pattern.replace('#', &index.to_string()));
+        scratch.put(pattern.replace('#', "0"), content);
+        for index in 1..count {
+            let parent = path(index).parent().unwrap().to_owned();
+            if !parent.exists() {
+                std::fs::create_dir_all(parent).unwrap();
+            }
+            std::fs::hard_link(path(0), path(index)).unwrap();
+        }
     })
 }
 
