@@ -164,7 +164,8 @@ mod tests {
         let observed = ObservedService { service: Service::Api, unit: Unit::default(), process: None, read: None };
         scratch.for_each_shape(log, |shape| {
             let is_text = shape == "bytes that are not UTF-8";
-            assert_eq!(log_file(&scratch.root, &observed, &process).unwrap().is_some(), is_text, "{shape}");
+            let is_file = is_text || shape == "a file that somebody holds a lease on";
+            assert_eq!(log_file(&scratch.root, &observed, &process).unwrap().is_some(), is_file, "{shape}");
             // Also when it is put there after the look.
             assert_eq!(of_current_run(&scratch.root, Path::new(log), &process).is_ok(), is_text, "{shape}");
         });

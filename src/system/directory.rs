@@ -42,6 +42,15 @@ pub fn open_for_reading(top: &Dir, path: &Path) -> io::Result<File> {
     }
 }
 
+/// Opens the directory at `path` below `top`, to list it. Of anything else it is only said that it is no directory: a socket
+/// or a file with a lease is not opened.
+pub fn open_for_listing(top: &Dir, path: &Path) -> io::Result<File> {
+    match open_at_once(top, path, OFlag::O_DIRECTORY)? {
+        Some(opened) => Ok(File::from_std(opened)),
+        None => walk(top, path)?.open("."),
+    }
+}
+
 /// Opens what is at `path` with one call; `None` from a kernel before 5.6 or in a container that does not allow it.
 fn open_at_once(top: &Dir, path: &Path, flags: OFlag) -> io::Result<Option<fs::File>> {
     let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;

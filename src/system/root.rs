@@ -237,7 +237,7 @@ impl Root {
     /// # Errors
     /// [`TooMuch`] if it has more than 20,000; and if it is there but cannot be read.
     pub fn names(&self, path: &Path) -> Result<Vec<String>> {
-        let opened = directory::open_for_reading(&self.top, path);
+        let opened = directory::open_for_listing(&self.top, path);
         let listed = opened.and_then(|directory| directory::names(directory, MOST_NAMES));
         if listed.as_ref().is_err_and(|error| error.kind() == ErrorKind::FileTooLarge) {
             bail!(TooMuch { path: path.to_owned(), what: format!("has more than {MOST_NAMES} names") });

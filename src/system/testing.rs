@@ -71,25 +71,32 @@ impl Scratch {
         nix::unistd::mkfifo(&self.path(path), nix::sys::stat::Mode::S_IRWXU).unwrap();
     }
 
-    /// Has another process take a lease on the file at `path`; `None` on a machine without Python.
-    pub fn lease(&self, path: impl AsRef<Path>) -> Option<Lease> {
+    /// Puts a socket at `path`.
+    pub fn socket(&self, path: impl AsRef<Path>) {
+        use nix::sys::stat::{Mode, SFlag, mknod};
+        mknod(&self.path(path), SFlag::S_IFSOCK, Mode::S_IRWXU, 0).unwrap();
+    }
+
+    /// Has another process take a lease on the file at `path`.
+    pub fn lease(&self, path: impl AsRef<Path>) -> Lease {
         let take = "import fcntl, signal, sys\nsignal.signal(signal.SIGIO, signal.SIG_IGN)\n\
                     file = open(sys.argv[1], 'r+')\nfcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
                     print('held', flush=True)\nsys.stdin.read()";
         let mut python = std::process::Command::new("python3");
         python.args(["-c", take]).arg(self.path(path)).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut lease = Lease(python.spawn().ok()?);
+        let mut lease = Lease(python.spawn().expect("python3 is needed, to take a lease"));
         let mut said = [0; 4];
         lease.0.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
-        Some(lease)
+        lease
     }
 
     /// Puts in place of the file at `path`, one after the other, what whoever owns its directory may put there, and
     /// calls `look` with the name of each. None of it is a file of text.
     pub fn for_each_shape(&self, path: &str, mut look: impl FnMut(&'static str)) {
         type Plant = fn(&Scratch, &str);
-        let shapes: [(&str, Plant); 6] = [
+        let shapes: [(&str, Plant); 7] = [
             ("a FIFO", |scratch, path| scratch.fifo(path)),
+            ("a socket", |scratch, path| scratch.socket(path)),
             ("a link to a FIFO", |scratch, path| {
                 scratch.root.remove(Path::new("/run/fifo")).unwrap();
                 scratch.fifo("/run/fifo");
@@ -106,6 +113,11 @@ impl Scratch {
             plant(self, path);
             look(name);
         }
+        self.root.remove(Path::new(path)).unwrap();
+        self.put(path, "");
+        let lease = self.lease(path);
+        look("a file that somebody holds a lease on");
+        drop(lease);
         self.root.remove(Path::new(path)).unwrap();
     }
 

