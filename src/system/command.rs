@@ -304,7 +304,13 @@ mod tests {
     fn roots_programs_are_not_found_where_others_than_packages_put_them() {
         let output = HOST.run(&sh("echo $PATH", Duration::from_secs(5))).unwrap();
         assert_eq!(output.stdout, b"/usr/sbin:/usr/bin:/sbin:/bin\n");
-        assert!(!ROOT_PATH.contains("local"));
+        // Without a path to look in, a program could be found wherever this process's own PATH leads.
+        let found = Command::new("sh", Duration::ZERO).prepared().unwrap();
+        let path = Path::new(found.get_program());
+        assert!(ROOT_PATH.split(':').any(|directory| path == Path::new(directory).join("sh")), "{path:?}");
+        let setpriv = Command::new("id", Duration::ZERO).as_user("root").prepared().unwrap();
+        assert!(Path::new(setpriv.get_program()).is_absolute(), "{setpriv:?}");
+        assert!(ROOT_PATH.split(':').all(|directory| !directory.starts_with("/usr/local")));
     }
 
     #[test]
