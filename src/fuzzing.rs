@@ -28,7 +28,7 @@ use crate::juju::settings::{Address, Credentials, DriverSource, Given, Pin, RawC
 use crate::kubeconfig::validity::{Validity, age};
 use crate::kubeconfig::{self, UsableKubeconfig, access, certificate, compatibility::Stack};
 use crate::magnum::oslo::{Assignment, assignments};
-use crate::magnum::{Service, StartDefaults, exception};
+use crate::magnum::{Service, StartDefaults, entry_points, exception};
 use crate::problem::Problem;
 use crate::rolling::{LeaderDecision, Situation, UnitState};
 use crate::services::logs::written_by;
@@ -248,11 +248,14 @@ fn written(settings: &Settings) -> Vec<(String, String)> {
     found.map(|found| (found.key.to_owned(), found.value.to_owned())).collect()
 }
 
-/// Reads Magnum's configuration, and entry points, which have the same form.
+/// Reads Magnum's configuration, and entry points, which have nearly the same form.
 fn conf_files(input: &[u8]) {
     for Assignment { section, key, value } in assignments(&text(input)) {
         assert!(![section, key, value].iter().any(|part| part.contains('\n')));
         assert_eq!((key, value), (key.trim(), value.trim()));
+    }
+    for (group, name) in entry_points(&text(input)) {
+        assert!(![group, name].iter().any(|part| part.contains(['\n', '\r']) || part.trim() != *part));
     }
 }
 

@@ -15,6 +15,7 @@ use zip::result::ZipError;
 use super::installed::version_in;
 use super::{PACKAGE, not_the_wheel};
 use crate::juju::settings::{DriverSource, Pin, Sha256};
+use crate::magnum::{DRIVERS_GROUP, entry_points};
 use crate::problem::Problem;
 use crate::system::sha256;
 
@@ -82,10 +83,29 @@ pub fn members(wheel: &[u8], source: &DriverSource) -> Result<BTreeMap<String, V
         members.insert(name, bytes);
     }
     let is_below_file = |name: &&String| name.match_indices('/').any(|(at, _)| members.contains_key(&name[..at]));
-    match members.keys().find(is_below_file) {
-        Some(name) => Err(refused(&format!("it holds {}, which is below a file", name.escape_debug()))),
-        None => Ok(members),
+    if let Some(name) = members.keys().find(is_below_file) {
+        return Err(refused(&format!("it holds {}, which is below a file", name.escape_debug())));
     }
+    for (name, bytes) in members.iter().filter(|(name, _)| name.ends_with("/entry_points.txt")) {
+        if let Some(why) = foreign_entry_point(bytes) {
+            return Err(refused(&format!("it holds {}, {why}", name.escape_debug())));
+        }
+    }
+    Ok(members)
+}
+
+/// Says why a file of entry points is not the driver's: root may run the programs that look into other groups.
+fn foreign_entry_point(bytes: &[u8]) -> Option<String> {
+    let Ok(text) = str::from_utf8(bytes) else { return Some("which is not UTF-8".to_owned()) };
+    let is_own = |(group, name): &(&str, &str)| match *group {
+        DRIVERS_GROUP => true,
+        // With which operators make a sample of the configuration, since 1.4.0.
+        "oslo.config.opts" => name.starts_with("capi_helm"),
+        _ => false,
+    };
+    let (group, _) = entry_points(text).find(|found| !is_own(found))?;
+    let shown: String = group.escape_debug().take(200).collect();
+    Some(format!("which registers code that is no driver of Magnum in [{shown}]"))
 }
 
 /// Says why a zip is not one that a wheel is. This comes before the library, which tries every record that could be its

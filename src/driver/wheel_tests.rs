@@ -62,6 +62,30 @@ fn what_is_not_the_drivers_own_plain_file_is_refused_by_name() {
 }
 
 #[test]
+fn an_entry_point_that_other_programs_load_is_refused_however_it_is_written() {
+    let name = format!("{DIST_INFO}/entry_points.txt");
+    let with = |text: &[u8]| wheel(&[(&name, text, 0o100_644)]);
+    let drivers = "[magnum.drivers]\nk8s_capi_helm_v1 = magnum_capi_helm.driver:Driver\n";
+    let options = "\n[oslo.config.opts]\ncapi_helm = magnum_capi_helm.conf:list_capi_opts\n";
+    for more in ["", options, "# [console_scripts]\n[console_scripts]\n"] {
+        members(&with(format!("{drivers}{more}").as_bytes()), &source(None)).unwrap();
+    }
+    for more in [
+        "[magnum.database.migration_backend]\nsqlalchemy = magnum_capi_helm.evil",
+        "  [magnum.database.migration_backend]\r\tsqlalchemy = magnum_capi_helm.evil",
+        "x = y\u{85}[[ magnum.database.migration_backend ]]\u{2028}sqlalchemy=magnum_capi_helm.evil",
+    ] {
+        let detail = refusal(&with(format!("{drivers}{more}").as_bytes()));
+        let why =
+            format!("{name}, which registers code that is no driver of Magnum in [magnum.database.migration_backend]");
+        assert!(detail.contains(&why), "{more:?}: {detail}");
+    }
+    assert!(refusal(&with(b"[oslo.config.opts]\nmagnum = magnum_capi_helm.evil")).contains("in [oslo.config.opts]"));
+    assert!(refusal(&with(b"x = y")).contains("in []"));
+    assert!(refusal(&with(b"[magnum.drivers]\n\xff = x")).contains("which is not UTF-8"));
+}
+
+#[test]
 fn a_directory_member_and_a_file_without_a_kind_are_harmless() {
     let bytes = wheel(&[("magnum_capi_helm/", b"", 0o040_755), ("magnum_capi_helm/x.py", b"", 0o644)]);
     assert_eq!(members(&bytes, &source(None)).unwrap().len(), 3);

@@ -11,13 +11,11 @@ use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{self, StartDefaults};
-use super::oslo::assignments;
+use super::entry_points::{DRIVERS_GROUP, entry_points};
 use super::{ENTRY_POINT, MAGNUM_CONF, MAGNUM_USER, Python, Service};
 use crate::problem::Problem;
 use crate::system::{Budget, Root, System};
 
-/// The entry point group in which Magnum looks for drivers.
-const DRIVERS_GROUP: &str = "magnum.drivers";
 /// Our driver's distribution, by its normalised name.
 const OUR_DISTRIBUTION: &str = "magnum_capi_helm";
 const CACHE: &str = "distributions.json";
@@ -121,8 +119,7 @@ impl Distributions {
     }
 }
 
-/// The drivers but ours that distributions register in `magnum.drivers`, by their
-/// [entry points files](https://packaging.python.org/en/latest/specifications/entry-points/).
+/// The drivers but ours that distributions register in `magnum.drivers`.
 struct RegisteredDrivers {
     names: BTreeSet<String>,
     /// What else there is, as far as it is shown, and how much more.
@@ -146,9 +143,9 @@ impl RegisteredDrivers {
                 return true;
             }
         };
-        let found = assignments(&text).filter(|found| found.section.trim() == DRIVERS_GROUP);
+        let found = entry_points(&text).filter(|(group, _)| *group == DRIVERS_GROUP);
         let mut has_any = false;
-        for name in found.map(|found| found.key) {
+        for (_, name) in found {
             has_any = true;
             if name == ENTRY_POINT {
                 continue;
@@ -271,6 +268,8 @@ mod tests {
         // An edit in place changes no directory, and is seen all the same.
         register(&scratch, &format!("{APT}/Extra.Driver-1-py3.11.egg-info"), "[magnum.drivers]\nother = a:B\n");
         assert_eq!(inspect(&scratch).unwrap().other_drivers, ["k8s_fedora_coreos_v1", "other"]);
+        register(&scratch, &format!("{APT}/Extra.Driver-1-py3.11.egg-info"), " [magnum.drivers]\r\tindented = a:B\n");
+        assert_eq!(inspect(&scratch).unwrap().other_drivers, ["indented", "k8s_fedora_coreos_v1"]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod checks;
 mod defaults;
+mod entry_points;
 mod installation;
 pub mod oslo;
 mod python;
@@ -14,6 +15,7 @@ use std::path::Path;
 use anyhow::Result;
 
 pub use defaults::{StartDefaults, configuration_in};
+pub use entry_points::{DRIVERS_GROUP, entry_points};
 pub use installation::Installation;
 pub use oslo::Configuration;
 pub use python::{MAGNUM_USER, Python, exception};
