@@ -113,12 +113,16 @@ pub fn plan(plan: &mut Plan, desired: &DesiredDriver, observed: &ObservedDriver,
         plan.add(Phase::Install, Step::SetAside { path: path.clone(), why });
     }
     // What the charm put into the site directory of a Python that has been replaced.
-    let is_ours = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE));
     for (path, original) in written {
-        if *original == Original::Absent && is_ours(path) && path.parent() != Some(&desired.site) {
+        if *original == Original::Absent && is_part(path) && path.parent() != Some(&desired.site) {
             plan.add(Phase::Install, Step::Restore(path.clone(), original.clone()));
         }
     }
+}
+
+/// Whether what the charm wrote at this path is the driver's package or its metadata, in some site directory.
+pub fn is_part(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PACKAGE))
 }
 
 /// The problem with a wheel that is not a valid one of the pinned version.

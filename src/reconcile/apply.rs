@@ -1,6 +1,9 @@
 //! Applies a plan, one step after the other, and logs each.
 
-use anyhow::{Context, Result};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
 use tracing::{info, warn};
 
 use crate::driver::StagedDriver;
@@ -10,6 +13,9 @@ use crate::problem::Problem;
 use crate::step::{Artifact, Step};
 use crate::system::systemd::{self, Unit};
 use crate::system::{Backups, Entry, System};
+
+/// How long all temporary files of a plan, which come first in it, may take: a tree takes as long as others fill it.
+const TEMPORARIES_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the steps need besides themselves.
 pub struct Apply<'a> {
@@ -31,17 +37,32 @@ impl Apply<'_> {
     /// At the first step that fails. What was done stays done: the next hook plans from there.
     pub fn all(&mut self, steps: &[Step]) -> Result<()> {
         self.system.root.mark_unfinished()?;
+        let end = Instant::now() + TEMPORARIES_LIMIT;
         for step in steps {
             info!("{step}");
-            self.one(step).with_context(|| step.to_string())?;
+            match step {
+                // It harms nobody that one is left, and user magnum can see to it that it is.
+                Step::RemoveTemporary(path) => {
+                    if let Err(error) = self.remove_temporary(path, end) {
+                        warn!("{step}: {error:#}");
+                    }
+                }
+                step => self.one(step).with_context(|| step.to_string())?,
+            }
         }
         Ok(())
+    }
+
+    /// Removes a temporary file, before `end`.
+    pub(super) fn remove_temporary(&self, path: &Path, end: Instant) -> Result<()> {
+        ensure!(Instant::now() < end, "the others have taken {} s", TEMPORARIES_LIMIT.as_secs());
+        self.system.root.remove(path)
     }
 
     fn one(&mut self, step: &Step) -> Result<()> {
         let root = &self.system.root;
         match step {
-            Step::RemoveTemporary(path) => root.remove(path),
+            Step::RemoveTemporary(_) => Ok(()),
             Step::MakeDirectory(path) => {
                 match root.inspect(path)? {
                     Entry::Absent => self.backups.enter_new_directory(root, path)?,

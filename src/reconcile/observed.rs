@@ -12,7 +12,7 @@ use crate::driver::ObservedDriver;
 use crate::guard::{self, ObservedGuard};
 use crate::helm::{self, FoundHelm};
 use crate::kubeconfig::{self, programs};
-use crate::magnum::{CONF_DIRECTORY, Python, Service};
+use crate::magnum::{CONF_DIRECTORY, MAGNUM_DIRECTORY, Python, Service};
 use crate::services::{self, ObservedServices, ServiceInputs, drop_in_directories, drop_in_path};
 use crate::system::{Backups, Entry, Original, Root, STATE_DIRECTORY, System, sha256};
 
@@ -48,7 +48,7 @@ impl Observed {
         let (services, units) = services::inspect_with(system, &guard::UNITS)?;
         let drop_ins = Service::ALL.map(|service| root.inspect(Path::new(drop_in_path(service))));
         let temporaries = match root.is_unfinished()? {
-            true => temporaries(root, Some(&python.site))?,
+            true => temporaries(root, &[&python.site])?,
             // Where actions write, without the lock.
             false => root.temporaries(Path::new(STATE_DIRECTORY))?,
         };
@@ -116,11 +116,14 @@ fn missing(root: &Root) -> Result<Vec<PathBuf>> {
     Ok(missing.map(|(directory, _)| directory).collect())
 }
 
-/// Returns the temporary files in every directory that the charm writes to; the driver is staged beside `site`.
-pub fn temporaries(root: &Root, site: Option<&Path>) -> Result<Vec<PathBuf>> {
+/// Returns the temporary files in every directory that the charm writes to, those of user magnum last; drivers are staged
+/// beside `sites`.
+pub fn temporaries(root: &Root, sites: &[&Path]) -> Result<Vec<PathBuf>> {
     let parents = [kubeconfig::PATH, helm::PATH].map(Path::new).into_iter().filter_map(Path::parent);
-    let sites = site.into_iter().flat_map(|site| site.ancestors().take(2));
+    let sites = sites.iter().flat_map(|site| site.ancestors().take(2));
     let others = parents.chain([Path::new(STATE_DIRECTORY)]).chain(sites).map(Path::to_owned);
-    let found: Result<Vec<_>> = directories().chain(others).map(|directory| root.temporaries(&directory)).collect();
+    let mut all: Vec<PathBuf> = directories().chain(others).collect();
+    all.sort_by_key(|directory| directory.starts_with(MAGNUM_DIRECTORY));
+    let found: Result<Vec<_>> = all.iter().map(|directory| root.temporaries(directory)).collect();
     Ok(found?.concat())
 }

@@ -1,6 +1,7 @@
 //! Removal: restores the unit to its state before the charm came.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use tracing::{debug, warn};
@@ -8,11 +9,12 @@ use tracing::{debug, warn};
 use super::apply::Apply;
 use super::observed::{is_switched_on, temporaries};
 use super::plan::{Remains, plan_removal};
+use crate::driver;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
 use crate::magnum::{Python, configuration_arguments, exception};
 use crate::services;
-use crate::system::{Backups, Root, STATE_DIRECTORY, System};
+use crate::system::{Backups, Original, Root, STATE_DIRECTORY, System};
 
 /// The most clusters that are named in the log.
 const MOST_NAMED: usize = 20;
@@ -24,13 +26,16 @@ const MOST_NAMED: usize = 20;
 pub fn run(system: &System) -> Result<()> {
     let root = &system.root;
     let mut backups = Backups::load(root)?;
-    let python = Python::remembered(root)?;
-    let site = python.as_ref().map(|python| python.site.as_path());
-    let remains = Remains {
-        written: backups.entries(),
-        temporaries: [temporaries(root, site)?, root.temporaries(Path::new(programs::COPY_PARENT))?].concat(),
-        services: services::inspect(system)?,
-    };
+    let python = Python::remembered(root).unwrap_or_else(|error| {
+        warn!("{error:#}");
+        None
+    });
+    let written = backups.entries();
+    let found =
+        [temporaries(root, &sites(python.as_ref(), &written)), root.temporaries(Path::new(programs::COPY_PARENT))];
+    // User magnum may put more names into its directories than are read.
+    let found = found.map(|found| found.unwrap_or_else(|error| none_found(&error)));
+    let remains = Remains { written, temporaries: found.concat(), services: services::inspect(system)? };
     refuse_links(root, remains.written.iter().map(|(path, _)| path.as_path()))?;
     let steps = plan_removal(&remains);
     if steps.is_empty() {
@@ -43,6 +48,19 @@ pub fn run(system: &System) -> Result<()> {
         Apply { system, backups: &mut backups, driver: None, helm: None, waits: true, problems: Vec::new() };
     apply.all(&steps)?;
     root.remove(Path::new(STATE_DIRECTORY))
+}
+
+fn none_found(error: &anyhow::Error) -> Vec<PathBuf> {
+    warn!("cannot look for temporary files: {error:#}");
+    Vec::new()
+}
+
+/// Returns the site directories in which the driver was installed: of the Python that was asked last, and by the paths
+/// that were written.
+fn sites<'a>(python: Option<&'a Python>, written: &'a [(PathBuf, Original)]) -> Vec<&'a Path> {
+    let of_driver = written.iter().map(|(path, _)| path.as_path()).filter(|path| driver::is_part(path));
+    let sites = of_driver.filter_map(Path::parent).chain(python.map(|python| python.site.as_path()));
+    sites.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Refuses to begin when a link has come to stand on the way to a written file: the charm does not follow it, and what
@@ -89,7 +107,40 @@ fn name_orphans(system: &System, python: &Python) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::tests::SITE;
     use crate::system::testing::Scratch;
+
+    fn left(directory: &str) -> String {
+        format!("{directory}/.magnum-capi-helm-left")
+    }
+
+    #[test]
+    fn temporary_files_go_also_when_pythons_answer_is_damaged_and_one_directory_has_too_many_names() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        let package = PathBuf::from(format!("{SITE}/{}", driver::PACKAGE));
+        Backups::default().back_up(&scratch.root, &package).unwrap();
+        let system = scratch.system(|_| Some("LoadState=not-found\n\nLoadState=not-found\n".to_owned()));
+        for directory in [SITE, "/run"] {
+            scratch.put(left(directory), "");
+        }
+        scratch.put(package.join("driver.py"), "");
+        scratch.put(format!("{STATE_DIRECTORY}/interpreter.json"), "{");
+        run(&system).unwrap();
+        for path in [left(SITE), left("/run"), format!("{}/driver.py", package.display())] {
+            assert_eq!(scratch.text(&path), None, "{path}");
+        }
+        // More names than are read.
+        scratch.root.make_state_directory().unwrap();
+        scratch.put("/etc/magnum/0", "");
+        for index in 1..=20_000 {
+            std::fs::hard_link(scratch.path("/etc/magnum/0"), scratch.path(format!("/etc/magnum/{index}"))).unwrap();
+        }
+        scratch.put(left("/run"), "");
+        run(&system).unwrap();
+        assert_eq!(scratch.text(left("/run")), None);
+        assert!(!scratch.path(STATE_DIRECTORY).exists());
+    }
 
     #[test]
     fn a_link_on_the_way_is_named_before_anything_is_removed() {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Instant;
 
 use super::hook::wanted_mode;
 use super::*;
@@ -85,6 +86,23 @@ fn whatever_stands_in_place_of_a_file_or_directory_of_the_graft_gives_way() {
     });
     // The deep trees, which no temporary directory removes.
     root.remove(Path::new("/etc")).unwrap();
+}
+
+#[test]
+fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    scratch.root.make_state_directory().unwrap();
+    scratch.put("/etc/magnum/.magnum-capi-helm-x", "");
+    let backups = &mut Backups::default();
+    let late = Apply { system: &system, backups, driver: None, helm: None, waits: false, problems: Vec::new() };
+    late.remove_temporary(Path::new("/etc/magnum/.magnum-capi-helm-x"), Instant::now()).unwrap_err();
+    assert!(scratch.text("/etc/magnum/.magnum-capi-helm-x").is_some());
+    let temporaries = ["/etc/../x", "/etc/magnum/.magnum-capi-helm-x"].map(|path| Step::RemoveTemporary(path.into()));
+    assert!(scratch.root.remove(Path::new("/etc/../x")).is_err());
+    apply(&system, &[&temporaries[..], &[Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)]].concat()).unwrap();
+    assert_eq!(scratch.text(CONF).as_deref(), Some("ours"));
+    assert_eq!(scratch.text("/etc/magnum/.magnum-capi-helm-x"), None);
 }
 
 #[test]
