@@ -4,16 +4,16 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context, Result, bail, ensure};
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{UtimensatFlags, futimens, utimensat};
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, UtimensatFlags, futimens, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchown, fchownat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid};
 use thiserror::Error;
 use xattr::FileExt as _;
 
@@ -48,8 +48,7 @@ fn copy_entry(
     let meta = from.symlink_metadata(name)?;
     if meta.is_symlink() {
         to.symlink_contents(from.read_link_contents(name)?, as_name)?;
-        let (uid, gid) = owner(&meta);
-        fchownat(to.as_fd(), as_name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        own_link(to, as_name, &meta)?;
         let [accessed, written] = times(&meta);
         return Ok(utimensat(to.as_fd(), as_name, &accessed, &written, UtimensatFlags::NoFollowSymlink)?);
     }
@@ -105,6 +104,17 @@ fn own(copy: &fs::File, meta: &Metadata) -> io::Result<()> {
     Ok(futimens(copy, &accessed, &written)?)
 }
 
+/// Gives a link that was just made its original's owner, by its handle too.
+fn own_link(directory: &Dir, name: &OsStr, meta: &Metadata) -> Result<()> {
+    let link = openat(directory, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+    let link = fs::File::from(link);
+    let made = link.metadata()?;
+    let is_own = made.is_symlink() && std::os::unix::fs::MetadataExt::uid(&made) == geteuid().as_raw();
+    ensure!(is_own, "somebody has put something else in its place");
+    let (uid, gid) = owner(meta);
+    Ok(fchownat(&link, "", uid, gid, AtFlags::AT_EMPTY_PATH)?)
+}
+
 fn owner(meta: &Metadata) -> (Option<Uid>, Option<Gid>) {
     (Some(Uid::from_raw(meta.uid())), Some(Gid::from_raw(meta.gid())))
 }
@@ -112,4 +122,39 @@ fn owner(meta: &Metadata) -> (Option<Uid>, Option<Gid>) {
 /// Returns when it was last read and written.
 fn times(meta: &Metadata) -> [TimeSpec; 2] {
     [TimeSpec::new(meta.atime(), meta.atime_nsec()), TimeSpec::new(meta.mtime(), meta.mtime_nsec())]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, lchown, symlink};
+
+    use cap_std::ambient_authority;
+
+    use super::*;
+
+    /// Only root can give files away.
+    #[test]
+    fn only_a_link_that_the_copy_made_gets_the_owner() {
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = Dir::open_ambient_dir(scratch.path(), ambient_authority()).unwrap();
+        let path = |name: &str| scratch.path().join(name);
+        fs::write(path("original"), "").unwrap();
+        fs::write(path("file"), "").unwrap();
+        symlink("file", path("link")).unwrap();
+        symlink("file", path("theirs")).unwrap();
+        if geteuid().is_root() {
+            lchown(path("original"), Some(64), Some(64)).unwrap();
+            lchown(path("theirs"), Some(65), Some(65)).unwrap();
+        }
+        let original = directory.symlink_metadata("original").unwrap();
+        let own = |name: &str| own_link(&directory, name.as_ref(), &original);
+        own("link").unwrap();
+        assert_eq!(path("link").symlink_metadata().unwrap().uid(), original.uid());
+        assert!(own("file").is_err());
+        assert_eq!(path("file").metadata().unwrap().uid(), geteuid().as_raw());
+        if geteuid().is_root() {
+            assert!(own("theirs").is_err());
+            assert_eq!(path("theirs").symlink_metadata().unwrap().uid(), 65);
+        }
+    }
 }
