@@ -51,6 +51,10 @@ fn named(name: &'static str) -> impl Fn() -> Vec<u8> {
     one(move || Member::stored(name, b""))
 }
 
+fn entry_points(text: String) -> Member {
+    Member::deflated(format!("{DIST_INFO}/entry_points.txt"), text)
+}
+
 fn shapes() -> Vec<Shape> {
     let (bomb, small) = (|name: String, mebibytes| Member::raw(name, zeros(b"", mebibytes)), zeros(b"", 15));
     let mut shapes = vec![
@@ -100,6 +104,8 @@ fn shapes() -> Vec<Shape> {
                 Member { extra: extra.repeat(13_000), ..Member::stored(own(&i.to_string()), b"") }
             }),
         ),
+        Shape::file("entry points of another program", one(|| entry_points("[console_scripts]\nx = y".to_owned()))),
+        Shape::file("entry points of 15 MiB", one(|| entry_points("[magnum.drivers]\na=\n".repeat(3 * MIB / 4)))),
         Shape::file("names that differ in case", numbered(2, |i| Member::stored(own(["A.py", "a.py"][i]), b""))),
         Shape::file("a file below a file", numbered(2, |i| Member::stored(own(["a", "a/b"][i]), b""))),
         Shape::file("100,000 ends", || {
