@@ -133,8 +133,7 @@ fn next_to(installation: &Installation) -> (String, String) {
 }
 
 fn cache(root: &Root) -> BTreeMap<String, DriverFacts> {
-    let read = root.load_or(CACHE, "it is made anew").inspect_err(|error| tracing::info!("{error:#}"));
-    read.ok().flatten().unwrap_or_default()
+    root.remembered(CACHE)
 }
 
 #[cfg(test)]

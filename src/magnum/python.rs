@@ -10,10 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::escape;
 use crate::system::{Command, FileIdentity, Root, System, modest};
 
 /// Importing all of Magnum on a slow, busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
+/// The most characters of an exception that are passed on.
+const LONGEST_EXCEPTION: usize = 2000;
 /// Another file than `python.json`, which an earlier charm filled with what user magnum could answer for Python.
 const CACHE: &str = "interpreter.json";
 /// The questions, as one program that is given on stdin.
@@ -38,14 +41,14 @@ pub struct Python {
 }
 
 /// Returns the exception with which a question failed: the line below the last frame of its traceback; without a
-/// traceback, the last line.
+/// traceback, the last line. It is cut: what Python printed may be quoted in it.
 pub fn exception(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let frame = lines.iter().rposition(|line| line.starts_with("  File "));
     let named = frame.and_then(|frame| lines[frame..].iter().find(|line| !line.starts_with(' ')));
     let named = named.or(lines.last());
-    named.map(|line| line.trim().to_owned()).unwrap_or_default()
+    escape::line(named.map_or("", |line| line.trim()), LONGEST_EXCEPTION)
 }
 
 impl Python {
@@ -124,5 +127,6 @@ sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) unable to open datab
         );
         let error = anyhow::anyhow!("asking Magnum: still running after 30 s, killed");
         assert_eq!(exception(&error), format!("{error}"));
+        assert_eq!(exception(&anyhow::anyhow!("x".repeat(2001))).chars().count(), 2000);
     }
 }

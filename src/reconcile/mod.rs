@@ -257,7 +257,7 @@ impl Found {
         let installation = Installation::inspect(system)?;
         let backups = Backups::load(root)?;
         let observed = Observed::inspect(system, &installation.python, &backups, driver)?;
-        let (last_good, memory) = (last_good(system)?, Memory::load(root)?);
+        let (last_good, memory) = (last_good(system)?, Memory::load(root));
         Ok(Self { installation, observed, backups, last_good, memory })
     }
 

@@ -69,14 +69,19 @@ impl Root {
         key: K,
         ask: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        match self.load_or::<Cached<K, T>>(name, "it is made anew") {
-            Ok(Some(cached)) if cached.depends_on == key => return Ok(cached.answer),
-            Ok(_) => {}
-            Err(error) => tracing::info!("{error:#}"),
+        if let Some(cached) = self.remembered::<Option<Cached<K, T>>>(name).filter(|cached| cached.depends_on == key) {
+            return Ok(cached.answer);
         }
         let cached = Cached { depends_on: key, answer: ask()? };
         self.save(name, &cached)?;
         Ok(cached.answer)
+    }
+
+    /// Reads a JSON file of the state directory without which the charm only does more; the default if it is not there
+    /// or cannot be read.
+    pub fn remembered<T: DeserializeOwned + Default>(&self, name: &str) -> T {
+        let read = self.load_or(name, "it is made anew").inspect_err(|error| tracing::info!("{error:#}"));
+        read.ok().flatten().unwrap_or_default()
     }
 
     /// Returns the answer in a state file, whatever it depended on; `None` if there is none.
