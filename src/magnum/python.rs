@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::escape;
+use crate::problem::Problem;
 use crate::system::{Command, FileIdentity, Root, System, modest};
 
 /// Importing all of Magnum on a slow, busy machine.
@@ -55,7 +56,7 @@ impl Python {
     /// Returns the interpreter in the first line of `program`, one of Magnum's; `home` is user magnum's.
     ///
     /// # Errors
-    /// If there is none, it does not answer, or it or its site directory is not root's alone.
+    /// If there is none, or it or its site directory is not root's alone; a [`Problem`] if it does not answer.
     pub fn of_program(system: &System, program: &Path, home: &Path) -> Result<Self> {
         let root = &system.root;
         let executable = interpreter(root, program)?;
@@ -66,7 +67,7 @@ impl Python {
             root.ensure_roots_alone(program)?;
             root.ensure_program_is_roots(&executable)?;
             let isolated = command(&executable, NOBODY).arg("-I").env("HOME", home);
-            let answer: Self = ask(system, isolated, &["where"])?;
+            let answer: Self = ask(system, isolated, &["where"]).map_err(|error| cannot_ask(&error))?;
             root.ensure_roots_alone(&answer.site)?;
             Ok(Self { executable: executable.clone(), ..answer })
         })
@@ -97,6 +98,12 @@ fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -
     let printed = system.stdout(&command.arg("-").args(words))?;
     let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
     modest::json(answer.unwrap_or_default()).with_context(|| format!("Python's answer to {words:?} does not parse"))
+}
+
+/// The problem of a unit on which user nobody gets no answer of Magnum's Python.
+fn cannot_ask(error: &anyhow::Error) -> Problem {
+    let remedy = "have the unit's container map id 65534, and let user nobody run Magnum's Python";
+    Problem::blocked("Cannot ask Magnum's Python as user nobody", format!("{remedy} ({})", exception(error)))
 }
 
 /// Reads `#!/usr/bin/python3`.
