@@ -21,8 +21,9 @@ use super::{Access, Entry, Root, bounds, directory};
 
 /// The state directory: root, 0700.
 pub const STATE_DIRECTORY: &str = "/var/lib/magnum-capi-helm";
-/// How long to wait for another run of the charm on this unit: longer than the kernel lets one hold the lock.
-pub const LOCK_LIMIT: Duration = Duration::from_secs(bounds::KILLED_AFTER as u64 + 10);
+/// How long to wait for other runs of the charm on this unit: longer than the kernel lets two hold the lock one after
+/// the other, such as a hook and the guard.
+pub const LOCK_LIMIT: Duration = Duration::from_secs(2 * bounds::KILLED_AFTER as u64 + 10);
 
 /// Returns the path of `name` in the state directory.
 pub fn state_path(name: &str) -> PathBuf {
