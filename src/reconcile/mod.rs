@@ -35,7 +35,7 @@ use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, Memory, ProgramsToAsk, Selection};
 use crate::magnum::{Installation, MAGNUM_DIRECTORY, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
-use crate::services::{self, DuePlan, leave_to_hooks};
+use crate::services::{self, DuePlan, Health, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
 use crate::system::{Backups, Original, Root, System};
 
@@ -184,13 +184,8 @@ fn ensure_roots_alone(root: &Root, steps: &[Step]) -> Result<()> {
     parents.collect::<BTreeSet<_>>().into_iter().try_for_each(|parent| root.ensure_roots_alone(parent))
 }
 
-/// Waits for the services to settle, and records what they have read. Returns what is wrong with them, or the problem
-/// that keeps the charm from finding out.
-fn check_services(
-    desired: &Desired,
-    observed: Observed,
-    environment: &Environment<'_>,
-) -> Result<Result<Vec<Problem>, Problem>> {
+/// Waits for the services to settle, and records what they have read.
+fn check_services(desired: &Desired, observed: Observed, environment: &Environment<'_>) -> Result<Health> {
     let system = environment.system;
     let inputs = observed.service_inputs(desired);
     let observed = observed.services.services;

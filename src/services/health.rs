@@ -20,9 +20,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
 
+/// What is wrong with the services, or the problem that keeps the charm from finding out.
+pub type Health = Result<Vec<Problem>, Problem>;
+
 /// Waits until both services are stable and the API answers, or something keeps them from it. Services that have been
-/// running for long cost one request to the API and nothing else. Returns the services as they were last seen, and what
-/// is wrong with them, or the problem that keeps the charm from finding out.
+/// running for long cost one request to the API and nothing else. Returns the services as they were last seen, too.
 ///
 /// # Errors
 /// If the services cannot be looked at.
@@ -30,7 +32,7 @@ pub fn settle(
     system: &System,
     mut services: Vec<ObservedService>,
     inputs: &ServiceInputs,
-) -> Result<(Vec<ObservedService>, Result<Vec<Problem>, Problem>)> {
+) -> Result<(Vec<ObservedService>, Health)> {
     let (began, limit) = (Instant::now(), SETTLE_LIMIT.min(bounds::left()));
     loop {
         let wrong = services.iter().filter_map(|service| service.problem(&inputs.command_lines[&service.service]));
