@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::system::{NotRootsAlone, TooMuch};
+use crate::system::{Mounted, NotRootsAlone, TooMuch};
 
 /// Who solves a problem; the most urgent is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,16 +72,26 @@ impl From<TooMuch> for Problem {
     }
 }
 
+impl From<Mounted> for Problem {
+    fn from(found: Mounted) -> Self {
+        Self::blocked(format!("Root is kept from {}", found.0.display()), found.to_string())
+    }
+}
+
 /// Separates a problem, which a person must know, from an error that makes the hook fail.
 ///
 /// # Errors
-/// Any error that is neither a [`Problem`], [`NotRootsAlone`] nor [`TooMuch`].
+/// Any error that is neither a [`Problem`], [`NotRootsAlone`], [`TooMuch`] nor [`Mounted`].
 pub fn or_problem<T>(result: anyhow::Result<T>) -> anyhow::Result<Result<T, Problem>> {
     let error = match result {
         Ok(value) => return Ok(Ok(value)),
         Err(error) => error,
     };
     let error = match error.downcast::<NotRootsAlone>() {
+        Ok(found) => return Ok(Err(found.into())),
+        Err(error) => error,
+    };
+    let error = match error.downcast::<Mounted>() {
         Ok(found) => return Ok(Err(found.into())),
         Err(error) => error,
     };
@@ -109,6 +119,25 @@ mod tests {
         let expected =
             "Too much to read: /etc/magnum: /etc/magnum has more than 5 names; remove what does not belong there";
         assert_eq!((problem.kind, problem.to_string().as_str()), (Kind::Blocked, expected));
+    }
+
+    #[test]
+    fn what_root_is_kept_from_is_a_problem_that_names_it() {
+        let scratch = crate::system::testing::Scratch::new();
+        scratch.put("/etc/magnum/x", "");
+        std::fs::set_permissions(scratch.path("/etc/magnum"), std::os::unix::fs::PermissionsExt::from_mode(0o0))
+            .unwrap();
+        // Of this thread alone, as a mount of another user is closed to root.
+        nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+        let (root, path) = (&scratch.root, std::path::Path::new("/etc/magnum/x"));
+        let found = [root.inspect(path).map(drop), root.metadata(path).map(drop), root.names(path).map(drop)];
+        nix::unistd::setfsuid(nix::unistd::geteuid());
+        std::fs::set_permissions(scratch.path("/etc/magnum"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        for found in found {
+            let problem = or_problem(found).unwrap().unwrap_err();
+            assert_eq!((problem.kind, problem.summary.as_str()), (Kind::Blocked, "Root is kept from /etc/magnum/x"));
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Tests of obtaining and installing the driver, with a Python that is played.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -251,4 +252,23 @@ fn what_is_remembered_of_drivers_has_a_bound_and_can_be_lost() {
     let pins: Vec<String> = read().as_object().unwrap().keys().cloned().collect();
     let expected = ["1.1.0", "5", "6", "7", "8"].map(|version| format!("magnum-capi-helm=={version}"));
     assert_eq!(pins, expected);
+}
+
+#[test]
+fn what_the_installed_driver_said_is_kept_while_others_are_tried() {
+    let scratch = installed();
+    let (system, _) = unit(&scratch, GOOD);
+    let facts = obtain(&system, &source_of(&scratch, b"not needed")).unwrap().0;
+    let others = (2..9).map(|version| DriverFacts::example(&format!("magnum-capi-helm=={version}"), "", &[]));
+    let all: BTreeMap<String, DriverFacts> =
+        others.chain([facts.clone()]).map(|known| (known.pin.to_string(), known)).collect();
+    system.root.save("driver.json", &all).unwrap();
+    let observed = inspect(&system.root, &python()).unwrap().installed;
+    let pin = "magnum-capi-helm==10".parse().unwrap();
+    let other = DriverSource { pin, ..source_of(&scratch, b"not needed") };
+    let (system, _) = unit(&scratch, r#"{"version": "10", "missing": [], "options": []}"#);
+    DriverFacts::ask(&system, &installation(), "", &observed.0[0], &observed, &other, None).unwrap();
+    assert_eq!(DriverFacts::cached(&system.root, &facts.pin), Some(facts));
+    let kept = system.root.load::<BTreeMap<String, DriverFacts>>("driver.json").unwrap().unwrap();
+    assert_eq!(kept.len(), 5, "{kept:?}");
 }

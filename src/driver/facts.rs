@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::{InstalledDriver, not_the_wheel};
+use super::{InstalledDriver, InstalledDrivers, not_the_wheel};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, Pin, Settings, Sha256};
 use crate::magnum::{self, ENTRY_POINT, Installation};
 use crate::problem::Problem;
@@ -75,7 +75,8 @@ impl DriverFacts {
             && self.next_to == next_to(installation)
     }
 
-    /// Loads the driver in `directory` (the installed one with `""`) as user magnum, and caches its answers.
+    /// Loads the driver in `directory` (the installed one with `""`) as user magnum, and caches its answers
+    /// beside those of what is installed.
     ///
     /// # Errors
     /// A [`Problem`] if it does not load next to this unit's Magnum, or lacks what it requires.
@@ -84,6 +85,7 @@ impl DriverFacts {
         installation: &Installation,
         directory: &str,
         driver: &InstalledDriver,
+        installed: &InstalledDrivers,
         source: &DriverSource,
         wheel_sha256: Option<&Sha256>,
     ) -> Result<Self> {
@@ -110,9 +112,17 @@ impl DriverFacts {
         let facts = Self { wheel_sha256: wheel_sha256.cloned(), ..known };
         let mut all = cache(&system.root);
         all.remove(&pin.to_string());
-        while all.len() >= MOST_PINS {
-            all.pop_first();
-        }
+        // Those of the installed one count again when another pin turns out not to be met.
+        let is_installed = |pin: &str| {
+            let pin = pin.parse::<Pin>();
+            pin.is_ok_and(|pin| installed.0.iter().any(|driver| driver.is_of(&pin)))
+        };
+        let mut surplus = (all.len() + 1).saturating_sub(MOST_PINS);
+        all.retain(|pin, _| {
+            let stays = surplus == 0 || is_installed(pin);
+            surplus -= usize::from(!stays);
+            stays
+        });
         all.insert(pin.to_string(), facts.clone());
         system.root.save(CACHE, &all)?;
         Ok(facts)
@@ -133,8 +143,7 @@ fn next_to(installation: &Installation) -> (String, String) {
 }
 
 fn cache(root: &Root) -> BTreeMap<String, DriverFacts> {
-    let read = root.load_or(CACHE, "it is made anew").inspect_err(|error| tracing::info!("{error:#}"));
-    read.ok().flatten().unwrap_or_default()
+    root.remembered(CACHE)
 }
 
 #[cfg(test)]

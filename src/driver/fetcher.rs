@@ -52,7 +52,7 @@ pub fn fetch(system: &System, source: &DriverSource, python: &str, proxy: &[(Str
 
 /// The problem of a unit on which nobody asks the index.
 fn not_nobody(why: &str) -> Problem {
-    let remedy = "have the unit's container map id 65534, or run: juju attach-resource APPLICATION driver-wheel=FILE";
+    let remedy = "have the unit's container map id 65534";
     Problem::blocked("Cannot ask the package index as user nobody", format!("{remedy} ({why})"))
 }
 
@@ -118,11 +118,7 @@ mod tests {
             (lies, Kind::Blocked, "b\\nb\\n"),
             (killed, Kind::Waiting, "https://pypi.org/simple/: dispatch fetch failed (signal 6)"),
             (garbage, Kind::Waiting, "failed (exit code 1)"),
-            (
-                root,
-                Kind::Blocked,
-                "attach-resource APPLICATION driver-wheel=FILE ( failed (exit code 3): giving up root",
-            ),
+            (root, Kind::Blocked, "map id 65534 ( failed (exit code 3): giving up root"),
         ] {
             let problem: Problem = fetched(output).unwrap_err().downcast().unwrap();
             assert_eq!(problem.kind, kind, "{problem}");

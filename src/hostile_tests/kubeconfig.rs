@@ -6,7 +6,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
-use super::{INPUT, Kind, Shape, Unit};
+use super::{INPUT, Kind, Shape, Unit, refused};
 use crate::driver::tests::pin;
 use crate::kubeconfig::testing::{fixture, kubeconfig};
 use crate::kubeconfig::{UsableKubeconfig, in_text};
@@ -14,10 +14,10 @@ use crate::kubeconfig::{UsableKubeconfig, in_text};
 pub const KIND: Kind = Kind { name: "kubeconfig", shapes, take_in };
 
 fn take_in(unit: &Unit) -> Result<()> {
-    let text = in_text(unit.root.read(Path::new(INPUT))?)?;
+    let text = in_text(unit.root.read(Path::new(INPUT)).map_err(refused)?).map_err(refused)?;
     // A file that it names has as much as a program may print.
     let read = |_: &Path| Ok(fixture("ca.crt").into_iter().cycle().take(8 << 20).collect());
-    Ok(UsableKubeconfig::new(&text, &pin(), &read).map(drop)?)
+    UsableKubeconfig::new(&text, &pin(), &read).map(drop).map_err(refused)
 }
 
 const MOST: usize = 1 << 20;

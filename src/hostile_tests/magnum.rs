@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
-use super::{Kind, Shape, Unit};
+use super::{Kind, Shape, Unit, refused};
 use crate::capture::{self, Inputs};
 use crate::check;
 use crate::conf::CONF;
@@ -59,7 +59,7 @@ fn take_in(unit: &Unit) -> Result<()> {
         bail!(problem);
     }
     match checked.iter().find(|result| result.status != check::Status::Pass) {
-        Some(result) => bail!("{}", result.evidence),
+        Some(result) => Err(refused(&result.evidence)),
         None => Ok(()),
     }
 }

@@ -29,6 +29,7 @@ use anyhow::Result;
 use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 use nix::sys::time::TimeValLike as _;
 
+use crate::problem::{Problem, or_problem};
 use crate::system::testing::Scratch;
 use crate::system::{Root, System};
 
@@ -63,7 +64,7 @@ static KINDS: [Kind; 10] = [
 pub struct Kind {
     name: &'static str,
     shapes: fn() -> Vec<Shape>,
-    /// Takes an input in as a hook does; says why it is refused, if it is.
+    /// Takes an input in as a hook does; says why it is refused, if it is, by a [`Problem`].
     take_in: fn(&Unit) -> Result<()>,
 }
 
@@ -122,6 +123,12 @@ impl Unit {
     }
 }
 
+/// Says that an input is refused in order, where no [`Problem`] says so itself. Any other error is a fault: it would fail
+/// a hook for as long as the input is there.
+pub fn refused(why: impl ToString) -> anyhow::Error {
+    Problem::notice("refused", why.to_string()).into()
+}
+
 pub const INPUT: &str = "/input";
 const KIND: &str = "HOSTILE_KIND";
 const ROOT: &str = "HOSTILE_ROOT";
@@ -130,6 +137,8 @@ const WAITS: &str = "HOSTILE_WAITS";
 /// How the names of shapes begin that are not refused.
 const GOOD: &str = "good";
 const TAKEN_IN: &str = "taken in";
+/// How an outcome begins that fails a hook.
+const FAULT: &str = "fault: ";
 /// Stands before and after what a process says of its cost.
 const MARK: &str = "\u{1}cost\u{1}";
 
@@ -173,7 +182,10 @@ fn no_shape_of_any_kind_of_input_costs_more_than_its_budget() {
     let costs = costs.into_inner().unwrap();
     let excess = |(kind, shape, cost): &(&str, &Shape, Result<Cost, String>)| {
         let is_within = cost.as_ref().is_ok_and(|cost| {
-            let is_expected = !shape.name.starts_with(GOOD) || cost.outcome == TAKEN_IN;
+            let is_expected = match shape.name.starts_with(GOOD) {
+                true => cost.outcome == TAKEN_IN,
+                false => !cost.outcome.starts_with(FAULT),
+            };
             // Whoever sends without end keeps the receiver busy for as long as that waits.
             let is_in_time = cost.time <= TIME.max(shape.waits) && cost.wall <= WALL + shape.waits;
             is_expected && is_in_time && cost.memory <= MEMORY && cost.disk <= DISK
@@ -250,10 +262,12 @@ fn one_shape() {
     let root = Root::open(PathBuf::from(env::var_os(ROOT).unwrap())).unwrap();
     let port = env::var(PORT).ok().map(|port| port.parse().unwrap());
     let unit = Unit { root, port, waits: env::var_os(WAITS).is_some() };
+    let cut = |text: String| text.chars().take(200).collect::<String>();
     let (began, used, written) = (Instant::now(), used(), field("/proc/self/io", "wchar:"));
-    let outcome = match (kind.take_in)(&unit) {
-        Ok(()) => TAKEN_IN.to_owned(),
-        Err(error) => format!("{error:#}").chars().take(200).collect(),
+    let outcome = match or_problem((kind.take_in)(&unit)) {
+        Ok(Ok(())) => TAKEN_IN.to_owned(),
+        Ok(Err(problem)) => cut(problem.to_string()),
+        Err(error) => cut(format!("{FAULT}{error:#}")),
     };
     let (wall, time) = (began.elapsed().as_millis(), self::used() - used);
     let written = field("/proc/self/io", "wchar:") - written;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{INPUT, Kind, Shape, Unit};
+use super::{INPUT, Kind, Shape, Unit, refused};
 use crate::juju::settings::Given;
 use crate::juju::tools;
 
@@ -13,7 +13,8 @@ pub const KIND: Kind = Kind { name: "options", shapes, take_in };
 
 fn take_in(unit: &Unit) -> Result<()> {
     let printed = String::from_utf8_lossy(&unit.root.read(Path::new(INPUT))?).into_owned();
-    let config = tools::config_get(&unit.system(move |_| Some(printed.clone())))?;
+    // Juju itself is at fault if it prints other JSON than its own.
+    let config = tools::config_get(&unit.system(move |_| Some(printed.clone()))).map_err(refused)?;
     let settings = config.validated(Given::default())?;
     let known: Vec<String> = (0..100).map(|index| format!("k{index}")).collect();
     Ok(settings.capi_helm_options.check_known(&settings.driver.pin, &known)?)

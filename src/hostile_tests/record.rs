@@ -1,10 +1,10 @@
 //! The installed driver: its tree and RECORD, compared as every hook does that finds a change.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use super::{Kind, Shape, Unit};
+use super::{Kind, Shape, Unit, refused};
 use crate::driver;
 use crate::driver::tests::{DIST_INFO, MODULE, SITE, pin, python, record};
 use crate::system::testing::Scratch;
@@ -14,7 +14,7 @@ pub const KIND: Kind = Kind { name: "installed driver", shapes, take_in };
 fn take_in(unit: &Unit) -> Result<()> {
     let found = driver::inspect_if_changed(&unit.root, &python())?.installed;
     if found.intact(&pin()).is_none() {
-        bail!(found.differs(&pin(), None).context("nothing of it is wrong")?);
+        return Err(refused(found.differs(&pin(), None).context("nothing of it is wrong")?));
     }
     Ok(())
 }

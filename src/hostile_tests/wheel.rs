@@ -1,9 +1,9 @@
 //! Wheels: taken in as the resource `driver-wheel`, up to the comparison with RECORD.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::make::{Member, empty_blocks, empty_codes, end, longs, shorts, zeros, zip};
-use super::{INPUT, Kind, Shape, Unit};
+use super::{INPUT, Kind, Shape, Unit, refused};
 use crate::driver::tests::{self, DIST_INFO, pin, python};
 use crate::driver::{InstalledDrivers, StagedDriver};
 use crate::juju::settings::DriverSource;
@@ -15,7 +15,7 @@ fn take_in(unit: &Unit) -> Result<()> {
     let staged = StagedDriver::obtain(&unit.system(|_| None), &source, None, &python(), &[])?;
     let found = InstalledDrivers::inspect(&unit.root, staged.path())?;
     if found.intact(&pin()).is_none() {
-        bail!(found.differs(&pin(), None).context("nothing of it is wrong")?);
+        return Err(refused(found.differs(&pin(), None).context("nothing of it is wrong")?));
     }
     Ok(())
 }

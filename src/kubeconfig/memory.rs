@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Selection;
 use super::programs::{self, ProgramVerdicts, ProgramsToAsk};
+use crate::escape;
 use crate::juju::settings::Pin;
 use crate::step::Thoroughness;
 use crate::system::{Root, Secret, System, sha256};
@@ -12,6 +13,8 @@ use crate::system::{Root, Secret, System, sha256};
 const FILE: &str = "management.json";
 /// The granted kubeconfig, the earlier ones, and each of them after a change of driver or helm.
 const MOST_VERDICTS: usize = 8;
+/// The most characters of a refusal, which quotes what a program printed.
+const LONGEST_REFUSAL: usize = 2000;
 
 /// The names on disk are those of earlier revisions.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,8 +47,8 @@ pub struct Verdict {
 }
 
 impl Memory {
-    pub fn load(root: &Root) -> Result<Self> {
-        Ok(root.load(FILE)?.unwrap_or_default())
+    pub fn load(root: &Root) -> Self {
+        root.remembered(FILE)
     }
 
     pub fn save(&self, root: &Root) -> Result<()> {
@@ -86,6 +89,7 @@ impl Memory {
             return Ok(None);
         }
         let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
+        let refusal = refusal.map(|refusal| escape::line(&refusal, LONGEST_REFUSAL));
         // One that could not be asked is asked again by the next hook.
         if not_asked.is_empty() && !ask.is_dry_run {
             self.programs.push(Verdict { what, refusal: refusal.clone() });
@@ -147,7 +151,7 @@ mod tests {
         let mut ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
         ask.magnum_gid = gid(&scratch);
         let refusal = |ask: &ProgramsToAsk<'_>, thoroughness| {
-            let refusal = Memory::load(root).unwrap().refusal(&system, &content, &pin, ask, thoroughness).unwrap();
+            let refusal = Memory::load(root).refusal(&system, &content, &pin, ask, thoroughness).unwrap();
             (refusal.is_some(), asked.load(Ordering::SeqCst))
         };
         use Thoroughness::{Full, Quick};
@@ -162,5 +166,22 @@ mod tests {
         ask.driver = Some("b".to_owned());
         assert_eq!(refusal(&ask, Full), (true, 5));
         assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_long_refusal_is_cut_and_a_damaged_file_counts_as_none() {
+        let scratch = scratch();
+        let root = &scratch.root;
+        let answer = serde_json::json!({"version": "1.1.0", "client": {"error": "\u{1b}".repeat(9000)}}).to_string();
+        let system = scratch.system(move |_| Some(answer.clone()));
+        let (python, pin) = (python(), "magnum-capi-helm==1.1.0".parse().unwrap());
+        let ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
+        let ask = ProgramsToAsk { magnum_gid: gid(&scratch), ..ask };
+        let content = Secret::new("hunter2".to_owned());
+        scratch.put(crate::system::state_path(FILE), "{");
+        let mut memory = Memory::load(root);
+        assert_eq!(memory, Memory::default());
+        let refusal = memory.refusal(&system, &content, &pin, &ask, Thoroughness::Full).unwrap().unwrap();
+        assert!(refusal.starts_with("is refused by the driver") && refusal.chars().count() <= 2000, "{refusal}");
     }
 }

@@ -129,7 +129,7 @@ mod tests {
         let stack = Stack::new(&settings, Some("0.25.1"));
         let magnum_gid = gid(scratch);
         let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
-        let mut memory = Memory::load(&scratch.root).unwrap();
+        let mut memory = Memory::load(&scratch.root);
         let problems = problems(&scratch.system(|_| None), &mut memory, selection, &settings, &stack, &ask).unwrap();
         assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
         problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()

@@ -233,11 +233,11 @@ mod tests {
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
         let mut selection = Selection { content, usable, identity, problem: None };
-        Memory::load(&scratch.root).unwrap().remember(&scratch.root, &selection).unwrap();
-        assert_eq!(Memory::load(&scratch.root).unwrap().accepted, None);
+        Memory::load(&scratch.root).remember(&scratch.root, &selection).unwrap();
+        assert_eq!(Memory::load(&scratch.root).accepted, None);
         selection.identity = Ok("admin".into());
-        Memory::load(&scratch.root).unwrap().remember(&scratch.root, &selection).unwrap();
-        assert_eq!(Memory::load(&scratch.root).unwrap().accepted, Some(named("new")));
+        Memory::load(&scratch.root).remember(&scratch.root, &selection).unwrap();
+        assert_eq!(Memory::load(&scratch.root).accepted, Some(named("new")));
     }
 
     /// A kubeconfig of a management cluster on this machine.

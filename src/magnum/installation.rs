@@ -206,6 +206,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use crate::problem::or_problem;
     use crate::system::NotRootsAlone;
     use crate::system::testing::Scratch;
 
@@ -251,6 +252,17 @@ mod tests {
         assert_eq!(installation.python.executable, Path::new("/usr/bin/python3"));
         assert_eq!(installation.other_drivers, ["swarm_v1"]);
         assert_eq!(installation.magnum_gid, 64);
+    }
+
+    #[test]
+    fn a_unit_on_which_user_nobody_cannot_run_python_is_a_problem_and_no_fault() {
+        let found = Installation::inspect(&unit().system(|_| None));
+        let problem = or_problem(found).unwrap().unwrap_err();
+        assert_eq!(problem.summary, "Cannot ask Magnum's Python as user nobody");
+        assert!(
+            problem.detail.contains("map id 65534") && problem.detail.contains("no such program here"),
+            "{problem}"
+        );
     }
 
     #[test]

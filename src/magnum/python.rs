@@ -10,10 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::escape;
+use crate::problem::Problem;
 use crate::system::{Command, FileIdentity, Root, System, modest};
 
 /// Importing all of Magnum on a slow, busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
+/// The most characters of an exception that are passed on.
+const LONGEST_EXCEPTION: usize = 2000;
 /// Another file than `python.json`, which an earlier charm filled with what user magnum could answer for Python.
 const CACHE: &str = "interpreter.json";
 /// The questions, as one program that is given on stdin.
@@ -38,21 +42,21 @@ pub struct Python {
 }
 
 /// Returns the exception with which a question failed: the line below the last frame of its traceback; without a
-/// traceback, the last line.
+/// traceback, the last line. It is cut: what Python printed may be quoted in it.
 pub fn exception(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let frame = lines.iter().rposition(|line| line.starts_with("  File "));
     let named = frame.and_then(|frame| lines[frame..].iter().find(|line| !line.starts_with(' ')));
     let named = named.or(lines.last());
-    named.map(|line| line.trim().to_owned()).unwrap_or_default()
+    escape::line(named.map_or("", |line| line.trim()), LONGEST_EXCEPTION)
 }
 
 impl Python {
     /// Returns the interpreter in the first line of `program`, one of Magnum's; `home` is user magnum's.
     ///
     /// # Errors
-    /// If there is none, it does not answer, or it or its site directory is not root's alone.
+    /// If there is none, or it or its site directory is not root's alone; a [`Problem`] if it does not answer.
     pub fn of_program(system: &System, program: &Path, home: &Path) -> Result<Self> {
         let root = &system.root;
         let executable = interpreter(root, program)?;
@@ -63,7 +67,7 @@ impl Python {
             root.ensure_roots_alone(program)?;
             root.ensure_program_is_roots(&executable)?;
             let isolated = command(&executable, NOBODY).arg("-I").env("HOME", home);
-            let answer: Self = ask(system, isolated, &["where"])?;
+            let answer: Self = ask(system, isolated, &["where"]).map_err(|error| cannot_ask(&error))?;
             root.ensure_roots_alone(&answer.site)?;
             Ok(Self { executable: executable.clone(), ..answer })
         })
@@ -96,6 +100,12 @@ fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -
     modest::json(answer.unwrap_or_default()).with_context(|| format!("Python's answer to {words:?} does not parse"))
 }
 
+/// The problem of a unit on which user nobody gets no answer of Magnum's Python.
+fn cannot_ask(error: &anyhow::Error) -> Problem {
+    let remedy = "have the unit's container map id 65534, and let user nobody run Magnum's Python";
+    Problem::blocked("Cannot ask Magnum's Python as user nobody", format!("{remedy} ({})", exception(error)))
+}
+
 /// Reads `#!/usr/bin/python3`.
 fn interpreter(root: &Root, program: &Path) -> Result<PathBuf> {
     let bytes = root.read(program)?;
@@ -124,5 +134,6 @@ sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) unable to open datab
         );
         let error = anyhow::anyhow!("asking Magnum: still running after 30 s, killed");
         assert_eq!(exception(&error), format!("{error}"));
+        assert_eq!(exception(&anyhow::anyhow!("x".repeat(2001))).chars().count(), 2000);
     }
 }

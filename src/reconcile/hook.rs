@@ -4,7 +4,7 @@ use anyhow::Result;
 use tracing::info;
 
 use super::{Environment, Reconciled, last_good, remove as removal};
-use crate::escape;
+use crate::escape::{self, ENTRY_LENGTH};
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
@@ -82,9 +82,10 @@ pub fn wanted_mode(system: &System, request: &Request) -> Result<RestartMode> {
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
 fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
     let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
-    let details: Vec<String> =
-        outcome.problems.iter().map(|problem| context.with_names(&problem.to_string())).collect();
-    let logged: Vec<String> = system.root.load(LOGGED)?.unwrap_or_default();
+    // Cut before they are compared and saved: a state file has a limit, too.
+    let detail = |problem: &Problem| escape::report(&context.with_names(&problem.to_string()), ENTRY_LENGTH);
+    let details: Vec<String> = outcome.problems.iter().map(detail).collect();
+    let logged: Vec<String> = system.root.remembered(LOGGED);
     if details != logged {
         details.iter().filter(|detail| !logged.contains(detail)).for_each(|detail| info!("{detail}"));
         system.root.save(LOGGED, &details)?;
@@ -95,7 +96,7 @@ fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Resul
 /// Sets the workload version, but not in each of the many hooks in which nothing changes. What was set last is
 /// remembered: a hook that was killed may have changed it and set nothing.
 fn set_version(system: &System, version: &str, hook: &str) -> Result<()> {
-    let last: Option<String> = system.root.load(VERSION)?;
+    let last: Option<String> = system.root.remembered(VERSION);
     let is_new = last.as_deref() != Some(version);
     if is_new || hook != "update-status" {
         tools::application_version_set(system, version)?;
@@ -123,4 +124,38 @@ pub fn no_kubeconfig() -> Problem {
         "run: juju add-secret capi-mgmt kubeconfig#file=FILE; juju grant-secret capi-mgmt APPLICATION; \
          juju config APPLICATION kubeconfig=secret:ID",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::testing::Scratch;
+    use crate::system::{Access, state_path};
+
+    #[test]
+    fn details_of_any_size_and_a_damaged_file_of_them_fail_no_hook() {
+        let scratch = Scratch::new();
+        let system = scratch.system(|_| Some(String::new()));
+        system.root.make_state_directory().unwrap();
+        let context = Context {
+            unit: "c/0".into(),
+            principal: "m/0".into(),
+            departing: None,
+            proxy: Vec::new(),
+            charm: String::new(),
+        };
+        let problem = Problem::blocked("x", "\u{1b}".repeat(2 << 20));
+        let outcome = Reconciled { problems: vec![problem], ..Reconciled::default() };
+        let size = || system.root.read(&state_path(LOGGED)).unwrap().len();
+        for _ in 0..2 {
+            set_status(&system, &context, &outcome).unwrap();
+            assert!(size() < 3 * ENTRY_LENGTH, "{}", size());
+        }
+        for name in [LOGGED, VERSION] {
+            system.root.write(&state_path(name), b"{", Access::PRIVATE).unwrap();
+        }
+        set_status(&system, &context, &outcome).unwrap();
+        set_version(&system, "1.1.0", "update-status").unwrap();
+        assert_eq!(system.root.load(VERSION).unwrap(), Some("1.1.0".to_owned()));
+    }
 }

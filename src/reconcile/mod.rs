@@ -35,7 +35,7 @@ use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, Memory, ProgramsToAsk, Selection};
 use crate::magnum::{Installation, MAGNUM_DIRECTORY, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
-use crate::services::{self, DuePlan, leave_to_hooks};
+use crate::services::{self, DuePlan, Health, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
 use crate::system::{Backups, Original, Root, System};
 
@@ -159,9 +159,13 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     }
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
     outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
-    let problems = check_services(&desired, observed, environment)?;
-    outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
-    outcome.problems.extend(problems);
+    match check_services(&desired, observed, environment)? {
+        Ok(problems) => {
+            outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
+            outcome.problems.extend(problems);
+        }
+        Err(unknown) => outcome.problems.push(unknown),
+    }
     Ok(outcome)
 }
 
@@ -180,14 +184,14 @@ fn ensure_roots_alone(root: &Root, steps: &[Step]) -> Result<()> {
     parents.collect::<BTreeSet<_>>().into_iter().try_for_each(|parent| root.ensure_roots_alone(parent))
 }
 
-/// Waits for the services to settle, and records what they have read. Returns what is wrong with them.
-fn check_services(desired: &Desired, observed: Observed, environment: &Environment<'_>) -> Result<Vec<Problem>> {
+/// Waits for the services to settle, and records what they have read.
+fn check_services(desired: &Desired, observed: Observed, environment: &Environment<'_>) -> Result<Health> {
     let system = environment.system;
     let inputs = observed.service_inputs(desired);
     let observed = observed.services.services;
     let (services, problems) = match environment.thoroughness {
         Thoroughness::Full => services::settle(system, observed, &inputs)?,
-        Thoroughness::Quick => (observed, Vec::new()),
+        Thoroughness::Quick => (observed, Ok(Vec::new())),
     };
     services::record(&system.root, &services, &inputs)?;
     Ok(problems)
@@ -257,7 +261,7 @@ impl Found {
         let installation = Installation::inspect(system)?;
         let backups = Backups::load(root)?;
         let observed = Observed::inspect(system, &installation.python, &backups, driver)?;
-        let (last_good, memory) = (last_good(system)?, Memory::load(root)?);
+        let (last_good, memory) = (last_good(system)?, Memory::load(root));
         Ok(Self { installation, observed, backups, last_good, memory })
     }
 

@@ -145,7 +145,7 @@ fn api(subject: &ServicesSubject<'_>) -> Outcome {
     let remedy = "fix what service-stable says, if it fails; else see where the API is to answer ([api] host, port and \
                   enabled_ssl in magnum.conf) and what it does (journalctl -u magnum-api -n 50), then run: systemctl \
                   restart magnum-api";
-    api_answer(&subject.system.root).map_err(|problem| Finding::fail(problem.to_string(), remedy))
+    api_answer(&subject.system.root).map_err(|error| Finding::fail(format!("{error:#}"), remedy))
 }
 
 #[cfg(test)]

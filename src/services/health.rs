@@ -9,9 +9,9 @@ use anyhow::Result;
 
 use super::{ObservedService, ServiceInputs, inspect};
 use crate::magnum::{Configuration, Service};
-use crate::problem::Problem;
+use crate::problem::{Problem, or_problem};
 use crate::system::http::{self, HttpClient};
-use crate::system::{Process, Root, System, bounds};
+use crate::system::{Process, Root, System, TooMuch, bounds};
 
 /// A daemon of Magnum that cannot run ends within 2.5 s of its start (measured on 2 cores).
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
@@ -20,8 +20,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
 
+/// What is wrong with the services, or the problem that keeps the charm from finding out.
+pub type Health = Result<Vec<Problem>, Problem>;
+
 /// Waits until both services are stable and the API answers, or something keeps them from it. Services that have been
-/// running for long cost one request to the API and nothing else.
+/// running for long cost one request to the API and nothing else. Returns the services as they were last seen, too.
 ///
 /// # Errors
 /// If the services cannot be looked at.
@@ -29,23 +32,26 @@ pub fn settle(
     system: &System,
     mut services: Vec<ObservedService>,
     inputs: &ServiceInputs,
-) -> Result<(Vec<ObservedService>, Vec<Problem>)> {
+) -> Result<(Vec<ObservedService>, Health)> {
     let (began, limit) = (Instant::now(), SETTLE_LIMIT.min(bounds::left()));
     loop {
         let wrong = services.iter().filter_map(|service| service.problem(&inputs.command_lines[&service.service]));
         let mut problems: Vec<Problem> = wrong.collect();
         problems.dedup();
         if !problems.is_empty() {
-            return Ok((services, problems));
+            return Ok((services, Ok(problems)));
         }
         let is_stable = |process: &Process| process.age() >= STABLE_AFTER;
         let young = services.iter().find(|service| !service.process.as_ref().is_some_and(is_stable));
         let pending = match young {
             Some(young) => Some(young.does_not_stay()),
-            None => api_answer(&system.root).err(),
+            None => match api_answer(&system.root) {
+                Err(error) if error.is::<TooMuch>() => return Ok((services, or_problem(Err(error))?)),
+                answer => or_problem(answer)?.err(),
+            },
         };
         if pending.is_none() || began.elapsed() > limit {
-            return Ok((services, pending.into_iter().collect()));
+            return Ok((services, Ok(pending.into_iter().collect())));
         }
         std::thread::sleep(BETWEEN_LOOKS);
         services = inspect(system)?;
@@ -55,8 +61,8 @@ pub fn settle(
 /// Asks the API for its root document, at the address in the configuration.
 ///
 /// # Errors
-/// Why it did not answer, for the operator.
-pub fn api_answer(root: &Root) -> Result<String, Problem> {
+/// A [`Problem`] that says why it did not answer; [`TooMuch`] if there is more configuration than is read.
+pub fn api_answer(root: &Root) -> Result<String> {
     let name = Service::Api.name();
     let silent = |what: String| {
         Problem::blocked(
@@ -65,14 +71,15 @@ pub fn api_answer(root: &Root) -> Result<String, Problem> {
         )
     };
     let cannot = |error: anyhow::Error| silent(format!("{error:#}"));
-    let url = api_url(&Configuration::read(root).map_err(cannot)?);
+    let unread = |error: anyhow::Error| if error.is::<TooMuch>() { error } else { cannot(error).into() };
+    let url = api_url(&Configuration::read(root).map_err(unread)?);
     // Only whether it answers is asked, of this very machine: its certificate names another.
     let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
     let client = HttpClient::new(client).map_err(cannot)?;
     match client.send(client.reqwest.get(&url)).map(|answer| answer.status()) {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),
-        Ok(status) => Err(silent(format!("{url} says {status}"))),
-        Err(error) => Err(silent(format!("{} at {url}", http::reason(&error)))),
+        Ok(status) => Err(silent(format!("{url} says {status}")).into()),
+        Err(error) => Err(silent(format!("{} at {url}", http::reason(&error))).into()),
     }
 }
 
@@ -93,7 +100,7 @@ fn api_url(configuration: &Configuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::magnum::MAGNUM_CONF;
+    use crate::magnum::{CONF_DIRECTORY, MAGNUM_CONF};
     use crate::system::testing::Scratch;
 
     #[test]
@@ -116,8 +123,19 @@ mod tests {
     fn an_api_that_does_not_answer_is_named_with_its_address() {
         let scratch = Scratch::new();
         scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
-        let problem = api_answer(&scratch.root).unwrap_err();
+        let problem: Problem = api_answer(&scratch.root).unwrap_err().downcast().unwrap();
         assert_eq!(problem.summary, "magnum-api does not answer: see its journal");
         assert!(problem.detail.contains("http://127.0.0.1:1/"), "{problem}");
+    }
+
+    #[test]
+    fn more_configuration_than_is_read_says_nothing_about_the_services() {
+        let scratch = Scratch::new();
+        let system = scratch.system(|_| None);
+        let inputs = ServiceInputs { command_lines: [].into(), fingerprint: String::new(), since: None };
+        scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
+        (0..1001).for_each(|index| scratch.put(format!("{CONF_DIRECTORY}/{index}.conf"), ""));
+        let unknown = settle(&system, Vec::new(), &inputs).unwrap().1.unwrap_err();
+        assert!(unknown.summary.starts_with("Too much to read: /etc/magnum/magnum.conf.d"), "{unknown}");
     }
 }

@@ -37,7 +37,7 @@ pub use directory::TEMPORARY_PREFIX;
 pub use entry::{Access, Entry, FileIdentity, ManagedFile, RegularFile};
 pub use limited::Limited;
 pub use process::{Process, own_program};
-pub use root::{Root, SIZE_LIMIT, sha256};
+pub use root::{Mounted, Root, SIZE_LIMIT, sha256};
 pub use secret::Secret;
 pub use state::{LOCK_LIMIT, Lock, STATE_DIRECTORY, state_path};
 pub use trust::NotRootsAlone;

@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail, ensure};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt as _};
+use nix::errno::Errno;
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use super::directory::{self, LEASED, TEMPORARY_PREFIX, is_absent, is_leased, is_link};
 use super::{Access, Entry, FileIdentity, RegularFile, TooMuch};
@@ -260,9 +262,17 @@ impl Root {
     }
 }
 
-/// Names what was done, and where, in an error.
+/// A path at which even root may not look, or that it cannot replace: somebody has mounted a file system of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("root is kept from {}; unmount what is mounted there", .0.display())]
+pub struct Mounted(pub PathBuf);
+
+/// Names what was done, and where, in an error; [`Mounted`] if root is kept from it.
 pub(super) fn at<T>(verb: &str, path: &Path, result: io::Result<T>) -> Result<T> {
-    result.with_context(|| format!("{verb} {}", path.display()))
+    let kept_out = [Errno::EACCES, Errno::EBUSY].map(|errno| Some(errno as i32));
+    let is_mounted = result.as_ref().is_err_and(|error| kept_out.contains(&error.raw_os_error()));
+    let result = result.with_context(|| format!("{verb} {}", path.display()));
+    if is_mounted { result.context(Mounted(path.to_owned())) } else { result }
 }
 
 /// `None` for an error which means that nothing is there, or that a link stands on the way.

@@ -101,3 +101,10 @@ fn of_any_number_of_temporary_files_some_are_named_and_those_of_root_first() {
         assert_eq!(root.temporaries(Path::new("/etc/magnum")).unwrap()[0], Path::new(&temporary("last")));
     }
 }
+
+#[test]
+fn a_path_that_root_cannot_replace_is_named() {
+    let failed = |errno: Errno| at::<()>("renaming", Path::new("/x"), Err(errno.into())).unwrap_err();
+    assert_eq!(failed(Errno::EBUSY).downcast::<Mounted>().unwrap().0, Path::new("/x"));
+    assert!(!failed(Errno::EIO).is::<Mounted>());
+}

@@ -21,8 +21,9 @@ use super::{Access, Entry, Root, bounds, directory};
 
 /// The state directory: root, 0700.
 pub const STATE_DIRECTORY: &str = "/var/lib/magnum-capi-helm";
-/// How long to wait for another run of the charm on this unit: longer than the kernel lets one hold the lock.
-pub const LOCK_LIMIT: Duration = Duration::from_secs(bounds::KILLED_AFTER as u64 + 10);
+/// How long to wait for other runs of the charm on this unit: longer than the kernel lets two hold the lock one after
+/// the other, such as a hook and the guard.
+pub const LOCK_LIMIT: Duration = Duration::from_secs(2 * bounds::KILLED_AFTER as u64 + 10);
 
 /// Returns the path of `name` in the state directory.
 pub fn state_path(name: &str) -> PathBuf {
@@ -69,14 +70,19 @@ impl Root {
         key: K,
         ask: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        match self.load_or::<Cached<K, T>>(name, "it is made anew") {
-            Ok(Some(cached)) if cached.depends_on == key => return Ok(cached.answer),
-            Ok(_) => {}
-            Err(error) => tracing::info!("{error:#}"),
+        if let Some(cached) = self.remembered::<Option<Cached<K, T>>>(name).filter(|cached| cached.depends_on == key) {
+            return Ok(cached.answer);
         }
         let cached = Cached { depends_on: key, answer: ask()? };
         self.save(name, &cached)?;
         Ok(cached.answer)
+    }
+
+    /// Reads a JSON file of the state directory without which the charm only does more; the default if it is not there
+    /// or cannot be read.
+    pub fn remembered<T: DeserializeOwned + Default>(&self, name: &str) -> T {
+        let read = self.load_or(name, "it is made anew").inspect_err(|error| tracing::info!("{error:#}"));
+        read.ok().flatten().unwrap_or_default()
     }
 
     /// Returns the answer in a state file, whatever it depended on; `None` if there is none.
