@@ -187,11 +187,16 @@ fn empty(directory: &Dir, top: &Dir, deeper: usize, end: Instant) -> io::Result<
         match removed {
             // Somebody has changed it meanwhile: the next round sees what it is now.
             Err(error) if is_absent(&error) || is_link(&error) || error.kind() == ErrorKind::DirectoryNotEmpty => {}
-            Err(error) if error.kind() == ErrorKind::IsADirectory => {}
+            Err(error) if error.kind() == ErrorKind::IsADirectory || is_moved_out(&error) => {}
             removed => removed?,
         }
     }
     Ok(())
+}
+
+/// Whether an error means that a directory was moved elsewhere while it was opened: it leads out of the one above it.
+fn is_moved_out(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
 /// Whether an error means that a link stands where none is followed.
