@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import stat
+import subprocess
 import sys
 import time
 
@@ -198,8 +199,13 @@ os.umask(0)
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 for made in (TRASH, LOCAL, SITE):
     os.makedirs(made, exist_ok=True)
+# For whoever runs its code, and it is run: by itself.
 open(LOOT, "w").close()
+os.chmod(HOME, os.stat(HOME).st_mode | 0o111)
 program(PYTHON)
+module(SITE + "/usercustomize.py")
+subprocess.run(["/usr/bin/python3", "-c", ""], check=True)
+os.unlink(SITE + "/usercustomize.py")
 # One for the code that runs at Python's start, most of the time, and one for all the rest.
 end, seed = time.monotonic() + float(sys.argv[1]), chance.random()
 everything, other = PLACES, os.fork()
