@@ -13,7 +13,7 @@ const FILE: &str = "management.json";
 /// The granted kubeconfig, the earlier ones, and each of them after a change of driver or helm.
 const MOST_VERDICTS: usize = 8;
 
-/// The names on disk are those of earlier revisions.
+// The names on disk are those of earlier revisions.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// The last kubeconfig that the management cluster accepted.
