@@ -16,7 +16,7 @@ const MOST_VERDICTS: usize = 8;
 /// The most characters of a refusal, which quotes what a program printed.
 const LONGEST_REFUSAL: usize = 2000;
 
-/// The names on disk are those of earlier revisions.
+// The names on disk are those of earlier revisions.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// The last kubeconfig that the management cluster accepted.

@@ -25,15 +25,12 @@ const FILES: &str = "find / \\( -path /proc -o -path /sys -o -path /dev -o -path
 /// Without a word about files that go while it reads.
 const GREP: &str = "env LC_ALL=C grep -saF -f /dev/shm/pieces";
 
-/// Seconds between two looks at the processes: a tenth of a core, and in a soak run most of one.
-const BETWEEN_LOOKS: [&str; 2] = ["0.02", "0.002"];
-
-/// Looks at all processes again and again until the test has `Enough`; what was seen, as JSON. From the first look on
-/// there is a file `/run/looked`.
+/// Looks at all processes again and again until the test has `Enough`, more often in a soak run; what was seen, as JSON.
+/// From the first look on there is a file `/run/looked`.
 pub fn sample_processes(machine: &Machine, pieces: &BTreeSet<String>) -> Output {
-    let [between, often] = BETWEEN_LOOKS;
     let program = include_str!("sample_processes.py");
-    let command = ["/usr/bin/python3", "-c", program, soak(between, often)];
+    let seconds_between = soak("0.02", "0.002");
+    let command = ["/usr/bin/python3", "-c", program, seconds_between];
     machine.run_with_input(&command, Some(json!(pieces).to_string().as_bytes())).unwrap()
 }
 
