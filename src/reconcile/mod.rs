@@ -112,7 +112,10 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
 
     let steps = match environment.thoroughness {
         Thoroughness::Full => plan(&desired, &observed),
-        Thoroughness::Quick => leave_to_hooks(plan(&desired, &observed), &observed.services.services),
+        Thoroughness::Quick => {
+            let has_lost_its_watch = observed.guard.has_lost_its_watch();
+            leave_to_hooks(plan(&desired, &observed), &observed.services.services, has_lost_its_watch)
+        }
     };
     let mut is_new = last_good.as_ref() != Some(&settings);
     if is_new && observed.is_switched_on() {

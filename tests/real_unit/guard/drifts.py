@@ -80,6 +80,16 @@ def at_rest():
     return not shown[0] and "magnum" not in shown[1]
 
 
+def have_read_it():
+    """Whether both services have read their configuration: Magnum says so right after it."""
+    for pid in main_pids():
+        words = ["journalctl", "--quiet", "--output=cat", "_PID=" + pid]
+        shown = subprocess.run(words, capture_output=True, text=True, check=True)
+        if "Starting server in PID " + pid not in shown.stdout:
+            return False
+    return True
+
+
 def remove(path):
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
@@ -173,9 +183,10 @@ for number in range(COUNT):
     time.sleep(chance.random() * 0.2)
     is_driver = path.startswith(SITE)
     if is_driver:
-        # It is loaded anew: a drift in the middle of that would say nothing of the guard.
+        # It is loaded anew: a drift in the middle of that would say nothing of the guard, and Magnum that does not find
+        # its conf.d ends.
         until = time.monotonic() + PATIENCE
-        while any(pid in ["0", *pids] for pid in main_pids()) or not at_rest():
+        while any(pid in ["0", *pids] for pid in main_pids()) or not have_read_it() or not at_rest():
             if time.monotonic() > until:
                 sys.exit("the services have not been restarted")
             time.sleep(0.2)
