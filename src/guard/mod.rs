@@ -2,8 +2,8 @@
 //!
 //! A path unit watches, a service repairs. While that service runs, systemd does not watch, so a second look follows
 //! each run: what changed in between is seen by one or the other. A run that has changed something looks once more, for
-//! then systemd may have lost its watch. If something keeps undoing its repairs, systemd's start
-//! limit stops the guard until the next hook.
+//! systemd may have lost its watch meanwhile. If something keeps undoing its repairs, systemd's start limit stops the
+//! guard until the next hook.
 
 pub mod checks;
 

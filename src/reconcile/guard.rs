@@ -39,11 +39,12 @@ pub fn repair(system: &System) -> Result<()> {
         turn: &|due| turn(system, mode, due),
         thoroughness: Thoroughness::Quick,
     };
-    let (mut outcome, mut restarted, mut looks) =
-        (Reconciled { changed: true, ..Reconciled::default() }, Vec::new(), 0..MOST_LOOKS);
-    while outcome.changed && looks.next().is_some() {
-        outcome = reconcile(request.clone(), &environment)?;
-        restarted.append(&mut outcome.restarted);
+    let (mut outcome, mut restarted) = (Reconciled::default(), Vec::new());
+    for look in 0..MOST_LOOKS {
+        if look == 0 || outcome.changed {
+            outcome = reconcile(request.clone(), &environment)?;
+            restarted.append(&mut outcome.restarted);
+        }
     }
     lock.finish()?;
     if let Err(error) = look_after_restart(system, &restarted) {
