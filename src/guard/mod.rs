@@ -1,8 +1,9 @@
 //! The part "guard": systemd watches the graft, and runs the charm's program to repair it, also while no hook comes.
 //!
 //! A path unit watches, a service repairs. While that service runs, systemd does not watch, so a second look follows
-//! each run: what changed in between is seen by one or the other. If something keeps undoing its repairs, systemd's start
-//! limit stops the guard until the next hook.
+//! each run: what changed in between is seen by one or the other. A run that has changed something looks once more, for
+//! systemd may have lost its watch meanwhile. If something keeps undoing its repairs, systemd's start limit stops the
+//! guard until the next hook.
 
 pub mod checks;
 
@@ -52,6 +53,12 @@ impl ObservedGuard {
     /// Whether systemd watches, now and after a reboot.
     pub fn watches(&self) -> bool {
         self.units.first().is_some_and(|watch| watch.active_state == "active" && watch.unit_file_state == "enabled")
+    }
+
+    /// Whether systemd has lost its watch: it could not watch when it was to watch again, such as where a file stood in
+    /// place of a directory.
+    pub fn has_lost_its_watch(&self) -> bool {
+        self.units.first().is_some_and(|watch| watch.has_failed() && watch.result == "resources")
     }
 
     /// Whether an administrator has masked it; then it is theirs.

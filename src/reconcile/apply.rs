@@ -105,15 +105,17 @@ impl Apply<'_> {
 
     /// A guard that cannot start (in a container, all of a host's inotify instances may be in use) fails no hook.
     fn enable(&mut self, unit: &str) {
-        let had_failed = systemd::show(self.system, &[unit]).is_ok_and(|units| units.iter().any(Unit::has_failed));
-        let reset = systemd::reset_failed(self.system, &guard::UNITS);
+        let stopped = |unit: &Unit| unit.has_failed() && unit.result != "resources";
+        let was_stopped = systemd::show(self.system, &[unit]).is_ok_and(|units| units.iter().any(stopped));
+        // The guard itself leaves to systemd how often it may run.
+        let reset = if self.waits { systemd::reset_failed(self.system, &guard::UNITS) } else { Ok(()) };
         match reset.and_then(|()| systemd::switch(self.system, "enable", unit)) {
             Err(error) => {
                 warn!("{unit} does not start: {error:#}");
                 let detail = format!("{error:#}; see: systemctl status {unit}");
                 self.problems.push(Problem::notice("The guard cannot start: only hooks repair drift", detail));
             }
-            Ok(()) if had_failed => {
+            Ok(()) if was_stopped => {
                 let detail = "something kept changing what it watches; see: journalctl -u 'magnum-capi-helm-guard*'";
                 self.problems.push(Problem::notice("systemd had stopped the guard: see its journal", detail));
             }

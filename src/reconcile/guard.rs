@@ -7,7 +7,7 @@
 use anyhow::Result;
 use tracing::{info, warn};
 
-use super::{Environment, last_good, run as reconcile};
+use super::{Environment, Reconciled, last_good, run as reconcile};
 use crate::guard::{AFTER_RESTART, COMMAND, bounds};
 use crate::juju::settings::RestartMode;
 use crate::juju::{GrantedKubeconfig, Request, charm_version};
@@ -15,6 +15,9 @@ use crate::problem::Problem;
 use crate::rolling;
 use crate::step::{DueRestart, Thoroughness};
 use crate::system::{System, own_program, systemd};
+
+/// How often a run looks at most: after each change once more.
+const MOST_LOOKS: u32 = 3;
 
 /// Repairs drift.
 ///
@@ -36,9 +39,15 @@ pub fn repair(system: &System) -> Result<()> {
         turn: &|due| turn(system, mode, due),
         thoroughness: Thoroughness::Quick,
     };
-    let outcome = reconcile(request, &environment)?;
+    let (mut outcome, mut restarted) = (Reconciled::default(), Vec::new());
+    for look in 0..MOST_LOOKS {
+        if look == 0 || outcome.changed {
+            outcome = reconcile(request.clone(), &environment)?;
+            restarted.append(&mut outcome.restarted);
+        }
+    }
     lock.finish()?;
-    if let Err(error) = look_after_restart(system, &outcome.restarted) {
+    if let Err(error) = look_after_restart(system, &restarted) {
         warn!("only the next hook looks at what was restarted: {error:#}");
     }
     for problem in &outcome.problems {

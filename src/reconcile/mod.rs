@@ -116,7 +116,10 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
 
     let steps = match environment.thoroughness {
         Thoroughness::Full => plan(&desired, &observed),
-        Thoroughness::Quick => leave_to_hooks(plan(&desired, &observed), &observed.services.services),
+        Thoroughness::Quick => {
+            let has_lost_its_watch = observed.guard.has_lost_its_watch();
+            leave_to_hooks(plan(&desired, &observed), &observed.services.services, has_lost_its_watch)
+        }
     };
     if let Err(problem) = or_problem(ensure_roots_alone(&system.root, &steps))? {
         outcome.problems.push(problem);

@@ -61,8 +61,8 @@ impl ObservedService {
 ///
 /// - services that systemd is restarting already: the guard does not wait for a restart, and looks again before it is done;
 /// - services that have failed without drift: a hook looks at these;
-/// - a guard that systemd has stopped.
-pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec<Step> {
+/// - a guard that systemd has stopped, but not one that `has_lost_its_watch`.
+pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService], has_lost_its_watch: bool) -> Vec<Step> {
     let has_drift = steps.iter().any(|step| !step.replaces().is_empty());
     let is_left = |observed: &ObservedService| observed.unit.has_job || !(has_drift || observed.is_serving());
     let left: Vec<Service> = services.iter().filter(|observed| is_left(observed)).map(|it| it.service).collect();
@@ -73,7 +73,8 @@ pub fn leave_to_hooks(mut steps: Vec<Step>, services: &[ObservedService]) -> Vec
     }
     steps.retain(|step| match step {
         Step::Restart(due) => !due.is_empty(),
-        step => !matches!(step, Step::Enable(_)),
+        Step::Enable(_) => has_lost_its_watch,
+        _ => true,
     });
     steps
 }
@@ -191,7 +192,7 @@ mod tests {
         let under_way = Unit { has_job: true, ..Unit::default() };
         let services = [observed(Service::Api, under_way, true), observed(Service::Conductor, Unit::default(), false)];
         let restarts = |steps: &[Step]| -> Vec<Service> {
-            let kept = leave_to_hooks(steps.to_vec(), &services);
+            let kept = leave_to_hooks(steps.to_vec(), &services, false);
             let due = kept.iter().filter_map(|step| match step {
                 Step::Restart(due) => Some(due),
                 _ => None,
@@ -201,7 +202,10 @@ mod tests {
         assert_eq!(restarts(&steps()), [Service::Conductor], "with drift");
         assert_eq!(restarts(&steps()[1..]), [], "without drift");
         let healthy = Service::ALL.map(|service| observed(service, Unit::default(), true));
-        assert_eq!(leave_to_hooks(steps().to_vec(), &healthy), steps());
+        assert_eq!(leave_to_hooks(steps().to_vec(), &healthy, false), steps());
+        let enable = [Step::Enable("guard")];
+        assert_eq!(leave_to_hooks(enable.to_vec(), &healthy, false), []);
+        assert_eq!(leave_to_hooks(enable.to_vec(), &healthy, true), enable);
     }
 
     #[test]

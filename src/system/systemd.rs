@@ -15,7 +15,7 @@ const SHOW_LIMIT: Duration = Duration::from_secs(30);
 const JOB_LIMIT: Duration = Duration::from_secs(180);
 /// What is asked about a unit, in systemd's own words.
 const PROPERTIES: &str = "LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
-                          NeedDaemonReload,ExecStart,DropInPaths,InvocationID,Job";
+                          NeedDaemonReload,ExecStart,DropInPaths,InvocationID,Job,Result";
 
 /// A service as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +28,8 @@ pub struct Unit {
     pub active_state: String,
     /// `running`, `auto-restart`, `dead`, …
     pub sub_state: String,
+    /// `success`, or why it failed: `exit-code`, `resources`, `unit-start-limit-hit`, …
+    pub result: String,
     /// The main process, when there is one.
     pub main_pid: Option<i32>,
     /// How often systemd has restarted it automatically since it was last started on purpose.
@@ -180,6 +182,7 @@ fn unit(block: &str) -> Unit {
         unit_file_state: value("UnitFileState").to_owned(),
         active_state: value("ActiveState").to_owned(),
         sub_state: value("SubState").to_owned(),
+        result: value("Result").to_owned(),
         main_pid: value("MainPID").parse().ok().filter(|pid| *pid > 0),
         restarts: value("NRestarts").parse().unwrap_or_default(),
         need_daemon_reload: value("NeedDaemonReload") == "yes",

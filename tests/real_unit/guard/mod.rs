@@ -105,6 +105,23 @@ fn it_can_be_turned_off_and_is_put_back_like_any_other_part() {
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_watch_that_systemd_has_lost_is_back_after_the_next_run_of_the_guard() {
+    let it = guarded();
+    at_rest(&it);
+    let graft = it.graft();
+    // systemd cannot watch what would lie in a file, and finds that whenever it begins to watch again.
+    let directory = DROP_INS[1].rsplit_once('/').unwrap().0;
+    it.shell(&format!(
+        "systemctl stop {WATCH}; rm -r {directory}; touch {directory}; systemctl start {WATCH} 2>/dev/null || :"
+    ));
+    assert_eq!(watched(&it), "failed enabled");
+    it.shell("systemctl start magnum-capi-helm-guard.service");
+    assert_same(&graft.diff(&it.graft()), "repaired");
+    assert_eq!(watched(&it), "active enabled");
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
 fn what_is_undone_again_and_again_stops_the_guard_until_the_next_hook() {
     let it = guarded();
     let graft = it.graft();
