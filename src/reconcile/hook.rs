@@ -9,10 +9,10 @@ use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
 use crate::rolling::{Rolling, Situation, is_about_peers, is_own_departure};
 use crate::step::Thoroughness;
-use crate::system::System;
+use crate::system::{System, state_path};
 
-/// The state file of the workload version that Juju was given last.
-const VERSION: &str = "told.json";
+/// The state file of what Juju was told last: status, message, workload version.
+const TOLD: &str = "status.json";
 /// The state file of the problems that were logged last.
 const LOGGED: &str = "logged.json";
 
@@ -51,7 +51,10 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             system,
             proxy: &context.proxy,
             charm: &context.charm,
-            progress: &|what| tools::status_set(system, "maintenance", what),
+            progress: &|what| {
+                system.root.remove(&state_path(TOLD))?;
+                tools::status_set(system, "maintenance", what)
+            },
             turn: &|due| rolling.turn(due),
             thoroughness: Thoroughness::Full,
         },
@@ -59,10 +62,8 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
     outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| problem.summary.clone());
     rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
-    set_status(system, context, &outcome)?;
-    if let Some(version) = &outcome.driver {
-        set_version(system, version, hook)?;
-    }
+    log(system, context, &outcome)?;
+    tell(system, hook, &outcome)?;
     lock.finish()?;
     Ok(outcome)
 }
@@ -79,8 +80,7 @@ pub fn wanted_mode(system: &System, request: &Request) -> Result<RestartMode> {
 }
 
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
-fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
-    let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
+fn log(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
     let details: Vec<String> =
         outcome.problems.iter().map(|problem| context.with_names(&problem.to_string())).collect();
     let logged: Vec<String> = system.root.load(LOGGED)?.unwrap_or_default();
@@ -88,21 +88,20 @@ fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Resul
         details.iter().filter(|detail| !logged.contains(detail)).for_each(|detail| info!("{detail}"));
         system.root.save(LOGGED, &details)?;
     }
-    tools::status_set(system, status, &message)
+    Ok(())
 }
 
-/// Sets the workload version, but not in each of the many hooks in which nothing changes. What was set last is
-/// remembered: a hook that was killed may have changed it and set nothing.
-fn set_version(system: &System, version: &str, hook: &str) -> Result<()> {
-    let last: Option<String> = system.root.load(VERSION)?;
-    let is_new = last.as_deref() != Some(version);
+/// Sets status and workload version, but not in each of the many hooks in which nothing changes. What was set last is
+/// remembered only while it holds: a hook that was killed may have set something else.
+fn tell(system: &System, hook: &str, outcome: &Reconciled) -> Result<()> {
+    let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
+    let told = (status.to_owned(), message, outcome.driver.clone());
+    let is_new = system.root.load(TOLD)?.as_ref() != Some(&told);
     if is_new || hook != "update-status" {
-        tools::application_version_set(system, version)?;
+        tools::status_set(system, &told.0, &told.1)?;
+        told.2.as_deref().map_or(Ok(()), |version| tools::application_version_set(system, version))?;
     }
-    if is_new {
-        system.root.save(VERSION, &version)?;
-    }
-    Ok(())
+    if is_new { system.root.save(TOLD, &told) } else { Ok(()) }
 }
 
 /// Runs the hooks in which the charm leaves.
