@@ -230,7 +230,12 @@ fn the_graft_comes_stays_is_verified_and_goes() {
     reconcile::reconcile(&system, "update-status", &context).unwrap();
     let programs = ran();
     let names: Vec<&str> = programs.iter().map(|line| line.split(' ').next().unwrap()).collect();
-    assert_eq!(names, ["config-get", "secret-get", "systemctl", "status-set"], "{programs:?}");
+    assert_eq!(names, ["config-get", "secret-get", "systemctl"], "{programs:?}");
+
+    // A hook that has said what it does says how that ended.
+    scratch.put(CONF, "other");
+    reconcile::reconcile(&system, "update-status", &context).unwrap();
+    assert!(last("status-set", &ran()).starts_with("status-set -- active Driver 1.1.0 grafted"));
 
     // Drift is repaired by the guard, and no service restarts.
     scratch.put(CONF, "other");

@@ -10,10 +10,10 @@ use crate::juju::{Ask, Context, Request, request, status_of, tools};
 use crate::problem::Problem;
 use crate::rolling::{Rolling, Situation, is_about_peers, is_own_departure};
 use crate::step::Thoroughness;
-use crate::system::System;
+use crate::system::{System, state_path};
 
-/// The state file of the workload version that Juju was given last.
-const VERSION: &str = "told.json";
+/// The state file of what Juju was told last: status, message, workload version.
+const TOLD: &str = "status.json";
 /// The state file of the problems that were logged last.
 const LOGGED: &str = "logged.json";
 
@@ -52,7 +52,10 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             system,
             proxy: &context.proxy,
             charm: &context.charm,
-            progress: &|what| tools::status_set(system, "maintenance", what),
+            progress: &|what| {
+                system.root.remove(&state_path(TOLD))?;
+                tools::status_set(system, "maintenance", what)
+            },
             turn: &|due| rolling.turn(due),
             thoroughness: Thoroughness::Full,
         },
@@ -60,10 +63,8 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
     outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| escape::status(&problem.summary));
     rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
-    set_status(system, context, &outcome)?;
-    if let Some(version) = &outcome.driver {
-        set_version(system, version, hook)?;
-    }
+    log(system, context, &outcome)?;
+    tell(system, hook, &outcome)?;
     lock.finish()?;
     Ok(outcome)
 }
@@ -80,8 +81,7 @@ pub fn wanted_mode(system: &System, request: &Request) -> Result<RestartMode> {
 }
 
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
-fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
-    let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
+fn log(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
     // Cut before they are compared and saved: a state file has a limit, too.
     let detail = |problem: &Problem| escape::report(&context.with_names(&problem.to_string()), ENTRY_LENGTH);
     let details: Vec<String> = outcome.problems.iter().map(detail).collect();
@@ -90,21 +90,20 @@ fn set_status(system: &System, context: &Context, outcome: &Reconciled) -> Resul
         details.iter().filter(|detail| !logged.contains(detail)).for_each(|detail| info!("{detail}"));
         system.root.save(LOGGED, &details)?;
     }
-    tools::status_set(system, status, &message)
+    Ok(())
 }
 
-/// Sets the workload version, but not in each of the many hooks in which nothing changes. What was set last is
-/// remembered: a hook that was killed may have changed it and set nothing.
-fn set_version(system: &System, version: &str, hook: &str) -> Result<()> {
-    let last: Option<String> = system.root.remembered(VERSION);
-    let is_new = last.as_deref() != Some(version);
+/// Sets status and workload version, but not in each of the many hooks in which nothing changes. What was set last is
+/// remembered only while it holds: a hook that was killed may have set something else.
+fn tell(system: &System, hook: &str, outcome: &Reconciled) -> Result<()> {
+    let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
+    let told = (status.to_owned(), escape::status(&message), outcome.driver.clone());
+    let is_new = system.root.remembered::<Option<_>>(TOLD).as_ref() != Some(&told);
     if is_new || hook != "update-status" {
-        tools::application_version_set(system, version)?;
+        tools::status_set(system, &told.0, &told.1)?;
+        told.2.as_deref().map_or(Ok(()), |version| tools::application_version_set(system, version))?;
     }
-    if is_new {
-        system.root.save(VERSION, &version)?;
-    }
-    Ok(())
+    if is_new { system.root.save(TOLD, &told) } else { Ok(()) }
 }
 
 /// Runs the hooks in which the charm leaves.
@@ -148,14 +147,15 @@ mod tests {
         let outcome = Reconciled { problems: vec![problem], ..Reconciled::default() };
         let size = || system.root.read(&state_path(LOGGED)).unwrap().len();
         for _ in 0..2 {
-            set_status(&system, &context, &outcome).unwrap();
+            log(&system, &context, &outcome).unwrap();
             assert!(size() < 3 * ENTRY_LENGTH, "{}", size());
         }
-        for name in [LOGGED, VERSION] {
+        for name in [LOGGED, TOLD] {
             system.root.write(&state_path(name), b"{", Access::PRIVATE).unwrap();
         }
-        set_status(&system, &context, &outcome).unwrap();
-        set_version(&system, "1.1.0", "update-status").unwrap();
-        assert_eq!(system.root.load(VERSION).unwrap(), Some("1.1.0".to_owned()));
+        log(&system, &context, &outcome).unwrap();
+        tell(&system, "update-status", &outcome).unwrap();
+        let told: (String, String, Option<String>) = system.root.load(TOLD).unwrap().unwrap();
+        assert_eq!((told.0.as_str(), told.1.as_str(), told.2), ("blocked", "x", None));
     }
 }

@@ -226,7 +226,7 @@ fn a_hook_tool_that_is_missing_or_fails_fails_the_hook_with_a_clear_error() {
     for (tool, hook) in [
         ("config-get", "update-status"),
         ("secret-get", "update-status"),
-        ("status-set", "update-status"),
+        ("status-set", "config-changed"),
         ("application-version-set", "config-changed"),
     ] {
         for fault in [Fault::Missing, broken()] {
