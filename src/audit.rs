@@ -45,7 +45,7 @@ pub type Record = BTreeMap<String, Installed>;
 /// # Errors
 /// If it cannot be read.
 pub fn read(root: &Root) -> Result<Record> {
-    Ok(root.load(RECORD)?.unwrap_or_default())
+    Ok(root.remembered(RECORD))
 }
 
 /// Brings the record up to date: what is new, by version or checksum, is entered with the present time. So the next

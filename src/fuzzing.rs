@@ -122,7 +122,7 @@ fn wheel(input: &[u8]) {
                 assert_own_path(name);
                 assert_one_line(name);
             });
-            assert!(members.values().map(Vec::len).sum::<usize>() <= 32 << 20);
+            assert!(members.values().map(Vec::len).sum::<usize>() <= 16 << 20);
         }
         Err(problem) => assert_problem(&problem),
     }

@@ -136,12 +136,14 @@ fn nothing_prints_but_the_ways_out() {
     let mut printing = Vec::new();
     for path in rust_files("src").into_iter().filter(|path| !is_test(path)) {
         let source = fs::read_to_string(&path).unwrap();
-        let prints = ["print!(", "println!(", "io::stdout()", "io::stderr()"];
+        let prints = ["print!(", "println!(", "stdout()", "stderr()"];
         if prints.iter().any(|sign| without_tests(&source).contains(sign)) {
             printing.push(path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string());
         }
     }
-    assert_eq!(printing, ["src/juju/log.rs", "src/main.rs", "src/preflight.rs", "src/smoketest/mod.rs"]);
+    // What the fetcher prints is read by this program itself.
+    let known = ["driver/fetcher.rs", "juju/log.rs", "main.rs", "preflight.rs", "smoketest/mod.rs"];
+    assert_eq!(printing, known.map(|path| format!("src/{path}")));
 }
 
 #[test]

@@ -52,13 +52,15 @@ pub fn conf(inputs: &ConfInputs<'_>) -> Result<ManagedFile, Problem> {
     Ok(ManagedFile::public(CONF, text))
 }
 
-/// oslo.config interpolates `$`; the operator's value is literal. To Python a carriage return ends a line, too.
+/// oslo.config interpolates `$`, and takes one pair of quotes off; the operator's value is literal. To Python a carriage return ends a line, too.
 fn push(text: &mut String, key: &str, value: &str) -> Result<(), Problem> {
     if value.contains(char::is_control) {
         let detail = format!("{key} in {CONF} would be {value:?}; rename the Magnum driver that it comes from");
         return Err(Problem::blocked("A name holds a control character: run verify", detail));
     }
-    let line = format!("{key} = {}", value.replace('$', "$$"));
+    let is_quoted = |quote| value.starts_with(quote) && value.ends_with(quote);
+    let quote = if is_quoted('"') || is_quoted('\'') { "\"" } else { "" };
+    let line = format!("{key} = {quote}{}{quote}", value.replace('$', "$$"));
     text.push_str(line.trim_end());
     text.push('\n');
     Ok(())
@@ -123,6 +125,12 @@ mod tests {
                  kubeconfig_file = /etc/magnum/kubeconfig\nhelm_chart_name = a$$b\n"
             )
         );
+    }
+
+    #[test]
+    fn quotes_of_the_operator_are_a_part_of_the_value() {
+        let text = text_of(&settings("namespace_prefix = 'x'\nhelm_chart_name = \""), &[], None).unwrap();
+        assert!(text.ends_with("namespace_prefix = \"'x'\"\nhelm_chart_name = \"\"\"\n"), "{text}");
     }
 
     #[test]

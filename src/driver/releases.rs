@@ -1,7 +1,7 @@
 //! The releases of the driver that the charm knows, by the sha256 of the wheel that PyPI has of each: what vouches for a
 //! wheel from an index when `driver-sha256` is not set. A new release is one line here.
 
-use super::index::PYPI;
+use super::index::shown;
 use crate::juju::settings::{DriverSource, Pin, Sha256};
 use crate::problem::Problem;
 
@@ -26,7 +26,7 @@ fn published(pin: &Pin) -> Option<&'static str> {
 pub fn check(source: &DriverSource, found: &Sha256) -> Result<(), Problem> {
     match published(&source.pin) {
         Some(published) if source.sha256.is_none() && found.to_string() != published => {
-            let index = source.index.as_ref().map_or_else(|| PYPI.to_owned(), ToString::to_string);
+            let index = shown(source);
             let wrong = format!("serves a wheel of {} with sha256 {found}, and PyPI has {published}", source.pin);
             let remedy = format!("set another index-url, or driver-sha256={found} if you trust this one");
             let detail = format!("index-url: {index} {wrong}; {remedy}");

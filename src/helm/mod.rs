@@ -86,7 +86,7 @@ pub fn inspect(root: &Root) -> Result<Option<FoundHelm>> {
         let (file, meta) = root.resolve_with_metadata(&path)?;
         if let Some(meta) = meta.filter(|meta| meta.is_file() && meta.mode() & 0o001 != 0) {
             let identity = FileIdentity::new(&file, &meta);
-            let known = root.load::<KnownHelm>(CACHE)?.filter(|known| known.file == identity);
+            let known = root.remembered::<Option<KnownHelm>>(CACHE).filter(|known| known.file == identity);
             return Ok(Some(FoundHelm { path, known }));
         }
     }

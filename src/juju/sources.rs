@@ -132,7 +132,7 @@ impl Reader<'_> {
 
 fn resources(system: &System, ask: Ask) -> Result<Resources> {
     let root = &system.root;
-    let known: Option<Resources> = root.load(REMEMBERED)?;
+    let known: Option<Resources> = root.remembered(REMEMBERED);
     if let (Ask::Remembered, Some(known)) = (ask, &known) {
         // A charm refresh may have moved them; then Juju is asked after all.
         if known.values().all(|path| root.is_file(path).is_ok_and(|is| is)) {

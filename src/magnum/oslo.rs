@@ -60,8 +60,17 @@ pub fn assignments(text: &str) -> impl Iterator<Item = Assignment<'_>> {
             return None;
         }
         let (key, value) = line.split_once(['=', ':']).filter(|_| !line.starts_with(['#', ';', ' ', '\t']))?;
-        Some(Assignment { section, key: key.trim(), value: value.trim() })
+        Some(Assignment { section, key: key.trim(), value: unquoted(value.trim()) })
     })
+}
+
+/// Returns a value as oslo.config reads it: without one pair of quotes round it. A quote alone counts as two.
+fn unquoted(value: &str) -> &str {
+    let inner = |quote: char| {
+        let rest = value.strip_prefix(quote)?;
+        if rest.is_empty() { Some(rest) } else { rest.strip_suffix(quote) }
+    };
+    inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -82,6 +91,7 @@ mod tests {
         assert_eq!(read.value("api", "port"), Some("3"));
         assert_eq!(read.value("api", "host"), None);
         assert_eq!(read.value("api", "absent"), None);
+        assert_eq!(["\"x\"", "'x'", "\"\"x\"\"", "\"x'", "\""].map(unquoted), ["x", "x", "\"x\"", "\"x'", ""]);
     }
 
     #[test]

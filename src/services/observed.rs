@@ -53,7 +53,7 @@ pub fn inspect(system: &System) -> Result<Vec<ObservedService>> {
 /// # Errors
 /// If one of them cannot be looked at.
 pub fn inspect_with(system: &System, others: &[&str]) -> Result<(Vec<ObservedService>, Vec<Unit>)> {
-    let records: Records = system.root.load(RECORD)?.unwrap_or_default();
+    let records: Records = system.root.remembered(RECORD);
     let asked = [&Service::ALL.map(Service::unit), others].concat();
     let mut units = systemd::show(system, &asked)?;
     let others = units.split_off(Service::ALL.len());
