@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{CONF, Deployment, STATE, assert_same, pin, soak};
+use crate::support::{CONF, Deployment, STATE, assert_same, eventually, pin, soak};
 
 const HOOKS: [&str; 3] = ["config-changed", "update-status", "upgrade-charm"];
 
@@ -53,6 +53,11 @@ fn whatever_user_magnum_plants_nothing_of_root_changes_no_hook_hangs_and_the_nex
     assert!(failed <= 1 + count / 10, "{failed} of {count} hooks failed");
 
     it.set(&[("driver-pin", &pin("1.1.0"))]);
+    // It may have kept its own services from starting; one that has failed again and again is watched for a minute.
+    eventually("all is well", || {
+        it.hook("config-changed");
+        it.unit.status().0 == "active"
+    });
     for hook in HOOKS {
         it.hook(hook);
         it.assert_status("active", &["Driver 1.1.0 grafted"], "after the attack");
