@@ -58,7 +58,7 @@ impl ObservedGuard {
     /// Whether systemd has lost its watch: it could not watch when it was to watch again, such as where a file stood in
     /// place of a directory.
     pub fn has_lost_its_watch(&self) -> bool {
-        self.units.first().is_some_and(|watch| watch.has_failed() && watch.result == "resources")
+        self.units.first().is_some_and(Unit::lacked_resources)
     }
 
     /// Whether an administrator has masked it; then it is theirs.

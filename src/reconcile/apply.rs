@@ -24,8 +24,8 @@ pub struct Apply<'a> {
     /// What is staged to be installed; a removal needs nothing.
     pub driver: Option<StagedDriver>,
     pub helm: Option<StagedHelm>,
-    /// Whether restarts are waited for.
-    pub waits: bool,
+    /// Whether a hook applies it, and not the guard: a hook waits for restarts.
+    pub is_hook: bool,
     /// Steps of optional parts that failed.
     pub problems: Vec<Problem>,
 }
@@ -98,17 +98,17 @@ impl Apply<'_> {
             Step::Disable(unit) => self.disable(unit),
             Step::Restart(due) => {
                 let units: Vec<&str> = due.iter().map(|due| due.service.unit()).collect();
-                systemd::restart(self.system, &units, self.waits)
+                systemd::restart(self.system, &units, self.is_hook)
             }
         }
     }
 
     /// A guard that cannot start (in a container, all of a host's inotify instances may be in use) fails no hook.
     fn enable(&mut self, unit: &str) {
-        let stopped = |unit: &Unit| unit.has_failed() && unit.result != "resources";
+        let stopped = |unit: &Unit| unit.has_failed() && !unit.lacked_resources();
         let was_stopped = systemd::show(self.system, &[unit]).is_ok_and(|units| units.iter().any(stopped));
         // The guard itself leaves to systemd how often it may run.
-        let reset = if self.waits { systemd::reset_failed(self.system, &guard::UNITS) } else { Ok(()) };
+        let reset = if self.is_hook { systemd::reset_failed(self.system, &guard::UNITS) } else { Ok(()) };
         match reset.and_then(|()| systemd::switch(self.system, "enable", unit)) {
             Err(error) => {
                 warn!("{unit} does not start: {error:#}");

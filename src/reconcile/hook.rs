@@ -94,14 +94,20 @@ fn log(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
 }
 
 /// Sets status and workload version, but not in each of the many hooks in which nothing changes. What was set last is
-/// remembered only while it holds: a hook that was killed may have set something else.
+/// forgotten before anything else is set: a hook may be killed before it can remember that.
 fn tell(system: &System, hook: &str, outcome: &Reconciled) -> Result<()> {
     let (status, message) = status_of(&outcome.problems, outcome.driver.as_deref());
     let told = (status.to_owned(), escape::status(&message), outcome.driver.clone());
     let is_new = system.root.remembered::<Option<_>>(TOLD).as_ref() != Some(&told);
+    if is_new {
+        system.root.remove(&state_path(TOLD))?;
+    }
     if is_new || hook != "update-status" {
-        tools::status_set(system, &told.0, &told.1)?;
-        told.2.as_deref().map_or(Ok(()), |version| tools::application_version_set(system, version))?;
+        let (status, message, version) = &told;
+        tools::status_set(system, status, message)?;
+        if let Some(version) = version {
+            tools::application_version_set(system, version)?;
+        }
     }
     if is_new { system.root.save(TOLD, &told) } else { Ok(()) }
 }
@@ -128,7 +134,7 @@ pub fn no_kubeconfig() -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::system::testing::Scratch;
+    use crate::system::testing::{Programs, Scratch};
     use crate::system::{Access, state_path};
 
     #[test]
@@ -157,5 +163,22 @@ mod tests {
         tell(&system, "update-status", &outcome).unwrap();
         let told: (String, String, Option<String>) = system.root.load(TOLD).unwrap().unwrap();
         assert_eq!((told.0.as_str(), told.1.as_str(), told.2), ("blocked", "x", None));
+    }
+
+    #[test]
+    fn a_status_is_set_again_after_a_hook_that_did_not_get_to_remember_another() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        let outcome = |driver: &str| Reconciled { driver: Some(driver.to_owned()), ..Reconciled::default() };
+        let tell_with = |programs: Programs, driver| {
+            let ran = programs.ran.clone();
+            let told = tell(&System::new(scratch.root.clone(), programs), "update-status", &outcome(driver));
+            (told.is_ok(), ran.lock().unwrap().len())
+        };
+        let works = || Programs::new(|_| Some(String::new()));
+        assert_eq!(tell_with(works(), "1"), (true, 2));
+        assert_eq!(tell_with(works(), "1"), (true, 0));
+        assert!(!tell_with(Programs::new(|_| None), "2").0);
+        assert_eq!(tell_with(works(), "1"), (true, 2));
     }
 }

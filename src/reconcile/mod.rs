@@ -137,7 +137,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         backups: &mut backups,
         driver,
         helm,
-        waits: environment.thoroughness == Thoroughness::Full,
+        is_hook: environment.thoroughness == Thoroughness::Full,
         problems: Vec::new(),
     };
     carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;

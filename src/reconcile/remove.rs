@@ -45,7 +45,7 @@ pub fn run(system: &System) -> Result<()> {
         name_orphans(system, &python);
     }
     let mut apply =
-        Apply { system, backups: &mut backups, driver: None, helm: None, waits: true, problems: Vec::new() };
+        Apply { system, backups: &mut backups, driver: None, helm: None, is_hook: true, problems: Vec::new() };
     apply.all(&steps)?;
     root.remove(Path::new(STATE_DIRECTORY))
 }

@@ -59,7 +59,7 @@ fn the_last_good_settings_are_upheld_if_those_asked_for_cannot_be_met() {
 fn apply(system: &System, steps: &[Step]) -> Result<()> {
     let mut backups = Backups::default();
     let backups = &mut backups;
-    Apply { system, backups, driver: None, helm: None, waits: false, problems: Vec::new() }.all(steps)
+    Apply { system, backups, driver: None, helm: None, is_hook: false, problems: Vec::new() }.all(steps)
 }
 
 fn write(path: &str) -> Step {
@@ -95,7 +95,7 @@ fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() 
     scratch.root.make_state_directory().unwrap();
     scratch.put("/etc/magnum/.magnum-capi-helm-x", "");
     let backups = &mut Backups::default();
-    let late = Apply { system: &system, backups, driver: None, helm: None, waits: false, problems: Vec::new() };
+    let late = Apply { system: &system, backups, driver: None, helm: None, is_hook: false, problems: Vec::new() };
     late.remove_temporary(Path::new("/etc/magnum/.magnum-capi-helm-x"), Instant::now()).unwrap_err();
     assert!(scratch.text("/etc/magnum/.magnum-capi-helm-x").is_some());
     let temporaries = ["/etc/../x", "/etc/magnum/.magnum-capi-helm-x"].map(|path| Step::RemoveTemporary(path.into()));

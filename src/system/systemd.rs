@@ -73,6 +73,11 @@ impl Unit {
         self.has_failed() || self.sub_state.starts_with("auto-restart")
     }
 
+    /// Whether it failed because systemd lacked what it takes, such as a directory that a path unit is to watch.
+    pub fn lacked_resources(&self) -> bool {
+        self.has_failed() && self.result == "resources"
+    }
+
     /// Whether it failed for good: systemd does not try again.
     pub fn has_failed(&self) -> bool {
         self.active_state == "failed"
