@@ -130,20 +130,65 @@ fn a_use_of_a_higher_layer_is_found() {
     assert_eq!(violations(&sources), ["src/helm uses crate::driver"]);
 }
 
-/// Each of these escapes what it prints.
+/// What crosses a border of trust, the signs of it, and the files that may: each is bounded there.
+const BORDERS: [(&str, &[&str], &[&str]); 4] = [
+    (
+        "prints",
+        &["print!(", "println!(", "stdout()", "stderr()"],
+        // What the fetcher prints is read by this program itself.
+        &["driver/fetcher.rs", "juju/log.rs", "main.rs", "preflight.rs", "smoketest/mod.rs"],
+    ),
+    (
+        "opens a path",
+        &["fs::read", "fs::write", "fs::remove", "fs::rename", "fs::create", "File::open", "File::create"],
+        // Juju's own file beside the program; a file that a person names.
+        &["juju/context.rs", "preflight.rs"],
+    ),
+    ("starts a program", &["process::Command"], &["system/command.rs"]),
+    (
+        "parses",
+        &["serde_json::from_", "serde_yaml::from_"],
+        // YAML that has been looked at; what this program wrote itself.
+        &[
+            "chart/archive.rs",
+            "driver/fetcher.rs",
+            "kubeconfig/document.rs",
+            "smoketest/cleaner.rs",
+            "system/limits.rs",
+            "system/state.rs",
+        ],
+    ),
+];
+
 #[test]
-fn nothing_prints_but_the_ways_out() {
-    let mut printing = Vec::new();
+fn borders_are_crossed_in_their_own_files_only() {
+    for (what, signs, known) in BORDERS {
+        let mut found = Vec::new();
+        for path in rust_files("src").into_iter().filter(|path| !is_test(path) && !path.ends_with("fuzzing.rs")) {
+            let source = fs::read_to_string(&path).unwrap();
+            if signs.iter().any(|sign| without_tests(&source).contains(sign)) {
+                found.push(path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string());
+            }
+        }
+        assert_eq!(found, known.iter().map(|path| format!("src/{path}")).collect::<Vec<_>>(), "who {what}");
+    }
+}
+
+/// Whoever writes a state file says what it is for.
+#[test]
+fn every_state_file_is_in_contributings_table() {
+    let contributing = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CONTRIBUTING.md")).unwrap();
+    let table = contributing.split("### The state directory").nth(1).unwrap().split("\n### ").next().unwrap();
+    let mut count = 0;
     for path in rust_files("src").into_iter().filter(|path| !is_test(path)) {
         let source = fs::read_to_string(&path).unwrap();
-        let prints = ["print!(", "println!(", "stdout()", "stderr()"];
-        if prints.iter().any(|sign| without_tests(&source).contains(sign)) {
-            printing.push(path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string());
+        let texts = without_tests(&source).split('"');
+        for name in texts.filter(|text| text.ends_with(".json") || text.ends_with(".jsonl")) {
+            assert!(table.contains(&format!("`{name}`")), "{name} of {}", path.display());
+            count += 1;
         }
     }
-    // What the fetcher prints is read by this program itself.
-    let known = ["driver/fetcher.rs", "juju/log.rs", "main.rs", "preflight.rs", "smoketest/mod.rs"];
-    assert_eq!(printing, known.map(|path| format!("src/{path}")));
+    assert!(count > 10, "{count}");
 }
 
 #[test]

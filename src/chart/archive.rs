@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::PATH;
 use crate::problem::Problem;
-use crate::system::modest::is_modest_yaml;
+use crate::system::limits::is_modest_yaml;
 use crate::system::{Entry, Limited, ManagedFile, Root};
 
 /// The most bytes that are unpacked while looking for `Chart.yaml`.

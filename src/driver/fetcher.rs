@@ -15,7 +15,7 @@ use super::index::{self, Limits};
 use crate::escape;
 use crate::juju::settings::DriverSource;
 use crate::problem::{Problem, or_problem};
-use crate::system::{Command, System, bounds, own_program};
+use crate::system::{Command, System, bounds, limits, own_program};
 
 /// The command by which the program is the fetcher.
 pub const COMMAND: &str = "fetch";
@@ -45,7 +45,7 @@ pub fn fetch(system: &System, source: &DriverSource, python: &str, proxy: &[(Str
     let Problem { kind, summary, detail } = match output.code {
         Some(0) => return Ok(output.stdout),
         Some(NOT_NOBODY) => not_nobody(&output.failure()),
-        _ => serde_json::from_slice(&output.stdout).unwrap_or_else(|_| failed(output.failure())),
+        _ => limits::json(&output.stdout).unwrap_or_else(|_| failed(output.failure())),
     };
     Err(Problem { kind, summary: escape::status(&summary), detail: escape::line(&detail, LONGEST_DETAIL) }.into())
 }

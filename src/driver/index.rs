@@ -16,7 +16,7 @@ use super::page::{self, IndexFile};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, without_credentials};
 use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
-use crate::system::modest::MOST_BYTES;
+use crate::system::limits::MOST_BYTES;
 use crate::system::{Limited, Root, sha256};
 
 pub const PYPI: &str = "https://pypi.org/simple/";

@@ -8,7 +8,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
 use super::PACKAGE;
-use crate::system::modest;
+use crate::system::limits;
 
 /// A file on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -30,9 +30,9 @@ pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
         files: Vec<IndexFile>,
     }
     if content_type.contains("json") {
-        return modest::json::<Page>(body).ok().map(|page| page.files);
+        return limits::json::<Page>(body).ok().map(|page| page.files);
     }
-    let is_html = content_type.contains("html") && modest::nodes(body) <= modest::MOST_NODES;
+    let is_html = content_type.contains("html") && limits::nodes(body) <= limits::MOST_NODES;
     let files = is_html.then(|| anchors(&String::from_utf8_lossy(body)))?;
     (!files.is_empty()).then_some(files)
 }

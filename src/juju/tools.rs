@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::settings::RawConfig;
 use crate::escape::{self, ARGUMENT_BYTES};
 use crate::problem::Problem;
-use crate::system::{Command, Secret, System, modest};
+use crate::system::{Command, Secret, System, limits};
 
 /// A hook tool asks the agent on this machine, which may ask the controller.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ pub fn secret_get(system: &System, name: &str, id: &str, application: &str, agai
     let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
         // The parser's message could quote the secret.
-        return modest::json(&output.stdout).ok().context("secret-get printed no JSON object of strings");
+        return limits::json(&output.stdout).ok().context("secret-get printed no JSON object of strings");
     }
     let stderr = output.stderr.to_lowercase();
     let (wrong, detail) = if stderr.contains("permission denied") {
@@ -219,7 +219,7 @@ fn silent(system: &System, command: &Command) -> Result<()> {
 
 fn json<T: serde::de::DeserializeOwned>(system: &System, command: &Command) -> Result<T> {
     let printed = system.stdout(command)?;
-    let parsed = modest::json(&printed);
+    let parsed = limits::json(&printed);
     parsed.with_context(|| format!("{} printed other JSON than Juju documents", command.name()))
 }
 

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::usable::{Login, UsableKubeconfig};
 use crate::system::http::{self, HttpClient};
-use crate::system::{Secret, modest};
+use crate::system::{Secret, limits};
 
 /// For one request: from looking up the address to the last byte of the answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -89,7 +89,7 @@ impl Session {
             status if status.is_success() => {
                 let (mut body, mut chunks) = (Vec::new(), 0);
                 let unexpected = |error: reqwest::Error| ApiError::Unexpected(error.to_string());
-                while body.len() < modest::MOST_BYTES
+                while body.len() < limits::MOST_BYTES
                     && let Some(chunk) = response.chunk().await.map_err(unexpected)?
                 {
                     body.extend_from_slice(&chunk);
@@ -98,7 +98,7 @@ impl Session {
                         return Err(ApiError::Unexpected("in too small pieces".to_owned()));
                     }
                 }
-                modest::json(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
+                limits::json(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
             }
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(ApiError::Rejected(status.as_u16())),
             status => Err(ApiError::Unexpected(format!("HTTP {status}"))),

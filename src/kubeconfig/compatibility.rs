@@ -97,7 +97,7 @@ impl Stack {
     fn reads(&self) -> (String, String) {
         let (own, _) = newest(&DRIVERS, &self.driver);
         let replaced = self.api_resources.as_deref().and_then(|text| {
-            let resources: Value = serde_json::from_str(text).ok()?;
+            let resources: Value = limits::json(text.as_bytes()).ok()?;
             let version = resources["OpenstackCluster"]["api_version"].as_str()?;
             let (group, version) = version.split_once('/')?;
             Some((group.to_owned(), version.to_owned()))

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::usable::ReadFile;
 use super::{KubeconfigFault, fault};
-use crate::system::modest::is_modest_yaml;
+use crate::system::limits::is_modest_yaml;
 
 /// Kubernetes keeps a secret to 1 MiB, and Juju to less.
 const SIZE_LIMIT: usize = 1 << 20;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::system::modest;
+use crate::system::limits;
 
 /// From when until when a piece of a kubeconfig is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Validity {
     /// [JSON Web Token](https://www.rfc-editor.org/rfc/rfc7519#section-4.1).
     pub fn of_token(token: &str) -> Option<Self> {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-        let claims: Value = modest::json(&payload).ok()?;
+        let claims: Value = limits::json(&payload).ok()?;
         // The cast saturates, and what it gives is checked next.
         let time = |claim: &str| Timestamp::from_second(claims[claim].as_f64()? as i64).ok();
         Some(Self::new("token", time("nbf"), time("exp")))

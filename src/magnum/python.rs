@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::escape;
 use crate::problem::Problem;
-use crate::system::{Command, FileIdentity, Root, System, modest};
+use crate::system::{Command, FileIdentity, Root, System, limits};
 
 /// Importing all of Magnum on a slow, busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -97,7 +97,7 @@ fn command(executable: &Path, user: &'static str) -> Command {
 fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -> Result<T> {
     let printed = system.stdout(&command.arg("-").args(words))?;
     let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
-    modest::json(answer.unwrap_or_default()).with_context(|| format!("Python's answer to {words:?} does not parse"))
+    limits::json(answer.unwrap_or_default()).with_context(|| format!("Python's answer to {words:?} does not parse"))
 }
 
 /// The problem of a unit on which user nobody gets no answer of Magnum's Python.

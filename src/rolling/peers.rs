@@ -16,7 +16,7 @@ use crate::juju::settings::RestartMode;
 use crate::juju::{Context, PRINCIPAL_ENDPOINT, tools};
 use crate::problem::Problem;
 use crate::step::DueRestart;
-use crate::system::{Root, System, modest};
+use crate::system::{Root, System, limits};
 
 const PEER_ENDPOINT: &str = "cluster";
 /// The key of unit states and leader decisions in their data bags.
@@ -230,5 +230,5 @@ pub fn is_own_departure(hook: &str, context: &Context) -> bool {
 /// Reads the data bag of a unit or an application; what another version of the charm wrote counts as nothing.
 fn read<T: DeserializeOwned + Default>(system: &System, relation: &str, owner: &str) -> Result<T> {
     let text = tools::relation_get(system, relation, owner, KEY)?;
-    Ok(text.and_then(|text| modest::json(text.as_bytes()).ok()).unwrap_or_default())
+    Ok(text.and_then(|text| limits::json(text.as_bytes()).ok()).unwrap_or_default())
 }

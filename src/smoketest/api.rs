@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
-use crate::system::{Limited, Secret, modest};
+use crate::system::{Limited, Secret, limits};
 
 /// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for its conductor
 /// before it says that there is none.
@@ -149,9 +149,9 @@ impl CloudSession {
         let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let (token, location) = (header("X-Subject-Token"), header("Location"));
         let mut bytes = Vec::new();
-        let read = Limited::new(self.client.body(answer), modest::MOST_BYTES as u64).read_to_end(&mut bytes);
+        let read = Limited::new(self.client.body(answer), limits::MOST_BYTES as u64).read_to_end(&mut bytes);
         read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
-        let body = match (location, modest::json(&bytes)) {
+        let body = match (location, limits::json(&bytes)) {
             (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
             (_, Ok(body)) => body,
             // A list that cannot be read is not an empty one.

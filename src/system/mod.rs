@@ -6,15 +6,13 @@
 
 mod backup;
 pub mod bounds;
-mod budget;
 mod command;
 mod copy;
 mod directory;
 mod entry;
 pub mod http;
-mod limited;
+pub mod limits;
 mod links;
-pub mod modest;
 mod process;
 mod root;
 mod secret;
@@ -31,11 +29,10 @@ use std::sync::Arc;
 use anyhow::Result;
 
 pub use backup::{Backups, Original, describe};
-pub use budget::{Budget, TooMuch};
 pub use command::{Command, Output, SYSTEM_PATH};
 pub use directory::TEMPORARY_PREFIX;
 pub use entry::{Access, Entry, FileIdentity, ManagedFile, RegularFile};
-pub use limited::Limited;
+pub use limits::{Budget, Limited, TooMuch};
 pub use process::{Process, own_program};
 pub use root::{Mounted, Root, SIZE_LIMIT, sha256};
 pub use secret::Secret;

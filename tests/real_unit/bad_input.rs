@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lab::{Fault, SecretUri};
 
-use crate::management::PASSWORD;
+use crate::support::management::PASSWORD;
 use crate::support::{CONF, Deployment, INDEX, assert_same, conf, soak};
 
 /// One thing an operator can get wrong.

@@ -2,7 +2,7 @@
 
 use lab::Fault;
 
-use crate::mirror::sha256;
+use crate::support::mirror::sha256;
 use crate::support::{CONF, Deployment, assert_same, conf};
 
 const CHART: &str = "/usr/local/share/magnum-capi-helm/chart.tgz";

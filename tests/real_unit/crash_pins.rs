@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::mirror::{self, assert_driver, installed, wheel};
+use crate::support::mirror::{self, assert_driver, installed, wheel};
 use crate::support::{Deployment, HOOKS, SITE, pin, soak};
 
 /// Numbers without a pattern (xorshift64), another row in each run.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use lab::HookRun;
 use serde_json::Value;
 
-use crate::management::assert_logged;
-use crate::mirror::{self, sha256};
+use crate::support::management::assert_logged;
+use crate::support::mirror::{self, sha256};
 use crate::support::{CONF, Deployment};
 
 const HELM: &str = "/usr/local/bin/helm";

@@ -1,7 +1,7 @@
 //! The driver's files against their RECORD: what is wrong is found, named and mended, and looking
 //! costs no Python.
 
-use crate::mirror::{self, assert_driver};
+use crate::support::mirror::{self, assert_driver};
 use crate::support::{Deployment, SITE, dist_info};
 
 /// Where user magnum's own packages would be found first.

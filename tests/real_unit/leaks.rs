@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use lab::{ClientCertificate, Credential, Fault, HookRun, KeyKind, Machine};
 use serde_json::{Value, json};
 
-use crate::malformed::malformed;
-use crate::management::TOKEN;
-use crate::scanner::{Scanner, sample_processes};
+use crate::support::malformed::malformed;
+use crate::support::management::TOKEN;
+use crate::support::scanner::{Scanner, sample_processes};
 use crate::support::{Deployment, Enough, KUBECONFIG, STATE, pin, soak, timed};
 
 const BOTH: [&str; 2] = ["verify", "plan"];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lab::{Behaviour, ClientCertificate, Issuer, KeyKind, Mode, Request};
 use serde_json::Value;
 
-use crate::management::{TOKEN, assert_logged};
+use crate::support::management::{TOKEN, assert_logged};
 use crate::support::{CONF, Deployment, STATE, assert_same, pin};
 use crate::verify::checks;
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::management::PASSWORD;
-use crate::mirror::START_INDEX;
+use crate::support::management::PASSWORD;
+use crate::support::mirror::START_INDEX;
 use crate::support::{Deployment, INDEX, assert_same, pin};
 
 fn pip_check(it: &Deployment) -> String {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::management::PASSWORD;
-use crate::mirror::{self, START_INDEX, assert_driver, index, sha256, wheel};
+use crate::support::management::PASSWORD;
+use crate::support::mirror::{self, START_INDEX, assert_driver, index, sha256, wheel};
 use crate::support::{Deployment, INDEX, SITE, STATE, VERSIONS, assert_same, pin, soak};
 
 fn read(it: &Deployment, name: &str) -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lab::{ClientCertificate, Issuer, ManagementCluster};
 use serde_json::{Value, json};
 
-use crate::management::assert_logged;
+use crate::support::management::assert_logged;
 use crate::support::{CONF, Deployment, Enough, KUBECONFIG, STATE, conf, eventually, soak, timed};
 use crate::verify::checks;
 

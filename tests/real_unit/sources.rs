@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::management::PASSWORD;
-use crate::mirror::{self, START_INDEX, USER, assert_driver, index, remade, sha256, wheel};
+use crate::support::management::PASSWORD;
+use crate::support::mirror::{self, START_INDEX, USER, assert_driver, index, remade, sha256, wheel};
 use crate::support::{Deployment, Enough, assert_same, eventually, pin};
 
 /// One download that comes to nothing.

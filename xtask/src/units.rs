@@ -15,7 +15,7 @@ use crate::lab;
 use crate::workspace::Workspace;
 
 /// Begins the names of tests that mostly wait: for other units, Magnum's own periods, and clusters.
-const WAITING: [&str; 4] = ["roll::", "rotation::", "smoketest::", "sources::"];
+const WAITING: [&str; 4] = ["rolling::", "rotation::", "smoketest::", "sources::"];
 
 /// How many tests the table of the slowest has.
 const SLOWEST: usize = 10;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use lab::{ClientCertificate, Digest, Issuer, KeyKind, Machine, ManagementCluster, Purpose, service_account_token};
 
-use crate::management::TOKEN;
+use crate::support::management::TOKEN;
 
 /// Where each of them is a file as well: `$(/NAME)`.
 pub const PKI: &str = "/etc/magnum/pki";

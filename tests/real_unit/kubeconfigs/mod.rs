@@ -10,7 +10,7 @@ mod document;
 mod leads;
 mod material;
 mod online;
-mod scene;
+mod unit;
 mod server;
 mod shapes;
 mod user;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::support::{VERSIONS, soak, timed};
 use online::{Unseen, trusting, unseen};
-use scene::{Refusal, Scene, Verdict, file};
+use unit::{Refusal, TestUnit, Verdict, file};
 
 /// Which drivers can use a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,21 +102,21 @@ fn asked_of_the_charm(version: &str, cases: &[Case]) -> Vec<String> {
 
 impl Answers {
     /// Lays the cases out and asks; `how` are further arguments for the charm's program.
-    fn to(scene: &Scene, directory: &str, cases: &[Case], how: &str) -> Self {
-        scene.lay_out(directory, cases);
+    fn to(unit: &TestUnit, directory: &str, cases: &[Case], how: &str) -> Self {
+        unit.lay_out(directory, cases);
         let each = || versions().iter().copied();
-        let driver = || each().map(|version| (version, scene.driver(version, directory))).collect();
+        let driver = || each().map(|version| (version, unit.driver(version, directory))).collect();
         let charm = || {
             let asked = each().map(|version| (version, asked_of_the_charm(version, cases)));
             let verdicts = |files: Vec<String>, version| match files.is_empty() {
                 true => BTreeMap::new(),
-                false => scene.charm(version, directory, &files, how),
+                false => unit.charm(version, directory, &files, how),
             };
             asked.map(|(version, files)| (version, verdicts(files, version))).collect()
         };
         std::thread::scope(|scope| {
             let driver = scope.spawn(|| timed("drivers", driver));
-            let helm = timed("helm", || scene.helm(directory));
+            let helm = timed("helm", || unit.helm(directory));
             Self { helm, charm: timed("charm", charm), driver: driver.join().unwrap() }
         })
     }
@@ -168,7 +168,7 @@ fn assert_none(wrong: &[String]) {
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn the_verdict_on_a_kubeconfig_is_what_driver_and_helm_make_of_it() {
-    let scene = timed("unit", Scene::new);
+    let unit = timed("unit", TestUnit::new);
     let topics = [
         shapes::cases(),
         document::cases(),
@@ -179,7 +179,7 @@ fn the_verdict_on_a_kubeconfig_is_what_driver_and_helm_make_of_it() {
         user::cases(),
     ];
     let cases: Vec<Case> = topics.into_iter().flatten().collect();
-    let answers = Answers::to(&scene, "/etc/magnum/table", &cases, "--offline");
+    let answers = Answers::to(&unit, "/etc/magnum/table", &cases, "--offline");
     println!("{} kubeconfigs, {} drivers", cases.len(), versions().len());
     let each = cases.iter().enumerate();
     let wrong: Vec<String> = each.flat_map(|(number, case)| answers.disagreements(number, case)).collect();
@@ -189,13 +189,13 @@ fn the_verdict_on_a_kubeconfig_is_what_driver_and_helm_make_of_it() {
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn what_only_the_management_cluster_can_tell_is_seen_when_it_is_asked() {
-    let scene = Scene::new();
+    let unit = TestUnit::new();
     let (cases, checks): (Vec<Case>, Vec<_>) = unseen()
         .into_iter()
         .chain(trusting().into_iter().map(Unseen::until_trusted))
         .map(|unseen| (unseen.case, (unseen.check, unseen.status)))
         .unzip();
-    let answers = Answers::to(&scene, "/etc/magnum/unseen", &cases, "");
+    let answers = Answers::to(&unit, "/etc/magnum/unseen", &cases, "");
     let mut wrong = Vec::new();
     for (number, (case, (check, status))) in cases.iter().zip(checks).enumerate() {
         wrong.extend(answers.disagreements(number, case));
@@ -209,9 +209,9 @@ fn what_only_the_management_cluster_can_tell_is_seen_when_it_is_asked() {
         }
     }
 
-    scene.trust_the_cluster();
+    unit.trust_the_cluster();
     let cases = trusting();
-    let answers = Answers::to(&scene, "/etc/magnum/trusting", &cases, "");
+    let answers = Answers::to(&unit, "/etc/magnum/trusting", &cases, "");
     for (number, case) in cases.iter().enumerate() {
         wrong.extend(answers.disagreements(number, case));
         for &version in versions() {

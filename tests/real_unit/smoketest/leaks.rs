@@ -4,7 +4,7 @@ use lab::{Controllers, Signal};
 use serde_json::{Value, json};
 
 use super::{PREFIX, Scene, account};
-use crate::scanner::{Scanner, sample_processes};
+use crate::support::scanner::{Scanner, sample_processes};
 use crate::support::{Enough, timed};
 
 const PASSWORD: &str = "gq7Zr2Vd-wL0sXk5Tn9b-Yh3Jc8Mf1Pa-u6Ee4Ro_iKxQ2zB7vN5m";

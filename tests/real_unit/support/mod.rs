@@ -4,9 +4,13 @@
 //! can pass while one of them shows.
 
 mod graft;
+pub mod malformed;
+pub mod management;
+pub mod mirror;
 mod moment;
 mod pool;
 mod questions;
+pub mod scanner;
 mod shared;
 
 use std::path::PathBuf;
@@ -15,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use lab::{ActionRun, Application, Exec, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root};
 use serde_json::json;
 
-use crate::management::{self, TOKEN};
 pub use graft::*;
+use management::TOKEN;
 pub use moment::{Enough, Moment, eventually, moments, soak, timed};
 pub use pool::{Lent, Pool, Reusable};
 pub use questions::{Services, assert_differs, assert_same, assert_silent};

@@ -10,7 +10,7 @@ use super::graft::{
     drop_in,
 };
 use super::moment::eventually;
-use crate::management::leak;
+use crate::support::management::leak;
 
 /// Both services: main process and restarts by systemd, as systemd counts them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lab::Credential;
 
-use crate::management::TOKEN;
+use crate::support::management::TOKEN;
 use crate::support::Deployment;
 
 /// Each with what is wrong with it; none may be used by a driver before 1.3.0.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lab::Machine;
 use sha2::{Digest, Sha256};
 
-use crate::management::PASSWORD;
+use crate::support::management::PASSWORD;
 use crate::support::{API, CONDUCTOR, Deployment, SITE};
 
 /// Starts the lab's package index, and waits until it listens.

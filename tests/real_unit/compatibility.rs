@@ -3,7 +3,7 @@
 
 use lab::{Behaviour, ClientCertificate, HookRun, Rule};
 
-use crate::management::assert_logged;
+use crate::support::management::assert_logged;
 use crate::online::{assert_verdict, preflight, verify};
 use crate::support::{Deployment, pin, soak};
 

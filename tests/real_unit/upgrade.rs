@@ -2,7 +2,7 @@
 
 use lab::Release;
 
-use crate::mirror::{self, assert_driver, installed, loaded};
+use crate::support::mirror::{self, assert_driver, installed, loaded};
 use crate::support::{CONF, Deployment, STATE, assert_same};
 
 /// The site directory of the system administrator on Debian 13.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab::{Application, HookRun, Machine, ManagementCluster, Release, SecretUri, Unit, ensure_root};
 
-use crate::management;
+use crate::support::management;
 use crate::support::{API, CONDUCTOR, INDEX, application, assert_silent};
 
 /// A roll through three units takes about half a minute, and much longer on a busy machine.

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 
 use super::Case;
 use super::material::Materials;
-use crate::management::leak;
+use crate::support::management::leak;
 use crate::support::{Deployment, VERSIONS, pin};
 
 /// As the services run: their user, their directory, nothing of root's environment.
@@ -27,13 +27,13 @@ pub struct Verdict {
     pub checks: BTreeMap<String, (String, String)>,
 }
 
-pub struct Scene {
+pub struct TestUnit {
     /// The graft is whole, and the management cluster answers.
     it: Deployment,
     materials: Materials,
 }
 
-impl Scene {
+impl TestUnit {
     pub fn new() -> Self {
         let it = Deployment::grafted();
         let machine = it.machine();
