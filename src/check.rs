@@ -154,7 +154,7 @@ impl Report {
         let mut results = vec![
             ("failures", self.failed().join(",")),
             ("report", self.table()),
-            ("checks", serde_json::to_string(self)?),
+            ("checks", escape::json(serde_json::to_value(self)?)),
         ];
         results.extend(self.counts().map(|(name, count)| (name, count.to_string())));
         Ok(results)

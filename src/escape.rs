@@ -14,6 +14,7 @@
 //! | unit files | `guard`, `services` | [`unit_value`] |
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 /// The longest message of a status, in characters: Juju's clients cut or wrap what is longer.
 pub const STATUS_LENGTH: usize = 80;
@@ -50,6 +51,28 @@ pub fn report(text: &str, most: usize) -> String {
     lines(text, "\n", most)
 }
 
+/// Returns a value as JSON that an argument holds: its texts are cut until it does.
+pub fn json(mut value: Value) -> String {
+    const MOST: usize = ARGUMENT_BYTES - 100;
+    for longest in [ENTRY_LENGTH, 1000, 250, 60] {
+        let shown = report(&value.to_string(), usize::MAX);
+        if shown.len() <= MOST {
+            return shown;
+        }
+        cut_texts(&mut value, longest);
+    }
+    report(&value.to_string(), MOST)
+}
+
+fn cut_texts(value: &mut Value, longest: usize) {
+    match value {
+        Value::String(text) => *text = line(text, longest),
+        Value::Array(inner) => inner.iter_mut().for_each(|inner| cut_texts(inner, longest)),
+        Value::Object(inner) => inner.values_mut().for_each(|inner| cut_texts(inner, longest)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// Escapes a text and cuts it to `most` bytes, with a note of how much is cut.
 fn lines(text: &str, line_break: &str, most: usize) -> String {
     let mut shown = String::new();
@@ -75,10 +98,14 @@ fn push(shown: &mut String, character: char, line_break: &str) {
     }
 }
 
-/// Whether a character directs a terminal, ends a line, or reverses the direction of what follows.
+/// Whether a character directs a terminal, ends a line, is invisible, or changes the direction of what follows.
 fn is_harmful(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// Returns a value as a unit file holds it: a single `%` would begin a specifier.
@@ -113,6 +140,19 @@ mod tests {
         let text = serde_json::json!({"x": HOSTILE}).to_string();
         let parsed: serde_json::Value = serde_json::from_str(&report(&text, usize::MAX)).unwrap();
         assert_eq!(parsed["x"], HOSTILE);
+    }
+
+    #[test]
+    fn json_of_any_size_is_json_that_an_argument_holds() {
+        for text in ["x", "\u{1f600}", "\u{9b}", "\u{1b}"] {
+            let checks: Vec<Value> = (0..50).map(|index| serde_json::json!({"id": index, "x": text.repeat(4000)})).collect();
+            let shown = json(checks.into());
+            assert!(shown.len() < ARGUMENT_BYTES, "{}", shown.len());
+            let parsed: Value = serde_json::from_str(&shown).unwrap();
+            assert_eq!((parsed.as_array().unwrap().len(), &parsed[49]["id"]), (50, &49.into()));
+            assert!(parsed[0]["x"].as_str().unwrap().ends_with('…'));
+        }
+        assert_eq!(json(serde_json::json!({"x": "\n"})), r#"{"x":"\n"}"#);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
 use crate::kubeconfig::checks::{CHECKS, KubeconfigReport};
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
-use crate::kubeconfig::{fault, in_text, read_as_magnum};
-use crate::magnum::{MAGNUM_USER, Python};
+use crate::kubeconfig::{fault, in_text};
+use crate::magnum::{MAGNUM_USER, Python, read_as_magnum};
 use crate::system::{Account, Limited, SIZE_LIMIT, SYSTEM_PATH, Secret, System};
 
 const CONF_CHECKS: [Check<[PathBuf]>; 1] =

@@ -86,6 +86,17 @@ impl fmt::Display for Step {
 }
 
 impl Step {
+    /// Returns the one path that it changes, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Restore(path, _) => Some(path),
+            step => match step.replaces() {
+                [path] => Some(path),
+                _ => None,
+            },
+        }
+    }
+
     /// Returns the paths at which it puts something of the charm's in place of what stands there.
     pub fn replaces(&self) -> &[PathBuf] {
         match self {

@@ -5,6 +5,7 @@ use diffy::DiffOptions;
 use serde_json::{Value, json};
 
 use super::lines;
+use crate::escape;
 use crate::juju::{Context, tools};
 use crate::reconcile::dry_run;
 use crate::step::Step;
@@ -25,7 +26,7 @@ pub fn run(system: &System, context: &Context) -> Result<Option<String>> {
         &[
             ("changes", steps.len().to_string()),
             ("plan", text(&steps)),
-            ("steps", Value::Array(as_json.collect()).to_string()),
+            ("steps", escape::json(Value::Array(as_json.collect()))),
             ("problems", context.with_names(&lines(&problems))),
             ("kept", plan.originals(&system.root)?.join("\n")),
         ],

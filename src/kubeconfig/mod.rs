@@ -33,7 +33,7 @@ pub use memory::Memory;
 pub use problems::problems;
 pub use programs::ProgramsToAsk;
 pub use selection::{Selection, select};
-pub use usable::{UsableKubeconfig, read_as_magnum};
+pub use usable::UsableKubeconfig;
 
 use crate::system::{Access, ManagedFile, Secret};
 

@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use super::memory::Memory;
 use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
-use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig, fault, read_as_magnum};
+use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig, fault};
 use crate::juju::GrantedKubeconfig;
 use crate::juju::settings::Pin;
 use crate::problem::Problem;
 use crate::step::Thoroughness;
+use crate::magnum::read_as_magnum;
 use crate::system::{Secret, System};
 
 /// The kubeconfig to use.

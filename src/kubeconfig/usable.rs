@@ -20,7 +20,6 @@ use crate::system::{Command, Secret, System};
 const FIRST_WITH_TOKENS: [u64; 3] = [1, 3, 0];
 /// What kubectl shows in the place of a token.
 const LEFT_OUT: &str = "REDACTED";
-const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// Reads a file that a kubeconfig names, as user magnum would; the error says why that fails.
 pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<Vec<u8>, String>;
@@ -106,19 +105,6 @@ impl UsableKubeconfig {
         };
         let server = without_credentials(server.as_str()).trim_end_matches('/').to_owned();
         Ok(Self { server, authority, login, validity, notes })
-    }
-}
-
-/// Reads a file that a kubeconfig names, as user magnum.
-///
-/// # Errors
-/// Why that fails, in a few words.
-pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
-    let command = Command::new("cat", READ_LIMIT).as_user(MAGNUM_USER).arg("--").arg(path);
-    let output = system.run(&command).map_err(|error| format!("{error:#}"))?;
-    match output.code {
-        Some(0) => Ok(output.stdout),
-        _ => Err(output.stderr.trim().trim_start_matches("cat: ").to_owned()),
     }
 }
 

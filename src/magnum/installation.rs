@@ -292,6 +292,13 @@ mod tests {
             let problem: Problem = inspect(&scratch).unwrap_err().downcast().unwrap();
             assert_eq!(problem.to_string(), format!("Magnum is not installed yet: {missing} is missing"));
         }
+        // Links that lead nowhere, which user magnum can make of its own file.
+        for target in ["magnum.conf".to_owned(), "x".repeat(300)] {
+            let scratch = unit();
+            scratch.root.remove(Path::new(MAGNUM_CONF)).unwrap();
+            scratch.link(MAGNUM_CONF, &target);
+            assert!(inspect(&scratch).unwrap_err().is::<Problem>(), "{target}");
+        }
     }
 
     #[test]

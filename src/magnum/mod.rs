@@ -11,6 +11,7 @@ mod questions;
 mod service;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -22,7 +23,7 @@ pub use python::{MAGNUM_USER, Python, exception};
 pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading};
 pub use service::Service;
 
-use crate::system::{Budget, Root};
+use crate::system::{Budget, Command, Root, System};
 
 /// The directory of the configuration; it belongs to user magnum.
 pub const MAGNUM_DIRECTORY: &str = "/etc/magnum";
@@ -32,6 +33,8 @@ pub const MAGNUM_CONF: &str = "/etc/magnum/magnum.conf";
 pub const CONF_DIRECTORY: &str = "/etc/magnum/magnum.conf.d";
 /// What is read of a directory of configuration: the principal's files have 30 kB.
 pub const CONF_BUDGET: Budget = Budget::new(1000, 8 << 20);
+/// How long reading a file as user magnum may take.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 /// The driver's name in the entry point group `magnum.drivers` (`entry_points.txt` of every release).
 pub const ENTRY_POINT: &str = "k8s_capi_helm_v1";
 /// The arguments with which a service reads the graft's fragment, after every other file.
@@ -47,4 +50,29 @@ pub fn configuration_arguments(root: &Root) -> Result<Vec<&'static str>> {
     let mut arguments = vec![CONFIGURATION_ARGUMENTS[0]];
     arguments.extend(root.is_directory(Path::new(CONF_DIRECTORY))?.then_some(CONFIGURATION_ARGUMENTS[1]));
     Ok(arguments)
+}
+
+/// Reads a file that user magnum may name, as user magnum.
+///
+/// # Errors
+/// Why that fails, in a few words.
+pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
+    print_as_magnum(system, &Command::new("cat", READ_LIMIT), path)
+}
+
+/// Reads the last `most` bytes of such a file.
+///
+/// # Errors
+/// Why that fails, in a few words.
+pub fn read_end_as_magnum(system: &System, path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    print_as_magnum(system, &Command::new("tail", READ_LIMIT).arg(format!("--bytes={most}")), path)
+}
+
+fn print_as_magnum(system: &System, command: &Command, path: &Path) -> Result<Vec<u8>, String> {
+    let output = system.run(&command.clone().as_user(MAGNUM_USER).arg("--").arg(path));
+    let output = output.map_err(|error| format!("{error:#}"))?;
+    match output.code {
+        Some(0) => Ok(output.stdout),
+        _ => Err(output.stderr.trim().trim_start_matches("cat: ").trim_start_matches("tail: ").to_owned()),
+    }
 }

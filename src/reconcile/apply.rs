@@ -17,6 +17,9 @@ use crate::system::{Backups, Entry, System};
 /// How long all temporary files of a plan, which come first in it, may take: a tree takes as long as others fill it.
 const TEMPORARIES_LIMIT: Duration = Duration::from_secs(60);
 
+/// How often a step is tried at a path that others than root change meanwhile.
+const MOST_TRIES: usize = 20;
+
 /// What the steps need besides themselves.
 pub struct Apply<'a> {
     pub system: &'a System,
@@ -47,16 +50,34 @@ impl Apply<'_> {
                         warn!("{step}: {error:#}");
                     }
                 }
-                step => self.one(step).with_context(|| step.to_string())?,
+                step => self.persistently(step)?,
             }
         }
         Ok(())
     }
 
+    /// Takes a step, again and again while others change what it works on.
+    fn persistently(&mut self, step: &Step) -> Result<()> {
+        let mut tries = 1;
+        loop {
+            let Err(error) = self.one(step) else { return Ok(()) };
+            let overtaken = step.path().filter(|path| self.system.root.is_overtaken(path, &error));
+            match overtaken {
+                None => return Err(error.context(step.to_string())),
+                Some(_) if tries < MOST_TRIES => tries += 1,
+                Some(path) => {
+                    let summary = format!("Somebody keeps changing {}", path.display());
+                    let remedy = "end what user magnum runs beside Magnum, then run any hook";
+                    return Err(Problem::blocked(summary, format!("{step}: {error:#}; {remedy}")).into());
+                }
+            }
+        }
+    }
+
     /// Removes a temporary file, before `end`.
     pub(super) fn remove_temporary(&self, path: &Path, end: Instant) -> Result<()> {
         ensure!(Instant::now() < end, "the others have taken {} s", TEMPORARIES_LIMIT.as_secs());
-        self.system.root.remove(path)
+        self.system.root.make_way(path)
     }
 
     fn one(&mut self, step: &Step) -> Result<()> {
@@ -85,7 +106,7 @@ impl Apply<'_> {
                 self.backups.back_up(root, &file.path)?;
                 // A rename replaces a file or a link, but not a directory.
                 if root.is_directory(&file.path)? {
-                    root.remove(&file.path)?;
+                    root.make_way(&file.path)?;
                 }
                 root.write(&file.path, &file.bytes, file.access)
             }

@@ -112,7 +112,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     outcome.problems = problems;
     outcome.problems.extend(found.observed.driver.problem());
     let Some(Candidate { settings, artifacts, desired, selection }) = chosen else { return Ok(outcome) };
-    let Found { installation, mut observed, mut backups, last_good, mut memory } = found;
+    let Found { installation, observed, mut backups, last_good, mut memory } = found;
 
     let steps = match environment.thoroughness {
         Thoroughness::Full => plan(&desired, &observed),
@@ -140,10 +140,18 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         is_hook: environment.thoroughness == Thoroughness::Full,
         problems: Vec::new(),
     };
-    carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome)?;
-    if outcome.changed {
-        observed = Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed)?;
-    }
+    let carried_out = carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome);
+    let looked = carried_out.and_then(|()| match outcome.changed {
+        true => Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed),
+        false => Ok(observed),
+    });
+    let observed = match or_problem(looked)? {
+        Ok(observed) => observed,
+        Err(problem) => {
+            outcome.problems.push(problem);
+            return Ok(outcome);
+        }
+    };
     audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
     let installed = observed.driver.installed.intact(&desired.driver.pin);
     outcome.driver = installed.map(|_| desired.driver.pin.version().to_string());
@@ -210,8 +218,8 @@ fn carry_out(
     let apply_all = |steps: &[Step], what: &str| {
         if !steps.is_empty() {
             (environment.progress)(what)?;
-            apply.all(steps)?;
             outcome.changed = true;
+            apply.all(steps)?;
         }
         let restarts = steps.iter().filter_map(|step| match step {
             Step::Restart(due) => Some(due),

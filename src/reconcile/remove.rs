@@ -64,11 +64,16 @@ fn sites<'a>(python: Option<&'a Python>, written: &'a [(PathBuf, Original)]) -> 
 }
 
 /// Refuses to begin when a link has come to stand on the way to a written file: the charm does not follow it, and what
-/// lies behind would stay in force without its driver.
+/// lies behind would stay in force without its driver. A link of others, who could keep the charm from ever leaving, is
+/// renamed: then nothing leads there.
 fn refuse_links<'a>(root: &Root, written: impl Iterator<Item = &'a Path>) -> Result<()> {
     for path in written {
         for directory in path.ancestors().skip(1).filter(|directory| directory.parent().is_some()) {
             if root.metadata(directory)?.is_some_and(|meta| meta.is_symlink()) {
+                if !root.is_roots_alone(directory.parent().unwrap_or(directory))? {
+                    root.rename_aside(directory, "it is a link")?;
+                    continue;
+                }
                 let (directory, path) = (directory.display(), path.display());
                 bail!("{directory} is a symbolic link, behind which {path} would stay; put the directory back there");
             }
@@ -157,5 +162,17 @@ mod tests {
         std::fs::rename(scratch.path("/etc/magnum"), scratch.path("/etc/other")).unwrap();
         scratch.link("/etc/magnum", "/etc/other");
         assert!(refusal().unwrap_err().to_string().starts_with("/etc/magnum is a symbolic link"));
+    }
+
+    #[test]
+    fn a_link_that_others_have_put_on_the_way_gives_way() {
+        let scratch = Scratch::new();
+        scratch.put("/etc/magnum/moved/99-capi.conf", "");
+        scratch.link("/etc/magnum/magnum.conf.d", "moved");
+        scratch.let_others_write("/etc/magnum");
+        let path = Path::new("/etc/magnum/magnum.conf.d/99-capi.conf");
+        refuse_links(&scratch.root, [path].into_iter()).unwrap();
+        assert!(scratch.root.metadata(path.parent().unwrap()).unwrap().is_none());
+        assert!(scratch.text("/etc/magnum/moved/99-capi.conf").is_some());
     }
 }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use reqwest::redirect::Policy;
 
 use super::{ObservedService, ServiceInputs, inspect};
 use crate::magnum::{Configuration, Service};
@@ -74,7 +75,7 @@ pub fn api_answer(root: &Root) -> Result<String> {
     let unread = |error: anyhow::Error| if error.is::<TooMuch>() { error } else { cannot(error).into() };
     let url = api_url(&Configuration::read(root).map_err(unread)?);
     // Only whether it answers is asked, of this very machine: its certificate names another.
-    let client = http::direct().timeout(API_LIMIT).tls_danger_accept_invalid_certs(true);
+    let client = http::direct().timeout(API_LIMIT).redirect(Policy::none()).tls_danger_accept_invalid_certs(true);
     let client = HttpClient::new(client).map_err(cannot)?;
     match client.send(client.reqwest.get(&url)).map(|answer| answer.status()) {
         Ok(status) if !status.is_server_error() => Ok(format!("{url} answers {status}")),

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::juju::Context;
 use crate::juju::tools;
-use crate::magnum::Configuration;
+use crate::magnum::{Configuration, read_as_magnum};
 use crate::problem::Problem;
-use crate::system::{Root, Secret, System};
+use crate::system::{Secret, System};
 
 const SECRET_REMEDY: &str = "it needs auth-url, username, password, project-name, user-domain-name \
     and project-domain-name, and may have region and cacert";
@@ -53,14 +53,14 @@ impl KeystoneAccount {
     /// A [`Problem`] if something is missing or not granted.
     pub fn obtain(system: &System, id: &str, context: &Context) -> Result<Self> {
         if id.is_empty() {
-            return Self::of_magnum(&system.root);
+            return Self::of_magnum(system);
         }
         let secret = tools::secret_get(system, "credentials", id, context.application(), "run the action with")?;
         Self::parse(secret, "Incomplete secret of credentials", SECRET_REMEDY)
     }
 
-    fn of_magnum(root: &Root) -> Result<Self> {
-        let configuration = Configuration::read(root)?;
+    fn of_magnum(system: &System) -> Result<Self> {
+        let configuration = Configuration::read(&system.root)?;
         let mut values = BTreeMap::new();
         for (key, option) in OPTIONS {
             let value = |section| configuration.value(section, option);
@@ -68,7 +68,7 @@ impl KeystoneAccount {
             values.extend(value.map(|value| (key.to_owned(), Secret::new(value.to_owned()))));
         }
         if let Some(path) = values.get("cacert").map(|path| path.expose().clone()) {
-            let read = root.resolve(Path::new(&path)).and_then(|path| root.read(&path));
+            let read = read_as_magnum(system, Path::new(&path)).map_err(Error::msg);
             let bytes = read.with_context(|| format!("cafile of magnum.conf is {path}"))?;
             let pem = Secret::new(String::from_utf8_lossy(&bytes).into_owned());
             values.insert("cacert".to_owned(), pem);
@@ -103,7 +103,7 @@ fn version_3(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::system::testing::Scratch;
+    use crate::system::testing::{Scratch, command_line};
 
     use super::*;
 
@@ -144,13 +144,12 @@ mod tests {
              user_domain_name = d\nproject_domain_name = d\nregion_name = R\ncafile = /etc/ca.pem\n\
              [keystone_auth]\nusername = other\n",
         );
-        scratch.put("/etc/real.pem", "PEM");
-        scratch.link("/etc/ca.pem", "real.pem");
-        let account = KeystoneAccount::of_magnum(&scratch.root).unwrap();
+        let system = scratch.system(|command| (command_line(command) == "cat -- /etc/ca.pem").then(|| "PEM".to_owned()));
+        let account = KeystoneAccount::of_magnum(&system).unwrap();
         assert_eq!(account.name(), "other@d in project services@d");
         assert_eq!((account.region.as_deref(), account.cacert.as_deref()), (Some("R"), Some("PEM")));
         scratch.put("/etc/magnum/magnum.conf", "[keystone_auth]\nauth_url = http://k:5000\n");
-        let error = KeystoneAccount::of_magnum(&scratch.root).unwrap_err().to_string();
+        let error = KeystoneAccount::of_magnum(&system).unwrap_err().to_string();
         assert!(error.contains("missing field `username`"), "{error}");
     }
 

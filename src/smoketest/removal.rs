@@ -64,6 +64,9 @@ fn leftovers(session: &mut CloudSession, kind: ResourceKind, prefix: &str) -> Re
     let failed = |what: &str| Failure::new(Stage::Leftovers, Link::MagnumApi, &format!("{collection} {what}"));
     let (mut found, mut marker) = (Vec::new(), String::new());
     for _ in 0..MOST_PAGES {
+        if session.progress.stop_request() > StopRequest::None {
+            return Err(Failure::stopped(Stage::Leftovers));
+        }
         let path = format!("{collection}?limit={PAGE}{marker}");
         let listed = session.request(Stage::Leftovers, &Method::GET, &path, None)?;
         let page = listed[collection].as_array().ok_or_else(|| failed("are not in the answer"))?;
@@ -82,8 +85,13 @@ fn leftovers(session: &mut CloudSession, kind: ResourceKind, prefix: &str) -> Re
 fn with_prefix(kind: ResourceKind, page: &[Value], prefix: &str) -> Vec<CloudResource> {
     page.iter()
         .map(|shown| CloudResource::parse(kind, shown))
-        .filter(|resource| resource.id.is_some() && resource.name.starts_with(prefix))
+        .filter(|resource| resource.id.is_some() && is_of_run(&resource.name, prefix))
         .collect()
+}
+
+/// Whether a name is one that a run of this unit gives: the prefix and some digits.
+fn is_of_run(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|digits| digits.chars().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// Removes these resources, clusters first.

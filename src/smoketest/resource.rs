@@ -11,6 +11,9 @@ use super::failure::{Failure, Stage, quote};
 use super::parameters::Parameters;
 use super::progress::StopRequest;
 
+/// The longest id, in characters; a UUID has 36.
+const LONGEST_ID: usize = 64;
+
 /// The kind of a resource, in the order of removal: a template is in use as long as its cluster exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
 #[strum(serialize_all = "lowercase")]
@@ -42,10 +45,12 @@ pub struct CloudResource {
 }
 
 impl CloudResource {
-    /// Parses what Magnum shows of one, or what it is asked for.
+    /// Parses what Magnum shows of one, or what it is asked for. What is no UUID is no id: it becomes a part of paths and
+    /// of commands that a person is told to type.
     pub fn parse(kind: ResourceKind, shown: &Value) -> Self {
-        let text = |key: &str| shown[key].as_str().map(str::to_owned);
-        Self { kind, name: text("name").unwrap_or_default(), id: text("uuid") }
+        let text = |key: &str| shown[key].as_str();
+        let is_plain = |id: &&str| id.len() <= LONGEST_ID && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        Self { kind, name: text("name").unwrap_or_default().to_owned(), id: text("uuid").filter(is_plain).map(str::to_owned) }
     }
 
     pub fn path(&self) -> String {

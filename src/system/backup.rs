@@ -7,7 +7,6 @@
 //! renamed, and stays where it is. So is what is only in the way in a directory of others, who put any number there.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use super::copy::NotCopied;
-use super::directory::TEMPORARY_PREFIX;
 use super::{Root, copy, directory, sha256, state_path};
 
 /// What stood at a path before the charm first wrote it.
@@ -113,7 +111,7 @@ impl Backups {
             self.back_up(root, path)?;
             return root.remove(path);
         }
-        rename_aside(root, path, "others than root decide what is in its directory")
+        root.rename_aside(path, "others than root decide what is in its directory")
     }
 
     fn enter(&mut self, root: &Root, path: &Path, original: Original) -> Result<()> {
@@ -128,7 +126,7 @@ impl Backups {
     pub fn restore(&mut self, root: &Root, path: &Path) -> Result<()> {
         match self.0.get(path) {
             None => return Ok(()),
-            Some(Original::Absent) => root.remove(path)?,
+            Some(Original::Absent) => root.make_way(path)?,
             // What somebody put into it, or in its place, is theirs.
             Some(Original::NoDirectory) => root.remove_if_empty(path)?,
             Some(Original::BackedUp(name)) => copy_back(root, &state_path(DIRECTORY).join(name), path)?,
@@ -158,29 +156,19 @@ pub fn describe(root: &Root, path: &Path) -> Result<String> {
     Ok(format!("{kind} of {user}:{group}, mode {:04o}", meta.mode() & 0o7777))
 }
 
-/// Backs up what stands at `path`; what cannot be copied gets a new name beside it.
+/// Backs up what stands at `path`; what cannot be copied gets a new name beside it, and so does a directory into which
+/// others may put anything.
 fn copy_or_set_aside(root: &Root, path: &Path) -> Result<Original> {
+    if root.is_others_directory(path)? {
+        root.make_way(path)?;
+        return Ok(Original::Absent);
+    }
     let error = match copy_away(root, path) {
         Err(error) if error.is::<NotCopied>() => error,
         copied => return copied.map(Original::BackedUp),
     };
-    rename_aside(root, path, error.root_cause())?;
+    root.rename_aside(path, error.root_cause())?;
     Ok(Original::Absent)
-}
-
-/// Gives what stands at `path` a new name beside it, and says so.
-fn rename_aside(root: &Root, path: &Path, why: impl fmt::Display) -> Result<()> {
-    // A name that neither oslo.config reads nor Python imports.
-    let name = directory::temporary_name()?.to_string_lossy().replace(TEMPORARY_PREFIX, "set-aside-");
-    let aside = path.with_file_name(name);
-    match root.rename(path, &aside) {
-        // Somebody else has taken it away.
-        Err(_) if root.metadata(path)?.is_none() => return Ok(()),
-        renamed => renamed?,
-    }
-    let (path, aside) = (path.display(), aside.display());
-    warn!("{path} is not backed up, because {why}; it is {aside} now, and stays there when the charm is removed");
-    Ok(())
 }
 
 /// Copies what stands at `path` into the state directory, and returns the backup's name.
@@ -216,7 +204,7 @@ fn copy_back(root: &Root, backup: &Path, path: &Path) -> Result<()> {
     let beside = parent.join(directory::temporary_name()?);
     copy_tree(root, backup, &beside)?;
     if root.is_directory(backup)? || root.is_directory(path)? {
-        root.remove(path)?;
+        root.make_way(path)?;
     }
     root.rename(&beside, path)
 }

@@ -115,14 +115,19 @@ impl Command {
         words.join(" ")
     }
 
-    /// As another user the program dies with this process: a hook that is killed leaves none behind.
+    /// As another user the program dies with this process: a hook that is killed leaves none behind. It has a session of
+    /// its own: it has no part in root's terminal, and cannot leave its process group.
     fn prepared(&self) -> Result<std::process::Command> {
         let mut command = match self.user {
-            None => std::process::Command::new(self.located(&self.program)),
-            Some(user) => {
-                let mut command = std::process::Command::new(self.located("setpriv".as_ref()));
+            None => {
+                let mut command = std::process::Command::new(self.located(&self.program));
+                command.process_group(0);
                 command
-                    .args(["--reuid", user, "--regid", &group_of(user)?.to_string(), "--init-groups", "--no-new-privs"])
+            }
+            Some(user) => {
+                let mut command = std::process::Command::new(self.located("setsid".as_ref()));
+                command
+                    .args(["setpriv", "--reuid", user, "--regid", &group_of(user)?.to_string(), "--init-groups", "--no-new-privs"])
                     .args(["--pdeathsig", "KILL", "--"])
                     .arg(&self.program);
                 command
@@ -136,7 +141,6 @@ impl Command {
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            .process_group(0)
             .stdin(self.input()?)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -274,10 +278,13 @@ fn wait(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
 
 /// Ends the program and whatever it started.
 fn kill_group(child: &mut Child) -> Result<()> {
-    // Also when it has just ended: until it is waited for, its group exists.
-    killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL)
-        .context("killing a program that does not end")?;
-    child.wait().map(drop).context("waiting for a killed program")
+    let killed = killpg(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGKILL);
+    // By itself too: it may not have made its group yet.
+    child.kill().context("killing a program that does not end")?;
+    match killed {
+        Ok(()) | Err(Errno::ESRCH) => child.wait().map(drop).context("waiting for a killed program"),
+        Err(error) => Err(error).context("killing what a program has started"),
+    }
 }
 
 #[cfg(test)]
@@ -360,6 +367,22 @@ mod tests {
         }
         let command = Command::new("id", Duration::from_secs(5)).arg("-un").as_user("nobody");
         assert_eq!(String::from_utf8_lossy(&HOST.run(&command).unwrap().stdout), "nobody\n");
+    }
+
+    /// It could otherwise type into root's terminal, or leave the group that is killed with it.
+    #[test]
+    fn a_program_of_another_user_has_a_session_of_its_own() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let ids = sh("echo $$; cut -d ' ' -f 5,6 /proc/$$/stat; sleep 9", Duration::from_secs(1)).as_user("nobody");
+        let began = Instant::now();
+        assert!(error_of(&ids).contains("did not end in time"));
+        assert!(began.elapsed() < Duration::from_secs(5));
+        let ids = sh("echo $$ $(cut -d ' ' -f 5,6 /proc/$$/stat)", Duration::from_secs(5)).as_user("nobody");
+        let printed = HOST.run(&ids).unwrap().stdout;
+        let ids: Vec<_> = String::from_utf8_lossy(&printed).split_whitespace().map(str::to_owned).collect();
+        assert_eq!(ids, [&*ids[0]; 3]);
     }
 
     #[test]

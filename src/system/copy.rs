@@ -70,6 +70,8 @@ fn copy_entry(
         opened => opened?,
     };
     let meta = source.metadata()?;
+    // Another entry may have come to stand there: one that never ends, or that waits for a writer.
+    ensure!(meta.is_file(), NotCopied("a special file"));
     ensure!(meta.len() <= left.1, NotCopied("too large"));
     let mut source = source.into_std();
     let mut target = directory::create_file(to, as_name)?.into_std();
@@ -88,7 +90,10 @@ fn copy_attributes(from: &fs::File, to: &fs::File) -> io::Result<()> {
     };
     for name in names {
         if let Some(value) = from.get_xattr(&name)? {
-            to.set_xattr(&name, &value)?;
+            match to.set_xattr(&name, &value) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+                set => set?,
+            }
         }
     }
     Ok(())

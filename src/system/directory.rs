@@ -104,7 +104,7 @@ pub fn make(parent: &Dir, name: &OsStr) -> io::Result<Dir> {
     let made = parent.open_dir_nofollow(name)?;
     match is_new(&made)? {
         true => Ok(made),
-        false => Err(io::Error::other("somebody has put another directory in its place")),
+        false => Err(io::Error::new(ErrorKind::ResourceBusy, "somebody has put another directory in its place")),
     }
 }
 
@@ -199,6 +199,13 @@ fn is_moved_out(error: &io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
+/// Whether an error may mean that somebody has put something else in a path's place since it was looked at.
+pub fn is_overtaken(error: &io::Error) -> bool {
+    use ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, ResourceBusy};
+    let kinds = [AlreadyExists, DirectoryNotEmpty, IsADirectory, ResourceBusy];
+    is_absent(error) || is_link(error) || is_moved_out(error) || kinds.contains(&error.kind())
+}
+
 /// Whether an error means that a link stands where none is followed.
 pub fn is_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::ELOOP as i32)
@@ -209,9 +216,10 @@ pub fn is_leased(error: &io::Error) -> bool {
     error.kind() == ErrorKind::WouldBlock
 }
 
-/// Whether an error means that nothing is there.
+/// Whether an error means that nothing is there; nothing can have a name that is too long.
 pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+        || error.raw_os_error() == Some(Errno::ENAMETOOLONG as i32)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,6 +24,9 @@ pub const SIZE_LIMIT: u64 = 8 << 20;
 const MOST_TEMPORARIES: usize = 50;
 /// The most names of a directory. Python's own have some hundreds.
 const MOST_NAMES: usize = 20_000;
+
+/// How often a path is looked at until it is the same when it is opened and when it is looked at.
+const MOST_LOOKS: usize = 20;
 
 /// A directory handle on the top of a file system (or of a part of it).
 #[derive(Debug, Clone)]
@@ -75,31 +78,37 @@ impl Root {
     }
 
     fn entry(&self, path: &Path) -> io::Result<Entry> {
-        let (meta, file) = match directory::open_for_reading(&self.top, path) {
-            Ok(file) => (file.metadata()?, Ok(file)),
-            // A link, a socket, or nothing.
-            Err(error) => match self.find(path)? {
-                Some((_, _, meta)) => (meta, Err(error)),
-                None => return Ok(Entry::Absent),
-            },
-        };
-        match meta.file_type() {
-            kind if kind.is_dir() => return Ok(Entry::Directory),
-            kind if kind.is_symlink() => return Ok(Entry::Other("a symbolic link")),
-            kind if !kind.is_file() => return Ok(Entry::Other("a special file")),
-            _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
-            _ => {}
+        for _ in 0..MOST_LOOKS {
+            let (meta, file) = match directory::open_for_reading(&self.top, path) {
+                Ok(file) => (file.metadata()?, Ok(file)),
+                // A link, a socket, or nothing.
+                Err(error) => match self.find(path)? {
+                    Some((_, _, meta)) => (meta, Err(error)),
+                    None => return Ok(Entry::Absent),
+                },
+            };
+            match meta.file_type() {
+                kind if kind.is_dir() => return Ok(Entry::Directory),
+                kind if kind.is_symlink() => return Ok(Entry::Other("a symbolic link")),
+                kind if !kind.is_file() => return Ok(Entry::Other("a special file")),
+                _ if meta.len() > SIZE_LIMIT => return Ok(Entry::Other("a file of more than 8 MiB")),
+                _ => {}
+            }
+            let file = match file {
+                Err(error) if is_leased(&error) => return Ok(Entry::Other(LEASED)),
+                // It was something else when it was opened.
+                Err(error) if directory::is_absent(&error) || directory::is_link(&error) => continue,
+                Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => continue,
+                file => file?,
+            };
+            return Ok(Entry::File(RegularFile {
+                bytes: read_bounded(file, meta.len())?,
+                access: self.access_of(&meta),
+                changed: time(meta.ctime(), meta.ctime_nsec()),
+                written: time(meta.mtime(), meta.mtime_nsec()),
+            }));
         }
-        let file = match file {
-            Err(error) if is_leased(&error) => return Ok(Entry::Other(LEASED)),
-            file => file?,
-        };
-        Ok(Entry::File(RegularFile {
-            bytes: read_bounded(file, meta.len())?,
-            access: self.access_of(&meta),
-            changed: time(meta.ctime(), meta.ctime_nsec()),
-            written: time(meta.mtime(), meta.mtime_nsec()),
-        }))
+        Ok(Entry::Other("a file that somebody keeps replacing"))
     }
 
     /// Returns the metadata of what stands at `path`; `None` if nothing is there.
@@ -203,17 +212,6 @@ impl Root {
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let (file, size) = self.open_regular(path)?;
         at("reading", path, read_bounded(file, size))
-    }
-
-    /// Returns the last `most` bytes of a file.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub fn read_end(&self, path: &Path, most: u64) -> Result<Vec<u8>> {
-        let ((mut file, length), mut bytes) = (self.open_regular(path)?, Vec::new());
-        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
-        at("reading", path, file.take(most).read_to_end(&mut bytes))?;
-        Ok(bytes)
     }
 
     /// Returns the text of a file, bytes that are not UTF-8 replaced; `None` if there is no such file.

@@ -125,6 +125,12 @@ impl Scratch {
         std::fs::read_to_string(self.path(path)).ok()
     }
 
+    /// Makes a directory one that others than root can change, as user magnum can change its own.
+    pub fn let_others_write(&self, directory: &str) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(self.path(directory), mode).unwrap();
+    }
+
     /// This root with `programs` for its programs.
     pub fn system(&self, programs: impl Fn(&Command) -> Option<String> + Send + Sync + 'static) -> System {
         System::new(self.root.clone(), Programs::new(programs))

@@ -5,6 +5,7 @@
 //! by more than its final owner and mode allow.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use cap_std::fs::Dir;
 use nix::unistd::{Gid, Uid, fchown};
+use tracing::warn;
 
+use super::directory::TEMPORARY_PREFIX;
 use super::root::at;
 use super::{Access, Root, directory};
 
@@ -41,7 +44,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // Nothing is there if it was put in place; what cannot be removed now is removed by the next hook, by its name.
-        self.root.remove(&self.path).ok();
+        self.root.make_way(&self.path).ok();
     }
 }
 
@@ -133,6 +136,51 @@ impl Root {
             Some((parent, name, _)) => parent.remove_file(&name),
         });
         at("removing", path, removed)
+    }
+
+    /// Removes what stands at `path`, for something else or nothing to stand there. A directory of others is renamed: what
+    /// is in it may be root's, moved there by them.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn make_way(&self, path: &Path) -> Result<()> {
+        match self.is_others_directory(path)? {
+            true => self.rename_aside(path, "others than root decide what is in it"),
+            false => self.remove(path),
+        }
+    }
+
+    /// Whether an error at `path` may be the work of others than root, who can change the directory that it is in.
+    pub fn is_overtaken(&self, path: &Path, error: &anyhow::Error) -> bool {
+        let cause = error.root_cause().downcast_ref();
+        let is_of_others = || self.is_roots_alone(path.parent().unwrap_or(path)).is_ok_and(|is_roots| !is_roots);
+        cause.is_some_and(directory::is_overtaken) && is_of_others()
+    }
+
+    /// Whether a directory stands at `path`, in one that others than root can change.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn is_others_directory(&self, path: &Path) -> Result<bool> {
+        Ok(self.is_directory(path)? && !self.is_roots_alone(path.parent().unwrap_or(path))?)
+    }
+
+    /// Gives what stands at `path` a new name beside it, and says so.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub fn rename_aside(&self, path: &Path, why: impl Display) -> Result<()> {
+        // A name that neither oslo.config reads nor Python imports.
+        let name = directory::temporary_name()?.to_string_lossy().replace(TEMPORARY_PREFIX, "set-aside-");
+        let aside = path.with_file_name(name);
+        match self.rename(path, &aside) {
+            // Somebody else has taken it away.
+            Err(_) if self.metadata(path)?.is_none() => return Ok(()),
+            renamed => renamed?,
+        }
+        let (path, aside) = (path.display(), aside.display());
+        warn!("{path} is not backed up, because {why}; it is {aside} now, and stays there when the charm is removed");
+        Ok(())
     }
 
     /// Removes a directory if it is empty. One that is not, or is not there, is left.
