@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn json_of_any_size_is_json_that_an_argument_holds() {
         for text in ["x", "\u{1f600}", "\u{9b}", "\u{1b}"] {
-            let checks: Vec<Value> = (0..50).map(|index| serde_json::json!({"id": index, "x": text.repeat(4000)})).collect();
+            let checks: Vec<Value> =
+                (0..50).map(|index| serde_json::json!({"id": index, "x": text.repeat(4000)})).collect();
             let shown = json(checks.into());
             assert!(shown.len() < ARGUMENT_BYTES, "{}", shown.len());
             let parsed: Value = serde_json::from_str(&shown).unwrap();

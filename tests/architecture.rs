@@ -147,7 +147,7 @@ const BORDERS: [(&str, &[&str], &[&str]); 4] = [
     ("starts a program", &["process::Command"], &["system/command.rs"]),
     (
         "parses",
-        &["serde_json::from_", "serde_yaml::from_"],
+        &["serde_json::from_s", "serde_json::from_r", "serde_yaml::from_"],
         // YAML that has been looked at; what this program wrote itself.
         &[
             "chart/archive.rs",

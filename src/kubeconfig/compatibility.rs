@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK, Served};
 use crate::check::Finding;
 use crate::juju::settings::Settings;
+use crate::system::limits;
 
 /// From this driver on, the version of `OpenStackCluster` that it reads and the chart it takes by
 /// default (`kubernetes.py` and `conf.py` of each release).

@@ -13,9 +13,9 @@ use super::validity::{Age, age};
 use super::{ApiError, KubeconfigFault, Session, UsableKubeconfig, fault};
 use crate::juju::GrantedKubeconfig;
 use crate::juju::settings::Pin;
+use crate::magnum::read_as_magnum;
 use crate::problem::Problem;
 use crate::step::Thoroughness;
-use crate::magnum::read_as_magnum;
 use crate::system::{Secret, System};
 
 /// The kubeconfig to use.

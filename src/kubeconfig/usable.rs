@@ -4,7 +4,6 @@
 //! certificate and key, or from 1.3.0 on a token. Everything else is the programs' to say ([`super::programs`]).
 
 use std::path::Path;
-use std::time::Duration;
 
 use pep440_rs::Version;
 
@@ -13,8 +12,7 @@ use super::document::{self, Target, content};
 use super::validity::Validity;
 use super::{KubeconfigFault, fault};
 use crate::juju::settings::{Pin, without_credentials};
-use crate::magnum::MAGNUM_USER;
-use crate::system::{Command, Secret, System};
+use crate::system::Secret;
 
 /// The first driver that can use a token (`kubernetes.py` of 1.3.0).
 const FIRST_WITH_TOKENS: [u64; 3] = [1, 3, 0];

@@ -140,7 +140,8 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         is_hook: environment.thoroughness == Thoroughness::Full,
         problems: Vec::new(),
     };
-    let carried_out = carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome);
+    let carried_out =
+        carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome);
     let looked = carried_out.and_then(|()| match outcome.changed {
         true => Observed::inspect(system, &installation.python, &backups, driver::inspect_if_changed),
         false => Ok(observed),

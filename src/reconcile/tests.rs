@@ -110,14 +110,23 @@ fn roots_directory_that_others_have_moved_in_the_way_is_kept_with_all_that_is_in
     let scratch = Scratch::new();
     let system = scratch.system(|_| None);
     scratch.root.make_state_directory().unwrap();
-    for (step, place) in [(write(kubeconfig::PATH), kubeconfig::PATH), (Step::Restore(CONF.into(), Original::Absent), CONF)] {
+    for (step, place) in
+        [(write(kubeconfig::PATH), kubeconfig::PATH), (Step::Restore(CONF.into(), Original::Absent), CONF)]
+    {
         let (mut backups, directory) = (Backups::default(), Path::new(place).parent().unwrap());
         backups.back_up(&scratch.root, Path::new(place)).unwrap();
         scratch.put(format!("{place}/50-mine.conf"), "mine");
         scratch.let_others_write(directory.to_str().unwrap());
-        Apply { system: &system, backups: &mut backups, driver: None, helm: None, is_hook: false, problems: Vec::new() }
-            .all(&[step])
-            .unwrap();
+        Apply {
+            system: &system,
+            backups: &mut backups,
+            driver: None,
+            helm: None,
+            is_hook: false,
+            problems: Vec::new(),
+        }
+        .all(&[step])
+        .unwrap();
         let aside = scratch.root.names(directory).unwrap().into_iter().find(|name| name.starts_with("set-aside-"));
         let kept = directory.join(aside.unwrap_or_default()).join("50-mine.conf");
         assert_eq!(scratch.text(&kept).as_deref(), Some("mine"), "{place}");
@@ -132,10 +141,10 @@ fn what_others_keep_changing_is_a_problem_and_a_full_disk_is_not() {
     scratch.put("/etc/magnum/x", "");
     // What a directory is exchanged for between two looks.
     scratch.link(CONF_DIRECTORY, "/nowhere");
-    let applied = || or_problem(apply(&system, &[write(CONF)]));
-    assert!(applied().is_err(), "where nobody else can write");
     scratch.let_others_write("/etc/magnum");
-    assert_eq!(applied().unwrap().unwrap_err().summary, format!("Somebody keeps changing {CONF}"));
+    let applied = |path| or_problem(apply(&system, &[write(path)]));
+    assert_eq!(applied(CONF).unwrap().unwrap_err().summary, format!("Somebody keeps changing {CONF}"));
+    assert!(applied("/etc/absent/x").is_err(), "where nobody else can write");
     let full = anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull));
     assert!(!scratch.root.is_overtaken(Path::new(kubeconfig::PATH), &full));
 }

@@ -144,7 +144,8 @@ mod tests {
              user_domain_name = d\nproject_domain_name = d\nregion_name = R\ncafile = /etc/ca.pem\n\
              [keystone_auth]\nusername = other\n",
         );
-        let system = scratch.system(|command| (command_line(command) == "cat -- /etc/ca.pem").then(|| "PEM".to_owned()));
+        let system =
+            scratch.system(|command| (command_line(command) == "cat -- /etc/ca.pem").then(|| "PEM".to_owned()));
         let account = KeystoneAccount::of_magnum(&system).unwrap();
         assert_eq!(account.name(), "other@d in project services@d");
         assert_eq!((account.region.as_deref(), account.cacert.as_deref()), (Some("R"), Some("PEM")));

@@ -50,7 +50,11 @@ impl CloudResource {
     pub fn parse(kind: ResourceKind, shown: &Value) -> Self {
         let text = |key: &str| shown[key].as_str();
         let is_plain = |id: &&str| id.len() <= LONGEST_ID && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-        Self { kind, name: text("name").unwrap_or_default().to_owned(), id: text("uuid").filter(is_plain).map(str::to_owned) }
+        Self {
+            kind,
+            name: text("name").unwrap_or_default().to_owned(),
+            id: text("uuid").filter(is_plain).map(str::to_owned),
+        }
     }
 
     pub fn path(&self) -> String {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use cap_std::fs::MetadataExt as _;
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
-use tracing::{info, warn};
+use tracing::info;
 
 use super::copy::NotCopied;
 use super::{Root, copy, directory, sha256, state_path};

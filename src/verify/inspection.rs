@@ -12,7 +12,10 @@ use crate::juju::Context;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
 use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, in_text};
-use crate::magnum::{Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, PythonAnswers, Service, StartDefaults, configuration_in, read_as_magnum};
+use crate::magnum::{
+    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, PythonAnswers, Service, StartDefaults, configuration_in,
+    read_as_magnum,
+};
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, dry_run};
 use crate::services::checks::ServicesSubject;
 use crate::services::{self, DesiredServices, ObservedService, STABLE_AFTER, ServiceInputs, drop_in_directories};

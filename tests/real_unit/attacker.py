@@ -45,6 +45,25 @@ def link(path):
     os.symlink(chance.choice(TARGETS), path)
 
 
+def itself(path):
+    """A link that leads in a circle, or nowhere."""
+    os.symlink(chance.choice((os.path.basename(path), "x" * 300)), path)
+
+
+def moved(path):
+    """A directory of root's, with all that is in it."""
+    os.rename(CONF_D, path)
+
+
+def exchanged(path):
+    """A file that comes and goes, faster than anybody can look twice."""
+    other, end = "%s/stash-%d" % (os.path.dirname(path), next(numbers)), time.monotonic() + 0.5
+    odd_bytes(path)
+    while time.monotonic() < end:
+        os.rename(path, other)
+        os.rename(other, path)
+
+
 def hard_link(path):
     os.link(chance.choice(("/etc/passwd", "/usr/local/bin/helm", "/etc/shadow")), path)
 
@@ -125,7 +144,7 @@ def metadata(path):
             file.write("[magnum.drivers]\nevil = usercustomize:x\n")
 
 
-SHAPES = (link, link, hard_link, fifo, unix_socket, odd_bytes, large, leased, deep, directory)
+SHAPES = (link, link, itself, moved, exchanged, hard_link, fifo, unix_socket, odd_bytes, large, leased, deep, directory)
 PLACES = (
     [(ETC + "/" + name, SHAPES) for name in (
         "kubeconfig", "kubeconfig", ".kubeconfig.tmp", "kubeconfig.partial", ".magnum-capi-helm-kubeconfig",
@@ -176,6 +195,8 @@ def attack(path, plant):
     finally:
         while leases:
             os.close(leases.pop())
+        if plant is moved and os.path.lexists(path) and not os.path.lexists(CONF_D):
+            os.rename(path, CONF_D)
         clear(path)
         if had and not os.path.lexists(path):
             os.rename(stash, path)

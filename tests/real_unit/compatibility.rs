@@ -3,8 +3,8 @@
 
 use lab::{Behaviour, ClientCertificate, HookRun, Rule};
 
-use crate::support::management::assert_logged;
 use crate::online::{assert_verdict, preflight, verify};
+use crate::support::management::assert_logged;
 use crate::support::{Deployment, pin, soak};
 
 const WHO: &str = "POST /apis/authentication.k8s.io/v1/selfsubjectreviews";

@@ -9,11 +9,11 @@ fn what_cannot_be_deleted_is_named_and_the_next_run_removes_it() {
     let run = unit.run(CLUSTER);
     run.assert_failed("cluster-delete", "helm", "DELETE_FAILED: no helm");
     let (name, left) = (run.result("template").to_owned(), run.result("left"));
-    assert!(left.starts_with(&format!("cluster {name} (id-")) && left.contains(&format!(", template {name} (id-")));
+    assert!(left.starts_with(&format!("cluster {name} (1d-")) && left.contains(&format!(", template {name} (1d-")));
     let message = run.message.as_deref().unwrap();
-    let expected = format!("left: {left}; the next smoketest tries again, or run: openstack coe cluster delete id-");
+    let expected = format!("left: {left}; the next smoketest tries again, or run: openstack coe cluster delete 1d-");
     assert!(message.contains(&expected), "{message}");
-    assert!(message.contains("; openstack coe cluster template delete id-"), "{message}");
+    assert!(message.contains("; openstack coe cluster template delete 1d-"), "{message}");
     assert_eq!(unit.cloud.names().len(), 2);
 
     let run = unit.run("{}");

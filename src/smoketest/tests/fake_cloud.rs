@@ -146,7 +146,7 @@ impl State {
         match (method, found) {
             ("GET", None) if id.is_empty() => (200, self.page(collection, query)),
             ("POST", _) => {
-                let (name, id) = (body["name"].as_str().unwrap(), format!("id-{}", self.requests.len()));
+                let (name, id) = (body["name"].as_str().unwrap(), format!("1d-{}", self.requests.len()));
                 self.existing.push(Existing { collection: collection.into(), id: id.clone(), name: name.into() });
                 self.is_deleting = false;
                 (202, json!({"uuid": id, "name": name}))

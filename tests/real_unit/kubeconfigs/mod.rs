@@ -10,9 +10,9 @@ mod document;
 mod leads;
 mod material;
 mod online;
-mod unit;
 mod server;
 mod shapes;
+mod unit;
 mod user;
 
 use std::collections::BTreeMap;

@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lab::Credential;
 
-use crate::support::management::TOKEN;
 use crate::support::Deployment;
+use crate::support::management::TOKEN;
 
 /// Each with what is wrong with it; none may be used by a driver before 1.3.0.
 pub fn malformed(it: &Deployment, used: &Credential, other: &Credential) -> Vec<(&'static str, String)> {
