@@ -271,7 +271,7 @@ fn a_damaged_file_of_answers_fails_no_hook() {
     let (scratch, system, _) = unit("v1alpha7");
     reconcile::reconcile(&system, "config-changed", &context()).unwrap();
     let mut files = system.root.names(Path::new(STATE_DIRECTORY)).unwrap();
-    // What stood on the unit, and what must stay so, can be made anew by nobody.
+    // Backups and the last good settings cannot be made anew.
     files.retain(|name| name.ends_with(".json") && !["ledger.json", "settings.json"].contains(&name.as_str()));
     for name in ["helm.json", "record.json", "resources.json", "running.json"] {
         assert!(files.contains(&name.to_owned()), "{name}: {files:?}");
