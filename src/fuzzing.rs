@@ -22,14 +22,14 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::capture::redact::redact;
-use crate::conf::{self, ConfInputs};
 use crate::check;
+use crate::conf::{self, ConfInputs};
 use crate::driver::{DriverSubject, PACKAGE, facts, installed::Comparison, page, wheel::members};
 use crate::escape::{self, STATUS_LENGTH};
-use crate::juju::tools::SecretContent;
 use crate::juju::settings::{Address, Credentials, DriverSource, Given, Pin, RawConfig, Settings};
-use crate::kubeconfig::validity::{Validity, age};
+use crate::juju::tools::SecretContent;
 use crate::kubeconfig::programs::DriverAnswer;
+use crate::kubeconfig::validity::{Validity, age};
 use crate::kubeconfig::{self, UsableKubeconfig, access, certificate, compatibility::Stack};
 use crate::magnum::oslo::{Assignment, assignments};
 use crate::magnum::{Answers, PythonAnswers, Service, StartDefaults, entry_points, exception, python};

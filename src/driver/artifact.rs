@@ -51,8 +51,7 @@ pub fn obtain(
         Some(facts) => facts,
         None => {
             let directory = staged.path().to_string_lossy();
-            let facts =
-                DriverFacts::ask(system, installation, &directory, driver, source, Some(&staged.sha256))?;
+            let facts = DriverFacts::ask(system, installation, &directory, driver, source, Some(&staged.sha256))?;
             facts.remember(root, installed)?;
             facts
         }

@@ -166,9 +166,7 @@ impl Index {
         let read = Limited::new(body, MOST_BYTES as u64).until(self.began + self.limits.total).read_to_end(&mut bytes);
         let Err(error) = read else { return Ok(bytes) };
         Err(match error.kind() {
-            ErrorKind::FileTooLarge => {
-                self.too_much("sends more than 2 MiB")
-            }
+            ErrorKind::FileTooLarge => self.too_much("sends more than 2 MiB"),
             ErrorKind::TimedOut => {
                 let limit = self.limits.total.as_secs();
                 cannot_fetch(&self.shown, &format!("the download is not complete after {limit} s"))

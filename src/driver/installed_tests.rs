@@ -124,7 +124,9 @@ fn a_driver_over_a_limit_is_refused_with_that_limit() {
     type Change = fn(&Scratch);
     let cases: [(&str, Change); 4] = [
         ("/RECORD is larger than 524288 bytes", |s| add_row(s, &"x".repeat(512 << 10))),
-        ("is not a regular file of at most 8 MiB", |s| put(s, "magnum_capi_helm/x.py", &"x".repeat((8 << 20) + 1))),
+        ("is not a regular file of at most 8 MiB", |s| {
+            put(s, "magnum_capi_helm/driver.py", &"x".repeat((8 << 20) + 1))
+        }),
         ("is beyond 5000 files, 64 MiB or 32 directories", |s| {
             put(s, &format!("magnum_capi_helm/{}x.py", "d/".repeat(40)), "");
         }),

@@ -145,7 +145,9 @@ fn resources(system: &System, ask: Ask) -> Result<Resources> {
         let path = tools::resource_get(system, name).or_else(|why| {
             warn!("Juju does not serve the resource {name}; the last known file is used: {why:#}");
             match &known {
-                Ok(known) => Ok(known.as_ref().and_then(|known| known.get(name)).filter(|path| is_there(path)).cloned()),
+                Ok(known) => {
+                    Ok(known.as_ref().and_then(|known| known.get(name)).filter(|path| is_there(path)).cloned())
+                }
                 // One that was attached is not taken for detached.
                 Err(error) => bail!("{error:#}"),
             }

@@ -89,7 +89,8 @@ impl Session {
             status if status.is_success() => {
                 let unexpected = |error: std::io::Error| ApiError::Unexpected(error.to_string());
                 let body = http::read(response, modest::MOST_BYTES).await.map_err(unexpected)?;
-                let no_json = |error: serde_json::Error| ApiError::Unexpected(format!("HTTP {status} without JSON: {error}"));
+                let no_json =
+                    |error: serde_json::Error| ApiError::Unexpected(format!("HTTP {status} without JSON: {error}"));
                 modest::json(&body).map_err(no_json)
             }
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(ApiError::Rejected(status.as_u16())),
