@@ -41,11 +41,8 @@ pub struct Installed {
 pub type Record = BTreeMap<String, Installed>;
 
 /// Reads the present state.
-///
-/// # Errors
-/// If it cannot be read.
-pub fn read(root: &Root) -> Result<Record> {
-    Ok(root.remembered(RECORD))
+pub fn read(root: &Root) -> Record {
+    root.remembered(RECORD)
 }
 
 /// Brings the record up to date: what is new, by version or checksum, is entered with the present time. So the next
@@ -54,7 +51,7 @@ pub fn read(root: &Root) -> Result<Record> {
 /// # Errors
 /// If it cannot be written.
 pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Result<()> {
-    let mut record = read(root)?;
+    let mut record = read(root);
     for artifact in artifacts {
         let known = record.get(&artifact.part).map(|known| &known.artifact);
         if known.is_some_and(|known| known.version == artifact.version && known.sha256 == artifact.sha256) {
@@ -95,7 +92,7 @@ mod tests {
         };
         helm("3.8.0", "aa", "resource helm");
         helm("3.8.0", "aa", "elsewhere");
-        assert_eq!(read(root).unwrap()["helm"].artifact.source, "resource helm");
+        assert_eq!(read(root)["helm"].artifact.source, "resource helm");
         helm("3.8.0", "bb", "elsewhere");
         helm("3.9.0", "bb", "elsewhere");
         let history = scratch.text("/var/lib/magnum-capi-helm/history.jsonl").unwrap();
@@ -105,7 +102,7 @@ mod tests {
             .map(|line: Value| format!("{} {}", line["version"], line["sha256"]))
             .collect();
         assert_eq!(versions.join(", ").replace('"', ""), "3.8.0 aa, 3.8.0 bb, 3.9.0 bb");
-        let present: Value = serde_json::to_value(read(root).unwrap()).unwrap();
+        let present: Value = serde_json::to_value(read(root)).unwrap();
         let keys: Vec<_> = present["helm"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["charm", "installed_at", "part", "sha256", "source", "version"]);
     }

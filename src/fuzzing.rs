@@ -17,30 +17,36 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::capture::redact::redact;
+use crate::check;
 use crate::conf::{self, ConfInputs};
-use crate::driver::{PACKAGE, installed::Comparison, page, wheel::members};
+use crate::driver::{DriverSubject, PACKAGE, facts, installed::Comparison, page, wheel::members};
 use crate::escape::{self, STATUS_LENGTH};
 use crate::juju::settings::{Address, Credentials, DriverSource, Given, Pin, RawConfig, Settings};
+use crate::juju::tools::SecretContent;
+use crate::kubeconfig::programs::DriverAnswer;
 use crate::kubeconfig::validity::{Validity, age};
 use crate::kubeconfig::{self, UsableKubeconfig, access, certificate, compatibility::Stack};
 use crate::magnum::oslo::{Assignment, assignments};
-use crate::magnum::{Service, StartDefaults, entry_points, exception};
+use crate::magnum::{Answers, PythonAnswers, Service, StartDefaults, entry_points, exception, python};
 use crate::problem::Problem;
 use crate::rolling::{LeaderDecision, Situation, UnitState};
 use crate::services::logs::written_by;
 use crate::smoketest::api::{magnum_in, message};
 use crate::smoketest::failure::{Failure, Stage};
-use crate::system::{Secret, systemd};
+use crate::smoketest::removal;
+use crate::smoketest::resource::ResourceKind;
+use crate::system::{Secret, limits, systemd};
 use crate::{chart, helm};
 
 /// A target's name, which is also that of its folder in `fuzz/corpus`, and its function.
 pub type FuzzTarget = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [FuzzTarget; 22] = [
+pub const TARGETS: [FuzzTarget; 23] = [
     ("address", address),
     ("certificate", certificates),
     ("chart", charts),
@@ -51,6 +57,7 @@ pub const TARGETS: [FuzzTarget; 22] = [
     ("defaults", defaults),
     ("escape", shown),
     ("helm", helms),
+    ("json", typed),
     ("kubeconfig", kubeconfigs),
     ("log", log),
     ("options", options),
@@ -70,6 +77,11 @@ const SECRET: &str = "hunter2hunter2";
 
 fn text(input: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(input)
+}
+
+/// Parses JSON as whatever takes it in does.
+fn parsed<T: DeserializeOwned>(input: &[u8]) -> Option<T> {
+    limits::json(input).ok()
 }
 
 fn pin() -> Pin {
@@ -114,9 +126,12 @@ fn assert_without_credentials(address: &str) {
     assert_eq!((address.username(), address.password(), address.query()), ("", None, None));
 }
 
+fn source() -> DriverSource {
+    DriverSource { pin: pin(), sha256: None, index: None, wheel: Some("/wheel".into()) }
+}
+
 fn wheel(input: &[u8]) {
-    let source = DriverSource { pin: pin(), sha256: None, index: None, wheel: Some("/wheel".into()) };
-    match members(input, &source) {
+    match members(input, &source()) {
         Ok(members) => {
             members.keys().for_each(|name| {
                 assert_own_path(name);
@@ -137,7 +152,7 @@ fn record(input: &[u8]) {
 }
 
 fn index_page(content_type: &str, input: &[u8]) {
-    for file in page::files(content_type, input).unwrap_or_default() {
+    for file in page::files(content_type, input).ok().flatten().unwrap_or_default() {
         black_box(file.refuses("3.11.2"));
         if file.is_wheel_of(pin().version()) {
             assert!(file.filename.ends_with("-none-any.whl"), "{file:?}");
@@ -191,7 +206,7 @@ fn token(input: &[u8]) {
 }
 
 fn cluster(input: &[u8]) {
-    let Ok(answer) = serde_json::from_slice::<Value>(input) else { return };
+    let Some(answer) = parsed::<Value>(input) else { return };
     let served = access::served_in(&answer);
     let own = answer["api_resources"].as_str().map(str::to_owned);
     for api_resources in [None, own] {
@@ -203,7 +218,7 @@ fn cluster(input: &[u8]) {
 }
 
 fn cloud(input: &[u8]) {
-    let body: Value = serde_json::from_slice(input).unwrap_or_else(|_| text(input).into());
+    let body = parsed(input).unwrap_or_else(|| Value::from(text(input)));
     let found = magnum_in(&body["token"]["catalog"], "public", Some("RegionOne"));
     for message in [message(&body), found.unwrap_or_else(|others| others)] {
         for failure in [
@@ -217,9 +232,31 @@ fn cloud(input: &[u8]) {
     }
 }
 
+/// Reads the answers of Magnum's Python, of the fetcher, of Juju and of Magnum's API.
+fn typed(input: &[u8]) {
+    black_box((python::parse::<python::Answer>(input).ok(), python::parse::<DriverAnswer>(input).ok()));
+    if let Ok(answer) = python::parse::<facts::Answer>(input) {
+        match answer.options(&source()) {
+            Ok(options) => assert!(options.len() <= 1000 && options.iter().all(|option| option.len() <= 200)),
+            Err(problem) => assert_problem(&problem),
+        }
+    }
+    if let Ok(answers) = python::parse::<Answers>(input) {
+        let python = PythonAnswers(Ok(answers));
+        let subject = DriverSubject { desired: None, observed: &Default::default(), python: &python, only_ours: true };
+        assert_eq!(check::run(&DriverSubject::CHECKS, &subject).len(), DriverSubject::CHECKS.len());
+    }
+    if let Some(problem) = parsed::<Problem>(input) {
+        assert_problem(&problem);
+    }
+    black_box((parsed::<SecretContent>(input), parsed::<Vec<String>>(input), parsed::<Option<String>>(input)));
+    let page = parsed::<Vec<Value>>(input).unwrap_or_default();
+    black_box(removal::with_prefix(ResourceKind::Cluster, &page, "smoketest-"));
+}
+
 /// Reads options as `config-get` prints them.
 fn config(input: &[u8]) {
-    let Ok(config) = serde_json::from_slice::<RawConfig>(input) else { return };
+    let Some(config) = parsed::<RawConfig>(input) else { return };
     match config.validated(Given::default()) {
         Ok(settings) => assert_eq!(written(&settings), wanted(&settings)),
         Err(problem) => assert_problem(&problem),
@@ -281,7 +318,7 @@ fn defaults(input: &[u8]) {
 
 /// Reads the data bags of the leader and of three units.
 fn peers(input: &[u8]) {
-    let Ok((decision, states)) = serde_json::from_slice::<(LeaderDecision, [UnitState; 3])>(input) else { return };
+    let Some((decision, states)) = parsed::<(LeaderDecision, [UnitState; 3])>(input) else { return };
     let names = ["a/0", "a/1", "a/2"].map(str::to_owned);
     let own = states[0].next("a/0", &decision, Situation { pending: true, unhealthy: None });
     black_box(own.is_granted("a/0", &decision));

@@ -22,7 +22,7 @@ use crate::magnum::Service;
 use crate::reconcile;
 use crate::services::drop_in_path;
 use crate::system::testing::{Scratch, command_line};
-use crate::system::{Account, Command, Host, Output, Root, System};
+use crate::system::{Account, Command, Host, Output, Root, STATE_DIRECTORY, System, state_path};
 
 const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
 const KUBECONFIG: &str = "/etc/magnum/kubeconfig";
@@ -264,6 +264,26 @@ fn the_graft_comes_stays_is_verified_and_goes() {
         assert_eq!(scratch.text(path), None, "{path}");
     }
     assert_eq!(played.0.lock().unwrap().starts, 3, "the services go on without the graft");
+}
+
+#[test]
+fn a_damaged_file_of_answers_fails_no_hook() {
+    let (scratch, system, _) = unit("v1alpha7");
+    reconcile::reconcile(&system, "config-changed", &context()).unwrap();
+    let mut files = system.root.names(Path::new(STATE_DIRECTORY)).unwrap();
+    // Backups and the last good settings cannot be made anew.
+    files.retain(|name| name.ends_with(".json") && !["ledger.json", "settings.json"].contains(&name.as_str()));
+    for name in ["helm.json", "record.json", "resources.json", "running.json"] {
+        assert!(files.contains(&name.to_owned()), "{name}: {files:?}");
+    }
+    for name in files {
+        scratch.put(state_path(&name), "{");
+        let hook = reconcile::reconcile(&system, "update-status", &context());
+        hook.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        for action in ["verify", "capture-state"] {
+            run(&system, action, &context()).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
         run(system, &command.arg("--").args(&units))
     };
     let packages = ["--show", "*magnum*", "*helm*", "python3*"];
-    let record = || Ok(serde_json::to_string_pretty(&audit::read(root)?)?);
+    let record = || Ok(serde_json::to_string_pretty(&audit::read(root))?);
     let originals = || Ok(Backups::load(root)?.describe(root)?.join("\n") + "\n");
     let pieces = [
         ("versions.txt", versions(system, &inputs.versions)),

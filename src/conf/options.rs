@@ -52,7 +52,8 @@ pub fn conf(inputs: &ConfInputs<'_>) -> Result<ManagedFile, Problem> {
     Ok(ManagedFile::public(CONF, text))
 }
 
-/// oslo.config interpolates `$`, and takes one pair of quotes off; the operator's value is literal. To Python a carriage return ends a line, too.
+/// Adds a line. oslo.config interpolates `$`, and takes one pair of quotes off; the operator's value is literal. To
+/// Python a carriage return ends a line, too.
 fn push(text: &mut String, key: &str, value: &str) -> Result<(), Problem> {
     if value.contains(char::is_control) {
         let detail = format!("{key} in {CONF} would be {value:?}; rename the Magnum driver that it comes from");

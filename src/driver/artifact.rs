@@ -36,7 +36,8 @@ pub fn obtain(
         let is_checked = source.sha256.is_none() || of_wheel.is_some();
         let is_same = cached.as_ref().is_none_or(|facts| facts.record_sha256 == driver.record_sha256);
         if is_checked && is_same {
-            let facts = DriverFacts::ask(system, installation, "", driver, installed, source, of_wheel)?;
+            let facts = DriverFacts::ask(system, installation, "", driver, source, of_wheel)?;
+            facts.remember(root, installed)?;
             return Ok((facts, None));
         }
     }
@@ -50,7 +51,9 @@ pub fn obtain(
         Some(facts) => facts,
         None => {
             let directory = staged.path().to_string_lossy();
-            DriverFacts::ask(system, installation, &directory, driver, installed, source, Some(&staged.sha256))?
+            let facts = DriverFacts::ask(system, installation, &directory, driver, source, Some(&staged.sha256))?;
+            facts.remember(root, installed)?;
+            facts
         }
     };
     // The installed one may turn out to be the very build that was fetched.

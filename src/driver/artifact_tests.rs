@@ -1,6 +1,5 @@
 //! Tests of obtaining and installing the driver, with a Python that is played.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -230,28 +229,37 @@ fn a_wheel_that_was_changed_in_the_state_directory_is_not_used() {
 }
 
 #[test]
-fn what_is_remembered_of_drivers_has_a_bound_and_can_be_lost() {
+fn a_driver_with_more_or_longer_options_than_are_kept_is_refused_with_the_limits() {
+    for options in [format!("\"{}\"", "x".repeat(201)), ["\"x\""; 1001].join(",")] {
+        let scratch = installed();
+        let answer = format!(r#"{{"version": "1.1.0", "missing": [], "options": [{options}]}}"#).leak();
+        let (system, _) = unit(&scratch, answer);
+        let problem = problem(obtain(&system, &source_of(&scratch, b"not needed")));
+        assert!(problem.detail.contains("1000 options, or one whose name has more than 200 bytes"), "{problem}");
+    }
+}
+
+#[test]
+fn of_what_is_remembered_of_drivers_that_of_those_asked_last_stays_and_all_can_be_lost() {
     let scratch = installed();
-    let options = format!("\"kubeconfig_file\", \"{}\"{}", "x".repeat(201), ", \"x\"".repeat(3000));
-    let answer = format!(r#"{{"version": "1.1.0", "missing": [], "options": [{options}]}}"#).leak();
-    let (system, asked) = unit(&scratch, answer);
+    let (system, asked) = unit(&scratch, GOOD);
     let source = source_of(&scratch, b"not needed");
     let cache = crate::system::state_path("driver.json");
     scratch.put(&cache, "{");
-    let facts = obtain(&system, &source).unwrap().0;
-    assert_eq!((facts.options.len(), &facts.options[..2]), (1000, &["kubeconfig_file".to_owned(), "x".to_owned()][..]));
-    let read = || -> serde_json::Value { serde_json::from_str(&scratch.text(&cache).unwrap()).unwrap() };
+    obtain(&system, &source).unwrap();
+    let read = || -> Vec<serde_json::Value> { serde_json::from_str(&scratch.text(&cache).unwrap()).unwrap() };
     let mut all = read();
-    for version in 2..9 {
-        all[format!("magnum-capi-helm=={version}")] = all["magnum-capi-helm==1.1.0"].clone();
+    all[0]["next_to"][1] = "17.0.0".into();
+    for version in (2..9).rev() {
+        let mut other = all[0].clone();
+        other["pin"] = format!("magnum-capi-helm=={version}").into();
+        all.push(other);
     }
-    all["magnum-capi-helm==1.1.0"]["next_to"][1] = "17.0.0".into();
-    scratch.put(&cache, all.to_string());
+    scratch.put(&cache, serde_json::to_string(&all).unwrap());
     obtain(&system, &source).unwrap();
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    let pins: Vec<String> = read().as_object().unwrap().keys().cloned().collect();
-    let expected = ["1.1.0", "5", "6", "7", "8"].map(|version| format!("magnum-capi-helm=={version}"));
-    assert_eq!(pins, expected);
+    let pins: Vec<String> = read().iter().map(|facts| facts["pin"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(pins, ["5", "4", "3", "2", "1.1.0"].map(|version| format!("magnum-capi-helm=={version}")));
 }
 
 #[test]
@@ -260,15 +268,11 @@ fn what_the_installed_driver_said_is_kept_while_others_are_tried() {
     let (system, _) = unit(&scratch, GOOD);
     let facts = obtain(&system, &source_of(&scratch, b"not needed")).unwrap().0;
     let others = (2..9).map(|version| DriverFacts::example(&format!("magnum-capi-helm=={version}"), "", &[]));
-    let all: BTreeMap<String, DriverFacts> =
-        others.chain([facts.clone()]).map(|known| (known.pin.to_string(), known)).collect();
+    let all: Vec<DriverFacts> = std::iter::once(facts.clone()).chain(others).collect();
     system.root.save("driver.json", &all).unwrap();
     let observed = inspect(&system.root, &python()).unwrap().installed;
-    let pin = "magnum-capi-helm==10".parse().unwrap();
-    let other = DriverSource { pin, ..source_of(&scratch, b"not needed") };
-    let (system, _) = unit(&scratch, r#"{"version": "10", "missing": [], "options": []}"#);
-    DriverFacts::ask(&system, &installation(), "", &observed.0[0], &observed, &other, None).unwrap();
+    DriverFacts::example("magnum-capi-helm==10", "", &[]).remember(&system.root, &observed).unwrap();
     assert_eq!(DriverFacts::cached(&system.root, &facts.pin), Some(facts));
-    let kept = system.root.load::<BTreeMap<String, DriverFacts>>("driver.json").unwrap().unwrap();
+    let kept = system.root.load::<Vec<DriverFacts>>("driver.json").unwrap().unwrap();
     assert_eq!(kept.len(), 5, "{kept:?}");
 }

@@ -1,6 +1,6 @@
 //! The driver's own answers when it was loaded next to this unit's Magnum, cached by its pin.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::system::{Root, System};
 
 const CACHE: &str = "driver.json";
-/// The most drivers whose answers are kept.
+/// The most drivers whose answers are kept: those asked last.
 const MOST_PINS: usize = 5;
 /// The most options of a driver, and the longest name of one, in bytes; it has some ten.
 const MOST_OPTIONS: usize = 1000;
@@ -37,16 +37,41 @@ pub struct DriverFacts {
 
 /// Python's answer to the question `driver`.
 #[derive(Deserialize)]
-struct Answer {
+pub(crate) struct Answer {
     version: String,
     missing: Vec<(String, Option<String>)>,
     options: Vec<String>,
 }
 
+impl Answer {
+    /// Returns the options that the pinned driver registers.
+    ///
+    /// # Errors
+    /// If it is another driver, lacks what it requires, or registers more than is kept.
+    pub(crate) fn options(self, source: &DriverSource) -> Result<Vec<String>, Problem> {
+        let pin = &source.pin;
+        if !self.missing.is_empty() {
+            let summary = "Pinned driver's requirements are not installed";
+            let detail = format!("driver-pin {pin} needs {}", missing(&self.missing));
+            return Err(Problem::blocked(summary, format!("{detail}; choose another version, or install that")));
+        }
+        let version = format!("{DISTRIBUTION}=={}", self.version);
+        if version.parse::<Pin>().as_ref() != Ok(pin) {
+            return Err(not_the_wheel(source, &format!("Python takes it for {version}")));
+        }
+        if self.options.len() > MOST_OPTIONS || self.options.iter().any(|option| option.len() > LONGEST_OPTION) {
+            let most = format!("{MOST_OPTIONS} options, or one whose name has more than {LONGEST_OPTION} bytes");
+            let detail = format!("driver-pin {pin} registers more than {most}; choose another version");
+            return Err(Problem::blocked("Pinned driver registers too many options", detail));
+        }
+        Ok(self.options)
+    }
+}
+
 impl DriverFacts {
     /// Returns what the pinned driver said when it was last loaded here, as far as that can still be read.
     pub fn cached(root: &Root, pin: &Pin) -> Option<Self> {
-        cache(root).remove(&pin.to_string())
+        cache(root).into_iter().find(|facts| facts.pin == *pin)
     }
 
     /// Returns what to expect of a driver that has never been loaded here: that it works, and knows the options that
@@ -75,8 +100,7 @@ impl DriverFacts {
             && self.next_to == next_to(installation)
     }
 
-    /// Loads the driver in `directory` (the installed one with `""`) as user magnum, and caches its answers
-    /// beside those of what is installed.
+    /// Loads the driver in `directory` (the installed one with `""`) as user magnum.
     ///
     /// # Errors
     /// A [`Problem`] if it does not load next to this unit's Magnum, or lacks what it requires.
@@ -85,7 +109,6 @@ impl DriverFacts {
         installation: &Installation,
         directory: &str,
         driver: &InstalledDriver,
-        installed: &InstalledDrivers,
         source: &DriverSource,
         wheel_sha256: Option<&Sha256>,
     ) -> Result<Self> {
@@ -98,34 +121,27 @@ impl DriverFacts {
             let detail = format!("driver-pin {pin} does not load: {}", magnum::exception(&error));
             Problem::blocked(summary, format!("{detail}; choose another version"))
         })?;
-        if !answer.missing.is_empty() {
-            let summary = "Pinned driver's requirements are not installed";
-            let detail = format!("driver-pin {pin} needs {}", missing(&answer.missing));
-            return Err(Problem::blocked(summary, format!("{detail}; choose another version, or install that")).into());
-        }
-        let version = format!("{DISTRIBUTION}=={}", answer.version);
-        if version.parse::<Pin>().as_ref() != Ok(pin) {
-            return Err(not_the_wheel(source, &format!("Python takes it for {version}")).into());
-        }
-        let options = answer.options.into_iter().filter(|option| option.len() <= LONGEST_OPTION).take(MOST_OPTIONS);
-        let known = Self::new(pin, installation, Some(driver), options.collect());
-        let facts = Self { wheel_sha256: wheel_sha256.cloned(), ..known };
-        let mut all = cache(&system.root);
-        all.remove(&pin.to_string());
+        let facts = Self::new(pin, installation, Some(driver), answer.options(source)?);
+        Ok(Self { wheel_sha256: wheel_sha256.cloned(), ..facts })
+    }
+
+    /// Caches them, in place of those of the driver that was asked first.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub(super) fn remember(&self, root: &Root, installed: &InstalledDrivers) -> Result<()> {
+        let mut all = cache(root);
+        all.retain(|facts| facts.pin != self.pin);
         // Those of the installed one count again when another pin turns out not to be met.
-        let is_installed = |pin: &str| {
-            let pin = pin.parse::<Pin>();
-            pin.is_ok_and(|pin| installed.0.iter().any(|driver| driver.is_of(&pin)))
-        };
+        let is_installed = |pin: &Pin| installed.0.iter().any(|driver| driver.is_of(pin));
         let mut surplus = (all.len() + 1).saturating_sub(MOST_PINS);
-        all.retain(|pin, _| {
-            let stays = surplus == 0 || is_installed(pin);
+        all.retain(|facts| {
+            let stays = surplus == 0 || is_installed(&facts.pin);
             surplus -= usize::from(!stays);
             stays
         });
-        all.insert(pin.to_string(), facts.clone());
-        system.root.save(CACHE, &all)?;
-        Ok(facts)
+        all.push(self.clone());
+        root.save(CACHE, &all)
     }
 }
 
@@ -142,7 +158,8 @@ fn next_to(installation: &Installation) -> (String, String) {
     (installation.python.version.clone(), installation.version.clone())
 }
 
-fn cache(root: &Root) -> BTreeMap<String, DriverFacts> {
+/// In the order in which they were asked.
+fn cache(root: &Root) -> Vec<DriverFacts> {
     root.remembered(CACHE)
 }
 

@@ -91,6 +91,7 @@ mod tests {
     impl Host for Ended {
         fn run(&self, command: &Command) -> Result<Output> {
             assert_eq!(command.args, [COMMAND]);
+            assert_eq!(command.limit, Duration::from_secs(125));
             Ok(self.0.clone())
         }
 

@@ -55,7 +55,8 @@ pub fn fetch(
     let page = answer.url().clone();
     let kind = answer.headers().get(CONTENT_TYPE).cloned();
     let kind = kind.as_ref().and_then(|kind| kind.to_str().ok());
-    let Some(files) = page::files(kind.unwrap_or_default(), &index.body(answer)?) else {
+    let files = page::files(kind.unwrap_or_default(), &index.body(answer)?);
+    let Some(files) = files.map_err(|error| index.too_much(&error.to_string()))? else {
         let summary = "Option index-url does not point to a Python package index";
         return Err(index.blocked(summary, "is not a page of one; set it like https://HOST/simple/").into());
     };
@@ -165,15 +166,17 @@ impl Index {
         let read = Limited::new(body, MOST_BYTES as u64).until(self.began + self.limits.total).read_to_end(&mut bytes);
         let Err(error) = read else { return Ok(bytes) };
         Err(match error.kind() {
-            ErrorKind::FileTooLarge => {
-                self.blocked("Package index sends too much", "sends more than 2 MiB; set another index")
-            }
+            ErrorKind::FileTooLarge => self.too_much("sends more than 2 MiB"),
             ErrorKind::TimedOut => {
                 let limit = self.limits.total.as_secs();
                 cannot_fetch(&self.shown, &format!("the download is not complete after {limit} s"))
             }
             _ => cannot_fetch(&self.shown, "the download ended early"),
         })
+    }
+
+    fn too_much(&self, what: &str) -> Problem {
+        self.blocked("Package index sends too much", &format!("{what}; set another index"))
     }
 
     fn blocked(&self, summary: &str, detail: &str) -> Problem {

@@ -105,11 +105,17 @@ impl InstalledDrivers {
 
 impl InstalledDriver {
     fn inspect(site: &Root, path: &Path, name: &str) -> Result<Self> {
-        let (record, changed, written) = match site.inspect(&Path::new(name).join("RECORD"))? {
-            Entry::File(file) if file.bytes.len() <= MOST_OF_RECORD => (file.bytes, file.changed, file.written),
-            _ => (Vec::new(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH),
-        };
+        let own = format!("{name}/RECORD");
         let mut comparison = Comparison::default();
+        let (record, changed, written) = match site.inspect(Path::new(&own))? {
+            Entry::File(file) if file.bytes.len() <= MOST_OF_RECORD => (file.bytes, file.changed, file.written),
+            found => {
+                if matches!(found, Entry::File(_)) {
+                    comparison.add(&own, &format!("larger than {MOST_OF_RECORD} bytes"));
+                }
+                (Vec::new(), SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH)
+            }
+        };
         for directory in [PACKAGE, name] {
             comparison.list(site, directory, 0)?;
         }
@@ -169,7 +175,8 @@ impl Comparison {
         for name in site.names(Path::new(directory))? {
             let path = format!("{directory}/{name}");
             if depth > DEEPEST || self.files.len() > MOST_FILES || self.bytes > MOST_BYTES {
-                self.add(&path, "one too many");
+                let most = MOST_BYTES >> 20;
+                self.add(&path, &format!("beyond {MOST_FILES} files, {most} MiB or {DEEPEST} directories"));
                 return Ok(());
             }
             let found = match site.inspect(Path::new(&path))? {
@@ -178,7 +185,7 @@ impl Comparison {
                     self.list(site, &path, depth + 1)?;
                     continue;
                 }
-                Entry::Other(_) => Err("not a regular file"),
+                Entry::Other(_) => Err("not a regular file of at most 8 MiB"),
                 Entry::File(file) => {
                     self.bytes += file.bytes.len();
                     match misuse(file.access, 0o004) {
@@ -198,10 +205,14 @@ impl Comparison {
         let mut recorded = BTreeSet::new();
         let mut rows = csv::ReaderBuilder::new().has_headers(false).from_reader(record);
         for row in rows.deserialize::<(String, String, String)>() {
-            let Some((path, hash, _size)) = row.ok().filter(|_| recorded.len() < MOST_FILES) else {
+            let Ok((path, hash, _size)) = row else {
                 self.add(&own, "damaged");
                 break;
             };
+            if recorded.len() == MOST_FILES {
+                self.add(&own, &format!("longer than {MOST_FILES} rows"));
+                break;
+            }
             let is_inside = is_below(&path, PACKAGE) || is_below(&path, dist_info);
             // Python has made it, and checks it itself.
             let is_compiled = path.contains("/__pycache__/");

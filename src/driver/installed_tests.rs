@@ -116,7 +116,30 @@ fn a_file_without_a_checksum_is_damage_and_a_record_has_its_limit() {
     let scratch = installed();
     let rows: String = (0..6000).map(|i| format!("magnum_capi_helm/__pycache__/{i}.pyc,,\n")).collect();
     add_row(&scratch, &rows);
-    assert!(inspect(&scratch).differs(&pin(), None).unwrap().ends_with("RECORD is damaged"));
+    assert!(inspect(&scratch).differs(&pin(), None).unwrap().ends_with("RECORD is longer than 5000 rows"));
+}
+
+#[test]
+fn a_driver_over_a_limit_is_refused_with_that_limit() {
+    type Change = fn(&Scratch);
+    let cases: [(&str, Change); 4] = [
+        ("/RECORD is larger than 524288 bytes", |s| add_row(s, &"x".repeat(512 << 10))),
+        ("is not a regular file of at most 8 MiB", |s| {
+            put(s, "magnum_capi_helm/driver.py", &"x".repeat((8 << 20) + 1))
+        }),
+        ("is beyond 5000 files, 64 MiB or 32 directories", |s| {
+            put(s, &format!("magnum_capi_helm/{}x.py", "d/".repeat(40)), "");
+        }),
+        ("is beyond 5000 files, 64 MiB or 32 directories", |s| {
+            (0..5010).for_each(|index| put(s, &format!("magnum_capi_helm/{index}.py"), ""));
+        }),
+    ];
+    for (expected, change) in cases {
+        let scratch = installed();
+        change(&scratch);
+        let found = inspect(&scratch);
+        assert!(found.0[0].damage.iter().any(|one| one.contains(expected)), "{expected}: {:.2000?}", found.0[0].damage);
+    }
 }
 
 #[test]

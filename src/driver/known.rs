@@ -33,8 +33,7 @@ pub fn inspect_if_changed(root: &Root, python: &Python) -> Result<ObservedDriver
 }
 
 fn inspect_at(root: &Root, python: &Python, now: i64) -> Result<ObservedDriver> {
-    // It can be made anew at any time, so that nothing about it fails a hook.
-    if let Ok(Some(Known { paths, key, driver })) = root.load(CACHE)
+    if let Some(Known { paths, key, driver }) = root.remembered::<Option<Known>>(CACHE)
         && key == identities(root, python, &paths)?.0
     {
         return Ok(ObservedDriver { installed: InstalledDrivers(vec![driver]), ..ObservedDriver::default() });

@@ -6,7 +6,7 @@
 
 mod artifact;
 mod checks;
-mod facts;
+pub(crate) mod facts;
 mod fetcher;
 mod index;
 pub(crate) mod installed;

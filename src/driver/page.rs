@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use anyhow::{Result, ensure};
 use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
 use super::PACKAGE;
-use crate::system::limits;
+use crate::system::limits::{self, MOST_NODES};
 
 /// A file on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -24,17 +25,20 @@ pub struct IndexFile {
 }
 
 /// Reads a page; `None` if it is not one of a package index.
-pub fn files(content_type: &str, body: &[u8]) -> Option<Vec<IndexFile>> {
+///
+/// # Errors
+/// If it has more tags or values than are read.
+pub fn files(content_type: &str, body: &[u8]) -> Result<Option<Vec<IndexFile>>> {
     #[derive(Deserialize)]
     struct Page {
         files: Vec<IndexFile>,
     }
+    ensure!(limits::nodes(body) <= MOST_NODES, "sends a page of more than {MOST_NODES} tags or values");
     if content_type.contains("json") {
-        return limits::json::<Page>(body).ok().map(|page| page.files);
+        return Ok(limits::json::<Page>(body).ok().map(|page| page.files));
     }
-    let is_html = content_type.contains("html") && limits::nodes(body) <= limits::MOST_NODES;
-    let files = is_html.then(|| anchors(&String::from_utf8_lossy(body)))?;
-    (!files.is_empty()).then_some(files)
+    let files = content_type.contains("html").then(|| anchors(&String::from_utf8_lossy(body)));
+    Ok(files.filter(|files| !files.is_empty()))
 }
 
 fn anchors(page: &str) -> Vec<IndexFile> {
@@ -97,7 +101,7 @@ mod tests {
     use super::*;
 
     fn only(content_type: &str, body: &str) -> IndexFile {
-        let files = files(content_type, body.as_bytes()).unwrap();
+        let files = files(content_type, body.as_bytes()).unwrap().unwrap();
         let [file] = &files[..] else { panic!("{files:?}") };
         file.clone()
     }
@@ -130,7 +134,15 @@ mod tests {
             ("application/json", "no JSON"),
             ("", ""),
         ] {
-            assert_eq!(files(content_type, body.as_bytes()), None, "{content_type}: {body}");
+            assert_eq!(files(content_type, body.as_bytes()).unwrap(), None, "{content_type}: {body}");
+        }
+    }
+
+    #[test]
+    fn a_page_over_the_limit_is_refused_with_it() {
+        for (content_type, part) in [("text/html", "<a href=x>"), ("application/json", "0,")] {
+            let error = files(content_type, part.repeat(MOST_NODES + 1).as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), "sends a page of more than 50000 tags or values");
         }
     }
 

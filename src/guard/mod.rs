@@ -163,6 +163,13 @@ mod tests {
     }
 
     #[test]
+    fn its_services_have_few_capabilities_little_memory_and_few_tasks() {
+        let value = |name: &str| bounds().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        assert_eq!(value("CapabilityBoundingSet").map(|all| all.split(' ').count()), Some(9));
+        assert_eq!((value("MemoryMax"), value("TasksMax")), (Some("1G"), Some("256")));
+    }
+
+    #[test]
     fn a_guard_that_is_turned_off_is_stopped_and_removed() {
         let written = [(unit_file(WATCH), Original::Absent), ("/etc/x".into(), Original::Absent)];
         let mut added = Plan::default();

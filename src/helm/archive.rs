@@ -51,8 +51,11 @@ pub fn extract(given: impl Read, limit: u64, origin: &str, to: &mut impl Write) 
     let damaged = |error| refused(origin, format!("is a damaged .tar.gz ({error})"));
     let mut archive = tar::Archive::new(Limited::new(GzDecoder::new(Limited::new(whole, PACKED_LIMIT)), limit));
     // Raw: the long names of GNU and PAX, which have no size limit, are skipped and not collected.
-    for entry in archive.entries().map_err(damaged)?.raw(true).take(MOST_MEMBERS) {
+    for (index, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
         let entry = entry.map_err(damaged)?;
+        if index == MOST_MEMBERS {
+            return Err(refused(origin, format!("contains more than {MOST_MEMBERS} members")).into());
+        }
         let is_helm = entry.path().is_ok_and(|path| path.ends_with("helm"));
         if is_helm && entry.header().entry_type().is_file() {
             return copy(entry, to, failed);
@@ -151,7 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_counted_and_not_believed() {
+    fn members_and_bytes_are_counted_and_not_believed() {
+        let mut members = vec![(EntryType::Regular, "x", &b""[..]); MOST_MEMBERS];
+        members.push((EntryType::Regular, "helm", HELM));
+        assert_refused(tarball(&members).as_slice(), "contains more than 1000 members");
+        assert_eq!(extracted(tarball(&members[1..]).as_slice()).unwrap(), HELM);
         let endless = HELM.chain(std::io::repeat(0));
         assert_refused(endless, "more than 1048576 bytes");
         // 2 MiB of zeros as a long name, in some 2 kB.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tracing::warn;
 
 use super::Context;
@@ -132,24 +132,29 @@ impl Reader<'_> {
 
 fn resources(system: &System, ask: Ask) -> Result<Resources> {
     let root = &system.root;
-    let known: Option<Resources> = root.remembered(REMEMBERED);
-    if let (Ask::Remembered, Some(known)) = (ask, &known) {
-        // A charm refresh may have moved them; then Juju is asked after all.
-        if known.values().all(|path| root.is_file(path).is_ok_and(|is| is)) {
-            return Ok(known.clone());
-        }
+    let known = root.load_or::<Resources>(REMEMBERED, "it is made anew once Juju serves every resource");
+    let is_there = |path: &PathBuf| root.is_file(path).is_ok_and(|is| is);
+    // A charm refresh may have moved them; then Juju is asked after all.
+    if let (Ask::Remembered, Ok(Some(known))) = (ask, &known)
+        && known.values().all(is_there)
+    {
+        return Ok(known.clone());
     }
     let mut found = Resources::new();
     for name in RESOURCES {
-        let path = tools::resource_get(system, name).unwrap_or_else(|why| {
-            // One that was attached is not taken for detached.
+        let path = tools::resource_get(system, name).or_else(|why| {
             warn!("Juju does not serve the resource {name}; the last known file is used: {why:#}");
-            let before = known.as_ref().and_then(|known| known.get(name));
-            before.filter(|path| root.is_file(path).is_ok_and(|is| is)).cloned()
-        });
+            match &known {
+                Ok(known) => {
+                    Ok(known.as_ref().and_then(|known| known.get(name)).filter(|path| is_there(path)).cloned())
+                }
+                // One that was attached is not taken for detached.
+                Err(error) => bail!("{error:#}"),
+            }
+        })?;
         found.extend(path.map(|path| (name.to_owned(), path)));
     }
-    if ask == Ask::Juju && known.as_ref() != Some(&found) {
+    if ask == Ask::Juju && !known.is_ok_and(|known| known.as_ref() == Some(&found)) {
         root.save(REMEMBERED, &found)?;
     }
     Ok(found)
@@ -157,6 +162,7 @@ fn resources(system: &System, ask: Ask) -> Result<Resources> {
 
 #[cfg(test)]
 mod tests {
+    use crate::system::state_path;
     use crate::system::testing::{Scratch, command_line};
 
     use super::*;
@@ -230,5 +236,27 @@ mod tests {
         let config = r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#;
         let request = asked(&scratch, config, None);
         assert_eq!(request.kubeconfig.unwrap().unwrap().content.expose(), "granted");
+    }
+
+    #[test]
+    fn a_damaged_memory_is_made_anew_if_juju_serves_every_resource_and_else_takes_none_for_detached() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        // An empty file stands for a resource that is not attached.
+        RESOURCES.iter().for_each(|name| scratch.put(format!("/var/lib/juju/{name}"), ""));
+        scratch.put("/var/lib/juju/kubeconfig", "granted");
+        scratch.put(state_path(REMEMBERED), "{");
+        let asked = |unserved: &'static str| {
+            let system = scratch.system(move |command| match command_line(command).split_once(' ')? {
+                ("config-get", _) => Some(r#"{"driver-pin": "magnum-capi-helm==1.1.0"}"#.to_owned()),
+                (_, name) if name != unserved => Some(format!("/var/lib/juju/{name}")),
+                _ => None,
+            });
+            request(&system, &context(), Ask::Juju).map(|request| request.kubeconfig.unwrap().unwrap())
+        };
+        let error = asked("helm").unwrap_err().to_string();
+        assert!(error.contains("resources.json is damaged"), "{error}");
+        assert_eq!(asked("").unwrap().content.expose(), "granted");
+        assert_eq!(asked(KUBECONFIG).unwrap().content.expose(), "granted");
     }
 }

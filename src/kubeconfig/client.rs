@@ -84,21 +84,14 @@ impl Session {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
-        let mut response = request.send().await.map_err(|error| unreachable(&error))?;
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
         match response.status() {
             status if status.is_success() => {
-                let (mut body, mut chunks) = (Vec::new(), 0);
-                let unexpected = |error: reqwest::Error| ApiError::Unexpected(error.to_string());
-                while body.len() < limits::MOST_BYTES
-                    && let Some(chunk) = response.chunk().await.map_err(unexpected)?
-                {
-                    body.extend_from_slice(&chunk);
-                    chunks += 1;
-                    if http::are_too_small(body.len(), chunks) {
-                        return Err(ApiError::Unexpected("in too small pieces".to_owned()));
-                    }
-                }
-                limits::json(&body).map_err(|_| ApiError::Unexpected(format!("HTTP {status} without JSON")))
+                let unexpected = |error: std::io::Error| ApiError::Unexpected(error.to_string());
+                let body = http::read(response, limits::MOST_BYTES).await.map_err(unexpected)?;
+                let no_json =
+                    |error: serde_json::Error| ApiError::Unexpected(format!("HTTP {status} without JSON: {error}"));
+                limits::json(&body).map_err(no_json)
             }
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Err(ApiError::Rejected(status.as_u16())),
             status => Err(ApiError::Unexpected(format!("HTTP {status}"))),
@@ -137,16 +130,23 @@ mod tests {
             ("500 Error", "", ApiError::Unexpected("HTTP 500 Internal Server Error".into())),
             // A redirect is not followed.
             ("302 Found\r\nLocation: https://192.0.2.1/", "", ApiError::Unexpected("HTTP 302 Found".into())),
-            ("200 OK", "<html>", ApiError::Unexpected("HTTP 200 OK without JSON".into())),
+            (
+                "200 OK",
+                "<html>",
+                ApiError::Unexpected("HTTP 200 OK without JSON: expected value at line 1 column 1".into()),
+            ),
         ] {
             assert_eq!(error(&serve(move |_, _, _| (head, body.to_owned()))), expected);
         }
     }
 
     #[test]
-    fn an_answer_over_the_size_limit_is_cut_and_not_read_to_its_end() {
+    fn an_answer_over_a_limit_is_refused_with_that_limit() {
         let long = serve(|_, _, _| ("200 OK", format!("\"{}\"", "x".repeat(9 << 20))));
-        assert_eq!(error(&long), ApiError::Unexpected("HTTP 200 OK without JSON".into()));
+        assert_eq!(error(&long), ApiError::Unexpected("it has more than 2097152 bytes".into()));
+        let many = serve(|_, _, _| ("200 OK", format!("[{}0]", "0,".repeat(60_000))));
+        let expected = "HTTP 200 OK without JSON: it has more than 2097152 bytes or 50000 values";
+        assert_eq!(error(&many), ApiError::Unexpected(expected.into()));
     }
 
     #[test]

@@ -158,8 +158,11 @@ impl Target {
 
 /// Parses the API server's address.
 fn address(server: &str) -> Result<Url, KubeconfigFault> {
+    if server.len() > SERVER_LIMIT {
+        return Err(fault(format!("names a server whose address has more than {SERVER_LIMIT} bytes")));
+    }
     let is_odd = |c: char| c.is_whitespace() || c.is_control();
-    let is_shown = server.len() <= SERVER_LIMIT && !server.contains(is_odd);
+    let is_shown = !server.contains(is_odd);
     let address = is_shown.then(|| Url::parse(server).ok()).flatten().filter(|url| url.scheme() == "https");
     let address = address.ok_or_else(|| fault("names a server that is not an https address"))?;
     if address.query().is_some() || address.fragment().is_some() {
@@ -250,6 +253,7 @@ users:
             ("https://h", "http://h", "not an https address"),
             ("https://h:6443", "h:6443", "not an https address"),
             ("https://h:6443", " https://h:6443", "not an https address"),
+            ("https://h:6443", &format!("https://h/{}", "x".repeat(300)), "more than 300 bytes"),
             ("kind: Config", "kind: Config\nkind: Config", "a field twice, in line "),
             ("https://h:6443", "https://h/?a=b", "with ? or #"),
             ("server: 'https://h:6443'", "server: 6443", "at clusters[0].cluster.server"),

@@ -71,7 +71,7 @@ pub struct ProgramsToAsk<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct DriverAnswer {
+pub(crate) struct DriverAnswer {
     version: String,
     client: Asked<bool>,
 }

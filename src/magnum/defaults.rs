@@ -96,10 +96,10 @@ impl StartDefaults {
         let log_file = format!("--log-file=/var/log/magnum/{}.log", service.name());
         let own = [CONFIGURATION_ARGUMENTS[0], CONFIGURATION_ARGUMENTS[1], &log_file];
         for option in whole_options(words.take_while(|word| *word != "--pyargv")) {
-            // systemd takes quotes, `%` and `$` for more than letters.
-            let is_plain =
+            // Without quotes, `%` and `$`, which systemd takes for more than letters.
+            let is_for_systemd =
                 option.chars().all(|c| c.is_ascii_graphic()) && !option.contains(['$', '%', '\'', '"', '\\']);
-            if own.contains(&option.trim_end_matches('/')) || !is_plain {
+            if own.contains(&option.trim_end_matches('/')) || !is_for_systemd {
                 continue;
             }
             match names_configuration(&option) {
@@ -121,7 +121,7 @@ impl StartDefaults {
             let assignment = code.split_once('=').filter(|(name, _)| is_name(name));
             let has_effect = match assignment {
                 Some(("DAEMON", _)) => false,
-                Some(("DAEMON_ARGS", value)) => is_the_daemon && is_plain(value),
+                Some(("DAEMON_ARGS", value)) => is_the_daemon && is_simple_value(value),
                 Some(("USE_SYSLOG", _)) => is_the_daemon,
                 Some(_) => true,
                 None => code.is_empty() || code.starts_with('#'),
@@ -155,7 +155,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Whether the drop-in can have the arguments in a value: quotes within its own are letters for the shell.
-fn is_plain(value: &str) -> bool {
+fn is_simple_value(value: &str) -> bool {
     let is_text = |c: char| c.is_ascii_graphic() || matches!(c, ' ' | '\t');
     value.chars().all(is_text) && !value.contains(['%', '\\']) && value.matches(['"', '\'']).count() <= 2
 }

@@ -150,7 +150,7 @@ impl RegisteredDrivers {
             if name == ENTRY_POINT {
                 continue;
             }
-            if is_plain(name) && (self.names.len() < MOST_DRIVERS || self.names.contains(name)) {
+            if is_list_name(name) && (self.names.len() < MOST_DRIVERS || self.names.contains(name)) {
                 self.names.insert(name.to_owned());
             } else {
                 let shown = || name.chars().take(LONGEST_NAME).collect::<String>();
@@ -188,7 +188,7 @@ impl RegisteredDrivers {
 }
 
 /// Whether a driver's name can stand in a list of an ASCII file.
-fn is_plain(name: &str) -> bool {
+fn is_list_name(name: &str) -> bool {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_of_name)
 }

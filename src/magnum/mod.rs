@@ -6,7 +6,7 @@ mod defaults;
 mod entry_points;
 mod installation;
 pub mod oslo;
-mod python;
+pub(crate) mod python;
 mod questions;
 mod service;
 

@@ -31,7 +31,6 @@ const NOBODY: &str = "nobody";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Python {
     /// The interpreter in the first line of Magnum's programs.
-    #[serde(default)]
     pub executable: PathBuf,
     /// `3.11.2`.
     pub version: String,
@@ -39,6 +38,14 @@ pub struct Python {
     pub site: PathBuf,
     /// The module path of user magnum, in order.
     pub path: Vec<PathBuf>,
+}
+
+/// Its answer to the question `where`.
+#[derive(Deserialize)]
+pub(crate) struct Answer {
+    version: String,
+    site: PathBuf,
+    path: Vec<PathBuf>,
 }
 
 /// Returns the exception with which a question failed: the line below the last frame of its traceback; without a
@@ -67,9 +74,10 @@ impl Python {
             root.ensure_roots_alone(program)?;
             root.ensure_program_is_roots(&executable)?;
             let isolated = command(&executable, NOBODY).arg("-I").env("HOME", home);
-            let answer: Self = ask(system, isolated, &["where"]).map_err(|error| cannot_ask(&error))?;
-            root.ensure_roots_alone(&answer.site)?;
-            Ok(Self { executable: executable.clone(), ..answer })
+            let answer = ask(system, isolated, &["where"]);
+            let Answer { version, site, path } = answer.map_err(|error| cannot_ask(&error))?;
+            root.ensure_roots_alone(&site)?;
+            Ok(Self { executable: executable.clone(), version, site, path })
         })
     }
 
@@ -96,8 +104,13 @@ fn command(executable: &Path, user: &'static str) -> Command {
 
 fn ask<T: DeserializeOwned>(system: &System, command: Command, words: &[&str]) -> Result<T> {
     let printed = system.stdout(&command.arg("-").args(words))?;
+    parse(&printed).with_context(|| format!("Python's answer to {words:?} does not parse"))
+}
+
+/// Parses the last line that Python prints: modules may print others before.
+pub(crate) fn parse<T: DeserializeOwned>(printed: &[u8]) -> serde_json::Result<T> {
     let answer = printed.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty());
-    limits::json(answer.unwrap_or_default()).with_context(|| format!("Python's answer to {words:?} does not parse"))
+    limits::json(answer.unwrap_or_default())
 }
 
 /// The problem of a unit on which user nobody gets no answer of Magnum's Python.

@@ -11,7 +11,7 @@ use crate::guard;
 use crate::helm::StagedHelm;
 use crate::problem::Problem;
 use crate::step::{Artifact, Step};
-use crate::system::systemd::{self, Unit};
+use crate::system::systemd::{self, Unit, WaitFor};
 use crate::system::{Backups, Entry, System};
 
 /// How long all temporary files of a plan, which come first in it, may take: a tree takes as long as others fill it.
@@ -119,7 +119,7 @@ impl Apply<'_> {
             Step::Disable(unit) => self.disable(unit),
             Step::Restart(due) => {
                 let units: Vec<&str> = due.iter().map(|due| due.service.unit()).collect();
-                systemd::restart(self.system, &units, self.is_hook)
+                systemd::restart(self.system, &units, if self.is_hook { WaitFor::End } else { WaitFor::Queue })
             }
         }
     }
@@ -130,7 +130,7 @@ impl Apply<'_> {
         let was_stopped = systemd::show(self.system, &[unit]).is_ok_and(|units| units.iter().any(stopped));
         // The guard itself leaves to systemd how often it may run.
         let reset = if self.is_hook { systemd::reset_failed(self.system, &guard::UNITS) } else { Ok(()) };
-        match reset.and_then(|()| systemd::switch(self.system, "enable", unit)) {
+        match reset.and_then(|()| systemd::enable(self.system, unit)) {
             Err(error) => {
                 warn!("{unit} does not start: {error:#}");
                 let detail = format!("{error:#}; see: systemctl status {unit}");
@@ -147,7 +147,7 @@ impl Apply<'_> {
     /// A unit whose file somebody has removed can only be stopped. What systemd has counted goes with it.
     fn disable(&self, unit: &str) -> Result<()> {
         match self.system.root.is_file(&guard::unit_file(unit))? {
-            true => systemd::switch(self.system, "disable", unit)?,
+            true => systemd::disable(self.system, unit)?,
             false => systemd::stop(self.system, unit)?,
         }
         systemd::reset_failed(self.system, &guard::UNITS)

@@ -121,7 +121,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
             leave_to_hooks(plan(&desired, &observed), &observed.services.services, has_lost_its_watch)
         }
     };
-    if let Err(problem) = or_problem(ensure_roots_alone(&system.root, &steps))? {
+    if let Err(problem) = or_problem(ensure_parents_are_roots(&system.root, &steps))? {
         outcome.problems.push(problem);
         return Ok(outcome);
     }
@@ -184,7 +184,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
 /// Makes sure that the directories in which the steps put something are root's alone. Those of Magnum's configuration
 /// never are: they belong to user magnum, and root reaches them by handles that nobody redirects. A directory that a step
 /// makes takes the place of whatever stands there.
-fn ensure_roots_alone(root: &Root, steps: &[Step]) -> Result<()> {
+fn ensure_parents_are_roots(root: &Root, steps: &[Step]) -> Result<()> {
     let is_made = |path: &Path| steps.iter().any(|step| matches!(step, Step::MakeDirectory(made) if made == path));
     let placed = steps.iter().filter(|step| !matches!(step, Step::SetAside { .. }));
     let placed = placed.flat_map(|step| match step {

@@ -156,7 +156,7 @@ fn nothing_is_put_where_others_can_write_but_into_magnums_configuration() {
         std::fs::create_dir_all(scratch.path(path)).unwrap();
         std::fs::set_permissions(scratch.path(path), std::fs::Permissions::from_mode(0o777)).unwrap();
     };
-    let ensure = |steps: &[Step]| or_problem(ensure_roots_alone(&scratch.root, steps)).unwrap();
+    let ensure = |steps: &[Step]| or_problem(ensure_parents_are_roots(&scratch.root, steps)).unwrap();
     let unit = write("/etc/systemd/system/x.service");
     let shadow = Step::SetAside { path: "/var/lib/magnum/x/y".into(), why: String::new() };
     open(CONF_DIRECTORY);

@@ -39,7 +39,7 @@ struct Memory {
 
 /// Returns what is remembered; of another version of the charm, or damaged, it counts as nothing.
 fn memory(root: &Root) -> Option<Memory> {
-    root.load(MEMORY).ok().flatten()
+    root.remembered(MEMORY)
 }
 
 /// Whether there was only one unit when Juju was last asked: for the guard, which cannot ask. If that is not known,

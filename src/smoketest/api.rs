@@ -1,6 +1,5 @@
 //! Requests to Keystone and to Magnum's API: each with a time and a size limit, none through a proxy.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,7 +13,7 @@ use super::progress::Progress;
 use super::resource::CloudResource;
 use crate::problem::Problem;
 use crate::system::http::{self, HttpClient};
-use crate::system::{Limited, Secret, limits};
+use crate::system::{Secret, limits};
 
 /// For one answer: Magnum asks Keystone, Glance, Nova and Neutron before it gives one, and waits 60 s for its conductor
 /// before it says that there is none.
@@ -148,9 +147,8 @@ impl CloudSession {
         let status = answer.status().as_u16();
         let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
         let (token, location) = (header("X-Subject-Token"), header("Location"));
-        let mut bytes = Vec::new();
-        let read = Limited::new(self.client.body(answer), limits::MOST_BYTES as u64).read_to_end(&mut bytes);
-        read.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
+        let bytes = self.client.wait(http::read(answer, limits::MOST_BYTES));
+        let bytes = bytes.map_err(|error| no_answer(false, format!("the answer breaks off: {error}")))?;
         let body = match (location, limits::json(&bytes)) {
             (Some(to), _) if (300..400).contains(&status) => format!("it redirects to {to}").into(),
             (_, Ok(body)) => body,

@@ -14,8 +14,8 @@ pub(crate) mod failure;
 mod outcome;
 mod parameters;
 mod progress;
-mod removal;
-mod resource;
+pub(crate) mod removal;
+pub(crate) mod resource;
 mod runs;
 mod watch;
 

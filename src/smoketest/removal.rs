@@ -82,7 +82,7 @@ fn leftovers(session: &mut CloudSession, kind: ResourceKind, prefix: &str) -> Re
 }
 
 /// Returns the resources of this unit's runs on a page of Magnum's.
-fn with_prefix(kind: ResourceKind, page: &[Value], prefix: &str) -> Vec<CloudResource> {
+pub(crate) fn with_prefix(kind: ResourceKind, page: &[Value], prefix: &str) -> Vec<CloudResource> {
     page.iter()
         .map(|shown| CloudResource::parse(kind, shown))
         .filter(|resource| resource.id.is_some() && is_of_run(&resource.name, prefix))

@@ -94,13 +94,14 @@ impl<R: Read> Read for Limited<R> {
             return Err(io::Error::new(ErrorKind::TimedOut, "it takes too long"));
         }
         let count = self.inner.read(buffer)?;
-        let too_large = || {
-            let message = format!("it has more than {} bytes", self.limit);
-            io::Error::new(ErrorKind::FileTooLarge, message)
-        };
-        self.left = self.left.checked_sub(count as u64).ok_or_else(too_large)?;
+        self.left = self.left.checked_sub(count as u64).ok_or_else(|| too_large(self.limit))?;
         Ok(count)
     }
+}
+
+/// The error of what exceeds a size limit.
+pub(super) fn too_large(limit: u64) -> io::Error {
+    io::Error::new(ErrorKind::FileTooLarge, format!("it has more than {limit} bytes"))
 }
 
 /// A directory or file with which there is more than is read.

@@ -105,17 +105,25 @@ pub fn daemon_reload(system: &System) -> Result<()> {
     system.stdout(&Command::new("systemctl", JOB_LIMIT).arg("daemon-reload")).map(drop)
 }
 
+/// What a restart waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitFor {
+    /// That systemd has queued it.
+    Queue,
+    /// That it has ended.
+    End,
+}
+
 /// Restarts units, and starts those that are not running, also when systemd has given one up. First resets what it
-/// has counted of their failures: otherwise a restart soon after too many starts is refused. `waits` is
-/// whether for its end, or only until systemd has queued it.
+/// has counted of their failures: otherwise a restart soon after too many starts is refused.
 ///
 /// # Errors
 /// If `systemctl` fails, as it does for a unit that systemd could not load.
-pub fn restart(system: &System, units: &[&str], waits: bool) -> Result<()> {
+pub fn restart(system: &System, units: &[&str], wait_for: WaitFor) -> Result<()> {
     reset_failed(system, units)?;
     let command = Command::new("systemctl", JOB_LIMIT)
         .arg("restart")
-        .args((!waits).then_some("--no-block"))
+        .args((wait_for == WaitFor::Queue).then_some("--no-block"))
         .arg("--")
         .args(units);
     system.stdout(&command).map(drop)
@@ -164,14 +172,25 @@ pub fn stop(system: &System, unit: &str) -> Result<()> {
     system.run(&Command::new("systemctl", JOB_LIMIT).args(["stop", "--", unit])).map(drop)
 }
 
-/// Starts one of the charm's own units, now and at every boot, or stops it so: `enable` or `disable`.
+/// Starts one of the charm's own units, now and at every boot.
 ///
 /// # Errors
 /// If `systemctl` fails.
-pub fn switch(system: &System, how: &str, unit: &str) -> Result<()> {
-    let command = Command::new("systemctl", JOB_LIMIT).args(["--quiet", "--now", how, "--", unit]);
-    let switched = system.stdout(&command).map(drop);
-    switched.with_context(|| format!("systemctl {how} {unit}"))
+pub fn enable(system: &System, unit: &str) -> Result<()> {
+    now(system, "enable", unit)
+}
+
+/// Stops one of the charm's own units, which then does not start at boot either.
+///
+/// # Errors
+/// If `systemctl` fails.
+pub fn disable(system: &System, unit: &str) -> Result<()> {
+    now(system, "disable", unit)
+}
+
+fn now(system: &System, verb: &str, unit: &str) -> Result<()> {
+    let done = system.stdout(&Command::new("systemctl", JOB_LIMIT).args(["--quiet", "--now", verb, "--", unit]));
+    done.map(drop).with_context(|| format!("systemctl {verb} {unit}"))
 }
 
 /// Parses what `systemctl show` prints: `Key=value` lines, an empty line between units.

@@ -6,30 +6,12 @@
 //! driver in place, so most rounds go that way.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use fastrand::Rng;
 
 use crate::support::mirror::{self, assert_driver, installed, wheel};
 use crate::support::{Deployment, HOOKS, SITE, pin, soak};
-
-/// Numbers without a pattern (xorshift64), another row in each run.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-        let seed = u64::try_from(now).unwrap() | 1;
-        eprintln!("seed {seed}");
-        Self(seed)
-    }
-
-    /// From 0 to 1.
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        f64::from(u32::try_from(self.0 >> 32).unwrap()) / f64::from(u32::MAX)
-    }
-}
 
 /// What a killed hook left, in words.
 fn state(it: &Deployment, old: &str, new: &str) -> &'static str {
@@ -82,7 +64,7 @@ impl Killing<'_> {
     }
 
     /// Kills so many changes, each finished by the next of these hooks.
-    fn kill(&mut self, count: usize, random: &mut Random, hooks: impl Iterator<Item = &'static str>) {
+    fn kill(&mut self, count: usize, random: &mut Rng, hooks: impl Iterator<Item = &'static str>) {
         let mut full = self.undisturbed();
         let mut killed = 0;
         for hook in hooks {
@@ -91,7 +73,7 @@ impl Killing<'_> {
             }
             let (old, new) = (self.old, self.other());
             self.wanted(new);
-            let after = full.mul_f64(random.next());
+            let after = full.mul_f64(random.f64());
             let run = self.it.unit.kill_hook_after("config-changed", after).unwrap();
             if run.signal == Some(9) {
                 killed += 1;
@@ -118,7 +100,8 @@ fn of_many_pin_changes_killed_at_a_random_moment_none_leaves_a_driver_that_does_
     it.grant();
     it.deploy();
     let mut killing = Killing { it: &it, from_wheel: false, old: "1.1.0", states: BTreeMap::new() };
-    let mut random = Random::new();
+    let mut random = Rng::new();
+    eprintln!("seed {}", random.get_seed());
     // Juju is asked for resources in every hook but these; a new one never comes with them.
     let (asked, others): (Vec<&str>, Vec<&str>) = HOOKS
         .into_iter()

@@ -151,16 +151,6 @@ fn clusters_that_lose_their_driver_are_named_before() {
     assert!(!log.contains("clusters"), "once is enough: {log}");
 }
 
-/// Numbers without a pattern, the same ones in each run of the test.
-fn chance(seed: u64) -> impl FnMut(usize) -> usize {
-    let mut state = seed;
-    move |below| {
-        // Knuth's linear congruential generator; its upper bits.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % below
-    }
-}
-
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn after_many_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
@@ -182,7 +172,8 @@ fn after_many_hooks_and_actions_in_any_order_the_unit_is_as_it_was() {
         ("log-to", "journal"),
         ("restart-mode", "immediate"),
     ];
-    let mut any = chance(2024);
+    let mut random = fastrand::Rng::with_seed(2024);
+    let mut any = |below: usize| random.usize(..below);
     let actions = ["plan", "verify", "restart", "capture-state"];
     let (mut run, runs) = (0, soak(12, 100));
     while run < runs {

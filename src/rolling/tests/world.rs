@@ -11,22 +11,6 @@ fn unhealthy() -> Situation {
     Situation { pending: false, unhealthy: Some("magnum-api does not answer".into()) }
 }
 
-/// Random numbers that are the same in each run (xorshift64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % bound as u64).unwrap()
-    }
-
-    fn once_in(&mut self, bound: usize) -> bool {
-        self.below(bound) == 0
-    }
-}
-
 /// What a hook read when it began.
 #[derive(Clone)]
 struct Read {
@@ -58,7 +42,8 @@ pub struct WorldUnit {
 }
 
 pub struct World {
-    dice: Dice,
+    /// Throws the same in each run.
+    dice: fastrand::Rng,
     pub units: BTreeMap<String, WorldUnit>,
     pub leader: Option<String>,
     pub decision: LeaderDecision,
@@ -68,7 +53,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, count: u32) -> Self {
         let mut world = Self {
-            dice: Dice(seed),
+            dice: fastrand::Rng::with_seed(seed),
             units: BTreeMap::new(),
             leader: None,
             decision: LeaderDecision::default(),
@@ -108,7 +93,11 @@ impl World {
 
     pub fn any(&mut self) -> String {
         let names = self.names();
-        names[self.dice.below(names.len())].clone()
+        self.dice.choice(&names).unwrap().clone()
+    }
+
+    fn once_in(&mut self, bound: u8) -> bool {
+        self.dice.u8(..bound) == 0
     }
 
     pub fn unit(&mut self, name: &str) -> &mut WorldUnit {
@@ -211,7 +200,7 @@ impl World {
     /// One thing happens, anywhere.
     pub fn step(&mut self) {
         let name = self.any();
-        match self.dice.below(12) {
+        match self.dice.u8(..12) {
             0 | 1 => {
                 let of = self.any();
                 self.bring(&name, Some(&of).filter(|of| **of != name).map(String::as_str));
@@ -219,12 +208,12 @@ impl World {
             2..=4 if self.unit(&name).hook.is_none() => self.begin(&name),
             5 | 6 => self.act(&name),
             7..=9 => self.end(&name),
-            10 if self.dice.once_in(3) => self.unit(&name).hook = None,
-            11 if self.dice.once_in(6) => self.settle(&name),
-            11 if self.dice.once_in(6) => self.leader = Some(name),
-            11 if self.dice.once_in(12) => self.change(),
-            11 if self.dice.once_in(12) && self.units.len() > 2 => self.remove(&name),
-            11 if self.dice.once_in(12) && self.units.len() < 6 => self.add(),
+            10 if self.once_in(3) => self.unit(&name).hook = None,
+            11 if self.once_in(6) => self.settle(&name),
+            11 if self.once_in(6) => self.leader = Some(name),
+            11 if self.once_in(12) => self.change(),
+            11 if self.once_in(12) && self.units.len() > 2 => self.remove(&name),
+            11 if self.once_in(12) && self.units.len() < 6 => self.add(),
             _ => {}
         }
     }

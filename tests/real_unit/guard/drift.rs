@@ -47,8 +47,8 @@ fn any_drift_is_put_right_within_a_second_and_only_a_harmed_driver_restarts() {
     for drift in drifts.iter().filter(|drift| drift["seconds"].as_f64() > Some(0.5)) {
         eprintln!("slow: {drift}");
     }
-    // How quick it is shows where nothing else runs, as in a soak run: that it comes by itself, everywhere.
-    let (worst_limit, median_limit) = soak((f64::INFINITY, f64::INFINITY), (1.0, 0.3));
+    // How quick it is shows where nothing else runs, as in a soak run; a busy machine keeps these bounds too.
+    let (worst_limit, median_limit) = soak((10.0, 3.0), (1.0, 0.3));
     assert!(worst < worst_limit, "the worst is {worst} s");
     assert!(median < median_limit, "the median is {median} s");
     at_rest(&it);

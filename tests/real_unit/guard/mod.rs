@@ -172,6 +172,12 @@ fn nothing_of_it_runs_while_nothing_changes() {
     std::thread::sleep(Duration::from_secs(soak(5, 60)));
     assert_eq!(runs(), before, "CPU time, and runs");
     assert_eq!(it.shell("ps -e -o args= | grep '[d]ispatch guard' || :"), "", "processes");
+    for service in &UNITS[1..] {
+        let shown = |property: &str| it.shell(&format!("systemctl show --property={property} --value {service}"));
+        let capabilities = shown("CapabilityBoundingSet");
+        assert_eq!(capabilities.split_whitespace().count(), 9, "{service}: {capabilities}");
+        assert_eq!([shown("MemoryMax"), shown("TasksMax")], ["1073741824\n", "256\n"], "{service}");
+    }
     // systemd's own figure, in tenths; without any bounds it is 96.
     let exposed = ["systemd-analyze", "--no-pager", "security", "--threshold=40", UNITS[1], UNITS[2]];
     let analyzed = it.machine().run(&exposed).unwrap();
