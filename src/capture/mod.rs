@@ -9,6 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 
+use crate::escape;
 use crate::system::{Access, System, sha256, state_path};
 use redact::redact;
 
@@ -42,7 +43,7 @@ pub fn capture(system: &System, inputs: Inputs) -> Result<[(&'static str, String
         .into_iter()
         .map(|(name, text)| {
             let text = text.unwrap_or_else(|error| format!("could not look: {error:#}\n"));
-            (name, redact(&text))
+            (name, escape::report(&redact(&text), usize::MAX))
         })
         .collect();
     let bytes = archive(&pieces, now)?;

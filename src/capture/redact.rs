@@ -20,7 +20,13 @@ const BLANK: [char; 2] = [' ', '\t'];
 /// Returns the text without what looks like a secret.
 pub fn redact(text: &str) -> String {
     let text = without_private_keys(text);
+    let mut is_continued = false;
     let lines = text.split_inclusive('\n').map(|line| {
+        // A value of oslo.config's goes on in the indented lines below it.
+        if is_continued && line.starts_with(BLANK) {
+            return format!(" {REDACTED}\n");
+        }
+        is_continued = begins_secret(line);
         let line = http::redact_urls(&without_values(line), "(redacted)@");
         let words = line.split_inclusive(|c: char| !is_of_base64(c)).map(|piece| {
             let word = piece.trim_end_matches(|c: char| !is_of_base64(c));
@@ -32,6 +38,12 @@ pub fn redact(text: &str) -> String {
         words.collect::<String>()
     });
     lines.collect()
+}
+
+/// Whether a line is a secret option without its value.
+fn begins_secret(line: &str) -> bool {
+    let name = line.trim_end().strip_suffix(['=', ':']).unwrap_or_default().trim_end().to_ascii_lowercase();
+    name.ends_with("_key") || STRONG.iter().chain(&WEAK).any(|sign| name.contains(sign))
 }
 
 /// Takes out private keys in PEM. One whose beginning or end a journal's limits have cut off reaches to the text's own.
@@ -184,6 +196,17 @@ mod tests {
             ),
             ("{'password': 'unclosed", "{'password': (redacted)"),
             (r#"'{\"password\": \"x\"}'"#, r#"'{\"password\": (redacted)"#),
+        ]);
+    }
+
+    #[test]
+    fn what_goes_on_below_a_secret_option_goes_too() {
+        assert_redacted(&[
+            (
+                "admin_password =\n  hunter2\n\thunter3\nuser = a\n",
+                "admin_password =\n (redacted)\n (redacted)\nuser = a\n",
+            ),
+            ("hosts =\n  a\n", "hosts =\n  a\n"),
         ]);
     }
 

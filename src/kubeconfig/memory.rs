@@ -28,6 +28,9 @@ pub struct Memory {
     /// What driver and helm said of the last few kubeconfigs.
     #[serde(default)]
     pub programs: Vec<Verdict>,
+    /// Of this run only, for not all programs could be asked: each try may take minutes.
+    #[serde(skip)]
+    unfinished: Vec<Verdict>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,7 +85,7 @@ impl Memory {
     ) -> Result<Option<String>> {
         let kubeconfig = sha256(content.expose().as_bytes());
         let what = sha256(format!("{kubeconfig} {pin} {:?} {:?}", ask.driver, ask.helm).as_bytes());
-        if let Some(known) = self.programs.iter().find(|verdict| verdict.what == what) {
+        if let Some(known) = self.programs.iter().chain(&self.unfinished).find(|verdict| verdict.what == what) {
             return Ok(known.refusal.clone());
         }
         if thoroughness == Thoroughness::Quick {
@@ -91,7 +94,9 @@ impl Memory {
         let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
         let refusal = refusal.map(|refusal| escape::line(&refusal, LONGEST_REFUSAL));
         // One that could not be asked is asked again by the next hook.
-        if not_asked.is_empty() && !ask.is_dry_run {
+        if !not_asked.is_empty() {
+            self.unfinished.push(Verdict { what, refusal: refusal.clone() });
+        } else if !ask.is_dry_run {
             self.programs.push(Verdict { what, refusal: refusal.clone() });
             let surplus = self.programs.len().saturating_sub(MOST_VERDICTS);
             self.programs.drain(..surplus);
@@ -156,7 +161,10 @@ mod tests {
         };
         use Thoroughness::{Full, Quick};
         assert_eq!(refusal(&ask, Quick), (false, 0));
-        // Without helm, the answer is not final.
+        // Without helm, the answer is not final: it counts in this run, and is asked for again in the next.
+        let mut run = Memory::load(root);
+        (0..2).for_each(|_| assert!(run.refusal(&system, &content, &pin, &ask, Full).unwrap().is_some()));
+        assert_eq!(asked.swap(0, Ordering::SeqCst), 1);
         assert_eq!(refusal(&ask, Full), (true, 1));
         assert_eq!(refusal(&ask, Quick), (false, 1));
         ask.helm = root.identity(Path::new("/usr/bin/helm")).unwrap();
