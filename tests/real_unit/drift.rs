@@ -44,6 +44,10 @@ fn mended(it: &Deployment, case: &str, harm: &str, hook: &str, restarts: &[&str]
     let (graft, services) = (it.graft(), it.services());
     it.shell(harm);
     let said = it.hook(hook).describe();
+    // What is in a directory there may be somebody's.
+    let is_renamed = harm.starts_with("f=/etc/magnum/") && harm.contains("mkdir");
+    let inside = it.shell("cd /etc/magnum; find . -path '*/set-aside-*/inside'; rm -rf set-aside-* */set-aside-*");
+    assert_eq!(!inside.is_empty(), is_renamed, "{case}: {inside}");
     assert_same(&graft.diff(&it.graft()), &case);
     let restarted = restarted(&services, &it.services());
     assert_eq!(restarted, restarts, "{case}: {said}\n{}", it.why());
