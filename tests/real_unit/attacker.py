@@ -5,6 +5,7 @@ holds a lease, trees 3,000 deep, bytes that are not text; code and metadata in i
 its place. Soon after, it puts back what stood there, unless somebody else has put something there. At the end nothing of
 it is left but /var/lib/magnum/loot: who has run its code.
 """
+import errno
 import fcntl
 import itertools
 import os
@@ -202,6 +203,11 @@ def attack(path, plant):
             os.rename(stash, path)
 
 
+def tidy():
+    """Takes away its litter, and what the charm has renamed: a full disk is another attack."""
+    subprocess.run("rm -rf %s/* %s/set-aside-*" % (TRASH, ETC), shell=True, stderr=subprocess.DEVNULL, check=False)
+
+
 def several(end):
     tried, refused = 0, {}
     while time.monotonic() < end:
@@ -210,8 +216,12 @@ def several(end):
             os.makedirs(SITE, exist_ok=True)
             attack(path, chance.choice(shapes))
             tried += 1
+            if tried % 20 == 0:
+                tidy()
         except OSError as error:
             refused[error.strerror] = refused.get(error.strerror, 0) + 1
+            if error.errno == errno.ENOSPC:
+                tidy()
     print(tried, "attacks,", refused, flush=True)
 
 
