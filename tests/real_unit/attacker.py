@@ -196,8 +196,9 @@ def attack(path, plant):
     finally:
         while leases:
             os.close(leases.pop())
-        if plant is moved and os.path.lexists(path) and not os.path.lexists(CONF_D):
-            os.rename(path, CONF_D)
+        if plant is moved and os.path.lexists(path) and not is_own(path):
+            # Unless the charm has made another one.
+            os.rename(path, stash + "-moved" if os.path.lexists(CONF_D) else CONF_D)
         clear(path)
         if had and not os.path.lexists(path):
             os.rename(stash, path)
