@@ -232,8 +232,8 @@ fn cloud(input: &[u8]) {
 
 /// Reads the answers of Magnum's Python, of the fetcher, of Juju and of Magnum's API.
 fn typed(input: &[u8]) {
-    black_box((python::parse::<python::Answer>(input).ok(), python::parse::<DriverAnswer>(input).ok()));
-    if let Ok(answer) = python::parse::<facts::Answer>(input) {
+    black_box((python::parse::<python::WhereAnswer>(input).ok(), python::parse::<DriverAnswer>(input).ok()));
+    if let Ok(answer) = python::parse::<facts::FactsAnswer>(input) {
         match answer.options(&source()) {
             Ok(options) => assert!(options.len() <= 1000 && options.iter().all(|option| option.len() <= 200)),
             Err(problem) => assert_problem(&problem),

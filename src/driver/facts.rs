@@ -37,13 +37,13 @@ pub struct DriverFacts {
 
 /// Python's answer to the question `driver`.
 #[derive(Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct FactsAnswer {
     version: String,
     missing: Vec<(String, Option<String>)>,
     options: Vec<String>,
 }
 
-impl Answer {
+impl FactsAnswer {
     /// Returns the options that the pinned driver registers.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl DriverFacts {
         let pin = &source.pin;
         let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
         question.extend(magnum::configuration_arguments(&system.root)?);
-        let answer: Result<Answer> = installation.python.ask(system, &question);
+        let answer: Result<FactsAnswer> = installation.python.ask(system, &question);
         let answer = answer.map_err(|error| {
             let summary = "Pinned driver does not load next to this unit's Magnum";
             let detail = format!("driver-pin {pin} does not load: {}", magnum::exception(&error));

@@ -35,8 +35,8 @@ use crate::system::{Root, System};
 
 /// Of the processor, in an unoptimised build: other tests run beside these.
 const TIME: Duration = Duration::from_secs(5);
-/// Until the end, besides what a shape is waited for: enough for a machine that does much else. What counts is TIME.
-const WALL: Duration = Duration::from_secs(120);
+/// Until the end, besides what a shape is waited for.
+const WALL: Duration = Duration::from_secs(30);
 /// In bytes, with the test program itself.
 const MEMORY: u64 = 64 << 20;
 /// In bytes, all that is written, even if it is removed again.

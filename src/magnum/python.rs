@@ -42,7 +42,7 @@ pub struct Python {
 
 /// Its answer to the question `where`.
 #[derive(Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct WhereAnswer {
     version: String,
     site: PathBuf,
     path: Vec<PathBuf>,
@@ -75,7 +75,7 @@ impl Python {
             root.ensure_program_is_roots(&executable)?;
             let isolated = command(&executable, NOBODY).arg("-I").env("HOME", home);
             let answer = ask(system, isolated, &["where"]);
-            let Answer { version, site, path } = answer.map_err(|error| cannot_ask(&error))?;
+            let WhereAnswer { version, site, path } = answer.map_err(|error| cannot_ask(&error))?;
             root.ensure_roots_alone(&site)?;
             Ok(Self { executable: executable.clone(), version, site, path })
         })

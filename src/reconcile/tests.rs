@@ -1,7 +1,6 @@
 //! Which settings a reconcile goes by, and what its steps do with what others have put in the graft's places.
 
 use std::cell::RefCell;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Instant;
 
@@ -154,7 +153,7 @@ fn nothing_is_put_where_others_can_write_but_into_magnums_configuration() {
     let scratch = Scratch::new();
     let open = |path: &str| {
         std::fs::create_dir_all(scratch.path(path)).unwrap();
-        std::fs::set_permissions(scratch.path(path), std::fs::Permissions::from_mode(0o777)).unwrap();
+        scratch.let_others_write(path);
     };
     let ensure = |steps: &[Step]| or_problem(ensure_parents_are_roots(&scratch.root, steps)).unwrap();
     let unit = write("/etc/systemd/system/x.service");
