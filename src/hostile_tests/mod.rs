@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt as _;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -225,8 +226,13 @@ fn report(costs: &[(&str, &Shape, Result<Cost, String>)]) {
     }
 }
 
-/// Lets a process take an input in.
+/// Lets a process take an input in; says why if that cannot be had.
 fn measure(kind: &Kind, shape: &Shape) -> Result<Cost, String> {
+    let measured = panic::catch_unwind(AssertUnwindSafe(|| run(kind, shape)));
+    measured.unwrap_or_else(|panicked| Err(format!("panicked: {:?}", panicked.downcast_ref::<String>())))
+}
+
+fn run(kind: &Kind, shape: &Shape) -> Result<Cost, String> {
     let scratch = Scratch::new();
     let server = (shape.make)(&scratch).map(|respond| server::start(kind.name == management::KIND.name, respond));
     let before = on_disk(&scratch.path("/"));
@@ -234,8 +240,8 @@ fn measure(kind: &Kind, shape: &Shape) -> Result<Cost, String> {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "hostile_tests::one_shape", "--nocapture", "--test-threads=1"]);
     command.envs([(KIND, kind.name), ("PATH", path.as_str())]).env(ROOT, scratch.path("/"));
-    if let Some(port) = server {
-        command.env(PORT, port.to_string());
+    if let Some(server) = &server {
+        command.env(PORT, server.port.to_string());
     }
     if !shape.waits.is_zero() {
         command.env(WAITS, "1");

@@ -1,8 +1,9 @@
 //! A server on the loopback interface that answers with whatever bytes a shape has.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::{ServerConnection, StreamOwned};
 
@@ -11,13 +12,27 @@ use crate::kubeconfig::testing::server_config;
 /// Writes an answer, head and body, to a request for a path. It may be without end: the client hangs up.
 pub type Respond = Box<dyn Fn(&str, &mut dyn Write) -> io::Result<()> + Send + Sync>;
 
-/// Serves on a port of its own until the test ends.
-pub fn start(is_tls: bool, respond: Respond) -> u16 {
+/// Serves on a port of its own until it is dropped.
+pub struct Server {
+    pub port: u16,
+    ends: Arc<AtomicBool>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Release);
+        // One more client, so that it looks.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+pub fn start(is_tls: bool, respond: Respond) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let server = Server { port: listener.local_addr().unwrap().port(), ends: Arc::default() };
     let (respond, config) = (Arc::new(respond), is_tls.then(server_config));
+    let ends = server.ends.clone();
     std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
+        for stream in listener.incoming().map_while(Result::ok).take_while(|_| !ends.load(Ordering::Acquire)) {
             let (respond, config) = (respond.clone(), config.clone());
             std::thread::spawn(move || {
                 // A client that hangs up is no error here.
@@ -34,7 +49,7 @@ pub fn start(is_tls: bool, respond: Respond) -> u16 {
             });
         }
     });
-    port
+    server
 }
 
 fn serve<S: Read + Write>(stream: S, respond: &Respond, close: impl Fn(&mut S) -> io::Result<()>) -> io::Result<()> {
