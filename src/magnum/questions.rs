@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::check::Finding;
@@ -42,6 +42,18 @@ pub struct Answers {
     pub enabled: Asked<BTreeMap<String, Vec<String>>>,
     /// The size of the kubeconfig that the configuration names, in bytes.
     pub kubeconfig: Asked<u64>,
+}
+
+/// Why a service would not start: the answer to the question `proof`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct StartRefusal {
+    pub reason: String,
+    /// Group and name of the option of the graft's fragment that is to blame.
+    #[serde(default)]
+    pub option: Option<(String, String)>,
+    /// The fragment of somebody else that is to blame.
+    #[serde(default)]
+    pub file: Option<String>,
 }
 
 /// The configuration as a service reads it.

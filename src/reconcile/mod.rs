@@ -11,6 +11,7 @@ mod guard;
 mod hook;
 mod observed;
 mod plan;
+mod proof;
 mod remove;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,9 @@ use crate::system::{Backups, Original, Root, System};
 /// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
 
+/// Says what is going on.
+pub type Progress<'a> = dyn Fn(&str) -> Result<()> + 'a;
+
 /// What the caller of a reconcile provides.
 pub struct Environment<'a> {
     pub system: &'a System,
@@ -50,7 +54,7 @@ pub struct Environment<'a> {
     /// The charm's version and revision, for the record.
     pub charm: &'a str,
     /// Called before each thing that takes longer than a moment.
-    pub progress: &'a dyn Fn(&str) -> Result<()>,
+    pub progress: &'a Progress<'a>,
     /// Asked right before a restart of services that are serving: why it must wait, if it must.
     pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Option<Problem>>,
     pub thoroughness: Thoroughness,
@@ -300,7 +304,9 @@ impl Found {
                 None => Artifacts::expected(&system.root, &settings, installation, observed)?,
             };
             let desired = Desired::new(&settings, installation, &artifacts.facts)?;
-            Ok(Candidate { settings, artifacts, desired, selection })
+            let candidate = Candidate { settings, artifacts, desired, selection };
+            proof::prove(system, &candidate, installation, observed, environment.map(|it| it.progress))?;
+            Ok(candidate)
         };
         let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut problems)?;
         Ok((chosen, problems))

@@ -142,4 +142,4 @@ pub fn plan_removal(remains: &Remains) -> Vec<Step> {
 
 #[cfg(test)]
 #[path = "plan_tests/mod.rs"]
-mod tests;
+pub(super) mod tests;

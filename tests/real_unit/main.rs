@@ -30,6 +30,7 @@ mod packages; // apt and Magnum beside the charm
 mod pause; // a paused unit
 mod pins; // the driver's version
 mod plan; // the action plan
+mod poisoned; // changes with which Magnum would not start
 mod record; // what was installed, for auditors
 mod remove; // the unit as it was before
 mod restart_mode; // restarts at once or by hand

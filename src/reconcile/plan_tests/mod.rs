@@ -1,6 +1,6 @@
 //! The plan, proven without a machine.
 
-mod model;
+pub mod model;
 
 use std::path::PathBuf;
 
