@@ -13,7 +13,7 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(60);
 /// Values of options that Magnum's parser or the driver does not take: driver, options, the one that is to blame.
 const OPTIONS: [(&str, &str, &str); 16] = [
     ("1.1.0", "minimum_flavor_ram = 2GB", "minimum_flavor_ram"),
-    ("1.1.0", "minimum_flavor_ram =", "minimum_flavor_ram"),
+    ("1.1.0", "minimum_flavor_ram = 0x10", "minimum_flavor_ram"),
     ("1.1.0", "minimum_flavor_ram = 1.5", "minimum_flavor_ram"),
     ("1.1.0", "minimum_flavor_vcpus = two", "minimum_flavor_vcpus"),
     ("1.1.0", "minimum_flavor_vcpus = [2]", "minimum_flavor_vcpus"),
@@ -138,7 +138,9 @@ fn command_lines_and_fragments_with_which_magnum_would_not_start_are_refused_bef
     it.set(&[("capi-helm-options", "namespace_prefix = x")]);
     for (text, reason) in FRAGMENTS {
         it.machine().push(&fragment, text.as_bytes(), 0o644).unwrap();
+        let began = Instant::now();
         it.hook("update-status");
+        println!("{text:?}: {:.1} s", began.elapsed().as_secs_f64());
         it.assert_status("blocked", &["would not start with /etc/magnum/magnum.conf.d/50-site.conf", reason], text);
         assert!(!it.said().contains("hunter2"), "{text}");
         assert_eq!(it.services(), before.services, "{text}");
