@@ -306,6 +306,9 @@ def proof(directory, entry, service, path, text, *arguments):
             del sections[group][option]
         with open(fragment, "w") as file:
             file.write(written(sections))
+        # oslo.config reads this directory without being told to, too.
+        found = cfg.find_config_dirs
+        cfg.find_config_dirs = lambda *names: [private if path == place else path for path in found(*names)]
         starts(service, main, [argument.replace(place, private) for argument in arguments])
         return unread(fragment, sections, entry)
 
