@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lab::Snapshot;
 
 use crate::support::mirror::{self, remade};
-use crate::support::{CONF_DIRECTORY, Deployment, INDEX, Services, assert_same, pin};
+use crate::support::{CONF, CONF_DIRECTORY, Deployment, INDEX, Services, assert_same, conf, pin};
 
 /// How long a hook may take to refuse a change, while the machine has other work too.
 const REFUSED_WITHIN: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ const ARGUMENTS: [(&str, &str); 8] = [
 /// Fragments of somebody else.
 const FRAGMENTS: [(&str, &str); 6] = [
     ("[api]\nport = abc\n", "invalid literal"),
-    ("port = 1\n", "port"),
+    ("port = 1\n", "Section must be started"),
     ("[api\n", "Invalid section"),
     ("[DEFAULT]\nlog_file = /nonexistent/x\n", "/nonexistent/x"),
     ("[DEFAULT]\ntransport_url = nonsense://me:hunter2@rabbit:x\n", "transport"),
@@ -114,9 +114,11 @@ fn an_option_that_magnum_or_the_driver_does_not_take_is_refused_before_anything_
         before.assert_same("after all that was refused");
     }
     // What has moved is still read where it was.
-    it.set(&[("capi-helm-options", "csi_cinder_reclaim_policy = Delete\ncsi_cinder_availability_zone = az-blue")]);
+    let moved = "csi_cinder_reclaim_policy = Delete\ncsi_cinder_availability_zone = az-blue\n";
+    it.set(&[("capi-helm-options", moved)]);
     it.hook("config-changed");
-    it.assert_whole("1.4.0", "options that have moved");
+    it.assert_status("active", &["Driver 1.4.0 grafted"], "options that have moved");
+    assert_eq!(it.machine().read_text(CONF).unwrap(), conf(moved));
 }
 
 #[test]
