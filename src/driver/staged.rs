@@ -13,6 +13,8 @@ use crate::system::{Access, Backups, Entry, Root, System, Temporary, sha256, sta
 
 /// The wheel of the driver that was installed last: to put it back takes no network.
 const WHEEL: &str = "driver.whl";
+/// The wheel of the driver that was installed before it.
+const WHEEL_BEFORE: &str = "driver-before.whl";
 
 /// A staged driver; its directory goes when this is dropped.
 #[derive(Debug)]
@@ -94,14 +96,28 @@ impl StagedDriver {
         for path in &old {
             root.remove(path)?;
         }
-        root.write(&state_path(WHEEL), &self.wheel, Access::PRIVATE)
+        keep(root, &self.wheel)
     }
 }
 
+/// Keeps a wheel, and the one that was kept before, if it is another one.
+fn keep(root: &Root, wheel: &[u8]) -> Result<()> {
+    match root.inspect(&state_path(WHEEL))? {
+        Entry::File(file) if file.bytes == wheel => return Ok(()),
+        Entry::File(_) => root.rename(&state_path(WHEEL), &state_path(WHEEL_BEFORE))?,
+        _ => {}
+    }
+    root.write(&state_path(WHEEL), wheel, Access::PRIVATE)
+}
+
 fn installed_before(root: &Root, known: Option<&Sha256>) -> Result<Option<Vec<u8>>> {
-    let Entry::File(file) = root.inspect(&state_path(WHEEL))? else { return Ok(None) };
-    let is_known = known.is_some_and(|known| known.to_string() == sha256(&file.bytes));
-    Ok(is_known.then_some(file.bytes))
+    for name in [WHEEL, WHEEL_BEFORE] {
+        let Entry::File(file) = root.inspect(&state_path(name))? else { continue };
+        if known.is_some_and(|known| known.to_string() == sha256(&file.bytes)) {
+            return Ok(Some(file.bytes));
+        }
+    }
+    Ok(None)
 }
 
 /// Puts `new` where `old` is, in one step where the file system can (ZFS before 2.2 cannot).

@@ -27,7 +27,7 @@ pub fn repair(system: &System) -> Result<()> {
     let root = &system.root;
     let Some(lock) = root.lock_if_present()? else { return Ok(()) };
     // Without them the charm has not grafted yet, or has left.
-    let Some(settings) = last_good(system)?.filter(|settings| settings.guard) else { return Ok(()) };
+    let Some(settings) = last_good(system)?.map(|last| last.settings).filter(|it| it.guard) else { return Ok(()) };
     let mode = settings.restart_mode;
     let kubeconfig = settings.kubeconfig.clone().map(|content| GrantedKubeconfig { content, remedy: String::new() });
     let request = Request { settings: Ok(settings), kubeconfig: Ok(kubeconfig) };

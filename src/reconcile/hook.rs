@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tracing::info;
 
-use super::{Environment, Reconciled, last_good, remove as removal};
+use super::{Environment, Reconciled, last_good, proof, remove as removal};
 use crate::escape::{self, ENTRY_LENGTH};
 use crate::juju::settings::RestartMode;
 use crate::juju::{Ask, Context, Request, request, status_of, tools};
@@ -28,7 +28,7 @@ pub fn reconcile(system: &System, hook: &str, context: &Context) -> Result<()> {
     run(system, hook, context, None).map(drop)
 }
 
-/// Reconciles as any hook, but restarts what is due at once.
+/// Reconciles as any hook, but restarts what is due at once, and tries again what has failed.
 ///
 /// # Errors
 /// If the charm or Juju is at fault.
@@ -42,6 +42,9 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
         true => Ask::Remembered,
         false => Ask::Juju,
     };
+    if mode.is_some() {
+        proof::forget(&system.root)?;
+    }
     let request = request(system, context, ask)?;
     let has_no_kubeconfig = matches!(&request.kubeconfig, Ok(None));
     let mode = mode.map_or_else(|| wanted_mode(system, &request), Ok)?;
@@ -76,7 +79,7 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
 pub fn wanted_mode(system: &System, request: &Request) -> Result<RestartMode> {
     Ok(match &request.settings {
         Ok(settings) => settings.restart_mode,
-        Err(_) => last_good(system)?.map(|settings| settings.restart_mode).unwrap_or_default(),
+        Err(_) => last_good(system)?.map(|last_good| last_good.settings.restart_mode).unwrap_or_default(),
     })
 }
 

@@ -13,11 +13,14 @@ mod observed;
 mod plan;
 mod proof;
 mod remove;
+mod switch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use apply::Apply;
 pub use artifacts::{Artifacts, Facts, programs};
@@ -27,6 +30,7 @@ pub use hook::{no_kubeconfig, reconcile, remove, restart, wanted_mode};
 use observed::LookAtDriver;
 pub use observed::Observed;
 pub use plan::{Desired, plan};
+use switch::Switch;
 
 use crate::audit;
 use crate::driver;
@@ -34,11 +38,11 @@ use crate::helm;
 use crate::juju::Request;
 use crate::juju::settings::Settings;
 use crate::kubeconfig::{self, Memory, ProgramsToAsk, Selection};
-use crate::magnum::{Installation, MAGNUM_DIRECTORY, StartDefaults};
+use crate::magnum::{Installation, MAGNUM_DIRECTORY, Service, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
-use crate::services::{self, DuePlan, Health, leave_to_hooks};
+use crate::services::{self, DuePlan, Health, ObservedService, STABLE_AFTER, WATCHED_FOR, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::{Backups, Original, Root, System};
+use crate::system::{Backups, Original, Root, System, state_path};
 
 /// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
@@ -75,10 +79,20 @@ pub struct Reconciled {
     pub unhealthy: Option<Problem>,
 }
 
+/// What a reconcile goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// What the start scripts give the services; `None` in what a charm before this one has saved.
+    #[serde(default)]
+    defaults: Option<BTreeMap<Service, StartDefaults>>,
+}
+
 /// Settings that can be met here: everything they need is at hand.
 #[derive(Debug)]
 pub struct Candidate {
-    pub settings: Settings,
+    pub wanted: Wanted,
     pub artifacts: Artifacts,
     pub desired: Desired,
     selection: Option<Selection>,
@@ -89,15 +103,24 @@ pub struct Found {
     pub installation: Installation,
     pub observed: Observed,
     backups: Backups,
-    last_good: Option<Settings>,
+    last_good: Option<Wanted>,
+    under_way: Option<Switch>,
     memory: Memory,
 }
 
-/// Returns the settings that were met last.
+impl Wanted {
+    /// Whether the services are to read the same: the kubeconfig is read anew for each request.
+    fn is_like(&self, other: &Self) -> bool {
+        let read = |it: &Self| (Settings { kubeconfig: None, ..it.settings.clone() }, it.defaults.clone());
+        read(self) == read(other)
+    }
+}
+
+/// Returns what was met last.
 ///
 /// # Errors
-/// If they cannot be read.
-pub fn last_good(system: &System) -> Result<Option<Settings>> {
+/// If it cannot be read.
+pub fn last_good(system: &System) -> Result<Option<Wanted>> {
     system.root.load(LAST_GOOD)
 }
 
@@ -112,11 +135,19 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         Ok(found) => found,
         Err(problem) => return Ok(Reconciled { problems: vec![problem], ..outcome }),
     };
+    let is_hook = environment.thoroughness == Thoroughness::Full;
     let (chosen, problems) = found.choose(system, &request, Some(environment))?;
+    outcome.unhealthy = proof::failed_of(&system.root, &problems).cloned();
     outcome.problems = problems;
     outcome.problems.extend(found.observed.driver.problem());
-    let Some(Candidate { settings, artifacts, desired, selection }) = chosen else { return Ok(outcome) };
-    let Found { installation, observed, mut backups, last_good, mut memory } = found;
+    let Some(Candidate { wanted, artifacts, desired, selection }) = chosen else {
+        if is_hook && found.under_way.is_some_and(|it| it.before.is_none()) {
+            take_off(system, &mut found.backups, environment)?;
+        }
+        return Ok(outcome);
+    };
+    let Found { installation, observed, mut backups, last_good, under_way, mut memory } = found;
+    let settings = &wanted.settings;
 
     let steps = match environment.thoroughness {
         Thoroughness::Full => plan(&desired, &observed),
@@ -129,21 +160,19 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         outcome.problems.push(problem);
         return Ok(outcome);
     }
-    let mut is_new = last_good.as_ref() != Some(&settings);
+    let mut switch = None;
+    if is_hook && (under_way.is_some() || proof::is_switch(&steps, &observed)) {
+        let combination = proof::combination(&system.root, &desired, &installation)?;
+        switch = Switch::begin(&system.root, under_way, combination, last_good.as_ref(), &wanted, &observed)?;
+    }
+    let mut is_new = last_good.as_ref() != Some(&wanted);
     if is_new && observed.is_switched_on() {
         // First of all: if this hook is killed, the guard works to the same end.
-        system.root.save(LAST_GOOD, &settings)?;
+        system.root.save(LAST_GOOD, &wanted)?;
         is_new = false;
     }
     let Artifacts { facts, driver, helm } = artifacts;
-    let mut apply = Apply {
-        system,
-        backups: &mut backups,
-        driver,
-        helm,
-        is_hook: environment.thoroughness == Thoroughness::Full,
-        problems: Vec::new(),
-    };
+    let mut apply = Apply { system, backups: &mut backups, driver, helm, is_hook, problems: Vec::new() };
     let carried_out =
         carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome);
     let looked = carried_out.and_then(|()| match outcome.changed {
@@ -157,32 +186,78 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
             return Ok(outcome);
         }
     };
-    audit::record(&system.root, artifacts::parts(&settings, &facts, &observed), environment.charm)?;
+    audit::record(&system.root, artifacts::parts(settings, &facts, &observed), environment.charm)?;
     let installed = observed.driver.installed.intact(&desired.driver.pin);
     outcome.driver = installed.map(|_| desired.driver.pin.version().to_string());
     outcome.problems.extend(observed.helm.is_none().then(helm::missing));
     if let Some(selection) = &selection {
         memory.remember(&system.root, selection)?;
-        let (stack, programs) = (facts.stack(&settings), programs(&system.root, &installation, &observed)?);
-        let problems = kubeconfig::problems(system, &mut memory, selection, &settings, &stack, &programs)?;
+        let (stack, programs) = (facts.stack(settings), programs(&system.root, &installation, &observed)?);
+        let problems = kubeconfig::problems(system, &mut memory, selection, settings, &stack, &programs)?;
         outcome.problems.extend(problems);
     }
     if !observed.is_switched_on() {
         return Ok(outcome);
     }
     if is_new {
-        system.root.save(LAST_GOOD, &settings)?;
+        system.root.save(LAST_GOOD, &wanted)?;
     }
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
     outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
-    match check_services(&desired, observed, environment)? {
+    let watched_for = if switch.is_some() { WATCHED_FOR } else { STABLE_AFTER };
+    let (services, health) = check_services(&desired, observed, environment, watched_for)?;
+    if let Some(switch) = switch.filter(|_| !outcome.is_pending) {
+        let failure = if switch.leads_back(&wanted) { None } else { switch.failure(system, &services, &health)? };
+        if let Some(failure) = failure {
+            return undo(&switch, failure, &wanted, request, environment, outcome);
+        }
+        Switch::end(&system.root)?;
+    }
+    match health {
         Ok(problems) => {
-            outcome.unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
+            let unhealthy = problems.iter().find(|problem| problem.kind == Kind::Blocked).cloned();
+            outcome.unhealthy = unhealthy.or(outcome.unhealthy);
             outcome.problems.extend(problems);
         }
         Err(unknown) => outcome.problems.push(unknown),
     }
     Ok(outcome)
+}
+
+/// Goes back to what ran before a switch that has failed.
+fn undo(
+    switch: &Switch,
+    failure: Problem,
+    wanted: &Wanted,
+    request: Request,
+    environment: &Environment<'_>,
+    mut outcome: Reconciled,
+) -> Result<Reconciled> {
+    let root = &environment.system.root;
+    // Before it is refused: a hook that is killed in between tries it once more.
+    match &switch.before {
+        Some(before) => root.save(LAST_GOOD, before)?,
+        None => root.remove(&state_path(LAST_GOOD))?,
+    }
+    let options = wanted.settings.capi_helm_options.iter().count();
+    let problem = switch.refuse(root, failure, &format!("{} and {options} options", wanted.settings.driver.pin))?;
+    tracing::warn!("{problem}");
+    let mut back = match &switch.before {
+        Some(_) => run(Request { settings: Err(problem), ..request }, environment)?,
+        None => {
+            take_off(environment.system, &mut Backups::load(root)?, environment)?;
+            Reconciled { unhealthy: Some(problem.clone()), problems: vec![problem], ..Reconciled::default() }
+        }
+    };
+    outcome.restarted.append(&mut back.restarted);
+    Ok(Reconciled { changed: true, restarted: outcome.restarted, ..back })
+}
+
+/// Undoes a first graft.
+fn take_off(system: &System, backups: &mut Backups, environment: &Environment<'_>) -> Result<()> {
+    (environment.progress)("Taking the graft off again")?;
+    remove::take_off(system, backups)?;
+    Switch::end(&system.root)
 }
 
 /// Makes sure that the directories in which the steps put something are root's alone. Those of Magnum's configuration
@@ -200,17 +275,22 @@ fn ensure_parents_are_roots(root: &Root, steps: &[Step]) -> Result<()> {
     parents.collect::<BTreeSet<_>>().into_iter().try_for_each(|parent| root.ensure_roots_alone(parent))
 }
 
-/// Waits for the services to settle, and records what they have read.
-fn check_services(desired: &Desired, observed: Observed, environment: &Environment<'_>) -> Result<Health> {
+/// Waits until the services have run for `stable_after`, and records what they have read.
+fn check_services(
+    desired: &Desired,
+    observed: Observed,
+    environment: &Environment<'_>,
+    stable_after: Duration,
+) -> Result<(Vec<ObservedService>, Health)> {
     let system = environment.system;
     let inputs = observed.service_inputs(desired);
     let observed = observed.services.services;
     let (services, problems) = match environment.thoroughness {
-        Thoroughness::Full => services::settle(system, observed, &inputs)?,
+        Thoroughness::Full => services::settle(system, observed, &inputs, stable_after)?,
         Thoroughness::Quick => (observed, Ok(Vec::new())),
     };
     services::record(&system.root, &services, &inputs)?;
-    Ok(problems)
+    Ok((services, problems))
 }
 
 /// Applies a plan; its restart of services that are serving only if it is this unit's turn.
@@ -240,22 +320,19 @@ fn carry_out(
     Ok(())
 }
 
-/// Chooses the settings to go by: those asked for if they can be met, else the last good ones. Why the others were not
-/// chosen goes into `problems`.
-fn choose<T>(
-    asked: Result<Settings, Problem>,
-    last_good: Option<Settings>,
-    mut prepare: impl FnMut(Settings) -> Result<T>,
+/// Chooses what to go by: what is asked for if it can be met, else what was last good. Why the other was not chosen goes
+/// into `problems`.
+fn choose<W: PartialEq, T>(
+    asked: Result<W, Problem>,
+    last_good: Option<W>,
+    mut prepare: impl FnMut(W) -> Result<T>,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<T>> {
-    // The kubeconfig is selected apart from all else: it changes when the secret does.
-    let asked = asked.map(|settings| Settings { kubeconfig: None, ..settings });
-    let last_good = last_good.map(|settings| Settings { kubeconfig: None, ..settings });
     // Trying the same again would only take the same time again.
     let last_good = last_good.filter(|last_good| asked.as_ref() != Ok(last_good));
-    for settings in [Some(asked), last_good.map(Ok)].into_iter().flatten() {
-        let attempt = match settings {
-            Ok(settings) => or_problem(prepare(settings))?,
+    for wanted in [Some(asked), last_good.map(Ok)].into_iter().flatten() {
+        let attempt = match wanted {
+            Ok(wanted) => or_problem(prepare(wanted))?,
             Err(problem) => Err(problem),
         };
         match attempt {
@@ -277,8 +354,8 @@ impl Found {
         let installation = Installation::inspect(system)?;
         let backups = Backups::load(root)?;
         let observed = Observed::inspect(system, &installation.python, &backups, driver)?;
-        let (last_good, memory) = (last_good(system)?, Memory::load(root));
-        Ok(Self { installation, observed, backups, last_good, memory })
+        let (last_good, under_way) = (last_good(system)?, Switch::under_way(root));
+        Ok(Self { installation, observed, backups, last_good, under_way, memory: Memory::load(root) })
     }
 
     /// Chooses settings that can be met here, before anything is touched, and gets hold of what they need; without an
@@ -289,26 +366,38 @@ impl Found {
         request: &Request,
         environment: Option<&Environment<'_>>,
     ) -> Result<(Option<Candidate>, Vec<Problem>)> {
-        let Self { installation, observed, last_good, memory, .. } = self;
-        let used = last_good.as_ref().and_then(|last| last.kubeconfig.as_ref());
+        let Self { installation, observed, last_good, under_way, memory, .. } = self;
+        let used = last_good.as_ref().and_then(|last| last.settings.kubeconfig.as_ref());
         let programs = programs(&system.root, installation, observed)?;
         let programs = ProgramsToAsk { is_dry_run: environment.is_none(), ..programs };
         let thoroughness = environment.map_or(Thoroughness::Full, |environment| environment.thoroughness);
         let mut problems = Vec::new();
-        let prepare = |mut settings: Settings| {
+        let prepare = |mut wanted: Wanted| {
+            let (settings, defaults) = (&mut wanted.settings, wanted.defaults.clone());
+            let installation = &Installation { defaults: defaults.unwrap_or_default(), ..installation.clone() };
             let (granted, pin) = (&request.kubeconfig, &settings.driver.pin);
             let selection = kubeconfig::select(system, memory, granted, used, pin, &programs, thoroughness)?;
             settings.kubeconfig = selection.as_ref().map(|selection| selection.content.clone());
             let artifacts = match environment {
-                Some(environment) => Artifacts::obtain(&settings, installation, observed, environment)?,
-                None => Artifacts::expected(&system.root, &settings, installation, observed)?,
+                Some(environment) => Artifacts::obtain(settings, installation, observed, environment)?,
+                None => Artifacts::expected(&system.root, settings, installation, observed)?,
             };
-            let desired = Desired::new(&settings, installation, &artifacts.facts)?;
-            let candidate = Candidate { settings, artifacts, desired, selection };
-            proof::prove(system, &candidate, installation, observed, environment.map(|it| it.progress))?;
+            let desired = Desired::new(settings, installation, &artifacts.facts)?;
+            let candidate = Candidate { wanted, artifacts, desired, selection };
+            // What ran before needs no proof, and Magnum may be down until it is back.
+            if !under_way.as_ref().is_some_and(|it| it.leads_back(&candidate.wanted)) {
+                proof::prove(system, &candidate, installation, observed, environment.map(|it| it.progress))?;
+            }
             Ok(candidate)
         };
-        let chosen = choose(request.settings.clone(), last_good.clone(), prepare, &mut problems)?;
+        // The kubeconfig is selected apart from all else: it changes when the secret does.
+        let wanted = |settings: Settings, defaults: Option<BTreeMap<_, _>>| Wanted {
+            settings: Settings { kubeconfig: None, ..settings },
+            defaults: Some(defaults.unwrap_or_else(|| installation.defaults.clone())),
+        };
+        let asked = request.settings.clone().map(|settings| wanted(settings, None));
+        let last_good = last_good.clone().map(|last_good| wanted(last_good.settings, last_good.defaults));
+        let chosen = choose(asked, last_good, prepare, &mut problems)?;
         Ok((chosen, problems))
     }
 }

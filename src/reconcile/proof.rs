@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Observed, Progress, plan};
+use super::{Candidate, Desired, Observed, Progress, plan};
 use crate::conf::CONF;
 use crate::escape;
 use crate::juju::settings::{CapiHelmOptions, Settings, shown};
@@ -19,18 +20,28 @@ use crate::problem::Problem;
 use crate::services::drop_in_path;
 use crate::step::{Artifact, Step};
 use crate::system::http::redact_urls;
-use crate::system::{FileIdentity, Root, System, sha256};
+use crate::system::{FileIdentity, Root, System, sha256, state_path};
 
 /// The state file of the combinations that were asked about last, and what keeps the services from starting with each.
 const CACHE: &str = "proof.json";
-/// What is asked for, and what was last good.
-const KEPT: usize = 2;
+/// What is asked for, what was last good, and what failed before.
+const KEPT: usize = 4;
 /// The most characters of a reason.
 const LONGEST_REASON: usize = 600;
 
 type Refusals = BTreeMap<Service, StartRefusal>;
 /// A digest of what is to be put in place, and the files of configuration that others write.
-type Combination = (String, Vec<FileIdentity>);
+pub type Combination = (String, Vec<FileIdentity>);
+
+/// What is known of a combination.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    combination: Combination,
+    refusals: Refusals,
+    /// Why it was undone, if it was tried.
+    #[serde(default)]
+    failed: Option<Problem>,
+}
 
 /// Proves that the services start with what is to be put in place; without `progress`, goes by what is known.
 ///
@@ -46,27 +57,56 @@ pub fn prove(
     if !is_switch(&plan(&candidate.desired, observed), observed) {
         return Ok(());
     }
-    let combination = combination(&system.root, candidate, installation)?;
-    let mut known: Vec<(Combination, Refusals)> = system.root.remembered(CACHE);
-    let refusals = match (known.iter().find(|(of, _)| *of == combination), progress) {
-        (Some((_, refusals)), _) => refusals.clone(),
+    let combination = combination(&system.root, &candidate.desired, installation)?;
+    let known: Vec<Known> = system.root.remembered(CACHE);
+    let refusals = match (known.into_iter().find(|known| known.combination == combination), progress) {
+        (Some(Known { failed: Some(problem), .. }), _) => return Err(problem.into()),
+        (Some(known), _) => known.refusals,
         (None, None) => Refusals::new(),
         (None, Some(progress)) => {
             progress("Trying to start the services with what is asked for")?;
             let refusals = ask(system, candidate, installation)?;
-            known.truncate(KEPT - 1);
-            known.insert(0, (combination, refusals.clone()));
-            system.root.save(CACHE, &known)?;
+            remember(&system.root, Known { combination, refusals: refusals.clone(), failed: None })?;
             refusals
         }
     };
     let problem =
-        refusals.iter().find_map(|(service, refusal)| problem(*service, refusal, &candidate.settings, observed));
+        refusals.iter().find_map(|(service, refusal)| problem(*service, refusal, &candidate.wanted.settings, observed));
     problem.map_or(Ok(()), |problem| Err(problem.into()))
 }
 
+/// Remembers that what was proven has failed all the same.
+///
+/// # Errors
+/// If that cannot be written.
+pub fn remember_failure(root: &Root, combination: Combination, problem: &Problem) -> Result<()> {
+    remember(root, Known { combination, refusals: Refusals::new(), failed: Some(problem.clone()) })
+}
+
+/// Returns that of these problems, if one is, with which the services have failed.
+pub fn failed_of<'a>(root: &Root, problems: &'a [Problem]) -> Option<&'a Problem> {
+    let known: Vec<Known> = if problems.is_empty() { Vec::new() } else { root.remembered(CACHE) };
+    problems.iter().find(|problem| known.iter().any(|known| known.failed.as_ref() == Some(*problem)))
+}
+
+/// Forgets what is known: everything is tried again.
+///
+/// # Errors
+/// If that fails.
+pub fn forget(root: &Root) -> Result<()> {
+    root.remove(&state_path(CACHE))
+}
+
+fn remember(root: &Root, new: Known) -> Result<()> {
+    let mut known: Vec<Known> = root.remembered(CACHE);
+    known.retain(|known| known.combination != new.combination);
+    known.truncate(KEPT - 1);
+    known.insert(0, new);
+    root.save(CACHE, &known)
+}
+
 /// Whether steps change what a service reads when it starts next.
-fn is_switch(steps: &[Step], observed: &Observed) -> bool {
+pub fn is_switch(steps: &[Step], observed: &Observed) -> bool {
     let is_read =
         |path: &Path| path == Path::new(CONF) || Service::ALL.map(drop_in_path).map(Path::new).contains(&path);
     steps.iter().any(|step| match step {
@@ -78,8 +118,10 @@ fn is_switch(steps: &[Step], observed: &Observed) -> bool {
 }
 
 /// Returns what the answer depends on.
-fn combination(root: &Root, candidate: &Candidate, installation: &Installation) -> Result<Combination> {
-    let Candidate { desired, .. } = candidate;
+///
+/// # Errors
+/// If a file cannot be looked at.
+pub fn combination(root: &Root, desired: &Desired, installation: &Installation) -> Result<Combination> {
     let lines = desired.services.command_lines.values();
     let named = lines.flat_map(|line| configuration_in(line.split(' ')));
     let mut files: Vec<PathBuf> =
@@ -163,7 +205,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::super::plan::tests::model::{Model, desired, facts, installation, settings};
-    use super::super::{Artifacts, or_problem};
+    use super::super::{Artifacts, Wanted, or_problem};
     use super::*;
     use crate::system::testing::{Programs, Scratch, command_line};
 
@@ -194,7 +236,9 @@ mod tests {
             let system = System::new(self.scratch.root.clone(), programs);
             let settings = settings(options);
             let artifacts = Artifacts { facts: facts(), driver: None, helm: None };
-            let candidate = Candidate { desired: desired(&settings), settings, artifacts, selection: None };
+            let desired = desired(&settings);
+            let wanted = Wanted { settings, defaults: None };
+            let candidate = Candidate { wanted, desired, artifacts, selection: None };
             let before = self.lines.lock().unwrap().len();
             let proved = prove(&system, &candidate, &self.installation, observed, Some(&|_| Ok(())));
             (or_problem(proved).unwrap().err(), self.lines.lock().unwrap().len() - before)

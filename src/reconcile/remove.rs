@@ -10,15 +10,29 @@ use tracing::{debug, warn};
 use super::apply::Apply;
 use super::observed::{is_switched_on, temporaries};
 use super::plan::{Remains, plan_removal};
+use crate::chart;
 use crate::driver;
+use crate::helm;
 use crate::juju::settings::DISTRIBUTION;
-use crate::kubeconfig::programs;
+use crate::kubeconfig::{self, programs};
 use crate::magnum::{Python, configuration_arguments, exception};
 use crate::services;
 use crate::system::{Backups, Original, Root, STATE_DIRECTORY, System};
 
 /// The most clusters that are named in the log.
 const MOST_NAMED: usize = 20;
+
+/// Takes the graft off a unit that stays: everything but what no service looks for without it.
+///
+/// # Errors
+/// If a step fails: the next hook goes on.
+pub fn take_off(system: &System, backups: &mut Backups) -> Result<()> {
+    let stays = [kubeconfig::PATH, helm::PATH, chart::PATH].map(Path::new);
+    let written = backups.entries().into_iter().filter(|(path, _)| !stays.contains(&path.as_path()));
+    let remains = Remains { written: written.collect(), temporaries: Vec::new(), services: services::inspect(system)? };
+    Apply { system, backups, driver: None, helm: None, is_hook: true, problems: Vec::new() }
+        .all(&plan_removal(&remains))
+}
 
 /// Restores the unit. The caller holds the lock.
 ///

@@ -18,13 +18,15 @@ use crate::system::{Process, Root, System, TooMuch, bounds};
 pub const STABLE_AFTER: Duration = Duration::from_secs(5);
 /// How long a service may take to become stable.
 const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+/// How long a service must have run after a switch: what its driver starts may end it later.
+pub const WATCHED_FOR: Duration = Duration::from_secs(10);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const API_LIMIT: Duration = Duration::from_secs(3);
 
 /// What is wrong with the services, or the problem that keeps the charm from finding out.
 pub type Health = Result<Vec<Problem>, Problem>;
 
-/// Waits until both services are stable and the API answers, or something keeps them from it. Services that have been
+/// Waits until both services have run for `stable_after` and the API answers, or something keeps them from it. Services that have been
 /// running for long cost one request to the API and nothing else. Returns the services as they were last seen, too.
 ///
 /// # Errors
@@ -33,6 +35,7 @@ pub fn settle(
     system: &System,
     mut services: Vec<ObservedService>,
     inputs: &ServiceInputs,
+    stable_after: Duration,
 ) -> Result<(Vec<ObservedService>, Health)> {
     let (began, limit) = (Instant::now(), SETTLE_LIMIT.min(bounds::left()));
     loop {
@@ -42,7 +45,7 @@ pub fn settle(
         if !problems.is_empty() {
             return Ok((services, Ok(problems)));
         }
-        let is_stable = |process: &Process| process.age() >= STABLE_AFTER;
+        let is_stable = |process: &Process| process.age() >= stable_after;
         let young = services.iter().find(|service| !service.process.as_ref().is_some_and(is_stable));
         let pending = match young {
             Some(young) => Some(young.does_not_stay()),
@@ -136,7 +139,7 @@ mod tests {
         let inputs = ServiceInputs { command_lines: [].into(), fingerprint: String::new(), since: None };
         scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
         (0..1001).for_each(|index| scratch.put(format!("{CONF_DIRECTORY}/{index}.conf"), ""));
-        let unknown = settle(&system, Vec::new(), &inputs).unwrap().1.unwrap_err();
+        let unknown = settle(&system, Vec::new(), &inputs, STABLE_AFTER).unwrap().1.unwrap_err();
         assert!(unknown.summary.starts_with("Too much to read: /etc/magnum/magnum.conf.d"), "{unknown}");
     }
 }

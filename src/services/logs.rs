@@ -53,6 +53,15 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
     nothing_wrong(findings, good, "fix what the evidence means, then: systemctl restart the service")
 }
 
+/// Returns the last line that a service wrote to the journal, which of one that fails is the exception.
+///
+/// # Errors
+/// If the journal cannot be read.
+pub fn last_line(system: &System, observed: &ObservedService) -> Result<String> {
+    let text = journal(system, observed)?;
+    Ok(text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned())
+}
+
 /// Returns what the current run of a service wrote to the journal: by time alone, the last lines of the run before
 /// would count too. Of a service that keeps failing, the last lines of any run count.
 fn journal(system: &System, observed: &ObservedService) -> Result<String> {

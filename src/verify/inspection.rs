@@ -16,7 +16,7 @@ use crate::magnum::{
     Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, PythonAnswers, Service, StartDefaults, configuration_in,
     read_as_magnum,
 };
-use crate::reconcile::{self, Candidate, Desired, DryRun, Found, dry_run};
+use crate::reconcile::{self, Candidate, Desired, DryRun, Found, Wanted, dry_run};
 use crate::services::checks::ServicesSubject;
 use crate::services::{self, DesiredServices, ObservedService, STABLE_AFTER, ServiceInputs, drop_in_directories};
 use crate::system::{Entry, ManagedFile, Process, System};
@@ -68,7 +68,7 @@ impl<'a> Inspection<'a> {
             desired: chosen.map(|chosen| &chosen.desired.driver),
             observed: &self.hook.found.observed.driver,
             python: &self.python,
-            only_ours: chosen.is_some_and(|chosen| chosen.settings.disable_other_drivers),
+            only_ours: chosen.is_some_and(|chosen| chosen.wanted.settings.disable_other_drivers),
         }
     }
 
@@ -137,7 +137,9 @@ impl<'a> Inspection<'a> {
 /// Checks the kubeconfig that stands on the unit.
 fn kubeconfig_report(system: &System, hook: &DryRun) -> Result<KubeconfigReport> {
     let DryRun { found: Found { installation, observed, .. }, chosen, .. } = hook;
-    let (Entry::File(file), Some(Candidate { settings, artifacts, .. })) = (&observed.kubeconfig, chosen) else {
+    let (Entry::File(file), Some(Candidate { wanted: Wanted { settings, .. }, artifacts, .. })) =
+        (&observed.kubeconfig, chosen)
+    else {
         return Ok(KubeconfigReport::default());
     };
     let pin = &settings.driver.pin;

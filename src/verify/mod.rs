@@ -58,8 +58,12 @@ fn settings(inspection: &Inspection<'_>) -> Outcome {
         let remedy = "set the option, or update the secret, as the evidence says";
         return Err(Finding::fail(problems.join("; "), remedy));
     }
-    let settings =
-        inspection.hook.chosen.as_ref().map(|chosen| &chosen.settings).filter(|settings| settings.kubeconfig.is_some());
+    let settings = inspection
+        .hook
+        .chosen
+        .as_ref()
+        .map(|chosen| &chosen.wanted.settings)
+        .filter(|settings| settings.kubeconfig.is_some());
     let settings = settings.ok_or_else(|| {
         let problem = no_kubeconfig();
         Finding::fail(problem.summary, problem.detail)
