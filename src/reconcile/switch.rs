@@ -3,6 +3,8 @@
 //!
 //! What is under way is remembered, so that the hook after a killed one judges it, or goes on with undoing it.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +29,7 @@ pub struct Switch {
     /// What is tried.
     combination: Combination,
     /// The services that were serving.
-    serving: Vec<Service>,
+    serving: BTreeSet<Service>,
     /// Whether the API answered.
     answered: bool,
 }
@@ -38,7 +40,7 @@ impl Switch {
         root.remembered(STATE)
     }
 
-    /// Returns the switch that the steps to `wanted` are, and remembers it; `None` if they take nothing away.
+    /// Returns the switch to `wanted`, and remembers it; `None` if it takes nothing away.
     ///
     /// # Errors
     /// If it cannot be remembered.
@@ -58,18 +60,16 @@ impl Switch {
             return Ok(None);
         }
         // After a killed hook, what it tried is no better than what is tried now.
-        let (before, mut serving, mut answered) = match under_way {
+        let (before, served, answered) = match under_way {
             Some(it) => (it.before, it.serving, it.answered),
-            None => (last_good.cloned(), Vec::new(), false),
+            None => (last_good.cloned(), BTreeSet::new(), false),
         };
-        let now = observed.services.services.iter().filter(|service| service.is_serving()).map(|it| it.service);
-        serving.extend(
-            now.collect::<Vec<_>>().into_iter().filter(|service| !serving.contains(service)).collect::<Vec<_>>(),
-        );
-        answered = answered || api_answer(root).is_ok();
+        let serves = observed.services.services.iter().filter(|service| service.is_serving()).map(|it| it.service);
+        let serving: BTreeSet<Service> = serves.chain(served).collect();
         if serving.is_empty() {
             return Ok(None);
         }
+        let answered = answered || api_answer(root).is_ok();
         let switch = Self { before, combination, serving, answered };
         root.save(STATE, &switch)?;
         Ok(Some(switch))
@@ -128,5 +128,86 @@ impl Switch {
     /// If that fails.
     pub fn end(root: &Root) -> Result<()> {
         root.remove(&state_path(STATE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::model::{Model, desired, settings};
+    use super::*;
+    use crate::magnum::MAGNUM_CONF;
+    use crate::system::testing::Scratch;
+
+    fn wanted(options: &str) -> Wanted {
+        Wanted { settings: settings(options), defaults: None }
+    }
+
+    fn combination(name: &str) -> Combination {
+        (name.to_owned(), Vec::new())
+    }
+
+    /// A root where no API answers.
+    fn scratch() -> Scratch {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch.put(MAGNUM_CONF, "[api]\nport = 1\n");
+        scratch
+    }
+
+    #[test]
+    fn a_switch_goes_back_to_what_was_last_good_however_often_a_hook_is_killed() {
+        let (scratch, grafted) = (scratch(), Model::grafted(&desired(&settings(""))).observed);
+        let begin = |name: &str, wanted: &Wanted, observed: &Observed, last_good: Option<&Wanted>| {
+            let under_way = Switch::under_way(&scratch.root);
+            Switch::begin(&scratch.root, under_way, combination(name), last_good, wanted, observed).unwrap()
+        };
+        let (good, first, second) = (wanted(""), wanted("namespace_prefix = x"), wanted("namespace_prefix = y"));
+        assert_eq!(begin("good", &good, &grafted, Some(&good)), None, "drift is no switch");
+        let begun = begin("first", &first, &grafted, Some(&good)).unwrap();
+        assert_eq!((begun.before.as_ref(), begun.serving.len(), begun.answered), (Some(&good), 2, false));
+        // The hook was killed after it had written, and a service has failed meanwhile.
+        let mut failed = grafted.clone();
+        failed.services.services[1].process = None;
+        assert_eq!(begin("first", &first, &failed, Some(&first)), Some(begun.clone()));
+        let again = begin("second", &second, &failed, Some(&first)).unwrap();
+        assert_eq!((again.before.as_ref(), &again.serving), (Some(&good), &begun.serving));
+        assert!(begin("good", &good, &failed, Some(&second)).unwrap().leads_back(&good));
+        Switch::end(&scratch.root).unwrap();
+        assert_eq!(Switch::under_way(&scratch.root), None);
+        failed.services.services[0].process = None;
+        assert_eq!(begin("first", &first, &failed, Some(&good)), None, "nothing is taken away");
+        let fresh = begin("first", &first, &Model::fresh().observed, Some(&good)).unwrap();
+        assert_eq!(fresh.before, None, "on a unit that was not grafted");
+    }
+
+    #[test]
+    fn only_what_served_before_is_missed() {
+        let (scratch, grafted) = (scratch(), Model::grafted(&desired(&settings(""))).observed);
+        let system = scratch.system(|_| Some("Traceback\nOSError: Address already in use\n".to_owned()));
+        let mut services = grafted.services.services;
+        services[1].process = None;
+        let down: Health = Ok(vec![Problem::blocked("x", "y")]);
+        let switch = |serving: &[Service], answered| Switch {
+            before: None,
+            combination: combination("x"),
+            serving: serving.iter().copied().collect(),
+            answered,
+        };
+        let both = switch(&Service::ALL, false);
+        assert_eq!(both.failure(&system, &services, &Ok(Vec::new())).unwrap(), None);
+        assert_eq!(
+            both.failure(&system, &services, &Ok(vec![Problem::maintenance("Magnum is paused")])).unwrap(),
+            None
+        );
+        let failure = both.failure(&system, &services, &down).unwrap().unwrap();
+        assert_eq!(failure.summary, "What is asked for is refused: magnum-conductor did not start");
+        let api = switch(&[Service::Api], false);
+        assert_eq!(api.failure(&system, &services, &down).unwrap(), None, "it failed before");
+        let silent = switch(&[Service::Api], true).failure(&system, &services, &down).unwrap().unwrap();
+        assert_eq!(silent.summary, "What is asked for is refused: magnum-api did not answer");
+        let problem = both.refuse(&scratch.root, failure, "a pin").unwrap();
+        assert_eq!(proof::failed_of(&scratch.root, &[Problem::notice("z", ""), problem.clone()]), Some(&problem));
+        proof::forget(&scratch.root).unwrap();
+        assert_eq!(proof::failed_of(&scratch.root, &[problem]), None);
     }
 }

@@ -39,5 +39,6 @@ mod rotation; // a new kubeconfig
 mod smoketest; // the action smoketest
 mod sources; // package indexes and wheels
 mod support;
+mod undone; // switches with which a service does not stay
 mod upgrade; // another Python or Magnum below the graft
 mod verify; // the action verify

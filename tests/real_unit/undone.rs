@@ -1,0 +1,99 @@
+//! Switches that the proof cannot judge, with which a service does not stay: they are undone, and not tried again.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{API, CONDUCTOR, Deployment, assert_same, moments, soak};
+
+/// A port on which something listens already, which only the conductor itself finds out.
+const TAKEN: &str = "/etc/magnum/taken.conf";
+const DEFAULTS: &str = "/etc/default/magnum-conductor";
+const REFUSED: &str = "What is asked for is refused: magnum-conductor did not start";
+/// After a poisoned change the services run what they ran before within this time.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
+
+/// Has the conductor read a configuration with which it ends.
+fn poison(it: &Deployment) {
+    it.shell(&format!(
+        "port=$(ss -Hltn | awk '{{ print $4 }}' | sed 's/.*://' | head -n 1)
+         printf '[DEFAULT]\\nbackdoor_port = %s\\n' \"$port\" >{TAKEN}
+         echo 'DAEMON_ARGS=--config-file={TAKEN}' >{DEFAULTS}"
+    ));
+}
+
+#[track_caller]
+fn assert_runs_as_before(it: &Deployment, command_lines: &[Vec<String>; 2], case: &str) {
+    assert_eq!([API, CONDUCTOR].map(|service| it.command_line(service)), *command_lines, "{case}");
+    it.machine().wait_for_magnum().unwrap();
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_switch_with_which_a_service_does_not_stay_is_undone_and_tried_again_only_when_its_input_changes() {
+    let it = Deployment::active();
+    let (graft, command_lines) = (it.graft(), [API, CONDUCTOR].map(|service| it.command_line(service)));
+    poison(&it);
+    let began = Instant::now();
+    it.hook("config-changed");
+    let took = began.elapsed();
+    println!("undone within {:.1} s", took.as_secs_f64());
+    assert!(took < BACK_WITHIN, "{took:?}");
+    it.assert_status("blocked", &[REFUSED, "Address already in use"], "the switch");
+    assert_runs_as_before(&it, &command_lines, "the switch");
+    assert_same(&graft.diff(&it.graft()), "the switch");
+
+    let services = it.services();
+    for hook in ["update-status", "config-changed"].repeat(5) {
+        it.hook(hook);
+        it.assert_status("blocked", &[REFUSED], "once only");
+        assert_eq!(it.services(), services, "once only");
+    }
+    // An operator asks for the same again.
+    it.action("restart");
+    it.assert_status("blocked", &[REFUSED], "restart");
+    assert_ne!(it.services(), services, "it was tried");
+    assert_runs_as_before(&it, &command_lines, "restart");
+    // The input changes.
+    it.shell(&format!("echo '[DEFAULT]' >{TAKEN}"));
+    it.hook("update-status");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "another input");
+    assert!(it.command_line(CONDUCTOR).contains(&format!("--config-file={TAKEN}")));
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_first_graft_with_which_a_service_does_not_stay_is_taken_off_again() {
+    let it = Deployment::bare();
+    let (files, command_lines) = (it.files(), [API, CONDUCTOR].map(|service| it.command_line(service)));
+    poison(&it);
+    it.grant();
+    for _ in 0..3 {
+        it.hook("config-changed");
+        it.assert_status("blocked", &[REFUSED, "Address already in use"], "the first graft");
+        assert_runs_as_before(&it, &command_lines, "the first graft");
+    }
+    it.shell(&format!("rm {TAKEN} {DEFAULTS}"));
+    it.hook("update-status");
+    it.assert_whole("1.1.0", "another input");
+    it.remove();
+    assert_same(&files.diff(&it.files()), "removed");
+}
+
+#[test]
+#[ignore = "needs root and a packed charm: cargo xtask test"]
+fn a_switch_killed_at_any_moment_of_it_and_of_its_undoing_is_finished_by_the_next_hook() {
+    let it = Deployment::active();
+    let (graft, command_lines) = (it.graft(), [API, CONDUCTOR].map(|service| it.command_line(service)));
+    let mut killed = 0;
+    for (round, moment) in moments(soak(6, 200), Duration::from_secs(25)).enumerate() {
+        poison(&it);
+        it.shell(&format!("echo '# {round}' >>{TAKEN}"));
+        killed += u32::from(it.kill_hook("config-changed", &moment));
+        it.hook("update-status");
+        let case = format!("killed at {moment:?}");
+        it.assert_status("blocked", &[REFUSED], &case);
+        assert_runs_as_before(&it, &command_lines, &case);
+        assert_same(&graft.diff(&it.graft()), &case);
+    }
+    println!("{killed} hooks killed");
+    assert!(killed > 0);
+}
