@@ -32,7 +32,7 @@ use crate::kubeconfig::programs::DriverAnswer;
 use crate::kubeconfig::validity::{Validity, age};
 use crate::kubeconfig::{self, UsableKubeconfig, access, certificate, compatibility::Stack};
 use crate::magnum::oslo::{Assignment, assignments};
-use crate::magnum::{Answers, PythonAnswers, Service, StartDefaults, entry_points, exception, python};
+use crate::magnum::{Answers, PythonAnswers, Service, StartDefaults, StartRefusal, entry_points, exception, python};
 use crate::problem::Problem;
 use crate::rolling::{LeaderDecision, Situation, UnitState};
 use crate::services::logs::written_by;
@@ -244,6 +244,7 @@ fn typed(input: &[u8]) {
         let subject = DriverSubject { desired: None, observed: &Default::default(), python: &python, only_ours: true };
         assert_eq!(check::run(&DriverSubject::CHECKS, &subject).len(), DriverSubject::CHECKS.len());
     }
+    black_box(python::parse::<Option<StartRefusal>>(input).ok());
     if let Some(problem) = parsed::<Problem>(input) {
         assert_problem(&problem);
     }
