@@ -91,10 +91,10 @@ impl Memory {
         if thoroughness == Thoroughness::Quick {
             return Ok(None);
         }
-        let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
+        let ProgramVerdicts { refusal, not_asked, may_change } = programs::ask(system, content, pin, ask)?;
         let refusal = refusal.map(|refusal| escape::line(&refusal, LONGEST_REFUSAL));
         // One that could not be asked is asked again by the next hook.
-        if !not_asked.is_empty() {
+        if !not_asked.is_empty() || may_change {
             self.unfinished.push(Verdict { what, refusal: refusal.clone() });
         } else if !ask.is_dry_run {
             self.programs.push(Verdict { what, refusal: refusal.clone() });

@@ -8,7 +8,7 @@ use super::compatibility::Stack;
 use super::memory::{Memory, Passed};
 use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
-use super::{ApiError, Selection};
+use super::{ApiError, Route, Selection};
 use crate::check::{self, CheckResult, Status};
 use crate::juju::settings::Settings;
 use crate::problem::Problem;
@@ -44,8 +44,20 @@ pub fn problems(
     match &selection.identity {
         // Its age explains the rejection.
         Err(ApiError::Rejected(_)) if !matches!(age, Age::Valid(_)) => {}
+        Err(error @ (ApiError::Unreachable(_) | ApiError::Unexpected(_))) => {
+            // The charm goes directly; driver and helm go as the services' environment says.
+            let what = format!("environment {:?} {:?}", ask.driver, ask.helm);
+            problems.extend(ask_daily(&system.root, memory, selection, &what, || {
+                let route = Route::inspect(system, &selection.usable, content, ask);
+                let leads_there = route.is_ok_and(|route| route.leads_there());
+                if leads_there { Vec::new() } else { of_cluster(selection, Err(error.clone())) }
+            })?);
+        }
         Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
-        Ok(_) => problems.extend(ask_daily(&system.root, memory, selection, stack)?),
+        Ok(_) => {
+            let ask = || of_cluster(selection, ManagementReport::ask(&selection.usable, stack));
+            problems.extend(ask_daily(&system.root, memory, selection, &format!("{stack:?}"), ask)?);
+        }
     }
     Ok(problems)
 }
@@ -61,18 +73,23 @@ fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     }
 }
 
-/// Asks the management cluster everything, unless everything passed within a day with the same kubeconfig, driver and
-/// chart: each of many hooks on each of many units would be too often.
-fn ask_daily(root: &Root, memory: &mut Memory, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
+/// Asks, unless everything passed within a day with the same kubeconfig and what is `beside` it: each of many hooks on
+/// each of many units would be too often.
+fn ask_daily(
+    root: &Root,
+    memory: &mut Memory,
+    selection: &Selection,
+    beside: &str,
+    ask: impl FnOnce() -> Vec<Problem>,
+) -> Result<Vec<Problem>> {
     let kubeconfig = sha256(selection.content.expose().as_bytes());
-    let what = sha256(format!("{kubeconfig} {stack:?}").as_bytes());
+    let what = sha256(format!("{kubeconfig} {beside}").as_bytes());
     let now = Timestamp::now().as_second();
     let is_recent = |passed: &Passed| passed.what == what && (0..PASSED_FOR).contains(&(now - passed.at));
     if memory.passed.as_ref().is_some_and(is_recent) {
         return Ok(Vec::new());
     }
-    let online = ManagementReport::ask(&selection.usable, stack);
-    let problems = of_cluster(selection, online);
+    let problems = ask();
     let passed = problems.is_empty().then_some(Passed { what, at: now });
     if memory.passed != passed {
         memory.passed = passed;

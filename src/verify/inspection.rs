@@ -11,10 +11,10 @@ use crate::helm::HelmSubject;
 use crate::juju::Context;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
-use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, in_text};
+use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, Route, in_text};
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, PythonAnswers, Service, StartDefaults, configuration_in,
-    read_as_magnum,
+    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, EnvironmentSource, PythonAnswers, Service, ServiceEnvironment,
+    StartDefaults, configuration_in, read_as_magnum,
 };
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, dry_run};
 use crate::services::checks::ServicesSubject;
@@ -94,14 +94,21 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    pub fn conf(&self) -> ConfSubject<'_> {
+    pub fn conf<'b>(&'b self, environments: &'b [(Service, EnvironmentSource<'b>)]) -> ConfSubject<'b> {
         ConfSubject {
             root: &self.system.root,
             wanted: self.desired().map(|desired| &desired.conf),
             found: &self.hook.found.observed.conf,
             drop_in_directories: drop_in_directories().collect(),
             python: &self.python,
+            environments,
         }
+    }
+
+    /// Returns where the services' environments are found.
+    pub fn environments(&self) -> Vec<(Service, EnvironmentSource<'_>)> {
+        let services = &self.hook.found.observed.services.services;
+        services.iter().map(|observed| (observed.service, observed.environment())).collect()
     }
 
     pub fn services(&self) -> ServicesSubject<'_> {
@@ -142,32 +149,43 @@ fn kubeconfig_report(system: &System, hook: &DryRun) -> Result<KubeconfigReport>
     };
     let pin = &settings.driver.pin;
     let programs = reconcile::programs(&system.root, installation, observed)?;
-    KubeconfigReport::inspect(
-        in_text(file.bytes.clone()),
+    let content = in_text(file.bytes.clone());
+    let mut report = KubeconfigReport::inspect(
+        content.clone(),
         pin,
         &|path| read_as_magnum(system, path),
         |kubeconfig| programs::ask(system, kubeconfig, pin, &programs),
         Some(&artifacts.facts.stack(settings)),
         settings.expiry_warning_days,
-    )
+    )?;
+    if let (Some(Ok(usable)), Ok(content)) = (&report.usable, &content) {
+        let route = Route::inspect(system, usable, content, &programs);
+        report.route = Some(route.map_err(|error| format!("{error:#}")));
+    }
+    Ok(report)
 }
 
-/// Asks Python with each service's own arguments; once if they are the same.
+/// Asks Python with each service's own arguments and environment; once if they are the same.
 fn ask_python(system: &System, found: &Found, services: &[ObservedService]) -> Result<Answers> {
-    let [api, conductor] = Service::ALL.map(|service| arguments(services, service));
-    let [api_list, conductor_list] = [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
-    let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT, &conductor_list];
-    if api != conductor {
-        question.push(&api_list);
+    let ask = |(arguments, environment): &(Vec<String>, ServiceEnvironment)| -> Result<Answers> {
+        let question = ["verify", DISTRIBUTION, ENTRY_POINT, &serde_json::json!(arguments).to_string()];
+        found.installation.python.ask(system, environment, &question)
+    };
+    let with =
+        |observed: &ObservedService| -> Result<_> { Ok((arguments(observed), observed.environment().read(system)?)) };
+    let of = |service| services.iter().find(|observed| observed.service == service).map(with).transpose();
+    let (api, conductor) = (of(Service::Api)?, of(Service::Conductor)?.unwrap_or_default());
+    let mut answers = ask(&conductor)?;
+    if let Some(api) = api.filter(|api| *api != conductor) {
+        answers.api = Some(ask(&api)?.conductor);
     }
-    found.installation.python.ask(system, &question)
+    Ok(answers)
 }
 
 /// Returns the arguments of a running service that name configuration; while it is not running, those that the next
 /// process gets.
-fn arguments(services: &[ObservedService], service: Service) -> Vec<String> {
-    let observed = services.iter().find(|observed| observed.service == service);
-    match observed.and_then(|observed| observed.process.as_ref()) {
+fn arguments(observed: &ObservedService) -> Vec<String> {
+    match &observed.process {
         Some(process) => configuration_in(process.cmdline.iter().map(String::as_str)),
         None => CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec(),
     }
