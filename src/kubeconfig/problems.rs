@@ -124,13 +124,15 @@ fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>)
 #[cfg(test)]
 mod tests {
     use super::super::UsableKubeconfig;
-    use super::super::testing::{cluster, gid, scratch, serve, usable};
+    use super::super::testing::{cluster, gid, python, scratch, serve, usable};
     use super::super::validity::Validity;
     use super::*;
     use crate::escape::STATUS_LENGTH;
+    use crate::magnum::EnvironmentSource;
     use crate::problem::Kind;
     use crate::system::Secret;
-    use crate::system::testing::Scratch;
+    use crate::system::systemd::Unit;
+    use crate::system::testing::{Scratch, command_line};
 
     const DAY: i64 = 24 * 60 * 60;
 
@@ -140,14 +142,25 @@ mod tests {
     }
 
     fn found(scratch: &Scratch, selection: &Selection) -> Vec<(Kind, String)> {
+        found_with(scratch, selection, &scratch.system(|_| None), None)
+    }
+
+    fn found_with(
+        scratch: &Scratch,
+        selection: &Selection,
+        system: &System,
+        environment: Option<EnvironmentSource<'_>>,
+    ) -> Vec<(Kind, String)> {
         let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.4.0"});
         let config: crate::juju::settings::RawConfig = serde_json::from_value(config).unwrap();
         let settings = config.validated(Default::default()).unwrap();
         let stack = Stack::new(&settings, Some("0.25.1"));
         let magnum_gid = gid(scratch);
-        let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
+        let (python, helm) = (python(), scratch.root.identity("/usr/bin/helm".as_ref()).unwrap());
+        let driver = environment.map(|_| "record".to_owned());
+        let ask = ProgramsToAsk { magnum_gid, python: Some(&python), driver, helm, environment, is_dry_run: false };
         let mut memory = Memory::load(&scratch.root);
-        let problems = problems(&scratch.system(|_| None), &mut memory, selection, &settings, &stack, &ask).unwrap();
+        let problems = problems(system, &mut memory, selection, &settings, &stack, &ask).unwrap();
         assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
         problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()
     }
@@ -162,6 +175,33 @@ mod tests {
             assert_eq!(found(&scratch, &selection), []);
             assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
         }
+    }
+
+    #[test]
+    fn a_cluster_that_driver_and_helm_reach_through_the_services_proxy_is_no_problem_and_asked_about_daily() {
+        let scratch = scratch();
+        scratch.put("/usr/bin/helm", "");
+        let variables = Secret::new("https_proxy=http://u:hunter2@h".to_owned());
+        let unit = Unit { environment: variables, ..Unit::default() };
+        let environment = Some(EnvironmentSource { unit: &unit, process: None });
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let found = |selection: &Selection, status: u16| {
+            let counter = asked.clone();
+            let system = scratch.system(move |command| {
+                let line = command_line(command);
+                counter.fetch_add(usize::from(line.contains(" reach ")), std::sync::atomic::Ordering::SeqCst);
+                Some(match line.contains(" client ") {
+                    true => r#"{"version": "1.4.0", "client": {"answer": true}}"#.to_owned(),
+                    false => format!(r#"{{"answer": {status}}}"#),
+                })
+            });
+            found_with(&scratch, selection, &system, environment).len()
+        };
+        let silent = || Err(ApiError::Unreachable("timed out".into()));
+        let selection = of(usable("https://mgmt.invalid"), silent());
+        assert_eq!([found(&selection, 502), found(&selection, 200), found(&selection, 502)], [1, 0, 0]);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+        assert_eq!(found(&of(usable("https://other.invalid"), silent()), 502), 1);
     }
 
     #[test]

@@ -22,7 +22,7 @@ const HELM_LIMIT: Duration = Duration::from_secs(20);
 const NOWHERE: &str = "https://127.0.0.1:1";
 /// Constant parts of the messages with which helm's Kubernetes client refuses a kubeconfig. They only make a message
 /// more precise: whether helm refuses does not depend on them.
-const HELM_REASONS: [&str; 13] = [
+const HELM_REASONS: [&str; 14] = [
     "are both specified",
     "auth plugin has been removed",
     "cannot unmarshal",
@@ -33,6 +33,7 @@ const HELM_REASONS: [&str; 13] = [
     "more than one authentication method found",
     "must be specified",
     "no such file or directory",
+    "proxyconnect",
     "specifying a root certificates file with the insecure flag is not allowed",
     "unable to load root certificates",
     "unsupported elliptic curve",

@@ -112,6 +112,13 @@ impl ServiceEnvironment {
         self.0.keys().map(String::as_str).filter(|name| self.get(name).is_some())
     }
 
+    /// Returns the proxies by the names that all programs know. helm, as all programs in Go, prefers capitals.
+    pub fn proxies(&self) -> Vec<(String, String)> {
+        let value = |name: &str| self.get(&name.to_uppercase()).or(self.get(name)).and_then(OsStr::to_str);
+        let usual = ["http_proxy", "https_proxy", "no_proxy"].into_iter();
+        usual.filter_map(|name| Some((name.to_owned(), value(name)?.to_owned()))).collect()
+    }
+
     /// Returns the variables for a program that runs as user magnum.
     pub fn handed_on(&self) -> impl Iterator<Item = (String, Secret<OsString>)> {
         let handed_on = self.0.iter().filter(|(name, _)| is_handed_on(name));

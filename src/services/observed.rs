@@ -215,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_of_a_process_counts_once_it_runs_with_the_graft() {
+        let with = |arguments: &[&str]| {
+            let cmdline = arguments.iter().map(|&word| word.to_owned()).collect();
+            let process = Process { pid: 1, start_ticks: 1, started: std::time::SystemTime::now(), cmdline };
+            let (service, unit) = (Service::Conductor, Unit::default());
+            ObservedService { service, unit, process: Some(process), read: None }.environment().process.is_some()
+        };
+        let grafted = [&["/usr/bin/magnum-conductor"][..], &crate::magnum::CONFIGURATION_ARGUMENTS].concat();
+        assert_eq!([with(&grafted), with(&grafted[..2])], [true, false]);
+    }
+
+    #[test]
     fn each_state_of_a_unit_is_named() {
         let named = |change: fn(&mut Unit)| {
             let mut unit = Unit { load_state: "loaded".into(), exec_start: vec!["/wanted".into()], ..Unit::default() };

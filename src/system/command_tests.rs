@@ -64,6 +64,16 @@ fn output_larger_than_a_pipe_is_read_completely_and_input_is_given() {
 }
 
 #[test]
+fn variables_that_may_hold_credentials_reach_the_program_and_show_nowhere_else() {
+    let secret = [("https_proxy".to_owned(), Secret::new("http://u:hunter2@h".into()))];
+    let command = sh("echo $https_proxy >&2; exit 1", Duration::from_secs(5)).secret_env(secret);
+    assert!(!format!("{command:?}").contains("hunter2"));
+    assert!(HOST.run(&command).unwrap().stderr.contains("hunter2"));
+    let prepared = command.as_user("root").prepared().unwrap();
+    assert!(prepared.get_args().all(|word| !word.to_string_lossy().contains("hunter2")), "{prepared:?}");
+}
+
+#[test]
 fn nobody_changes_what_a_program_is_given() {
     let change = "printf x 1<>/proc/self/fd/0; printf x >>/proc/self/fd/0; true >/proc/self/fd/0; cat";
     let output = HOST.run(&sh(change, Duration::from_secs(5)).stdin("given")).unwrap();

@@ -73,7 +73,11 @@ impl<'a> Inspection<'a> {
     }
 
     pub fn helm(&self) -> HelmSubject<'_> {
-        HelmSubject { system: self.system, found: self.hook.found.observed.helm.as_ref() }
+        HelmSubject {
+            system: self.system,
+            found: self.hook.found.observed.helm.as_ref(),
+            environment: self.conductors_environment(),
+        }
     }
 
     pub fn chart(&self) -> ChartSubject<'_> {
@@ -83,6 +87,7 @@ impl<'a> Inspection<'a> {
             found: &self.hook.found.observed.chart,
             helm: self.hook.found.observed.helm.as_ref().map(|helm| helm.path.as_path()),
             python: &self.python,
+            environment: self.conductors_environment(),
         }
     }
 
@@ -109,6 +114,12 @@ impl<'a> Inspection<'a> {
     pub fn environments(&self) -> Vec<(Service, EnvironmentSource<'_>)> {
         let services = &self.hook.found.observed.services.services;
         services.iter().map(|observed| (observed.service, observed.environment())).collect()
+    }
+
+    /// Returns where the environment is found in which the driver and helm run.
+    fn conductors_environment(&self) -> Option<EnvironmentSource<'_>> {
+        let mut environments = self.environments().into_iter();
+        environments.find(|(service, _)| *service == Service::Conductor).map(|(_, source)| source)
     }
 
     pub fn services(&self) -> ServicesSubject<'_> {
