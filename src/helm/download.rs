@@ -166,16 +166,21 @@ mod tests {
     #[test]
     fn helm_comes_through_the_proxy_of_the_model_whose_credentials_show_nowhere() {
         let proxy = ForwardProxy::start(|_| answer(HELM.as_bytes()));
-        let fetch_through = |settings: &[(String, String)]| {
-            let url = Address::new("helm-url", "https://127.0.0.1:1/helm").unwrap();
+        let fetch_through = |address: &str, settings: &[(String, String)]| {
+            let url = Address::new("helm-url", address).unwrap();
             let sha256 = sha256(HELM.as_bytes()).parse().unwrap();
             let scratch = trusting();
             let path = fetch(&scratch.root, &url, &sha256, settings, DOWNLOAD_LIMIT)?;
             anyhow::Ok(scratch.text(path).unwrap())
         };
-        assert_eq!(fetch_through(&proxy.settings(CREDENTIALS)).unwrap(), HELM);
-        let problem: Problem = fetch_through(&proxy.settings("me:hunter")).unwrap_err().downcast().unwrap();
-        assert_eq!(problem.kind, Kind::Waiting, "{problem}");
-        assert_eq!(problem.detail, "helm-url: tunnel error: proxy authorization required");
+        for (address, said) in [
+            ("https://127.0.0.1:1/helm", "helm-url: tunnel error: proxy authorization required"),
+            ("http://mirror.invalid/helm", "helm-url: its server answers 407 Proxy Authentication Required"),
+        ] {
+            assert_eq!(fetch_through(address, &proxy.settings(CREDENTIALS)).unwrap(), HELM);
+            let refused = fetch_through(address, &proxy.settings("me:hunter")).unwrap_err();
+            let problem: Problem = refused.downcast().unwrap();
+            assert_eq!((problem.kind, problem.detail.as_str()), (Kind::Waiting, said));
+        }
     }
 }

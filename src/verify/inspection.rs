@@ -13,8 +13,8 @@ use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
 use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, Route, in_text};
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, EnvironmentSource, PythonAnswers, Service, ServiceEnvironment,
-    StartDefaults, configuration_in, read_as_magnum,
+    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, EnvironmentSource, Python, PythonAnswers, Service,
+    ServiceEnvironment, StartDefaults, configuration_in, read_as_magnum,
 };
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, dry_run};
 use crate::services::checks::ServicesSubject;
@@ -44,7 +44,7 @@ impl<'a> Inspection<'a> {
         // Both take their time, and neither needs the other.
         let (python, kubeconfig_report) = std::thread::scope(|scope| {
             let report = scope.spawn(|| kubeconfig_report(system, &hook));
-            (ask_python(system, &hook.found, services), report.join())
+            (ask_python(system, &hook.found.installation.python, services), report.join())
         });
         let kubeconfig_report =
             kubeconfig_report.map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))??;
@@ -177,10 +177,10 @@ fn kubeconfig_report(system: &System, hook: &DryRun) -> Result<KubeconfigReport>
 }
 
 /// Asks Python with each service's own arguments and environment; once if they are the same.
-fn ask_python(system: &System, found: &Found, services: &[ObservedService]) -> Result<Answers> {
+fn ask_python(system: &System, python: &Python, services: &[ObservedService]) -> Result<Answers> {
     let ask = |(arguments, environment): &(Vec<String>, ServiceEnvironment)| -> Result<Answers> {
         let question = ["verify", DISTRIBUTION, ENTRY_POINT, &serde_json::json!(arguments).to_string()];
-        found.installation.python.ask(system, environment, &question)
+        python.ask(system, environment, &question)
     };
     let with =
         |observed: &ObservedService| -> Result<_> { Ok((arguments(observed), observed.environment().read(system)?)) };
@@ -199,5 +199,43 @@ fn arguments(observed: &ObservedService) -> Vec<String> {
     match &observed.process {
         Some(process) => configuration_in(process.cmdline.iter().map(String::as_str)),
         None => CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::system::Secret;
+    use crate::system::systemd::Unit;
+    use crate::system::testing::Scratch;
+
+    /// What Python answers for both services, whose units have these variables: the conductor's configuration and the API's.
+    fn configurations(variables: [&'static str; 2]) -> (bool, Option<bool>) {
+        let system = Scratch::new().system(|command| {
+            let is_bad = command.secret_env.iter().any(|(name, _)| name == "OS_BAD");
+            let error = json!({"error": ""});
+            let conductor = json!({"configuration": {"answer": !is_bad}, "effective": error});
+            let answers = json!({"loads": error, "conductor": conductor, "enabled": error, "kubeconfig": error});
+            Some(answers.to_string())
+        });
+        let services = Service::ALL.into_iter().zip(variables).map(|(service, variables)| {
+            let unit = Unit { environment: Secret::new(variables.to_owned()), ..Unit::default() };
+            ObservedService { service, unit, process: None, read: None }
+        });
+        let python = crate::kubeconfig::testing::python();
+        let answers = ask_python(&system, &python, &Vec::from_iter(services)).unwrap();
+        let parses = |reading: &crate::magnum::Reading| reading.configuration == crate::magnum::Asked::Answer(true);
+        (parses(&answers.conductor), answers.api.as_ref().map(parses))
+    }
+
+    #[test]
+    fn each_service_is_answered_for_in_its_own_environment() {
+        assert_eq!(Service::ALL[0], Service::Api);
+        assert_eq!(configurations(["OS_A=1", "OS_A=1"]), (true, None));
+        assert_eq!(configurations(["OS_BAD=1", "OS_BAD=1"]), (false, None));
+        assert_eq!(configurations(["OS_BAD=1", ""]), (true, Some(false)));
+        assert_eq!(configurations(["", "OS_BAD=1"]), (false, Some(true)));
     }
 }
