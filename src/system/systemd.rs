@@ -259,8 +259,20 @@ mod tests {
         );
         assert!(api.main_pid.is_some() && !api.is_masked() && !api.is_failing());
         assert_eq!(api.drop_ins, [PathBuf::from("/etc/systemd/system/magnum-api.service.d/override.conf")]);
+        assert_eq!(api.fragment.as_deref(), Some(Path::new("/lib/systemd/system/magnum-api.service")));
         let conductor = &units[1];
         assert!(conductor.is_masked());
         assert_eq!(conductor.main_pid, None);
+    }
+
+    /// As `systemctl-show.c` and `bus-print-properties.c` of systemd print it.
+    #[test]
+    fn the_environment_is_read_and_shows_nowhere() {
+        let shown = "LoadState=loaded\nEnvironment=A=b \"https_proxy=http://u:hunter2@h x\"\n\
+                     EnvironmentFiles=/etc/default/a (ignore_errors=yes)\nEnvironmentFiles=/etc/b c (ignore_errors=no)\n";
+        let unit = parse(shown).remove(0);
+        assert_eq!(unit.environment.expose(), "A=b \"https_proxy=http://u:hunter2@h x\"");
+        assert_eq!(unit.environment_files, ["/etc/default/a", "/etc/b c"].map(PathBuf::from));
+        assert!(!format!("{unit:?}").contains("hunter2"));
     }
 }
