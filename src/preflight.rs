@@ -20,7 +20,7 @@ use crate::kubeconfig::checks::{CHECKS, KubeconfigReport};
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
 use crate::kubeconfig::{fault, in_text};
-use crate::magnum::{MAGNUM_USER, Python, read_as_magnum};
+use crate::magnum::{MAGNUM_USER, Python, ServiceEnvironment, read_as_magnum};
 use crate::system::{Account, Limited, SIZE_LIMIT, SYSTEM_PATH, Secret, System};
 
 const CONF_CHECKS: [Check<[PathBuf]>; 1] =
@@ -105,9 +105,10 @@ impl Request {
         let programs = |kubeconfig: &Secret<String>| match &account {
             Some(account) => ask_unit(system, account, kubeconfig, &self.pin),
             None => {
+                let none = ServiceEnvironment::default();
                 let helm = helm_on(system, &std::env::var_os("PATH").unwrap_or_default());
-                let helm = programs::ask_helm(system, helm.as_deref(), None, &std::path::absolute(path)?);
-                Ok(ProgramVerdicts::new(programs::ask_driver(system, None, &self.pin, path), helm))
+                let helm = programs::ask_helm(system, helm.as_deref(), &none, None, &std::path::absolute(path)?);
+                Ok(ProgramVerdicts::new(programs::ask_driver(system, None, &none, &self.pin, path), helm))
             }
         };
         let online = (!self.offline).then_some(&stack);
@@ -126,6 +127,7 @@ fn ask_unit(system: &System, account: &Account, kubeconfig: &Secret<String>, pin
         driver: python.as_ref().map(|_| String::new()),
         helm: helm.map(|helm| system.root.identity(&helm)).transpose()?.flatten(),
         magnum_gid: account.gid,
+        environment: None,
         is_dry_run: true,
     };
     programs::ask(system, kubeconfig, pin, &programs)

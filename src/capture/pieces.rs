@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow};
 use super::Inputs;
 use crate::audit;
 use crate::magnum::{CONF_DIRECTORY, Installation, MAGNUM_DIRECTORY, MAGNUM_USER, Service, configuration_arguments};
+use crate::services::{self, conductors_environment};
 use crate::system::{Backups, Budget, Command, Root, System, TooMuch};
 
 /// Each question is small.
@@ -72,7 +73,10 @@ pub fn pieces(system: &System, inputs: Inputs) -> Result<Vec<(String, Result<Str
 fn inventory(system: &System) -> Result<BTreeMap<String, Vec<String>>> {
     let arguments = configuration_arguments(&system.root)?;
     let question = [&["inventory"], arguments.as_slice()].concat();
-    Installation::inspect(system)?.python.ask(system, &question)
+    // Without it, if it cannot be read: what the files say is still worth having.
+    let environment = services::inspect(system).and_then(|services| conductors_environment(system, &services));
+    let environment = environment.unwrap_or_default();
+    Installation::inspect(system)?.python.ask(system, &environment, &question)
 }
 
 fn versions(system: &System, given: &str) -> Result<String> {

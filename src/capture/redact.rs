@@ -97,7 +97,9 @@ fn value<'a>(name: &str, after: &'a str, is_first: bool) -> Option<(&'a str, &'a
     let name = name.to_ascii_lowercase();
     let stem = name.strip_suffix("_data").or(name.strip_suffix("-data")).unwrap_or(&name);
     let is_strong = stem.ends_with("_key") || stem.ends_with("-key") || STRONG.iter().any(|sign| name.contains(sign));
-    if !is_strong && !WEAK.iter().any(|sign| name.contains(sign)) {
+    // Credentials of a proxy need no scheme before them.
+    let is_proxy = name.ends_with("_proxy") && after.contains('@');
+    if !is_strong && !is_proxy && !WEAK.iter().any(|sign| name.contains(sign)) {
         return None;
     }
     let colon = |text: &'a str| text.trim_start_matches(BLANK).strip_prefix(':');
@@ -172,6 +174,11 @@ mod tests {
             ("connection = mysql://a:hunter2@h", "connection = (redacted)"),
             ("    token: hunter2\n", "    token: (redacted)\n"),
             ("  - client-key-data: aHVudGVyMg==\n", "  - client-key-data: (redacted)\n"),
+            ("Environment=https_proxy=u:hunter2@h:1 A=b\n", "Environment=https_proxy= (redacted)\n"),
+            (
+                "Environment=HTTP_PROXY=http://h:1 HELM_KUBETOKEN=hunter2",
+                "Environment=HTTP_PROXY=http://h:1 HELM_KUBETOKEN= (redacted)",
+            ),
             ("encryption_key = hunter2", "encryption_key = (redacted)"),
             ("at AWS_SECRET_ACCESS_KEY=hunter2\r\n", "at AWS_SECRET_ACCESS_KEY= (redacted)\n"),
             ("Environment=\"OS_PASSWORD=hunter 2\"\n", "Environment=\"OS_PASSWORD= (redacted)\n"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::PATH;
 use crate::check::{ANY_HOOK, Check, Finding, Outcome};
 use crate::juju::settings::without_credentials;
-use crate::magnum::{MAGNUM_USER, PythonAnswers};
+use crate::magnum::{EnvironmentSource, MAGNUM_USER, PythonAnswers};
 use crate::system::http::{self, HttpClient};
 use crate::system::{Command, Entry, ManagedFile, System};
 
@@ -22,6 +22,8 @@ pub struct ChartSubject<'a> {
     /// The helm that the services find.
     pub helm: Option<&'a Path>,
     pub python: &'a PythonAnswers,
+    /// Where the environment of the service that runs helm is found.
+    pub environment: Option<EnvironmentSource<'a>>,
 }
 
 impl ChartSubject<'_> {
@@ -61,7 +63,11 @@ fn repository(subject: &ChartSubject) -> Outcome {
     let Some(address) = index_of(option("helm_chart_repo"), name) else {
         return Ok(format!("none is needed: the chart is {name}"));
     };
-    let client = HttpClient::new(http::direct().timeout(REPOSITORY_LIMIT))?;
+    let environment = subject.environment.map(|source| source.read(subject.system)).transpose()?;
+    let proxies = environment.map(|environment| environment.proxies()).unwrap_or_default();
+    // As helm, which the driver runs there.
+    let client = http::outside(&subject.system.root, REPOSITORY_LIMIT, &proxies)?.timeout(REPOSITORY_LIMIT);
+    let client = HttpClient::new(client)?;
     let request = client.reqwest.get(&address);
     let address = without_credentials(&address);
     let why = match client.send(request).map(|answer| answer.status()) {
@@ -96,6 +102,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::check::{CheckResult, Status, run};
+    use crate::system::Secret;
+    use crate::system::proxy_tests::{CREDENTIALS, ForwardProxy, answer, trusting};
+    use crate::system::systemd::Unit;
     use crate::system::testing::Scratch;
 
     use super::*;
@@ -128,6 +137,7 @@ mod tests {
             wanted: wanted.then_some(&file),
             helm,
             python: &answers(&[]),
+            environment: None,
         };
         run(&ChartSubject::CHECKS, &subject).remove(0)
     }
@@ -150,14 +160,24 @@ mod tests {
             found: &Entry::Absent,
             helm: Some(Path::new("/usr/bin/helm")),
             python: &answers(&[]),
+            environment: None,
         };
         let result = run(&ChartSubject::CHECKS, &subject).remove(0);
         assert_eq!(result.evidence, format!("{PATH}: missing"));
     }
 
     fn repository_result(python: &PythonAnswers) -> CheckResult {
-        let system = Scratch::new().system(|_| None);
-        let subject = ChartSubject { system: &system, wanted: None, found: &Entry::Absent, helm: None, python };
+        repository_result_in(python, "")
+    }
+
+    /// The same where the services have these variables.
+    fn repository_result_in(python: &PythonAnswers, variables: &str) -> CheckResult {
+        let scratch = trusting();
+        let system = scratch.system(|_| Some(String::new()));
+        let unit = Unit { environment: Secret::new(variables.to_owned()), ..Unit::default() };
+        let environment = Some(EnvironmentSource { unit: &unit, process: None });
+        let subject =
+            ChartSubject { system: &system, wanted: None, found: &Entry::Absent, helm: None, python, environment };
         run(&ChartSubject::CHECKS, &subject).remove(1)
     }
 
@@ -182,6 +202,22 @@ mod tests {
         assert_eq!(local.evidence, format!("none is needed: the chart is {PATH}"));
         let unasked = repository_result(&PythonAnswers(Err(anyhow::anyhow!("it hangs"))));
         assert!(unasked.evidence.contains("Python could not be asked: it hangs"));
+    }
+
+    #[test]
+    fn the_repository_is_asked_through_the_proxies_of_the_services() {
+        let proxy = ForwardProxy::start(|_| answer(b"entries: {}"));
+        let python = answers(&[("helm_chart_repo", "https://127.0.0.1:1/charts"), ("helm_chart_name", "x")]);
+        let address = |credentials| format!("http://{credentials}@127.0.0.1:{}", proxy.port);
+        for (variables, status) in [
+            (format!("HTTPS_PROXY={} https_proxy=http://127.0.0.1:1", address(CREDENTIALS)), Status::Pass),
+            (format!("https_proxy={}", address("me:hunter")), Status::Warn),
+            (format!("https_proxy={} no_proxy=127.0.0.1", address(CREDENTIALS)), Status::Warn),
+        ] {
+            let result = repository_result_in(&python, &variables);
+            assert_eq!(result.status, status, "{result:?}");
+            assert!(!result.evidence.contains("hunter"), "{result:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::CONF;
 use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
 use crate::magnum::oslo::assignments;
-use crate::magnum::{CONF_BUDGET, CONF_DIRECTORY, PythonAnswers, Reading, Service};
+use crate::magnum::{CONF_BUDGET, CONF_DIRECTORY, EnvironmentSource, PythonAnswers, Reading, Service};
 use crate::system::{Entry, ManagedFile, Root};
 
 /// The most findings of one check: more than what is shown of them.
@@ -21,6 +21,8 @@ pub struct ConfSubject<'a> {
     /// Directories of drop-ins, whose files must be ASCII too.
     pub drop_in_directories: Vec<PathBuf>,
     pub python: &'a PythonAnswers,
+    /// Where each service's variables come from.
+    pub environments: &'a [(Service, EnvironmentSource<'a>)],
 }
 
 impl ConfSubject<'_> {
@@ -67,10 +69,14 @@ pub fn plain_ascii(files: &[(PathBuf, Vec<u8>)]) -> Outcome {
 }
 
 fn effective(subject: &ConfSubject<'_>) -> Outcome {
-    let evidence = takes_effect(subject, subject.python.get(|answers| &answers.conductor)?)?;
+    let evidence = takes_effect(subject, subject.python.get(|answers| &answers.conductor)?, Service::Conductor)?;
     if let Some(api) = subject.python.get(|answers| &answers.api)? {
-        takes_effect(subject, api).map_err(|finding| Finding {
-            evidence: format!("for {}, which runs with other arguments: {}", Service::Api.name(), finding.evidence),
+        takes_effect(subject, api, Service::Api).map_err(|finding| Finding {
+            evidence: format!(
+                "for {}, which runs with other arguments or another environment: {}",
+                Service::Api.name(),
+                finding.evidence
+            ),
             ..finding
         })?;
     }
@@ -78,7 +84,7 @@ fn effective(subject: &ConfSubject<'_>) -> Outcome {
 }
 
 /// Checks that the graft's options take effect for a service that reads its configuration so.
-fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
+fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading, service: Service) -> Outcome {
     reading.configuration.or(|error| {
         let evidence = format!("Magnum cannot read its configuration: {error}");
         Finding::fail(evidence, "repair the file that the evidence names")
@@ -101,13 +107,24 @@ fn takes_effect(subject: &ConfSubject<'_>, reading: &Reading) -> Outcome {
         if is_value(&option.value, set.value) || (!is_path && option.from.as_deref() == Some(CONF)) {
             continue;
         }
-        let from = option.from.as_deref().unwrap_or("no file: it has its default");
+        let from = match option.from.as_deref() {
+            None => "no file: it has its default".to_owned(),
+            Some(variable) if variable.starts_with("OS_") => {
+                let mut sources = subject.environments.iter().filter(|(of, _)| *of == service);
+                let origin = sources.next().map(|(_, source)| source.origin(subject.root, variable));
+                format!("{}'s environment: {variable}, from {}", service.name(), origin.unwrap_or_default())
+            }
+            Some(file) => file.to_owned(),
+        };
         // Other values may be URLs with a password.
         let value = if is_path { format!(" is {} and", option.value) } else { String::new() };
         overridden.push(format!("[{}] {}{value} comes from {from}", set.section, set.key));
     }
     let good = format!("kubeconfig_file = {}, and every option of {CONF} takes effect", kubeconfig.value);
-    let remedy = format!("take the option out of that file, since only {CONF} may set it, or {ANY_HOOK}");
+    let remedy = format!(
+        "take the option out of that file, since only {CONF} may set it, or {ANY_HOOK}; after a change \
+                          of the environment run: systemctl daemon-reload; systemctl restart magnum-api magnum-conductor"
+    );
     nothing_wrong(overridden, good, &remedy)
 }
 
@@ -125,6 +142,7 @@ fn is_value(value: &Value, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::systemd::Unit;
 
     #[test]
     fn the_first_byte_of_each_line_that_is_not_ascii_is_named() {
@@ -142,6 +160,8 @@ mod tests {
             r#"{{"loads": {{"answer": {{"version": "1", "class": "", "file": "", "missing": [], "provides": []}}}},
                 "conductor": {reading}, "api": null, "enabled": {{"error": ""}}, "kubeconfig": {{"answer": 1}}}}"#
         );
+        scratch.put("/etc/x.conf", "Environment=OS_CAPI_HELM__NAMESPACE_PREFIX=hunter2\n");
+        let unit = Unit { drop_ins: vec!["/etc/x.conf".into()], ..Unit::default() };
         let wanted = ManagedFile::public(CONF, "[capi_helm]\nkubeconfig_file = /k\nnamespace_prefix = x\n");
         effective(&ConfSubject {
             root: &scratch.root,
@@ -149,6 +169,7 @@ mod tests {
             found: &Entry::Absent,
             drop_in_directories: vec![],
             python: &PythonAnswers(serde_json::from_str(&text).map_err(Into::into)),
+            environments: &[(Service::Conductor, EnvironmentSource { unit: &unit, process: None })],
         })
     }
 
@@ -170,6 +191,10 @@ mod tests {
         }
         let other = with(&format!("{kubeconfig}, {}", option("namespace_prefix", "https://u:hunter2@h", later)));
         assert_eq!(other.unwrap_err(), "[capi_helm] namespace_prefix comes from /later.conf");
+        let variable = option("namespace_prefix", "hunter2", r#""OS_CAPI_HELM__NAMESPACE_PREFIX""#);
+        let overridden = with(&format!("{kubeconfig}, {variable}")).unwrap_err();
+        let place = "magnum-conductor's environment: OS_CAPI_HELM__NAMESPACE_PREFIX, from /etc/x.conf:1";
+        assert_eq!(overridden, format!("[capi_helm] namespace_prefix comes from {place}"));
         let quoted = with(&option("kubeconfig_file", "“/k”", &ours)).unwrap_err();
         assert_eq!(quoted, format!("[capi_helm] kubeconfig_file is \"“/k”\" and comes from {CONF}"));
         let default = with(&option("kubeconfig_file", "/etc/k", "null")).unwrap_err();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InstalledDriver, InstalledDrivers, not_the_wheel};
 use crate::juju::settings::{DISTRIBUTION, DriverSource, Pin, Settings, Sha256};
-use crate::magnum::{self, ENTRY_POINT, Installation};
+use crate::magnum::{self, ENTRY_POINT, Installation, ServiceEnvironment};
 use crate::problem::Problem;
 use crate::system::{Root, System};
 
@@ -115,7 +115,8 @@ impl DriverFacts {
         let pin = &source.pin;
         let mut question = vec!["driver", directory, DISTRIBUTION, ENTRY_POINT];
         question.extend(magnum::configuration_arguments(&system.root)?);
-        let answer: Result<FactsAnswer> = installation.python.ask(system, &question);
+        // Without the services' environment: the answer is cached, and counts whatever that becomes.
+        let answer: Result<FactsAnswer> = installation.python.ask(system, &ServiceEnvironment::default(), &question);
         let answer = answer.map_err(|error| {
             let summary = "Pinned driver does not load next to this unit's Magnum";
             let detail = format!("driver-pin {pin} does not load: {}", magnum::exception(&error));

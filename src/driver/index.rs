@@ -150,8 +150,8 @@ impl Index {
                 "Package index refuses access: check index-credentials",
                 "set index-credentials to a secret with a username and password that it knows",
             ),
-            // A timeout, too many requests, an error of the server: they pass.
-            ..=399 | 408 | 429 | 500.. => return Err(cannot_fetch(&self.shown, &said)),
+            // A proxy that refuses, a timeout, too many requests, an error of the server: not the index's fault, or they pass.
+            ..=399 | 407 | 408 | 429 | 500.. => return Err(cannot_fetch(&self.shown, &said)),
             _ => (
                 "Package index does not have the driver: check index-url",
                 "set an index that has magnum-capi-helm, like https://HOST/simple/",

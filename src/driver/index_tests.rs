@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::juju::settings::Address;
 use crate::problem::Kind;
+use crate::system::proxy_tests::{CREDENTIALS, ForwardProxy, trusting};
 use crate::system::testing::Scratch;
 
 use super::super::tests::pin;
@@ -210,14 +211,21 @@ fn credentials_go_to_the_host_of_the_index_only() {
 
 #[test]
 fn the_proxies_of_the_model_are_used_and_a_bad_one_is_named() {
-    let proxy = serving(Vec::new(), html(&format!("href={WHEEL}")));
-    let index = Some(Address::new("index-url", "http://localhost:1/simple").unwrap());
-    let source = DriverSource { pin: pin(), sha256: None, index, wheel: None };
-    let through = |address: &str| {
-        let proxy = [("http_proxy".to_owned(), address.to_owned())];
-        fetch(&Scratch::new().root, &source, "3.11.2", &proxy, Limits::USUAL)
+    let proxy =
+        ForwardProxy::start(|path| if path.ends_with(".whl") { wheel() } else { html(&format!("href={WHEEL}")) });
+    let through = |address: &str, settings: &[(String, String)]| {
+        let index = Some(Address::new("index-url", address).unwrap());
+        let source = DriverSource { pin: pin(), sha256: None, index, wheel: None };
+        fetch(&trusting().root, &source, "3.11.2", settings, Limits::USUAL)
     };
-    through(&format!("http://127.0.0.1:{}", proxy.port)).unwrap();
-    assert!(proxy.requests.lock().unwrap()[0].starts_with("GET http://localhost:1/simple/magnum-capi-helm/"));
-    assert!(problem(through("http://")).detail.contains("http_proxy is not a valid address"));
+    for address in ["http://localhost:1/simple", "https://127.0.0.1:1/simple"] {
+        assert_eq!(through(address, &proxy.settings(CREDENTIALS)).unwrap(), b"the wheel");
+        let refused = problem(through(address, &proxy.settings("me:hunter2")));
+        assert_eq!((refused.kind, refused.summary.as_str()), (Kind::Waiting, "Cannot fetch the driver"));
+        assert!(refused.detail.to_lowercase().contains("proxy auth"), "{refused}");
+    }
+    let first = proxy.heads.lock().unwrap()[0].clone();
+    assert!(first.starts_with("GET http://localhost:1/simple/magnum-capi-helm/"), "{first}");
+    let bad = [("http_proxy".to_owned(), "http://".to_owned())];
+    assert!(problem(through("http://localhost:1/simple", &bad)).detail.contains("http_proxy is not a valid address"));
 }

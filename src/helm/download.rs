@@ -58,7 +58,8 @@ pub fn fetch(
     let response = client.send(client.reqwest.get(url.url().clone()).timeout(limit));
     let response = response.map_err(|error| ended(http::reason(&error)))?;
     let status = response.status();
-    if status.is_client_error() {
+    // A proxy says 407, not the server.
+    if status.is_client_error() && status.as_u16() != 407 {
         let wrong = format!("leads nowhere: its server answers {status}");
         return Err(Problem::option("helm-url", wrong, "set it to the URL of a helm").into());
     }
@@ -84,6 +85,7 @@ mod tests {
     use std::net::TcpListener;
 
     use crate::problem::Kind;
+    use crate::system::proxy_tests::{CREDENTIALS, ForwardProxy, answer, trusting};
     use crate::system::sha256;
     use crate::system::testing::Scratch;
 
@@ -159,5 +161,26 @@ mod tests {
         }
         let names = scratch.root.names(Path::new(STATE_DIRECTORY)).unwrap();
         assert!(names.is_empty(), "{names:?}");
+    }
+
+    #[test]
+    fn helm_comes_through_the_proxy_of_the_model_whose_credentials_show_nowhere() {
+        let proxy = ForwardProxy::start(|_| answer(HELM.as_bytes()));
+        let fetch_through = |address: &str, settings: &[(String, String)]| {
+            let url = Address::new("helm-url", address).unwrap();
+            let sha256 = sha256(HELM.as_bytes()).parse().unwrap();
+            let scratch = trusting();
+            let path = fetch(&scratch.root, &url, &sha256, settings, DOWNLOAD_LIMIT)?;
+            anyhow::Ok(scratch.text(path).unwrap())
+        };
+        for (address, said) in [
+            ("https://127.0.0.1:1/helm", "helm-url: tunnel error: proxy authorization required"),
+            ("http://mirror.invalid/helm", "helm-url: its server answers 407 Proxy Authentication Required"),
+        ] {
+            assert_eq!(fetch_through(address, &proxy.settings(CREDENTIALS)).unwrap(), HELM);
+            let refused = fetch_through(address, &proxy.settings("me:hunter")).unwrap_err();
+            let problem: Problem = refused.downcast().unwrap();
+            assert_eq!((problem.kind, problem.detail.as_str()), (Kind::Waiting, said));
+        }
     }
 }

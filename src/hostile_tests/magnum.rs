@@ -51,8 +51,14 @@ fn take_in(unit: &Unit) -> Result<()> {
     Configuration::read(root)?;
     let (wanted, python) = (ManagedFile::public(CONF, "ours"), PythonAnswers(Err(anyhow!("nobody asks it"))));
     let found = Entry::Absent;
-    let subject =
-        ConfSubject { root, wanted: Ok(&wanted), found: &found, drop_in_directories: Vec::new(), python: &python };
+    let subject = ConfSubject {
+        root,
+        wanted: Ok(&wanted),
+        found: &found,
+        drop_in_directories: Vec::new(),
+        python: &python,
+        environments: &[],
+    };
     let checked = check::run(&ConfSubject::CHECKS[1..2], &subject);
     capture::capture(&system, Inputs { versions: String::new(), plan: Ok(String::new()), verify: Ok(String::new()) })?;
     if let Some(problem) = observed.problem().or(installation.unknown_drivers) {

@@ -13,7 +13,7 @@ pub struct Context {
     pub principal: String,
     /// In a `-relation-departed` hook: the unit that leaves.
     pub departing: Option<String>,
-    /// The model's proxy settings, by the names that programs know: `https_proxy` and so on.
+    /// The model's proxy settings, by the names that programs know: `https_proxy` and so on. They may hold a password.
     pub proxy: Vec<(String, String)>,
     /// The charm's version and its URL with the revision.
     pub charm: String,
@@ -23,13 +23,11 @@ impl Context {
     /// Reads the environment.
     pub fn from_environment() -> Self {
         let text = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let proxies = ["http_proxy", "https_proxy", "no_proxy"]
-            .map(|usual| Some((usual.to_owned(), text(&format!("JUJU_CHARM_{}", usual.to_uppercase()))?)));
         Self {
             unit: text("JUJU_UNIT_NAME").unwrap_or_else(|| "magnum-capi-helm/0".to_owned()),
             principal: text("JUJU_PRINCIPAL_UNIT").unwrap_or_default(),
             departing: text("JUJU_DEPARTING_UNIT"),
-            proxy: proxies.into_iter().flatten().collect(),
+            proxy: proxies(text),
             charm: charm_version(),
         }
     }
@@ -56,6 +54,19 @@ impl Context {
     }
 }
 
+/// Returns the model's proxy settings from the hook's environment: `juju-http-proxy` and its kin come as
+/// `JUJU_CHARM_HTTP_PROXY`, the legacy `http-proxy` as `http_proxy` and `HTTP_PROXY`. A model has one kind or the other.
+fn proxies(text: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    const USUAL: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
+    let of = |name: &dyn Fn(&str) -> String| USUAL.map(|usual| Some((usual.to_owned(), text(&name(usual))?)));
+    let juju: Vec<_> = of(&|usual| format!("JUJU_CHARM_{}", usual.to_uppercase())).into_iter().flatten().collect();
+    if !juju.is_empty() {
+        return juju;
+    }
+    let [lower, upper] = [of(&str::to_owned), of(&str::to_uppercase)];
+    lower.into_iter().zip(upper).filter_map(|(lower, upper)| lower.or(upper)).collect()
+}
+
 /// Returns the charm's version and its URL with the revision, which the unit agent leaves beside the program.
 pub fn charm_version() -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -70,6 +81,23 @@ pub fn charm_version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_models_proxies_are_those_of_juju_or_the_legacy_ones_but_no_mixture() {
+        let found = |environment: &[&str]| {
+            let variable = |name: &str| {
+                let values = environment.iter().filter_map(|variable| variable.split_once('='));
+                values.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+            };
+            proxies(variable).into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        let legacy = ["http_proxy=a", "HTTP_PROXY=a", "https_proxy=b", "HTTPS_PROXY=b", "no_proxy=c", "NO_PROXY=c"];
+        assert_eq!(found(&legacy), ["http_proxy=a", "https_proxy=b", "no_proxy=c"]);
+        assert_eq!(found(&["HTTPS_PROXY=b"]), ["https_proxy=b"]);
+        let juju = ["JUJU_CHARM_HTTPS_PROXY=d", "JUJU_CHARM_NO_PROXY=e"];
+        assert_eq!(found(&[&legacy[..], &juju].concat()), ["https_proxy=d", "no_proxy=e"]);
+        assert_eq!(found(&["ftp_proxy=x"]), [""; 0]);
+    }
 
     #[test]
     fn names_stand_in_place_of_whole_words_alone() {

@@ -7,7 +7,7 @@ use super::compatibility::Stack;
 use super::programs::ProgramVerdicts;
 use super::usable::ReadFile;
 use super::validity::{Age, age};
-use super::{ApiError, KubeconfigFault, PATH, Session, UsableKubeconfig};
+use super::{ApiError, KubeconfigFault, PATH, Route, Session, UsableKubeconfig};
 use crate::check::{ANY_HOOK, Check, Finding, Outcome, Status, nothing_wrong};
 use crate::juju::settings::Pin;
 use crate::magnum::{Asked, PythonAnswers};
@@ -53,6 +53,8 @@ pub struct KubeconfigReport {
     pub programs: ProgramVerdicts,
     /// `None` if the management cluster was not asked.
     pub online: Option<Result<ManagementReport, ApiError>>,
+    /// How driver and helm get there, or why that is not known; `None` without services.
+    pub route: Option<Result<Route, String>>,
     /// Warn this many days before the end.
     pub warning_days: u16,
 }
@@ -109,7 +111,7 @@ impl KubeconfigReport {
     }
 
     /// Returns what was read of the kubeconfig; skips what comes after if it is not usable.
-    fn read(&self) -> Result<&UsableKubeconfig, Finding> {
+    pub(super) fn read(&self) -> Result<&UsableKubeconfig, Finding> {
         let usable = self.usable.as_ref().and_then(|usable| usable.as_ref().ok());
         usable.ok_or_else(|| Finding::skip("there is no usable kubeconfig, or the pin is not known"))
     }
@@ -188,6 +190,10 @@ fn api(report: &KubeconfigReport) -> Outcome {
     match online {
         Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
         Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
+        // The charm goes directly, and the services need not.
+        Err(error) if report.route.as_ref().is_some_and(|route| route.as_ref().is_ok_and(Route::leads_there)) => {
+            Ok(format!("driver and helm reach {server} as the services' environment says; to the charm it {error}"))
+        }
         Err(error) => Err(Finding::warn(
             format!("not the graft, but {server} {error}"),
             "let this machine reach the management cluster at that address (routes, security groups, DNS), with a \

@@ -91,10 +91,10 @@ impl Memory {
         if thoroughness == Thoroughness::Quick {
             return Ok(None);
         }
-        let ProgramVerdicts { refusal, not_asked } = programs::ask(system, content, pin, ask)?;
+        let ProgramVerdicts { refusal, not_asked, may_change } = programs::ask(system, content, pin, ask)?;
         let refusal = refusal.map(|refusal| escape::line(&refusal, LONGEST_REFUSAL));
         // One that could not be asked is asked again by the next hook.
-        if !not_asked.is_empty() {
+        if !not_asked.is_empty() || may_change {
             self.unfinished.push(Verdict { what, refusal: refusal.clone() });
         } else if !ask.is_dry_run {
             self.programs.push(Verdict { what, refusal: refusal.clone() });
@@ -115,17 +115,18 @@ mod tests {
     use super::super::programs::tests::CANNOT_REACH;
     use super::super::testing::{gid, python, scratch};
     use super::*;
-    use crate::magnum::MAGNUM_USER;
+    use crate::magnum::{EnvironmentSource, MAGNUM_USER};
+    use crate::system::systemd::Unit;
     use crate::system::testing::command_line;
     use crate::system::{Command, Host, Output};
 
     /// Accepts as helm, refuses as the driver; looks at the copy that each is given, and counts.
-    struct Unit {
+    struct Programs {
         root: crate::system::Root,
         asked: Arc<AtomicUsize>,
     }
 
-    impl Host for Unit {
+    impl Host for Programs {
         fn run(&self, command: &Command) -> Result<Output> {
             let line = command_line(command);
             let copy = Path::new(line.split(' ').next_back().unwrap());
@@ -150,7 +151,7 @@ mod tests {
         let root = &scratch.root;
         scratch.put("/usr/bin/helm", "");
         let asked = Arc::new(AtomicUsize::new(0));
-        let system = System::new(root.clone(), Unit { root: root.clone(), asked: asked.clone() });
+        let system = System::new(root.clone(), Programs { root: root.clone(), asked: asked.clone() });
         let (python, content) = (python(), Secret::new("hunter2".to_owned()));
         let pin: Pin = "magnum-capi-helm==1.1.0".parse().unwrap();
         let mut ask = ProgramsToAsk { python: Some(&python), driver: Some("a".into()), ..ProgramsToAsk::default() };
@@ -174,6 +175,58 @@ mod tests {
         ask.driver = Some("b".to_owned());
         assert_eq!(refusal(&ask, Full), (true, 5));
         assert_eq!(root.names(Path::new("/etc/magnum")).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn a_refusal_that_may_be_the_environments_is_not_remembered() {
+        let scratch = scratch();
+        let (python, pin) = (python(), "magnum-capi-helm==1.1.0".parse().unwrap());
+        scratch.put("/usr/bin/helm", "");
+        let remembered = |variables: &str, said: &'static str| {
+            let asked = Arc::default();
+            let system = System::new(scratch.root.clone(), Helm { asked: Arc::clone(&asked), said });
+            let unit = Unit { environment: Secret::new(variables.to_owned()), ..Unit::default() };
+            let ask = ProgramsToAsk {
+                python: Some(&python),
+                driver: Some(format!("{variables}{said}")),
+                helm: scratch.root.identity(Path::new("/usr/bin/helm")).unwrap(),
+                magnum_gid: gid(&scratch),
+                environment: Some(EnvironmentSource { unit: &unit, process: None }),
+                is_dry_run: false,
+            };
+            let content = Secret::new("hunter2".to_owned());
+            let refusal = || Memory::load(&scratch.root).refusal(&system, &content, &pin, &ask, Thoroughness::Full);
+            assert_eq!(refusal().unwrap(), refusal().unwrap());
+            asked.load(Ordering::SeqCst) == 1
+        };
+        let refuses = "Error: Kubernetes cluster unreachable: unable to load root certificates";
+        assert!(remembered("", refuses) && remembered("HELM_KUBECAFILE=/x", CANNOT_REACH));
+        assert!(!remembered("HELM_KUBECAFILE=/x", refuses));
+    }
+
+    /// A unit whose driver accepts and whose helm says this; counts.
+    struct Helm {
+        asked: Arc<AtomicUsize>,
+        said: &'static str,
+    }
+
+    impl Host for Helm {
+        fn run(&self, command: &Command) -> Result<Output> {
+            let line = command_line(command);
+            let (code, stdout) = match (line.contains("systemctl"), line.contains("client")) {
+                (true, _) => (0, vec![]),
+                (_, true) => (0, r#"{"version": "1.1.0", "client": {"answer": true}}"#.into()),
+                _ => {
+                    self.asked.fetch_add(1, Ordering::SeqCst);
+                    (1, vec![])
+                }
+            };
+            Ok(Output { code: Some(code), stdout, stderr: self.said.to_owned(), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<crate::system::Account>> {
+            Ok(None)
+        }
     }
 
     #[test]

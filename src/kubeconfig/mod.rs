@@ -6,6 +6,7 @@
 //! | can the pinned driver use it? | [`usable`], [`certificate`], and the programs themselves: [`programs`] |
 //! | how long is it valid? | [`validity`] |
 //! | does the management cluster answer, and what may we do there? | [`client`], [`access`] |
+//! | what in the services' environment is on the way there? | [`route`] |
 //! | does the management cluster fit the driver and the chart? | [`compatibility`] |
 //! | which of two kubeconfigs is used? | [`selection`] |
 //! | what is reported in the unit's status, and in `verify`? | [`problems`], [`checks`] |
@@ -19,6 +20,7 @@ mod document;
 mod memory;
 mod problems;
 pub mod programs;
+mod route;
 pub mod selection;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +34,7 @@ pub use client::{ApiError, Session};
 pub use memory::Memory;
 pub use problems::problems;
 pub use programs::ProgramsToAsk;
+pub use route::{ROUTE_CHECKS, Route};
 pub use selection::{Selection, select};
 pub use usable::UsableKubeconfig;
 

@@ -8,7 +8,7 @@ use super::compatibility::Stack;
 use super::memory::{Memory, Passed};
 use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
-use super::{ApiError, Selection};
+use super::{ApiError, Route, Selection};
 use crate::check::{self, CheckResult, Status};
 use crate::juju::settings::Settings;
 use crate::problem::Problem;
@@ -44,8 +44,20 @@ pub fn problems(
     match &selection.identity {
         // Its age explains the rejection.
         Err(ApiError::Rejected(_)) if !matches!(age, Age::Valid(_)) => {}
+        Err(error @ (ApiError::Unreachable(_) | ApiError::Unexpected(_))) => {
+            // The charm goes directly; driver and helm go as the services' environment says.
+            let what = format!("environment {:?} {:?}", ask.driver, ask.helm);
+            problems.extend(ask_daily(&system.root, memory, selection, &what, || {
+                let route = Route::inspect(system, &selection.usable, content, ask);
+                let leads_there = route.is_ok_and(|route| route.leads_there());
+                if leads_there { Vec::new() } else { of_cluster(selection, Err(error.clone())) }
+            })?);
+        }
         Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
-        Ok(_) => problems.extend(ask_daily(&system.root, memory, selection, stack)?),
+        Ok(_) => {
+            let ask = || of_cluster(selection, ManagementReport::ask(&selection.usable, stack));
+            problems.extend(ask_daily(&system.root, memory, selection, &format!("{stack:?}"), ask)?);
+        }
     }
     Ok(problems)
 }
@@ -61,18 +73,23 @@ fn of_age(age: &Age, warning_days: u16) -> Option<Problem> {
     }
 }
 
-/// Asks the management cluster everything, unless everything passed within a day with the same kubeconfig, driver and
-/// chart: each of many hooks on each of many units would be too often.
-fn ask_daily(root: &Root, memory: &mut Memory, selection: &Selection, stack: &Stack) -> Result<Vec<Problem>> {
+/// Asks, unless everything passed within a day with the same kubeconfig and what is `beside` it: each of many hooks on
+/// each of many units would be too often.
+fn ask_daily(
+    root: &Root,
+    memory: &mut Memory,
+    selection: &Selection,
+    beside: &str,
+    ask: impl FnOnce() -> Vec<Problem>,
+) -> Result<Vec<Problem>> {
     let kubeconfig = sha256(selection.content.expose().as_bytes());
-    let what = sha256(format!("{kubeconfig} {stack:?}").as_bytes());
+    let what = sha256(format!("{kubeconfig} {beside}").as_bytes());
     let now = Timestamp::now().as_second();
     let is_recent = |passed: &Passed| passed.what == what && (0..PASSED_FOR).contains(&(now - passed.at));
     if memory.passed.as_ref().is_some_and(is_recent) {
         return Ok(Vec::new());
     }
-    let online = ManagementReport::ask(&selection.usable, stack);
-    let problems = of_cluster(selection, online);
+    let problems = ask();
     let passed = problems.is_empty().then_some(Passed { what, at: now });
     if memory.passed != passed {
         memory.passed = passed;
@@ -107,13 +124,15 @@ fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>)
 #[cfg(test)]
 mod tests {
     use super::super::UsableKubeconfig;
-    use super::super::testing::{cluster, gid, scratch, serve, usable};
+    use super::super::testing::{cluster, gid, python, scratch, serve, usable};
     use super::super::validity::Validity;
     use super::*;
     use crate::escape::STATUS_LENGTH;
+    use crate::magnum::EnvironmentSource;
     use crate::problem::Kind;
     use crate::system::Secret;
-    use crate::system::testing::Scratch;
+    use crate::system::systemd::Unit;
+    use crate::system::testing::{Scratch, command_line};
 
     const DAY: i64 = 24 * 60 * 60;
 
@@ -123,14 +142,25 @@ mod tests {
     }
 
     fn found(scratch: &Scratch, selection: &Selection) -> Vec<(Kind, String)> {
+        found_with(scratch, selection, &scratch.system(|_| None), None)
+    }
+
+    fn found_with(
+        scratch: &Scratch,
+        selection: &Selection,
+        system: &System,
+        environment: Option<EnvironmentSource<'_>>,
+    ) -> Vec<(Kind, String)> {
         let config = serde_json::json!({"driver-pin": "magnum-capi-helm==1.4.0"});
         let config: crate::juju::settings::RawConfig = serde_json::from_value(config).unwrap();
         let settings = config.validated(Default::default()).unwrap();
         let stack = Stack::new(&settings, Some("0.25.1"));
         let magnum_gid = gid(scratch);
-        let ask = ProgramsToAsk { magnum_gid, ..ProgramsToAsk::default() };
+        let (python, helm) = (python(), scratch.root.identity("/usr/bin/helm".as_ref()).unwrap());
+        let driver = environment.map(|_| "record".to_owned());
+        let ask = ProgramsToAsk { magnum_gid, python: Some(&python), driver, helm, environment, is_dry_run: false };
         let mut memory = Memory::load(&scratch.root);
-        let problems = problems(&scratch.system(|_| None), &mut memory, selection, &settings, &stack, &ask).unwrap();
+        let problems = problems(system, &mut memory, selection, &settings, &stack, &ask).unwrap();
         assert!(problems.iter().all(|problem| problem.summary.chars().count() <= STATUS_LENGTH));
         problems.into_iter().map(|problem| (problem.kind, problem.summary)).collect()
     }
@@ -145,6 +175,33 @@ mod tests {
             assert_eq!(found(&scratch, &selection), []);
             assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
         }
+    }
+
+    #[test]
+    fn a_cluster_that_driver_and_helm_reach_through_the_services_proxy_is_no_problem_and_asked_about_daily() {
+        let scratch = scratch();
+        scratch.put("/usr/bin/helm", "");
+        let variables = Secret::new("https_proxy=http://u:hunter2@h".to_owned());
+        let unit = Unit { environment: variables, ..Unit::default() };
+        let environment = Some(EnvironmentSource { unit: &unit, process: None });
+        let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let found = |selection: &Selection, status: u16| {
+            let counter = asked.clone();
+            let system = scratch.system(move |command| {
+                let line = command_line(command);
+                counter.fetch_add(usize::from(line.contains(" reach ")), std::sync::atomic::Ordering::SeqCst);
+                Some(match line.contains(" client ") {
+                    true => r#"{"version": "1.4.0", "client": {"answer": true}}"#.to_owned(),
+                    false => format!(r#"{{"answer": {status}}}"#),
+                })
+            });
+            found_with(&scratch, selection, &system, environment).len()
+        };
+        let silent = || Err(ApiError::Unreachable("timed out".into()));
+        let selection = of(usable("https://mgmt.invalid"), silent());
+        assert_eq!([found(&selection, 502), found(&selection, 200), found(&selection, 502)], [1, 0, 0]);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
+        assert_eq!(found(&of(usable("https://other.invalid"), silent()), 502), 1);
     }
 
     #[test]

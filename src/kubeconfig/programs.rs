@@ -1,6 +1,7 @@
 //! Asks the programs that use the kubeconfig whether they take it: the driver's own client, and helm. No packet leaves
-//! the unit.
+//! the unit, unless they are asked whether they reach the management cluster.
 //!
+//! They run as user magnum in the conductor's environment, as the service runs them.
 //! They read a copy of the candidate that only root and group magnum can read. Their messages may quote what they read,
 //! so of these only constant parts are shown.
 
@@ -11,7 +12,7 @@ use anyhow::Result;
 use serde::Deserialize;
 
 use crate::juju::settings::Pin;
-use crate::magnum::{Asked, MAGNUM_USER, Python, exception};
+use crate::magnum::{Asked, EnvironmentSource, MAGNUM_USER, Python, ServiceEnvironment, exception};
 use crate::system::{Access, Command, FileIdentity, Root, Secret, System};
 
 /// Where the copy lies: in memory, and in no directory whose changes are looked at.
@@ -21,7 +22,7 @@ const HELM_LIMIT: Duration = Duration::from_secs(20);
 const NOWHERE: &str = "https://127.0.0.1:1";
 /// Constant parts of the messages with which helm's Kubernetes client refuses a kubeconfig. They only make a message
 /// more precise: whether helm refuses does not depend on them.
-const HELM_REASONS: [&str; 13] = [
+const HELM_REASONS: [&str; 14] = [
     "are both specified",
     "auth plugin has been removed",
     "cannot unmarshal",
@@ -32,12 +33,17 @@ const HELM_REASONS: [&str; 13] = [
     "more than one authentication method found",
     "must be specified",
     "no such file or directory",
+    "proxyconnect",
     "specifying a root certificates file with the insecure flag is not allowed",
     "unable to load root certificates",
     "unsupported elliptic curve",
 ];
 /// Begins what Go's TLS says of certificates and keys; it quotes nothing.
 const TLS_REASON: &str = "tls: ";
+
+const NO_DRIVER: &str = "no driver is installed here";
+const DOES_NOT_LOAD: &str = "it does not load";
+const NO_HELM: &str = "it is not installed here";
 
 /// A program's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +62,8 @@ pub struct ProgramVerdicts {
     pub refusal: Option<String>,
     /// Which programs were not asked, and why.
     pub not_asked: Vec<String>,
+    /// Whether the refusal may be due to the services' environment, which may change without a sign.
+    pub may_change: bool,
 }
 
 /// The programs as they are installed on the unit.
@@ -66,6 +74,8 @@ pub struct ProgramsToAsk<'a> {
     pub driver: Option<String>,
     pub helm: Option<FileIdentity>,
     pub magnum_gid: u32,
+    /// Where the environment of the service that runs them is found; nowhere but on a unit.
+    pub environment: Option<EnvironmentSource<'a>>,
     /// Whether nothing may be remembered, since nothing may be changed.
     pub is_dry_run: bool,
 }
@@ -102,7 +112,49 @@ pub fn ask(
     pin: &Pin,
     programs: &ProgramsToAsk<'_>,
 ) -> Result<ProgramVerdicts> {
+    let mut may_change = false;
+    let [driver, helm] = with_copy(system, content, programs, |asked, environment| {
+        may_change = environment.handed_on().next().is_some();
+        let driver = ask_driver(system, asked.python, environment, pin, asked.kubeconfig);
+        [driver, ask_helm(system, asked.helm, environment, Some(MAGNUM_USER), asked.kubeconfig)]
+    })?;
+    let verdicts = ProgramVerdicts::new(driver, helm);
+    Ok(ProgramVerdicts { may_change: may_change && verdicts.refusal.is_some(), ..verdicts })
+}
+
+/// Asks the driver's client and helm to send the management cluster a request.
+///
+/// # Errors
+/// If the copy for them cannot be written.
+pub fn reach(system: &System, content: &Secret<String>, programs: &ProgramsToAsk<'_>) -> Result<[ProgramVerdict; 2]> {
+    with_copy(system, content, programs, |asked, environment| {
+        [reach_by_driver(system, asked, environment), reach_by_helm(system, asked, environment)]
+    })
+}
+
+/// What the programs are asked with.
+struct AskedWith<'a> {
+    python: Option<&'a Python>,
+    helm: Option<&'a Path>,
+    kubeconfig: &'a Path,
+}
+
+/// Asks both programs about a copy of the kubeconfig; neither, if the environment in which they run cannot be read.
+fn with_copy(
+    system: &System,
+    content: &Secret<String>,
+    programs: &ProgramsToAsk<'_>,
+    ask: impl FnOnce(&AskedWith<'_>, &ServiceEnvironment) -> [ProgramVerdict; 2],
+) -> Result<[ProgramVerdict; 2]> {
     let root = &system.root;
+    let environment = programs.environment.map(|source| source.read(system)).transpose();
+    let environment = match environment {
+        Ok(environment) => environment.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!("the programs could not be asked about the kubeconfig: {error:#}");
+            return Ok([(); 2].map(|()| ProgramVerdict::NotAsked("the services' environment cannot be read")));
+        }
+    };
     let directory = root.temporary_directory(Path::new(COPY_PARENT))?;
     // Until the programs have answered.
     let _in_use = root.lock_directory(directory.path())?;
@@ -111,7 +163,7 @@ pub fn ask(
     root.write(&copy, content.expose().as_bytes(), access)?;
     let python = programs.python.filter(|_| programs.driver.is_some());
     let helm = programs.helm.as_ref().map(|helm| helm.path.as_path());
-    Ok(ProgramVerdicts::new(ask_driver(system, python, pin, &copy), ask_helm(system, helm, Some(MAGNUM_USER), &copy)))
+    Ok(ask(&AskedWith { python, helm, kubeconfig: &copy }, &environment))
 }
 
 /// Returns the copies that a killed process left. Others are in use, for an action asks without the charm's lock.
@@ -125,15 +177,21 @@ pub fn forgotten_copies(root: &Root) -> Result<Vec<PathBuf>> {
 }
 
 /// Asks the installed driver's client.
-pub fn ask_driver(system: &System, python: Option<&Python>, pin: &Pin, kubeconfig: &Path) -> ProgramVerdict {
+pub fn ask_driver(
+    system: &System,
+    python: Option<&Python>,
+    environment: &ServiceEnvironment,
+    pin: &Pin,
+    kubeconfig: &Path,
+) -> ProgramVerdict {
     let Some(python) = python else {
-        return ProgramVerdict::NotAsked("no driver is installed here");
+        return ProgramVerdict::NotAsked(NO_DRIVER);
     };
-    let answer = python.ask::<DriverAnswer>(system, &["client", &kubeconfig.to_string_lossy()]);
+    let answer = python.ask::<DriverAnswer>(system, environment, &["client", &kubeconfig.to_string_lossy()]);
     match answer {
         Err(error) => {
             tracing::warn!("the driver could not be asked about the kubeconfig: {}", exception(&error));
-            ProgramVerdict::NotAsked("it does not load")
+            ProgramVerdict::NotAsked(DOES_NOT_LOAD)
         }
         Ok(answer) if answer.version.parse() != Ok(pin.version().clone()) => {
             ProgramVerdict::NotAsked("another version than the pinned one is installed here")
@@ -146,13 +204,17 @@ pub fn ask_driver(system: &System, python: Option<&Python>, pin: &Pin, kubeconfi
 }
 
 /// Asks helm to use the kubeconfig with a server that does not answer.
-pub fn ask_helm(system: &System, helm: Option<&Path>, user: Option<&'static str>, kubeconfig: &Path) -> ProgramVerdict {
+pub fn ask_helm(
+    system: &System,
+    helm: Option<&Path>,
+    environment: &ServiceEnvironment,
+    user: Option<&'static str>,
+    kubeconfig: &Path,
+) -> ProgramVerdict {
     let Some(helm) = helm else {
-        return ProgramVerdict::NotAsked("it is not installed here");
+        return ProgramVerdict::NotAsked(NO_HELM);
     };
-    let mut command = Command::new(helm, HELM_LIMIT)
-        .args(["list", "--max", "1", "--kube-apiserver", NOWHERE, "--kubeconfig"])
-        .arg(kubeconfig);
+    let mut command = list(helm, environment, kubeconfig, &["--kube-apiserver", NOWHERE]);
     command.user = user;
     let said = match system.run(&command) {
         Ok(output) if output.code == Some(1) => output.stderr,
@@ -167,6 +229,42 @@ pub fn ask_helm(system: &System, helm: Option<&Path>, user: Option<&'static str>
         ProgramVerdict::Refuses(helm_reason(&said))
     } else {
         ProgramVerdict::NotAsked("it fails for another reason")
+    }
+}
+
+fn list(helm: &Path, environment: &ServiceEnvironment, kubeconfig: &Path, further: &[&str]) -> Command {
+    let command = Command::new(helm, HELM_LIMIT).secret_env(environment.handed_on());
+    command.args(["list", "--max", "1"]).args(further).arg("--kubeconfig").arg(kubeconfig)
+}
+
+fn reach_by_driver(system: &System, asked: &AskedWith<'_>, environment: &ServiceEnvironment) -> ProgramVerdict {
+    let Some(python) = asked.python else {
+        return ProgramVerdict::NotAsked(NO_DRIVER);
+    };
+    match python.ask(system, environment, &["reach", &asked.kubeconfig.to_string_lossy()]) {
+        // It may know the user or not.
+        Ok(Asked::Answer(200 | 401 | 403)) => ProgramVerdict::Accepts,
+        Ok(Asked::Answer(status)) => ProgramVerdict::Refuses(format!("HTTP {status}")),
+        Ok(Asked::Error(class)) => ProgramVerdict::Refuses(class),
+        Err(error) => {
+            tracing::warn!("the driver's client could not be asked: {}", exception(&error));
+            ProgramVerdict::NotAsked(DOES_NOT_LOAD)
+        }
+    }
+}
+
+fn reach_by_helm(system: &System, asked: &AskedWith<'_>, environment: &ServiceEnvironment) -> ProgramVerdict {
+    let Some(helm) = asked.helm else {
+        return ProgramVerdict::NotAsked(NO_HELM);
+    };
+    match system.run(&list(helm, environment, asked.kubeconfig, &[]).as_user(MAGNUM_USER)) {
+        Ok(output) if output.code == Some(0) => ProgramVerdict::Accepts,
+        // The cluster answers, and does not know the user or does not let it in.
+        Ok(output) if ["Unauthorized", "forbidden"].iter().any(|said| output.stderr.contains(said)) => {
+            ProgramVerdict::Accepts
+        }
+        Ok(output) => ProgramVerdict::Refuses(helm_reason(&output.stderr)),
+        Err(_) => ProgramVerdict::NotAsked("it does not end in time"),
     }
 }
 
@@ -206,7 +304,7 @@ pub mod tests {
 
     fn helm_says(words: &'static str) -> ProgramVerdict {
         let system = System::new(Scratch::new().root, Helm(words));
-        ask_helm(&system, Some(Path::new("/usr/bin/helm")), None, Path::new("/k"))
+        ask_helm(&system, Some(Path::new("/usr/bin/helm")), &ServiceEnvironment::default(), None, Path::new("/k"))
     }
 
     /// As helm 3.17.3 prints it.
@@ -266,7 +364,8 @@ pub mod tests {
             (None, NotAsked("it does not load")),
         ] {
             let system = Scratch::new().system(move |_| answer.map(str::to_owned));
-            assert_eq!(ask_driver(&system, Some(&python()), &pin(), Path::new("/k")), expected);
+            let answer = ask_driver(&system, Some(&python()), &ServiceEnvironment::default(), &pin(), Path::new("/k"));
+            assert_eq!(answer, expected);
         }
     }
 }

@@ -257,6 +257,7 @@ mod tests {
             driver: Some("record".into()),
             helm: None,
             magnum_gid: gid(&scratch),
+            environment: None,
             is_dry_run: false,
         };
         let pin = "magnum-capi-helm==1.4.0".parse().unwrap();

@@ -4,6 +4,7 @@
 pub mod checks;
 mod defaults;
 mod entry_points;
+mod environment;
 mod installation;
 pub mod oslo;
 pub(crate) mod python;
@@ -17,6 +18,7 @@ use anyhow::Result;
 
 pub use defaults::{StartDefaults, configuration_in};
 pub use entry_points::{DRIVERS_GROUP, entry_points};
+pub use environment::{EnvironmentSource, ServiceEnvironment};
 pub use installation::Installation;
 pub use oslo::Configuration;
 pub use python::{MAGNUM_USER, Python, exception};

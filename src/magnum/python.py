@@ -4,10 +4,10 @@ Run by the charm as user magnum, with QUESTION ARG… as arguments:
 
 where                     its version and user magnum's module path; run as user nobody with user magnum's HOME
 driver DIR DIST ENTRY ARG…  loads the driver that lies in DIR (or, with "", the installed one)
-verify DIST ENTRY C [A]   what `verify` asks, with the conductor's own arguments, a list in JSON, and with
-                          the API's when they are others
+verify DIST ENTRY ARGS    what `verify` asks, with a service's own arguments, a list in JSON
 inventory ARG…            the effective configuration without secrets, distributions, drivers
 client PATH               whether the driver's client takes the kubeconfig at PATH
+reach PATH                with what HTTP status its management cluster answers that client
 clusters DIST ARG…        [name, uuid] of each cluster whose driver is of the distribution DIST
 proof DIR ENTRY SERVICE PATH TEXT ARG…  why SERVICE would not start with the driver in DIR (or, with "", the
                           installed one) and TEXT as the fragment at PATH; null if it would
@@ -112,7 +112,7 @@ def kind(values):
     return "(%s)" % ", ".join(map(str, values))
 
 
-def verify(name, entry, conductor, api=None):
+def verify(name, entry, arguments):
     found = {}
 
     def loads():
@@ -126,12 +126,11 @@ def verify(name, entry, conductor, api=None):
             "provides": [kind(made[key] for key in ("server_type", "os", "coe")) for made in cls().provides],
         }
 
-    def configuration(arguments):
+    def configuration():
         import magnum.conf
         from magnum.common import config
 
-        found.clear()
-        config.parse_args(["magnum"] + arguments)
+        config.parse_args(["magnum"] + json.loads(arguments))
         found["conf"] = magnum.conf.CONF
         return True
 
@@ -161,17 +160,9 @@ def verify(name, entry, conductor, api=None):
         with open(found["conf"].capi_helm.kubeconfig_file, "rb") as file:
             return len(file.read())
 
-    def read(arguments):
-        return {
-            "configuration": attempt(lambda: configuration(json.loads(arguments))),
-            "effective": attempt(effective),
-        }
-
     return {
         "loads": attempt(loads),
-        "api": api and read(api),
-        # The conductor's last, for the questions that come after it.
-        "conductor": read(conductor),
+        "conductor": {"configuration": attempt(configuration), "effective": attempt(effective)},
         "enabled": attempt(enabled),
         "kubeconfig": attempt(kubeconfig),
     }
@@ -227,6 +218,18 @@ def client(path):
     except Exception as error:
         made["error"] = without_values(error)
     return {"version": importlib.metadata.version("magnum-capi-helm"), "client": made}
+
+
+def reach(path):
+    """Sends one request as the driver does. Of an exception only its class is passed on: addresses may hold passwords."""
+    from magnum_capi_helm import conf, kubernetes
+
+    conf.CONF.set_override("kubeconfig_file", path, group="capi_helm")
+    try:
+        answer = kubernetes.Client.load().get("/version", timeout=5, allow_redirects=False, stream=True)
+        return {"answer": answer.status_code}
+    except Exception as error:
+        return {"error": type(error).__name__}
 
 
 def without_values(error):
@@ -461,6 +464,8 @@ def unread(fragment, sections, entry):
     return None
 
 
-QUESTIONS = {question.__name__: question for question in (where, driver, verify, inventory, client, clusters, proof)}
+QUESTIONS = {
+    question.__name__: question for question in (where, driver, verify, inventory, client, reach, clusters, proof)
+}
 # Imported modules may print; the answer is the last line, on the real stdout.
 print(json.dumps(QUESTIONS[sys.argv[1]](*sys.argv[2:])))

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::ServiceEnvironment;
 use crate::escape;
 use crate::problem::Problem;
 use crate::system::{Command, FileIdentity, Root, System, limits};
@@ -89,12 +90,17 @@ impl Python {
         root.last_answer(CACHE)
     }
 
-    /// Asks Python as user magnum, from a clean environment, and parses its answer.
+    /// Asks Python as user magnum, in this environment and no other, and parses its answer.
     ///
     /// # Errors
     /// If Python fails; the error holds its traceback.
-    pub fn ask<T: DeserializeOwned>(&self, system: &System, words: &[&str]) -> Result<T> {
-        ask(system, command(&self.executable, MAGNUM_USER), words)
+    pub fn ask<T: DeserializeOwned>(
+        &self,
+        system: &System,
+        environment: &ServiceEnvironment,
+        words: &[&str],
+    ) -> Result<T> {
+        ask(system, command(&self.executable, MAGNUM_USER).secret_env(environment.handed_on()), words)
     }
 }
 

@@ -35,7 +35,8 @@ pub struct Answers {
     /// The driver, loaded through its entry point.
     pub loads: Asked<Loaded>,
     pub conductor: Reading,
-    /// The configuration as the API reads it, if its arguments are not the conductor's.
+    /// The configuration as the API reads it, if its arguments or its environment are not the conductor's.
+    #[serde(default)]
     pub api: Option<Reading>,
     /// The entry points that Magnum's own loader enables, and the kinds of cluster that its map gives to each: server
     /// type, operating system, orchestration engine.

@@ -12,7 +12,8 @@ use crate::helm::{self, StagedHelm};
 use crate::juju::settings::{DriverSource, HelmSource, Settings, Sha256};
 use crate::kubeconfig::ProgramsToAsk;
 use crate::kubeconfig::compatibility::Stack;
-use crate::magnum::Installation;
+use crate::magnum::{Installation, Service};
+use crate::services::ObservedService;
 use crate::system::{Root, sha256};
 
 /// What is known of the parts, as far as the graft's files depend on it.
@@ -141,14 +142,18 @@ fn origin(source: &DriverSource, wheel: &Sha256) -> String {
 ///
 /// # Errors
 /// If helm's file cannot be looked at.
-pub fn programs<'a>(root: &Root, installation: &'a Installation, observed: &Observed) -> Result<ProgramsToAsk<'a>> {
+pub fn programs<'a>(root: &Root, installation: &'a Installation, observed: &'a Observed) -> Result<ProgramsToAsk<'a>> {
     let driver = observed.driver.installed.0.first();
     let helm = observed.helm.as_ref();
+    // It alone runs them.
+    let mut services = observed.services.services.iter();
+    let conductor = services.find(|observed| observed.service == Service::Conductor);
     Ok(ProgramsToAsk {
         python: Some(&installation.python),
         driver: driver.map(|driver| driver.record_sha256.clone()),
         helm: helm.map(|helm| root.identity(&helm.path)).transpose()?.flatten(),
         magnum_gid: installation.magnum_gid,
+        environment: conductor.map(ObservedService::environment),
         is_dry_run: false,
     })
 }

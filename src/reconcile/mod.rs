@@ -162,7 +162,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     }
     let mut switch = None;
     if is_hook && (under_way.is_some() || proof::is_switch(&steps, &observed)) {
-        let combination = proof::combination(&system.root, &desired, &installation)?;
+        let combination = proof::combination(&system.root, &desired, &installation, &observed)?;
         switch = Switch::begin(&system.root, under_way, combination, last_good.as_ref(), &wanted, &observed)?;
     }
     let mut is_new = last_good.as_ref() != Some(&wanted);

@@ -14,7 +14,8 @@ use crate::conf::CONF;
 use crate::escape;
 use crate::juju::settings::{CapiHelmOptions, Settings, shown};
 use crate::magnum::{
-    CONF_DIRECTORY, ENTRY_POINT, Installation, MAGNUM_CONF, Service, StartRefusal, configuration_in, exception,
+    CONF_DIRECTORY, ENTRY_POINT, EnvironmentSource, Installation, MAGNUM_CONF, Service, StartRefusal, configuration_in,
+    exception,
 };
 use crate::problem::Problem;
 use crate::services::drop_in_path;
@@ -57,7 +58,7 @@ pub fn prove(
     if !is_switch(&plan(&candidate.desired, observed), observed) {
         return Ok(());
     }
-    let combination = combination(&system.root, &candidate.desired, installation)?;
+    let combination = combination(&system.root, &candidate.desired, installation, observed)?;
     let known: Vec<Known> = system.root.remembered(CACHE);
     let refusals = match (known.into_iter().find(|known| known.combination == combination), progress) {
         (Some(Known { failed: Some(problem), .. }), _) => return Err(problem.into()),
@@ -65,7 +66,7 @@ pub fn prove(
         (None, None) => Refusals::new(),
         (None, Some(progress)) => {
             progress("Trying to start the services with what is asked for")?;
-            let refusals = ask(system, candidate, installation)?;
+            let refusals = ask(system, candidate, installation, observed)?;
             remember(&system.root, Known { combination, refusals: refusals.clone(), failed: None })?;
             refusals
         }
@@ -121,7 +122,12 @@ pub fn is_switch(steps: &[Step], observed: &Observed) -> bool {
 ///
 /// # Errors
 /// If a file cannot be looked at.
-pub fn combination(root: &Root, desired: &Desired, installation: &Installation) -> Result<Combination> {
+pub fn combination(
+    root: &Root,
+    desired: &Desired,
+    installation: &Installation,
+    observed: &Observed,
+) -> Result<Combination> {
     let lines = desired.services.command_lines.values();
     let named = lines.flat_map(|line| configuration_in(line.split(' ')));
     let mut files: Vec<PathBuf> =
@@ -129,6 +135,9 @@ pub fn combination(root: &Root, desired: &Desired, installation: &Installation) 
     files.push(MAGNUM_CONF.into());
     let fragments = root.names(Path::new(CONF_DIRECTORY))?.into_iter().map(|name| Path::new(CONF_DIRECTORY).join(name));
     files.extend(fragments.filter(|path| path != Path::new(CONF)));
+    let units = observed.services.services.iter().map(|service| &service.unit);
+    files.extend(units.clone().flat_map(|unit| unit.environment_files.iter().cloned()));
+    let environments: Vec<&str> = units.map(|unit| unit.environment.expose().as_str()).collect();
     files.sort();
     files.dedup();
     let what = (
@@ -137,11 +146,12 @@ pub fn combination(root: &Root, desired: &Desired, installation: &Installation) 
         &desired.driver.record_sha256,
         &installation.python.version,
         &installation.version,
+        environments,
     );
     Ok((sha256(format!("{what:?}").as_bytes()), root.identities(&files)?))
 }
 
-fn ask(system: &System, candidate: &Candidate, installation: &Installation) -> Result<Refusals> {
+fn ask(system: &System, candidate: &Candidate, installation: &Installation, observed: &Observed) -> Result<Refusals> {
     let Candidate { desired, artifacts, .. } = candidate;
     let staged = artifacts.driver.as_ref().map(|staged| staged.path().to_string_lossy()).unwrap_or_default();
     let text = std::str::from_utf8(&desired.conf.bytes).context("the fragment is ASCII")?;
@@ -150,7 +160,12 @@ fn ask(system: &System, candidate: &Candidate, installation: &Installation) -> R
         let name = service.name().trim_start_matches("magnum-");
         let mut question = vec!["proof", &staged, ENTRY_POINT, name, CONF, text];
         question.extend(command_line.split(' ').skip(1));
-        let answer: Result<Option<StartRefusal>> = installation.python.ask(system, &question);
+        // That of the process to come, which is not that of the one that runs.
+        let unit = observed.services.services.iter().find(|observed| observed.service == *service);
+        let environment =
+            unit.map(|it| EnvironmentSource { unit: &it.unit, process: None }.read(system)).transpose()?;
+        let environment = environment.unwrap_or_default();
+        let answer: Result<Option<StartRefusal>> = installation.python.ask(system, &environment, &question);
         let answer = answer.map_err(|error| {
             let detail = format!("Magnum's Python could not be asked: {}; every hook tries again", exception(&error));
             Problem::waiting(format!("Cannot tell whether {} would start", service.name()), detail)

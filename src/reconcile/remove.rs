@@ -16,7 +16,7 @@ use crate::helm;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::{self, programs};
 use crate::magnum::{Python, configuration_arguments, exception};
-use crate::services;
+use crate::services::{self, ObservedService, conductors_environment};
 use crate::system::{Backups, Original, Root, STATE_DIRECTORY, System};
 
 /// The most clusters that are named in the log.
@@ -57,7 +57,7 @@ pub fn run(system: &System) -> Result<()> {
         debug!("nothing of the graft is left on this unit");
     }
     if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
-        name_orphans(system, &python);
+        name_orphans(system, &python, &remains.services);
     }
     let mut apply =
         Apply { system, backups: &mut backups, driver: None, helm: None, is_hook: true, problems: Vec::new() };
@@ -98,10 +98,11 @@ fn refuse_links<'a>(root: &Root, written: impl Iterator<Item = &'a Path>) -> Res
 }
 
 /// Names in the log the clusters that Magnum cannot manage without the driver. The clusters themselves live on.
-fn name_orphans(system: &System, python: &Python) {
+fn name_orphans(system: &System, python: &Python, services: &[ObservedService]) {
     let clusters = configuration_arguments(&system.root).and_then(|arguments| {
         let question = [&["clusters", DISTRIBUTION], arguments.as_slice()].concat();
-        python.ask::<Vec<(String, String)>>(system, &question)
+        let environment = conductors_environment(system, services)?;
+        python.ask::<Vec<(String, String)>>(system, &environment, &question)
     });
     let clusters = match clusters {
         Ok(clusters) => clusters,

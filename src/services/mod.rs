@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub use drop_in::{DesiredServices, drop_in_path};
 pub use health::{Health, STABLE_AFTER, WATCHED_FOR, api_answer, settle};
 pub use logs::last_line;
-pub use observed::{ObservedService, inspect, inspect_with, record};
+pub use observed::{ObservedService, conductors_environment, inspect, inspect_with, record};
 pub use restart::{DuePlan, ServiceInputs, leave_to_hooks};
 
 use crate::magnum::Service;

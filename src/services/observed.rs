@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drop_in::{drop_in_path, is_grafted};
 use super::restart::ServiceInputs;
-use crate::magnum::Service;
+use crate::magnum::{EnvironmentSource, Service, ServiceEnvironment};
 use crate::problem::Problem;
 use crate::system::systemd::{self, Unit};
 use crate::system::{Process, Root, System};
@@ -70,6 +70,15 @@ pub fn inspect_with(system: &System, others: &[&str]) -> Result<(Vec<ObservedSer
     Ok((services, others))
 }
 
+/// Returns the environment of the conductor, which alone runs the driver's client and helm.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn conductors_environment(system: &System, services: &[ObservedService]) -> Result<ServiceEnvironment> {
+    let conductor = services.iter().find(|observed| observed.service == Service::Conductor);
+    conductor.map(|conductor| conductor.environment().read(system)).transpose().map(Option::unwrap_or_default)
+}
+
 /// Records what the processes are known to have read: the right files, or, while a restart waits, what they had read
 /// before. Writes only what is new.
 ///
@@ -114,6 +123,11 @@ impl ObservedService {
         let ours = Path::new(drop_in_path(self.service)).file_name();
         let known = |path: &PathBuf| path.file_name() == ours;
         self.unit.is_stale() || (self.unit.is_available() && !self.unit.drop_ins.iter().any(known))
+    }
+
+    /// Returns where the environment of the service is found.
+    pub fn environment(&self) -> EnvironmentSource<'_> {
+        EnvironmentSource { unit: &self.unit, process: self.process.as_ref().filter(|_| self.is_grafted()) }
     }
 
     /// Whether a restart would take something away: a service that has failed serves nobody.
@@ -198,6 +212,18 @@ mod tests {
         observed.unit.sub_state = "failed".into();
         observed.unit.active_state = "failed".into();
         assert_eq!(problem(&observed).unwrap().summary, stays);
+    }
+
+    #[test]
+    fn the_environment_of_a_process_counts_once_it_runs_with_the_graft() {
+        let with = |arguments: &[&str]| {
+            let cmdline = arguments.iter().map(|&word| word.to_owned()).collect();
+            let process = Process { pid: 1, start_ticks: 1, started: std::time::SystemTime::now(), cmdline };
+            let (service, unit) = (Service::Conductor, Unit::default());
+            ObservedService { service, unit, process: Some(process), read: None }.environment().process.is_some()
+        };
+        let grafted = [&["/usr/bin/magnum-conductor"][..], &crate::magnum::CONFIGURATION_ARGUMENTS].concat();
+        assert_eq!([with(&grafted), with(&grafted[..2])], [true, false]);
     }
 
     #[test]

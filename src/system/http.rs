@@ -19,7 +19,7 @@ use super::Root;
 use super::limits::too_large;
 
 /// The unit's certificate authorities, to which an operator adds that of an internal mirror.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+pub(super) const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The most pieces of a body, besides one for each KiB: small ones take long to read.
 const MOST_SMALL_PIECES: usize = 5000;
 
@@ -141,8 +141,7 @@ pub fn outside(root: &Root, limit: Duration, proxy: &[(String, String)]) -> Resu
     {
         if let Some(address) = value(name) {
             // The cause would show the address, and with it a password.
-            let proxy =
-                proxy_for(address).ok().with_context(|| format!("the model's {name} is not a valid address"))?;
+            let proxy = proxy_for(address).ok().with_context(|| format!("the proxy {name} is not a valid address"))?;
             builder = builder.proxy(proxy.no_proxy(except.clone()));
         }
     }

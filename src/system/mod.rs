@@ -14,6 +14,8 @@ pub mod http;
 pub mod limits;
 mod links;
 mod process;
+#[cfg(test)]
+pub mod proxy_tests;
 mod root;
 mod secret;
 mod state;

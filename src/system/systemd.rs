@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::{Command, System};
+use super::{Command, Secret, System};
 
 const SHOW_LIMIT: Duration = Duration::from_secs(30);
 /// A restart waits for the old process to stop; systemd itself kills it after 90 s.
 const JOB_LIMIT: Duration = Duration::from_secs(180);
 /// What is asked about a unit, in systemd's own words.
 const PROPERTIES: &str = "LoadState,UnitFileState,ActiveState,SubState,MainPID,NRestarts,\
-                          NeedDaemonReload,ExecStart,DropInPaths,InvocationID,Job,Result";
+                          NeedDaemonReload,ExecStart,FragmentPath,DropInPaths,InvocationID,Job,Result,\
+                          Environment,EnvironmentFiles";
 
 /// A service as systemd sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,8 +43,14 @@ pub struct Unit {
     pub invocation: String,
     /// The command lines in force, one for each `ExecStart=` that counts.
     pub exec_start: Vec<String>,
+    /// The unit file.
+    pub fragment: Option<PathBuf>,
     /// The drop-ins in force, in the order in which they apply.
     pub drop_ins: Vec<PathBuf>,
+    /// The variables of `Environment=`, as `systemctl` prints them; they may hold credentials.
+    pub environment: Secret<String>,
+    /// The files of `EnvironmentFile=`, in the order in which they apply.
+    pub environment_files: Vec<PathBuf>,
 }
 
 impl Unit {
@@ -213,7 +220,10 @@ fn unit(block: &str) -> Unit {
         has_job: !matches!(value("Job"), "" | "0"),
         invocation: value("InvocationID").to_owned(),
         exec_start: values("ExecStart").filter_map(argv).collect(),
+        fragment: Some(value("FragmentPath")).filter(|path| !path.is_empty()).map(PathBuf::from),
         drop_ins: value("DropInPaths").split_whitespace().map(PathBuf::from).collect(),
+        environment: Secret::new(value("Environment").to_owned()),
+        environment_files: values("EnvironmentFiles").filter_map(file).collect(),
     }
 }
 
@@ -222,6 +232,11 @@ fn argv(value: &str) -> Option<String> {
     let (_, rest) = value.split_once("argv[]=")?;
     let (argv, _) = rest.split_once(" ; ignore_errors=")?;
     Some(argv.trim().to_owned())
+}
+
+/// The path within `/etc/default/magnum (ignore_errors=yes)`.
+fn file(value: &str) -> Option<PathBuf> {
+    value.split_once(" (ignore_errors=").map(|(path, _)| PathBuf::from(path))
 }
 
 #[cfg(test)]
@@ -244,8 +259,20 @@ mod tests {
         );
         assert!(api.main_pid.is_some() && !api.is_masked() && !api.is_failing());
         assert_eq!(api.drop_ins, [PathBuf::from("/etc/systemd/system/magnum-api.service.d/override.conf")]);
+        assert_eq!(api.fragment.as_deref(), Some(Path::new("/lib/systemd/system/magnum-api.service")));
         let conductor = &units[1];
         assert!(conductor.is_masked());
         assert_eq!(conductor.main_pid, None);
+    }
+
+    /// As `systemctl-show.c` and `bus-print-properties.c` of systemd print it.
+    #[test]
+    fn the_environment_is_read_and_shows_nowhere() {
+        let shown = "LoadState=loaded\nEnvironment=A=b \"https_proxy=http://u:hunter2@h x\"\n\
+                     EnvironmentFiles=/etc/default/a (ignore_errors=yes)\nEnvironmentFiles=/etc/b c (ignore_errors=no)\n";
+        let unit = parse(shown).remove(0);
+        assert_eq!(unit.environment.expose(), "A=b \"https_proxy=http://u:hunter2@h x\"");
+        assert_eq!(unit.environment_files, ["/etc/default/a", "/etc/b c"].map(PathBuf::from));
+        assert!(!format!("{unit:?}").contains("hunter2"));
     }
 }

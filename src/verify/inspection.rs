@@ -11,10 +11,10 @@ use crate::helm::HelmSubject;
 use crate::juju::Context;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
-use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, in_text};
+use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, Route, in_text};
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, PythonAnswers, Service, StartDefaults, configuration_in,
-    read_as_magnum,
+    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, EnvironmentSource, Python, PythonAnswers, Service,
+    ServiceEnvironment, StartDefaults, configuration_in, read_as_magnum,
 };
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, Wanted, dry_run};
 use crate::services::checks::ServicesSubject;
@@ -44,7 +44,7 @@ impl<'a> Inspection<'a> {
         // Both take their time, and neither needs the other.
         let (python, kubeconfig_report) = std::thread::scope(|scope| {
             let report = scope.spawn(|| kubeconfig_report(system, &hook));
-            (ask_python(system, &hook.found, services), report.join())
+            (ask_python(system, &hook.found.installation.python, services), report.join())
         });
         let kubeconfig_report =
             kubeconfig_report.map_err(|_| anyhow::anyhow!("checking the kubeconfig panicked"))??;
@@ -73,7 +73,11 @@ impl<'a> Inspection<'a> {
     }
 
     pub fn helm(&self) -> HelmSubject<'_> {
-        HelmSubject { system: self.system, found: self.hook.found.observed.helm.as_ref() }
+        HelmSubject {
+            system: self.system,
+            found: self.hook.found.observed.helm.as_ref(),
+            environment: self.conductors_environment(),
+        }
     }
 
     pub fn chart(&self) -> ChartSubject<'_> {
@@ -83,6 +87,7 @@ impl<'a> Inspection<'a> {
             found: &self.hook.found.observed.chart,
             helm: self.hook.found.observed.helm.as_ref().map(|helm| helm.path.as_path()),
             python: &self.python,
+            environment: self.conductors_environment(),
         }
     }
 
@@ -94,14 +99,27 @@ impl<'a> Inspection<'a> {
         }
     }
 
-    pub fn conf(&self) -> ConfSubject<'_> {
+    pub fn conf<'b>(&'b self, environments: &'b [(Service, EnvironmentSource<'b>)]) -> ConfSubject<'b> {
         ConfSubject {
             root: &self.system.root,
             wanted: self.desired().map(|desired| &desired.conf),
             found: &self.hook.found.observed.conf,
             drop_in_directories: drop_in_directories().collect(),
             python: &self.python,
+            environments,
         }
+    }
+
+    /// Returns where the services' environments are found.
+    pub fn environments(&self) -> Vec<(Service, EnvironmentSource<'_>)> {
+        let services = &self.hook.found.observed.services.services;
+        services.iter().map(|observed| (observed.service, observed.environment())).collect()
+    }
+
+    /// Returns where the environment is found in which the driver and helm run.
+    fn conductors_environment(&self) -> Option<EnvironmentSource<'_>> {
+        let mut environments = self.environments().into_iter();
+        environments.find(|(service, _)| *service == Service::Conductor).map(|(_, source)| source)
     }
 
     pub fn services(&self) -> ServicesSubject<'_> {
@@ -144,33 +162,82 @@ fn kubeconfig_report(system: &System, hook: &DryRun) -> Result<KubeconfigReport>
     };
     let pin = &settings.driver.pin;
     let programs = reconcile::programs(&system.root, installation, observed)?;
-    KubeconfigReport::inspect(
-        in_text(file.bytes.clone()),
+    let content = in_text(file.bytes.clone());
+    let mut report = KubeconfigReport::inspect(
+        content.clone(),
         pin,
         &|path| read_as_magnum(system, path),
         |kubeconfig| programs::ask(system, kubeconfig, pin, &programs),
         Some(&artifacts.facts.stack(settings)),
         settings.expiry_warning_days,
-    )
+    )?;
+    if let (Some(Ok(usable)), Ok(content)) = (&report.usable, &content) {
+        let route = Route::inspect(system, usable, content, &programs);
+        report.route = Some(route.map_err(|error| format!("{error:#}")));
+    }
+    Ok(report)
 }
 
-/// Asks Python with each service's own arguments; once if they are the same.
-fn ask_python(system: &System, found: &Found, services: &[ObservedService]) -> Result<Answers> {
-    let [api, conductor] = Service::ALL.map(|service| arguments(services, service));
-    let [api_list, conductor_list] = [&api, &conductor].map(|arguments| serde_json::json!(arguments).to_string());
-    let mut question = vec!["verify", DISTRIBUTION, ENTRY_POINT, &conductor_list];
-    if api != conductor {
-        question.push(&api_list);
+/// Asks Python with each service's own arguments and environment; once if they are the same.
+fn ask_python(system: &System, python: &Python, services: &[ObservedService]) -> Result<Answers> {
+    let ask = |(arguments, environment): &(Vec<String>, ServiceEnvironment)| -> Result<Answers> {
+        let question = ["verify", DISTRIBUTION, ENTRY_POINT, &serde_json::json!(arguments).to_string()];
+        python.ask(system, environment, &question)
+    };
+    let with =
+        |observed: &ObservedService| -> Result<_> { Ok((arguments(observed), observed.environment().read(system)?)) };
+    let of = |service| services.iter().find(|observed| observed.service == service).map(with).transpose();
+    let (api, conductor) = (of(Service::Api)?, of(Service::Conductor)?.unwrap_or_default());
+    let mut answers = ask(&conductor)?;
+    if let Some(api) = api.filter(|api| *api != conductor) {
+        answers.api = Some(ask(&api)?.conductor);
     }
-    found.installation.python.ask(system, &question)
+    Ok(answers)
 }
 
 /// Returns the arguments of a running service that name configuration; while it is not running, those that the next
 /// process gets.
-fn arguments(services: &[ObservedService], service: Service) -> Vec<String> {
-    let observed = services.iter().find(|observed| observed.service == service);
-    match observed.and_then(|observed| observed.process.as_ref()) {
+fn arguments(observed: &ObservedService) -> Vec<String> {
+    match &observed.process {
         Some(process) => configuration_in(process.cmdline.iter().map(String::as_str)),
         None => CONFIGURATION_ARGUMENTS.map(str::to_owned).to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::system::Secret;
+    use crate::system::systemd::Unit;
+    use crate::system::testing::Scratch;
+
+    /// What Python answers for both services, whose units have these variables: the conductor's configuration and the API's.
+    fn configurations(variables: [&'static str; 2]) -> (bool, Option<bool>) {
+        let system = Scratch::new().system(|command| {
+            let is_bad = command.secret_env.iter().any(|(name, _)| name == "OS_BAD");
+            let error = json!({"error": ""});
+            let conductor = json!({"configuration": {"answer": !is_bad}, "effective": error});
+            let answers = json!({"loads": error, "conductor": conductor, "enabled": error, "kubeconfig": error});
+            Some(answers.to_string())
+        });
+        let services = Service::ALL.into_iter().zip(variables).map(|(service, variables)| {
+            let unit = Unit { environment: Secret::new(variables.to_owned()), ..Unit::default() };
+            ObservedService { service, unit, process: None, read: None }
+        });
+        let python = crate::kubeconfig::testing::python();
+        let answers = ask_python(&system, &python, &Vec::from_iter(services)).unwrap();
+        let parses = |reading: &crate::magnum::Reading| reading.configuration == crate::magnum::Asked::Answer(true);
+        (parses(&answers.conductor), answers.api.as_ref().map(parses))
+    }
+
+    #[test]
+    fn each_service_is_answered_for_in_its_own_environment() {
+        assert_eq!(Service::ALL[0], Service::Api);
+        assert_eq!(configurations(["OS_A=1", "OS_A=1"]), (true, None));
+        assert_eq!(configurations(["OS_BAD=1", "OS_BAD=1"]), (false, None));
+        assert_eq!(configurations(["OS_BAD=1", ""]), (true, Some(false)));
+        assert_eq!(configurations(["", "OS_BAD=1"]), (false, Some(true)));
     }
 }
