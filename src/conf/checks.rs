@@ -140,7 +140,8 @@ mod tests {
         let scratch = crate::system::testing::Scratch::new();
         let text = format!(
             r#"{{"loads": {{"answer": {{"version": "1", "class": "", "file": "", "missing": [], "provides": []}}}},
-                "conductor": {reading}, "api": null, "enabled": {{"error": ""}}, "kubeconfig": {{"answer": 1}}}}"#
+                "conductor": {reading}, "api": null, "enabled": {{"error": ""}}, "kubeconfig": {{"answer": 1}},
+                "trust": {{"error": ""}}}}"#
         );
         let wanted = ManagedFile::public(CONF, "[capi_helm]\nkubeconfig_file = /k\nnamespace_prefix = x\n");
         effective(&ConfSubject {

@@ -20,7 +20,7 @@ pub use entry_points::{DRIVERS_GROUP, entry_points};
 pub use installation::Installation;
 pub use oslo::Configuration;
 pub use python::{MAGNUM_USER, Python, exception};
-pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading};
+pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading, TrusteeDomain};
 pub use service::Service;
 
 use crate::system::{Budget, Command, Root, System};

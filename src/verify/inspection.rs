@@ -12,9 +12,10 @@ use crate::juju::Context;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
 use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, in_text};
+use crate::magnum::checks::MagnumSubject;
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, PythonAnswers, Service, StartDefaults, configuration_in,
-    read_as_magnum,
+    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, PythonAnswers, Service, StartDefaults,
+    configuration_in, read_as_magnum,
 };
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, dry_run};
 use crate::services::checks::ServicesSubject;
@@ -131,6 +132,12 @@ impl<'a> Inspection<'a> {
             observed: &self.hook.found.observed.guard,
             is_paused: self.hook.found.observed.services.are_paused(),
         }
+    }
+
+    /// # Errors
+    /// If Magnum's configuration cannot be read.
+    pub fn magnum(&self) -> Result<MagnumSubject<'_>> {
+        Ok(MagnumSubject { configuration: Configuration::read(&self.system.root)?, python: &self.python })
     }
 }
 
