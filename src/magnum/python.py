@@ -196,7 +196,6 @@ def trust():
         response.raw = io.BytesIO(body)
 
     signal.signal(signal.SIGALRM, late)
-    signal.alarm(TRUST_SECONDS)
     try:
         from magnum.common.keystone import KeystoneClientV3
 
@@ -207,9 +206,10 @@ def trust():
         magnum = KeystoneClientV3(None)
         session = magnum.domain_admin_session
         session.session.hooks["response"].append(bounded)
+        signal.alarm(TRUST_SECONDS)
         magnum.domain_admin_auth.get_access(session)
         return {"answer": "accepted"}
-    except Exception as error:
+    except BaseException as error:
         status = getattr(error, "http_status", 0)
         return {"answer": {"refused": status}} if status in (401, 404) else {"error": without_answer(error)}
     finally:
