@@ -113,6 +113,7 @@ impl Machine {
                 }}},
                 "enabled": {"answer": {"k8s_capi_helm_v1": ["(vm, ubuntu, kubernetes)"]}},
                 "kubeconfig": {"answer": 5000},
+                "trust": {"answer": "accepted"},
             }),
             Some("proof") => json!(null),
             Some("inventory") => json!({"configuration": ["a = b"], "drivers": ["x = y"], "distributions": ["z==1 /"]}),

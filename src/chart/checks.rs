@@ -122,6 +122,7 @@ mod tests {
             "api": null,
             "enabled": {"error": ""},
             "kubeconfig": {"error": ""},
+            "trust": {"error": ""},
         });
         PythonAnswers(Ok(serde_json::from_value(answers).unwrap()))
     }

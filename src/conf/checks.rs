@@ -158,7 +158,8 @@ mod tests {
         let scratch = crate::system::testing::Scratch::new();
         let text = format!(
             r#"{{"loads": {{"answer": {{"version": "1", "class": "", "file": "", "missing": [], "provides": []}}}},
-                "conductor": {reading}, "api": null, "enabled": {{"error": ""}}, "kubeconfig": {{"answer": 1}}}}"#
+                "conductor": {reading}, "api": null, "enabled": {{"error": ""}}, "kubeconfig": {{"answer": 1}},
+                "trust": {{"error": ""}}}}"#
         );
         scratch.put("/etc/x.conf", "Environment=OS_CAPI_HELM__NAMESPACE_PREFIX=hunter2\n");
         let unit = Unit { drop_ins: vec!["/etc/x.conf".into()], ..Unit::default() };

@@ -11,7 +11,8 @@ use crate::system::testing::Scratch;
 fn answers(loads: &str, enabled: &str) -> PythonAnswers {
     let reading = r#"{"configuration": {"answer": true}, "effective": {"answer": {}}}"#;
     let text = format!(
-        r#"{{"loads": {loads}, "conductor": {reading}, "api": null, "enabled": {enabled}, "kubeconfig": {{"answer": 1}}}}"#
+        r#"{{"loads": {loads}, "conductor": {reading}, "api": null, "enabled": {enabled}, "kubeconfig": {{"answer": 1}},
+            "trust": {{"error": ""}}}}"#
     );
     PythonAnswers(Ok(serde_json::from_str(&text).unwrap()))
 }

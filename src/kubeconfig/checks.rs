@@ -353,7 +353,8 @@ mod tests {
         let text = format!(
             r#"{{"loads": {{"answer": {{"version": "1", "class": "", "file": "", "missing": [], "provides": []}}}},
                 "conductor": {{"configuration": {{"answer": true}}, "effective": {{"error": ""}}}},
-                "api": null, "enabled": {{"error": ""}}, "kubeconfig": {kubeconfig}}}"#
+                "api": null, "enabled": {{"error": ""}}, "kubeconfig": {kubeconfig},
+                "trust": {{"error": ""}}}}"#
         );
         PythonAnswers(serde_json::from_str(&text).map_err(Into::into))
     }

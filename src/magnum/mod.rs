@@ -22,7 +22,7 @@ pub use environment::{EnvironmentSource, ServiceEnvironment};
 pub use installation::Installation;
 pub use oslo::Configuration;
 pub use python::{MAGNUM_USER, Python, exception};
-pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading, StartRefusal};
+pub use questions::{Answers, Asked, Effective, Loaded, PythonAnswers, Reading, StartRefusal, TrusteeDomain};
 pub use service::Service;
 
 use crate::system::{Budget, Command, Root, System};

@@ -43,6 +43,19 @@ pub struct Answers {
     pub enabled: Asked<BTreeMap<String, Vec<String>>>,
     /// The size of the kubeconfig that the configuration names, in bytes.
     pub kubeconfig: Asked<u64>,
+    /// What Keystone says to the trustee domain's administrator.
+    pub trust: Asked<TrusteeDomain>,
+}
+
+/// The trustee domain, as one request for a token shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrusteeDomain {
+    Accepted,
+    /// With this status of HTTP.
+    Refused(u16),
+    /// This Magnum makes no trusts.
+    Unused,
 }
 
 /// Why a service would not start: the answer to the question `proof`.
@@ -111,14 +124,23 @@ impl PythonAnswers {
         self.get(|answers| &answers.loads)?.or(|_| Finding::skip("the driver does not load"))
     }
 
+    /// Returns the answer to a question that needs the configuration.
+    ///
+    /// # Errors
+    /// A finding if it cannot be read; the check `conf-effective` says so.
+    pub fn get_with_configuration<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T, Finding> {
+        let configuration = self.get(|answers| &answers.conductor.configuration)?;
+        configuration.or(|_| Finding::skip("the configuration cannot be read"))?;
+        Ok(self.get(which)?)
+    }
+
     /// Returns the answer to a question that needs the configuration and the driver.
     ///
     /// # Errors
     /// A finding if one of them cannot be read; the checks `conf-effective` and `driver-loads` say so.
     pub fn get_with_driver<T>(&self, which: impl Fn(&Answers) -> &T) -> Result<&T, Finding> {
-        let configuration = self.get(|answers| &answers.conductor.configuration)?;
-        configuration.or(|_| Finding::skip("the configuration cannot be read"))?;
+        let answer = self.get_with_configuration(which)?;
         self.loaded()?;
-        Ok(self.get(which)?)
+        Ok(answer)
     }
 }

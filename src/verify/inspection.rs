@@ -12,8 +12,9 @@ use crate::juju::Context;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::programs;
 use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, Route, in_text};
+use crate::magnum::checks::MagnumSubject;
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, ENTRY_POINT, EnvironmentSource, Python, PythonAnswers, Service,
+    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, EnvironmentSource, Python, PythonAnswers, Service,
     ServiceEnvironment, StartDefaults, configuration_in, read_as_magnum,
 };
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, Wanted, dry_run};
@@ -149,6 +150,12 @@ impl<'a> Inspection<'a> {
             observed: &self.hook.found.observed.guard,
             is_paused: self.hook.found.observed.services.are_paused(),
         }
+    }
+
+    /// # Errors
+    /// If Magnum's configuration cannot be read.
+    pub fn magnum(&self) -> Result<MagnumSubject<'_>> {
+        Ok(MagnumSubject { configuration: Configuration::read(&self.system.root)?, python: &self.python })
     }
 }
 

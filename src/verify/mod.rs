@@ -15,7 +15,7 @@ use crate::guard::checks::GuardSubject;
 use crate::helm::HelmSubject;
 use crate::juju::Context;
 use crate::kubeconfig::{self, KubeconfigSubject};
-use crate::magnum::{self, Configuration};
+use crate::magnum::checks::MagnumSubject;
 use crate::reconcile::no_kubeconfig;
 use crate::services::checks::ServicesSubject;
 use crate::system::System;
@@ -43,7 +43,7 @@ pub fn verify(system: &System, context: &Context) -> Result<Report> {
         run(&ConfSubject::CHECKS, &inspection.conf(&inspection.environments())),
         run(&ServicesSubject::CHECKS, &inspection.services()),
         run(&GuardSubject::CHECKS, &inspection.guard()),
-        run(magnum::checks::CHECKS, &Configuration::read(&system.root)?),
+        run(&MagnumSubject::CHECKS, &inspection.magnum()?),
     ]
     .concat();
     for result in &mut results {

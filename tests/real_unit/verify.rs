@@ -47,11 +47,19 @@ pub fn checks(action: &ActionRun) -> BTreeMap<String, Value> {
     checks
 }
 
+/// Whether this is the one warning of a unit on which no Keystone answers, as on all but those in a cloud.
+pub fn is_without_keystone(check: &Value) -> bool {
+    let evidence = "Keystone does not say whether the trustee domain works: ConnectFailure: [Errno 111]";
+    check["id"] == "chain-trust" && check["evidence"].as_str().unwrap().contains(evidence)
+}
+
 #[track_caller]
 fn assert_healthy(it: &Deployment, case: &str) {
     let checks = checks(&it.action("verify"));
-    let bad: Vec<&Value> = checks.values().filter(|check| check["status"] != "pass").collect();
+    let bad: Vec<&Value> =
+        checks.values().filter(|check| check["status"] != "pass" && !is_without_keystone(check)).collect();
     assert!(bad.is_empty(), "{case}: {bad:#?}");
+    assert_eq!(checks["chain-trust"]["status"], "warn", "{case}");
 }
 
 #[test]

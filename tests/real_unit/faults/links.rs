@@ -32,7 +32,7 @@ pub fn of_the_links() -> Vec<Fault> {
             &["not the graft, but", "v2.0"],
             "a Keystone that offers v3",
         ),
-        edited("no Keystone", "/^auth_ur[il]/d; /^www_auth/d", &["chain-keystone"], &["names no Keystone"], "juju relate magnum keystone"),
+        edited("no Keystone", "/^auth_ur[il]/d; /^www_auth/d", &["chain-keystone", "chain-trust"], &["names no Keystone"], "juju relate magnum keystone"),
         edited(
             "certificates on one unit alone",
             "s/^cert_manager_type.*/cert_manager_type = local/",

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Deployment, Lent, Pool, Reusable, STATE, assert_silent, eventually};
 
-/// The passwords of the accounts that ask: neither may show.
-const PASSWORDS: [&str; 3] = ["lab-smoker-password", "lab-onlooker-password", "lab-magnum-password"];
+/// The passwords of the accounts that ask: none may show.
+const PASSWORDS: [&str; 4] =
+    ["lab-smoker-password", "lab-onlooker-password", "lab-magnum-password", "lab-trustee-password"];
 /// The systemd unit of the cleaner.
 const CLEANER: &str = "magnum-capi-helm-smoketest";
 /// What every name that the action makes begins with.

@@ -4,6 +4,7 @@ use lab::{ActionStatus, HttpFault, SECURE_KEYSTONE};
 use serde_json::{Value, json};
 
 use super::{Scene, account, assert_failed, assert_passed};
+use crate::verify::checks;
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
@@ -50,6 +51,34 @@ fn a_template_goes_round_trip_and_whatever_is_wrong_with_it_is_named() {
 
     scene.account_is(&account("smoker"));
     assert_passed(&scene.run(&json!({})));
+
+    assert_trust(&scene, "pass", "Keystone accepts");
+    // Before domain-setup, [trust] names what Keystone does not have.
+    let file = "/etc/magnum/magnum.conf.d/zz-lab.conf";
+    for (option, secret) in
+        [("name", "not-set-up"), ("admin_name", "not-set-up"), ("admin_password", "lab-other-password")]
+    {
+        scene.it.shell(&format!("printf '[trust]\\ntrustee_domain_{option} = {secret}\\n' >{file}"));
+        let said = assert_trust(&scene, "fail", "refuses the trustee domain's administrator: HTTP 401");
+        assert!(said["remedy"].as_str().unwrap().contains("domain-setup"), "{said}");
+    }
+    scene.it.shell(&format!("rm {file}; systemctl stop keystone"));
+    assert_trust(&scene, "warn", "Connection refused");
+    scene.it.shell("systemctl start keystone");
+    scene.settled();
+    assert_trust(&scene, "pass", "Keystone accepts");
+}
+
+/// What `verify` says of the trustee domain, without its administrator's password.
+#[track_caller]
+fn assert_trust(scene: &Scene, status: &str, word: &str) -> Value {
+    let run = scene.it.unit.action("verify", &json!({})).unwrap();
+    scene.heard(&run);
+    assert!(!format!("{run:?}").contains("lab-other-password"));
+    let said = checks(&run).remove("chain-trust").unwrap();
+    let evidence = said["evidence"].as_str().unwrap();
+    assert!(said["status"] == status && evidence.contains(word), "{said}");
+    said
 }
 
 /// Nothing is asked of anybody, and the message says what to do.
