@@ -226,7 +226,9 @@ mod tests {
             let is_bad = command.secret_env.iter().any(|(name, _)| name == "OS_BAD");
             let error = json!({"error": ""});
             let conductor = json!({"configuration": {"answer": !is_bad}, "effective": error});
-            let answers = json!({"loads": error, "conductor": conductor, "enabled": error, "kubeconfig": error});
+            let answers = json!({
+                "loads": error, "conductor": conductor, "enabled": error, "kubeconfig": error, "trust": error,
+            });
             Some(answers.to_string())
         });
         let services = Service::ALL.into_iter().zip(variables).map(|(service, variables)| {
