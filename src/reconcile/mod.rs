@@ -42,13 +42,13 @@ use crate::magnum::{Installation, MAGNUM_DIRECTORY, Service, StartDefaults};
 use crate::problem::{Kind, Problem, or_problem};
 use crate::services::{self, DuePlan, Health, ObservedService, STABLE_AFTER, WATCHED_FOR, leave_to_hooks};
 use crate::step::{DueRestart, Step, Thoroughness};
-use crate::system::{Backups, Original, Root, System, state_path};
+use crate::system::{Backups, Original, Root, System};
 
 /// The state file of the last good settings.
 const LAST_GOOD: &str = "settings.json";
 
 /// Says what is going on.
-pub type Progress<'a> = dyn Fn(&str) -> Result<()> + 'a;
+pub type Announce<'a> = dyn Fn(&str) -> Result<()> + 'a;
 
 /// What the caller of a reconcile provides.
 pub struct Environment<'a> {
@@ -58,7 +58,7 @@ pub struct Environment<'a> {
     /// The charm's version and revision, for the record.
     pub charm: &'a str,
     /// Called before each thing that takes longer than a moment.
-    pub progress: &'a Progress<'a>,
+    pub progress: &'a Announce<'a>,
     /// Asked right before a restart of services that are serving: why it must wait, if it must.
     pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Option<Problem>>,
     pub thoroughness: Thoroughness,
@@ -142,7 +142,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     outcome.problems.extend(found.observed.driver.problem());
     let Some(Candidate { wanted, artifacts, desired, selection }) = chosen else {
         if is_hook && found.under_way.is_some_and(|it| it.before.is_none()) {
-            take_off(system, &mut found.backups, environment)?;
+            switch::take_off(system, &mut found.backups, environment)?;
         }
         return Ok(outcome);
     };
@@ -209,7 +209,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     if let Some(switch) = switch.filter(|_| !outcome.is_pending) {
         let failure = if switch.leads_back(&wanted) { None } else { switch.failure(system, &services, &health)? };
         if let Some(failure) = failure {
-            return undo(&switch, failure, &wanted, request, environment, outcome);
+            return switch::undo(&switch, failure, &wanted, request, environment, outcome);
         }
         Switch::end(&system.root)?;
     }
@@ -222,42 +222,6 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         Err(unknown) => outcome.problems.push(unknown),
     }
     Ok(outcome)
-}
-
-/// Goes back to what ran before a switch that has failed.
-fn undo(
-    switch: &Switch,
-    failure: Problem,
-    wanted: &Wanted,
-    request: Request,
-    environment: &Environment<'_>,
-    mut outcome: Reconciled,
-) -> Result<Reconciled> {
-    let root = &environment.system.root;
-    // Before it is refused: a hook that is killed in between tries it once more.
-    match &switch.before {
-        Some(before) => root.save(LAST_GOOD, before)?,
-        None => root.remove(&state_path(LAST_GOOD))?,
-    }
-    let options = wanted.settings.capi_helm_options.iter().count();
-    let problem = switch.refuse(root, failure, &format!("{} and {options} options", wanted.settings.driver.pin))?;
-    tracing::warn!("{problem}");
-    let mut back = match &switch.before {
-        Some(_) => run(Request { settings: Err(problem), ..request }, environment)?,
-        None => {
-            take_off(environment.system, &mut Backups::load(root)?, environment)?;
-            Reconciled { unhealthy: Some(problem.clone()), problems: vec![problem], ..Reconciled::default() }
-        }
-    };
-    outcome.restarted.append(&mut back.restarted);
-    Ok(Reconciled { changed: true, restarted: outcome.restarted, ..back })
-}
-
-/// Undoes a first graft.
-fn take_off(system: &System, backups: &mut Backups, environment: &Environment<'_>) -> Result<()> {
-    (environment.progress)("Taking the graft off again")?;
-    remove::take_off(system, backups)?;
-    Switch::end(&system.root)
 }
 
 /// Makes sure that the directories in which the steps put something are root's alone. Those of Magnum's configuration

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Desired, Observed, Progress, plan};
+use super::{Announce, Candidate, Desired, Observed, plan};
 use crate::conf::CONF;
 use crate::escape;
 use crate::juju::settings::{CapiHelmOptions, Settings, shown};
@@ -53,7 +53,7 @@ pub fn prove(
     candidate: &Candidate,
     installation: &Installation,
     observed: &Observed,
-    progress: Option<&Progress<'_>>,
+    progress: Option<&Announce<'_>>,
 ) -> Result<()> {
     if !is_switch(&plan(&candidate.desired, observed), observed) {
         return Ok(());

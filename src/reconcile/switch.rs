@@ -9,12 +9,13 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::proof::{self, Combination};
-use super::{Observed, Wanted};
+use super::{Environment, LAST_GOOD, Observed, Reconciled, Wanted, remove, run};
 use crate::escape;
+use crate::juju::Request;
 use crate::magnum::Service;
 use crate::problem::{Kind, Problem};
 use crate::services::{Health, ObservedService, STABLE_AFTER, api_answer, last_line};
-use crate::system::{Root, System, state_path};
+use crate::system::{Backups, Root, System, state_path};
 
 /// The state file of the switch that is under way.
 const STATE: &str = "switch.json";
@@ -129,6 +130,48 @@ impl Switch {
     pub fn end(root: &Root) -> Result<()> {
         root.remove(&state_path(STATE))
     }
+}
+
+/// Goes back to what ran before a switch that has failed.
+///
+/// # Errors
+/// As [`run`], and if a step fails: the next hook goes on.
+pub fn undo(
+    switch: &Switch,
+    failure: Problem,
+    wanted: &Wanted,
+    request: Request,
+    environment: &Environment<'_>,
+    mut outcome: Reconciled,
+) -> Result<Reconciled> {
+    let root = &environment.system.root;
+    // Before it is refused: a hook that is killed in between tries it once more.
+    match &switch.before {
+        Some(before) => root.save(LAST_GOOD, before)?,
+        None => root.remove(&state_path(LAST_GOOD))?,
+    }
+    let options = wanted.settings.capi_helm_options.iter().count();
+    let problem = switch.refuse(root, failure, &format!("{} and {options} options", wanted.settings.driver.pin))?;
+    tracing::warn!("{problem}");
+    let mut back = match &switch.before {
+        Some(_) => run(Request { settings: Err(problem), ..request }, environment)?,
+        None => {
+            take_off(environment.system, &mut Backups::load(root)?, environment)?;
+            Reconciled { unhealthy: Some(problem.clone()), problems: vec![problem], ..Reconciled::default() }
+        }
+    };
+    outcome.restarted.append(&mut back.restarted);
+    Ok(Reconciled { changed: true, restarted: outcome.restarted, ..back })
+}
+
+/// Undoes a first graft.
+///
+/// # Errors
+/// If a step fails: the next hook goes on.
+pub fn take_off(system: &System, backups: &mut Backups, environment: &Environment<'_>) -> Result<()> {
+    (environment.progress)("Taking the graft off again")?;
+    remove::take_off(system, backups)?;
+    Switch::end(&system.root)
 }
 
 #[cfg(test)]
