@@ -143,6 +143,7 @@ fn kubeconfig_report(system: &System, hook: &DryRun) -> Result<KubeconfigReport>
     let pin = &settings.driver.pin;
     let programs = reconcile::programs(&system.root, installation, observed)?;
     KubeconfigReport::inspect(
+        &system.root,
         in_text(file.bytes.clone()),
         pin,
         &|path| read_as_magnum(system, path),
