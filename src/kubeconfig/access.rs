@@ -16,6 +16,8 @@ pub const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
 pub const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
 pub const ADDONS: &str = "addons.stackhpc.com";
 
+/// What it takes to ask about a user's rights, and tells a known user from others.
+const REVIEW: &str = "create selfsubjectaccessreviews.authorization.k8s.io";
 /// How many rules are asked about at once.
 const AT_ONCE: usize = 4;
 type Verbs = &'static [&'static str];
@@ -49,16 +51,23 @@ impl Session {
                 name.map(str::to_owned).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
             // Kubernetes before 1.28 has no such review; a user it knows may make another one.
-            Err(ApiError::Unexpected(_) | ApiError::Forbidden(_)) => {
-                match self.may("get", "", "namespaces").await {
-                    // What refuses reviews alone, such as a gateway, is a Kubernetes API.
-                    Err(ApiError::Unexpected(_)) if !self.served().await?.is_empty() => {
-                        Err(ApiError::Forbidden("create selfsubjectaccessreviews.authorization.k8s.io".to_owned()))
-                    }
-                    answer => answer.map(|_| "a user it knows".to_owned()),
-                }
-            }
+            Err(ApiError::Unexpected(_) | ApiError::Forbidden(_)) => match self.may("get", "", "namespaces").await {
+                Err(ApiError::Unexpected(_) | ApiError::Forbidden(_)) => Err(self.refuses_reviews().await),
+                answer => answer.map(|_| "a user it knows".to_owned()),
+            },
             Err(error) => Err(error),
+        }
+    }
+
+    /// Returns what it means that all reviews are refused.
+    async fn refuses_reviews(&self) -> ApiError {
+        match self.served().await {
+            // RBAC, or a gateway, refuses them alone.
+            Ok(served) if !served.is_empty() => ApiError::Forbidden(REVIEW.to_owned()),
+            Ok(_) => ApiError::Unexpected("it serves no API groups".to_owned()),
+            // The user may not do anything.
+            Err(ApiError::Forbidden(_)) => ApiError::Rejected(403),
+            Err(error) => error,
         }
     }
 
@@ -150,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_refused_review_is_no_rejection_of_the_user() {
-        let forbidden = || Err(ApiError::Forbidden("create selfsubjectaccessreviews.authorization.k8s.io".to_owned()));
+        let forbidden = || Err(ApiError::Forbidden(REVIEW.to_owned()));
         let apis = || ("200 OK", r#"{"groups": [{"name": "apps", "versions": []}]}"#.to_owned());
         for (refusal, others, expected) in [
             ("403 Forbidden", Some(apis()), forbidden()),
@@ -160,10 +169,12 @@ mod tests {
             // A web server, which is no Kubernetes API.
             ("404 Not Found", None, Err(ApiError::Unexpected("HTTP 404 Not Found".to_owned()))),
             (
-                "404 Not Found",
+                "403 Forbidden",
                 Some(("200 OK", "{}".to_owned())),
-                Err(ApiError::Unexpected("HTTP 404 Not Found".to_owned())),
+                Err(ApiError::Unexpected("it serves no API groups".to_owned())),
             ),
+            // Somebody who may not do anything there.
+            ("403 Forbidden", None, Err(ApiError::Rejected(403))),
             ("401 Unauthorized", Some(apis()), Err(ApiError::Rejected(401))),
         ] {
             let cluster = serve(move |method, _, _| match (method, &others) {

@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// For all requests of a session together.
 const LIMIT_OF_ALL: Duration = Duration::from_secs(15);
 
-/// In an answer to a request whose credentials were not seen or not understood, as behind a proxy that ends TLS.
+/// The name of a user whose credentials did not arrive, as behind a proxy that ends TLS.
 const ANONYMOUS: &str = r#"\"system:anonymous\""#;
 
 /// Why a request has no answer that can be used.
@@ -32,7 +32,7 @@ pub enum ApiError {
     /// Nobody answers, or nobody who can be trusted.
     #[error("does not answer ({0})")]
     Unreachable(String),
-    /// The HTTP status, 401 or 403: it does not know the user.
+    /// The HTTP status, 401 or 403: it does not know the user, or does not let it do anything.
     #[error("does not accept the kubeconfig's credentials (HTTP {0})")]
     Rejected(u16),
     /// It answers something that a Kubernetes API does not.
@@ -72,10 +72,14 @@ impl Session {
     pub fn open(root: &Root, usable: &UsableKubeconfig) -> Result<Self, ApiError> {
         let authorities = match &usable.authority {
             Some(authority) => certificates(authority)?,
-            None => http::authorities(root)
-                .map_err(|error| ApiError::Unreachable(format!("{error:#}")))?
-                .unwrap_or_default(),
+            None => {
+                let own = http::authorities(root).map_err(|error| ApiError::Unreachable(format!("{error:#}")))?;
+                own.unwrap_or_default()
+            }
         };
+        if authorities.is_empty() {
+            return Err(ApiError::Unreachable("neither the kubeconfig nor this machine names an authority".to_owned()));
+        }
         let verifier = ServerVerifier::new(authorities).ok_or(ApiError::Unsupported)?;
         let tls =
             ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
@@ -125,7 +129,7 @@ impl Session {
             }
             StatusCode::UNAUTHORIZED => Err(ApiError::Rejected(401)),
             StatusCode::FORBIDDEN => {
-                // To whom it does not know it may say so, and what nobody may do.
+                // Kubernetes names the user to whom it forbids something.
                 let body = http::read(response, limits::MOST_BYTES).await.unwrap_or_default();
                 match String::from_utf8_lossy(&body).contains(ANONYMOUS) {
                     true => Err(ApiError::Rejected(403)),
@@ -228,6 +232,9 @@ mod tests {
         assert_says(&untrusted, "invalid peer certificate: ");
         assert_says(&usable("https://127.0.0.1:1"), "Connection refused");
         assert_says(&usable("https://no-such-host.invalid"), "failed to lookup address");
+        let mut anybodys = usable("https://127.0.0.1:1");
+        anybodys.authority = None;
+        assert_says(&anybodys, "neither the kubeconfig nor this machine");
         let mut bad_token = usable("https://127.0.0.1:1");
         bad_token.login = Login::Token(Secret::new("a\nb".into()));
         assert_eq!(error(&bad_token), ApiError::Unsupported);
