@@ -58,8 +58,8 @@ impl ManagementReport {
 /// Separates the refusal of one question from what the other questions would meet, too.
 fn or_refusal<T>(answer: Result<T, ApiError>) -> Result<Result<T, ApiError>, ApiError> {
     match answer {
-        Err(error) if !error.is_inconclusive() => Err(error),
-        answer => Ok(answer),
+        Err(error @ ApiError::Forbidden(_)) => Ok(Err(error)),
+        answer => answer.map(Ok),
     }
 }
 

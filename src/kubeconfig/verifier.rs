@@ -177,8 +177,9 @@ mod tests {
     use rustls::version::{TLS12, TLS13};
     use rustls::{ServerConfig, SignatureAlgorithm, SupportedProtocolVersion};
 
+    use super::super::compatibility::Stack;
     use super::super::testing::{fixture, serve_with};
-    use super::super::{ApiError, Session};
+    use super::super::{ApiError, ManagementReport};
     use super::*;
     use crate::system::testing::Scratch;
 
@@ -236,7 +237,8 @@ mod tests {
             }
             _ => usable.authority = Some(fixture(authority)),
         }
-        Session::open(&scratch.root, &usable).and_then(|session| session.wait(session.whoami()))
+        let stack = Stack { driver: "1.4.0".parse().unwrap(), chart: None, api_resources: None };
+        ManagementReport::ask(&scratch.root, &usable, &stack).map(|report| report.user.unwrap())
     }
 
     fn p256() -> Arc<dyn SigningKey> {
