@@ -16,10 +16,10 @@ use crate::check::{self, Check, Outcome, Report};
 use crate::conf::checks::plain_ascii;
 use crate::escape;
 use crate::juju::settings::{DEFAULT_PIN, EXPIRY_WARNING_DAYS, Pin};
-use crate::kubeconfig::checks::{CHECKS, KubeconfigReport};
+use crate::kubeconfig::checks::CHECKS;
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::programs::{self, ProgramVerdicts, ProgramsToAsk};
-use crate::kubeconfig::{fault, in_text};
+use crate::kubeconfig::{KubeconfigReport, fault, in_text};
 use crate::magnum::{MAGNUM_USER, Python, ServiceEnvironment, read_as_magnum};
 use crate::system::{Account, Limited, SIZE_LIMIT, SYSTEM_PATH, Secret, System};
 
@@ -113,7 +113,15 @@ impl Request {
         };
         let online = (!self.offline).then_some(&stack);
         let kubeconfig = bytes.and_then(in_text);
-        KubeconfigReport::inspect(kubeconfig, &self.pin, &read_file, programs, online, EXPIRY_WARNING_DAYS)
+        KubeconfigReport::inspect(
+            &system.root,
+            kubeconfig,
+            &self.pin,
+            &read_file,
+            programs,
+            online,
+            EXPIRY_WARNING_DAYS,
+        )
     }
 }
 

@@ -28,11 +28,13 @@ use credential::{DAY, Order};
 
 const DIRECTORY: &str = "/run/management-cluster";
 const SERVICE: &str = "management-cluster";
-/// Where it answers.
-const SERVER: &str = "https://127.0.0.1:6443";
+/// Where it answers, besides the loopback addresses: an address of each machine that is served. A kubeconfig that names
+/// a loopback address is one that was copied from a node.
+const ADDRESS: &str = "198.51.100.1";
+const SERVER: &str = "https://198.51.100.1:6443";
 /// The unit's own Python, without what a user or the environment adds, and leaving no compiled files.
 const PYTHON: [&str; 4] = ["/usr/bin/python3", "-B", "-E", "-s"];
-/// The names in the server's certificate, beside 127.0.0.1. The last is for whoever puts it into `/etc/hosts`.
+/// The names in the server's certificate, beside its addresses. The last is for whoever puts it into `/etc/hosts`.
 const SERVER_NAMES: [&str; 3] = ["localhost", "kubernetes", "capi.example.test"];
 /// It takes a third of a second to start; a slow machine may take longer.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -155,6 +157,7 @@ impl ManagementCluster {
             machine.push(&file(&format!("{name}.key")), pair.key_pem.as_bytes(), 0o600)?;
         }
         self.tell(machine)?;
+        machine.shell(&format!("ip address replace {ADDRESS}/32 dev lo"))?;
         machine.remove(&file("ready"))?;
         let program = file("server.py");
         let unit = format!("--unit={SERVICE}");
@@ -229,7 +232,7 @@ impl Certificates {
     fn make(machine: &Machine) -> Result<Self> {
         let server = |name, issuer| Order {
             dns: SERVER_NAMES.map(str::to_owned).into(),
-            addresses: vec!["127.0.0.1".into(), "::1".into()],
+            addresses: ["127.0.0.1", "::1", ADDRESS].map(str::to_owned).into(),
             ..Order::new(name, "server", Some(issuer))
         };
         let orders = [

@@ -11,6 +11,8 @@ use crate::system::http::{self, HttpClient};
 use crate::system::{Command, Entry, ManagedFile, System};
 
 const HELM_LIMIT: Duration = Duration::from_secs(10);
+/// Begins the name of a chart in a registry, for helm and the driver.
+const OCI: &str = "oci://";
 const REPOSITORY_LIMIT: Duration = Duration::from_secs(5);
 
 /// The chart and what reads it.
@@ -35,7 +37,7 @@ impl ChartSubject<'_> {
 
 fn chart(subject: &ChartSubject) -> Outcome {
     let Some(wanted) = subject.wanted else {
-        return Err(Finding::skip("no chart is attached as a resource"));
+        return Err(contradiction(subject).unwrap_or_else(|| Finding::skip("no chart is attached as a resource")));
     };
     let Some(helm) = subject.helm else {
         return Err(Finding::skip("there is no helm to read it"));
@@ -53,14 +55,8 @@ fn chart(subject: &ChartSubject) -> Outcome {
 }
 
 fn repository(subject: &ChartSubject) -> Outcome {
-    let effective = subject.python.get_with_driver(|answers| &answers.conductor.effective)?;
-    let effective = effective.or(|error| anyhow::anyhow!("Python says {error}").into())?;
-    let option = |key: &str| {
-        let option = effective.get(&format!("capi_helm.{key}"));
-        option.and_then(|option| option.value.as_str()).unwrap_or_default()
-    };
-    let name = option("helm_chart_name");
-    let Some(address) = index_of(option("helm_chart_repo"), name) else {
+    let [repo, name] = source(subject)?;
+    let Some(address) = index_of(repo, name) else {
         return Ok(format!("none is needed: the chart is {name}"));
     };
     let environment = subject.environment.map(|source| source.read(subject.system)).transpose()?;
@@ -85,9 +81,33 @@ fn repository(subject: &ChartSubject) -> Outcome {
     ))
 }
 
+/// Returns the effective repository and name of the driver's chart.
+fn source<'a>(subject: &ChartSubject<'a>) -> Result<[&'a str; 2], Finding> {
+    let effective = subject.python.get_with_driver(|answers| &answers.conductor.effective)?;
+    let effective = effective.or(|error| anyhow::anyhow!("Python says {error}").into())?;
+    Ok(["helm_chart_repo", "helm_chart_name"].map(|key| {
+        let option = effective.get(&format!("capi_helm.{key}"));
+        option.and_then(|option| option.value.as_str()).unwrap_or_default()
+    }))
+}
+
+/// Returns what is wrong with a chart in a registry that helm would look for in a repository: no cluster is created.
+fn contradiction(subject: &ChartSubject) -> Option<Finding> {
+    // If the options are not known, the check of the configuration says so.
+    let [repo, name] = source(subject).ok()?;
+    (name.starts_with(OCI) && !repo.is_empty()).then(|| {
+        let [name, repo] = [name, repo].map(without_credentials);
+        Finding::fail(
+            format!("helm_chart_name is {name}, and helm looks for it in helm_chart_repo, {repo}, where it is not"),
+            "give the driver no repository: add the line `helm_chart_repo =` to capi-helm-options, and reset \
+             helm-chart-repo",
+        )
+    })
+}
+
 /// Returns the address at which a chart repository or registry answers; `None` if the chart is on the unit.
 fn index_of(repo: &str, name: &str) -> Option<String> {
-    if let Some(rest) = name.strip_prefix("oci://") {
+    if let Some(rest) = name.strip_prefix(OCI) {
         let registry = rest.split('/').next().unwrap_or_default();
         return Some(format!("https://{registry}/v2/"));
     }
@@ -150,6 +170,27 @@ mod tests {
         assert_eq!(chart_result(true, helm, false).status, Status::Fail);
         assert_eq!(chart_result(true, None, true).status, Status::Skip);
         assert_eq!(chart_result(false, helm, true).status, Status::Skip);
+    }
+
+    #[test]
+    fn a_chart_in_a_registry_beside_a_repository_fails_with_the_remedy() {
+        let (name, repo) = ("oci://ghcr.io/x/chart", "https://user:hunter2@charts.example/x");
+        let result = |options: &[(&str, &str)]| {
+            let system = Scratch::new().system(|_| None);
+            let (found, python) = (&Entry::Absent, &answers(options));
+            let subject = ChartSubject { system: &system, wanted: None, found, helm: None, python, environment: None };
+            run(&ChartSubject::CHECKS, &subject).remove(0)
+        };
+        let both = result(&[("helm_chart_name", name), ("helm_chart_repo", repo)]);
+        assert_eq!(both.status, Status::Fail);
+        assert!(both.evidence.contains(name) && both.evidence.contains("https://charts.example/x"), "{both:?}");
+        assert!(both.remedy.contains("`helm_chart_repo =`") && !format!("{both:?}").contains("hunter2"), "{both:?}");
+        for options in [
+            &[("helm_chart_name", name), ("helm_chart_repo", "")][..],
+            &[("helm_chart_name", "openstack-cluster"), ("helm_chart_repo", repo)],
+        ] {
+            assert_eq!(result(options).status, Status::Skip, "{options:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::server::{CHUNKED, answer, dripping, head, interim, odd_answers};
 use super::{Kind, Shape, Unit, refused};
 use crate::driver::tests::pin;
-use crate::kubeconfig::checks::ManagementReport;
+use crate::kubeconfig::ManagementReport;
 use crate::kubeconfig::compatibility::Stack;
 use crate::kubeconfig::testing::usable;
 
@@ -16,7 +16,7 @@ pub const KIND: Kind = Kind { name: "management cluster", shapes, take_in };
 fn take_in(unit: &Unit) -> Result<()> {
     let usable = usable(&format!("https://127.0.0.1:{}", unit.port.unwrap_or_default()));
     let stack = Stack { driver: pin().version().clone(), chart: None, api_resources: None };
-    ManagementReport::ask(&usable, &stack).map(drop).map_err(refused)
+    ManagementReport::ask(&unit.root, &usable, &stack).map(drop).map_err(refused)
 }
 
 const JSON: &str = "application/json";

@@ -16,6 +16,8 @@ pub const BOOTSTRAP: &str = "bootstrap.cluster.x-k8s.io";
 pub const OPENSTACK: &str = "infrastructure.cluster.x-k8s.io";
 pub const ADDONS: &str = "addons.stackhpc.com";
 
+/// What it takes to ask about a user's rights, and tells a known user from others.
+const REVIEW: &str = "create selfsubjectaccessreviews.authorization.k8s.io";
 /// How many rules are asked about at once.
 const AT_ONCE: usize = 4;
 type Verbs = &'static [&'static str];
@@ -40,7 +42,7 @@ impl Session {
     /// Returns the user's name there: one request, which only a known user may make.
     ///
     /// # Errors
-    /// If it does not know the user, or does not answer.
+    /// If it does not know the user, does not answer, or does not let the user ask.
     pub async fn whoami(&self) -> Result<String, ApiError> {
         let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
         match self.request("/apis/authentication.k8s.io/v1/selfsubjectreviews", Some(&review)).await {
@@ -48,18 +50,31 @@ impl Session {
                 let name = answer["status"]["userInfo"]["username"].as_str();
                 name.map(str::to_owned).ok_or_else(|| ApiError::Unexpected("a review without a user".to_owned()))
             }
-            // Kubernetes before 1.28 has no such review; a user it knows may make this one.
-            Err(ApiError::Unexpected(_)) => {
-                self.may("get", "", "namespaces").await.map(|_| "a user it knows".to_owned())
-            }
+            // Kubernetes before 1.28 has no such review; a user it knows may make another one.
+            Err(ApiError::Unexpected(_) | ApiError::Forbidden(_)) => match self.may("get", "", "namespaces").await {
+                Err(ApiError::Unexpected(_) | ApiError::Forbidden(_)) => Err(self.refuses_reviews().await),
+                answer => answer.map(|_| "a user it knows".to_owned()),
+            },
             Err(error) => Err(error),
+        }
+    }
+
+    /// Returns what it means that all reviews are refused.
+    async fn refuses_reviews(&self) -> ApiError {
+        match self.served().await {
+            // RBAC, or a gateway, refuses them alone.
+            Ok(served) if !served.is_empty() => ApiError::Forbidden(REVIEW.to_owned()),
+            Ok(_) => ApiError::Unexpected("it serves no API groups".to_owned()),
+            // The user may not do anything.
+            Err(ApiError::Forbidden(_)) => ApiError::Rejected(403),
+            Err(error) => error,
         }
     }
 
     /// Returns what the driver and helm need there and the user may not do, such as `create clusters.cluster.x-k8s.io`.
     ///
     /// # Errors
-    /// If it does not answer.
+    /// If it does not answer, or refuses to say.
     pub async fn denied(&self) -> Result<Vec<String>, ApiError> {
         if self.may("*", "*", "*").await? {
             return Ok(Vec::new());
@@ -78,7 +93,7 @@ impl Session {
     /// Returns the API groups that it serves.
     ///
     /// # Errors
-    /// If it does not answer.
+    /// If it does not answer, or does not let the user ask.
     pub async fn served(&self) -> Result<Served, ApiError> {
         Ok(served_in(&self.request("/apis", None).await?))
     }
@@ -113,16 +128,17 @@ mod tests {
     use super::super::UsableKubeconfig;
     use super::super::testing::{cluster, serve};
     use super::*;
+    use crate::system::testing::Scratch;
 
     fn whoami(usable: &UsableKubeconfig) -> Result<String, ApiError> {
-        let session = Session::open(usable)?;
+        let session = Session::open(&Scratch::new().root, usable)?;
         session.wait(session.whoami())
     }
 
     #[test]
     fn what_the_user_may_not_do_is_named() {
         let denied = |usable: &UsableKubeconfig| {
-            let session = Session::open(usable).unwrap();
+            let session = Session::open(&Scratch::new().root, usable).unwrap();
             session.wait(session.denied()).unwrap()
         };
         assert_eq!(denied(&cluster("v1beta1", |rule| rule == "* *")), [""; 0]);
@@ -139,5 +155,39 @@ mod tests {
         assert_eq!(whoami(&old).unwrap(), "a user it knows");
         let strange = serve(|_, _, _| ("200 OK", "{}".to_owned()));
         assert!(whoami(&strange).is_err());
+    }
+
+    #[test]
+    fn a_refused_review_is_no_rejection_of_the_user() {
+        let forbidden = || Err(ApiError::Forbidden(REVIEW.to_owned()));
+        let apis = || ("200 OK", r#"{"groups": [{"name": "apps", "versions": []}]}"#.to_owned());
+        for (refusal, others, expected) in [
+            ("403 Forbidden", Some(apis()), forbidden()),
+            ("405 Method Not Allowed", Some(apis()), forbidden()),
+            ("422 Unprocessable Entity", Some(apis()), forbidden()),
+            ("500 Internal Server Error", Some(apis()), forbidden()),
+            // A web server, which is no Kubernetes API.
+            ("404 Not Found", None, Err(ApiError::Unexpected("HTTP 404 Not Found".to_owned()))),
+            (
+                "403 Forbidden",
+                Some(("200 OK", "{}".to_owned())),
+                Err(ApiError::Unexpected("it serves no API groups".to_owned())),
+            ),
+            // Somebody who may not do anything there.
+            ("403 Forbidden", None, Err(ApiError::Rejected(403))),
+            ("401 Unauthorized", Some(apis()), Err(ApiError::Rejected(401))),
+        ] {
+            let cluster = serve(move |method, _, _| match (method, &others) {
+                ("GET", Some((head, body))) => (*head, body.clone()),
+                _ => (refusal, String::new()),
+            });
+            assert_eq!(whoami(&cluster), expected, "{refusal}");
+        }
+        // RBAC may allow one review and not the other.
+        let one = serve(|_, path, _| match path.ends_with("selfsubjectreviews") {
+            true => ("403 Forbidden", String::new()),
+            false => ("200 OK", r#"{"status": {"allowed": true}}"#.to_owned()),
+        });
+        assert_eq!(whoami(&one).unwrap(), "a user it knows");
     }
 }

@@ -3,17 +3,19 @@
 
 use jiff::Timestamp;
 
-use super::compatibility::Stack;
-use super::programs::ProgramVerdicts;
-use super::usable::ReadFile;
+use super::report::KubeconfigReport;
 use super::validity::{Age, age};
-use super::{ApiError, KubeconfigFault, PATH, Route, Session, UsableKubeconfig};
+use super::{ApiError, PATH, Route};
 use crate::check::{ANY_HOOK, Check, Finding, Outcome, Status, nothing_wrong};
-use crate::juju::settings::Pin;
 use crate::magnum::{Asked, PythonAnswers};
-use crate::system::{Entry, ManagedFile, Secret};
+use crate::system::{Entry, ManagedFile};
 
 const NEW_ONE: &str = "grant another kubeconfig: juju update-secret SECRET kubeconfig#file=FILE";
+const MAY_ASK: &str = "bind the ClusterRole system:basic-user to that user, as Kubernetes does by default for the group \
+                       system:authenticated";
+/// What to do about a kubeconfig that leads to the machine on which it is used.
+pub const ELSEWHERE: &str = "a kubeconfig copied from a node of the management cluster names that node; name the address at which every unit \
+     reaches it: kubectl config set-cluster CLUSTER --server=https://HOST:6443; a tunnel must run on every unit";
 
 /// The file on the unit.
 pub struct KubeconfigSubject<'a> {
@@ -44,95 +46,6 @@ pub const CHECKS: &[Check<KubeconfigReport>] = &[
     Check::new("management-capi", "Is Cluster API there, in versions that fit the driver and the chart?", capi),
 ];
 
-/// What was found out about a kubeconfig. The default is that of none.
-#[derive(Debug, Default)]
-pub struct KubeconfigReport {
-    /// `None` if there is no kubeconfig, or the pin is not known.
-    pub usable: Option<Result<UsableKubeconfig, KubeconfigFault>>,
-    /// Those of a kubeconfig that is usable.
-    pub programs: ProgramVerdicts,
-    /// `None` if the management cluster was not asked.
-    pub online: Option<Result<ManagementReport, ApiError>>,
-    /// How driver and helm get there, or why that is not known; `None` without services.
-    pub route: Option<Result<Route, String>>,
-    /// Warn this many days before the end.
-    pub warning_days: u16,
-}
-
-/// What the management cluster said.
-#[derive(Debug)]
-pub struct ManagementReport {
-    /// The user's name there.
-    pub user: String,
-    /// What the driver and helm need and the user may not do.
-    pub denied: Vec<String>,
-    pub incompatible: Vec<Finding>,
-}
-
-impl ManagementReport {
-    /// Asks everything.
-    ///
-    /// # Errors
-    /// If it does not answer, or stops answering, or does not know the user.
-    pub fn ask(usable: &UsableKubeconfig, stack: &Stack) -> Result<Self, ApiError> {
-        let session = Session::open(usable)?;
-        session.wait(async {
-            Ok(Self {
-                user: session.whoami().await?,
-                denied: session.denied().await?,
-                incompatible: stack.incompatibilities(&session.served().await?),
-            })
-        })
-    }
-}
-
-impl KubeconfigReport {
-    /// Finds out everything about a kubeconfig, or the fault for which it is none. `programs` asks driver and helm;
-    /// the management cluster is asked whether it fits `online`.
-    ///
-    /// # Errors
-    /// If `programs` fails.
-    pub fn inspect(
-        kubeconfig: Result<Secret<String>, KubeconfigFault>,
-        pin: &Pin,
-        read: ReadFile<'_>,
-        programs: impl FnOnce(&Secret<String>) -> anyhow::Result<ProgramVerdicts>,
-        online: Option<&Stack>,
-        warning_days: u16,
-    ) -> anyhow::Result<Self> {
-        let mut report = Self { warning_days, ..Self::default() };
-        let usable = kubeconfig.and_then(|content| Ok((UsableKubeconfig::new(&content, pin, read)?, content)));
-        if let Ok((usable, content)) = &usable {
-            report.programs = programs(content)?;
-            report.online = online.map(|stack| ManagementReport::ask(usable, stack));
-        }
-        report.usable = Some(usable.map(|(usable, _)| usable));
-        Ok(report)
-    }
-
-    /// Returns what was read of the kubeconfig; skips what comes after if it is not usable.
-    pub(super) fn read(&self) -> Result<&UsableKubeconfig, Finding> {
-        let usable = self.usable.as_ref().and_then(|usable| usable.as_ref().ok());
-        usable.ok_or_else(|| Finding::skip("there is no usable kubeconfig, or the pin is not known"))
-    }
-
-    /// Returns what the management cluster said, and its address.
-    fn online(&self) -> Result<(&Result<ManagementReport, ApiError>, &str), Finding> {
-        let server = &self.read()?.server;
-        let online = self.online.as_ref().ok_or_else(|| Finding::skip("it is not asked while offline"))?;
-        Ok((online, server))
-    }
-
-    /// Returns its answers; skips what needs them if there are none.
-    fn answers(&self) -> Result<(&ManagementReport, &str), Finding> {
-        let (online, server) = self.online()?;
-        match online {
-            Ok(answers) => Ok((answers, server)),
-            Err(error) => Err(Finding::skip(format!("{server} {error}"))),
-        }
-    }
-}
-
 fn file(subject: &KubeconfigSubject<'_>) -> Outcome {
     let wanted = subject.wanted.ok_or_else(|| Finding::skip("no kubeconfig is given"))?;
     let drift = wanted.drift(subject.found).map(|drift| format!("{PATH}: {drift}"));
@@ -160,6 +73,7 @@ fn usable(report: &KubeconfigReport) -> Outcome {
     let evidence = parts.join("; ");
     match usable.notes[..] {
         [] => Ok(evidence),
+        _ if usable.leads_here() => Err(Finding::warn(evidence, ELSEWHERE)),
         _ => Err(Finding::warn(
             evidence,
             "see whether management-api passes anyway; take out what is ignored if you can",
@@ -189,10 +103,13 @@ fn api(report: &KubeconfigReport) -> Outcome {
     let (online, server) = report.online()?;
     match online {
         Ok(_) | Err(ApiError::Rejected(_)) => Ok(format!("{server} answers")),
-        Err(error @ ApiError::Unsupported) => Err(Finding::skip(format!("{server} {error}"))),
         // The charm goes directly, and the services need not.
         Err(error) if report.route.as_ref().is_some_and(|route| route.as_ref().is_ok_and(Route::leads_there)) => {
             Ok(format!("driver and helm reach {server} as the services' environment says; to the charm it {error}"))
+        }
+        Err(error) if error.is_inconclusive() => Err(Finding::skip(format!("cannot tell: {server} {error}"))),
+        Err(error @ ApiError::Unreachable(_)) if report.read()?.leads_here() => {
+            Err(Finding::fail(format!("{server} {error}, and that is this machine itself"), ELSEWHERE))
         }
         Err(error) => Err(Finding::warn(
             format!("not the graft, but {server} {error}"),
@@ -207,15 +124,19 @@ fn identity(report: &KubeconfigReport) -> Outcome {
         return Err(Finding::fail(format!("{server} {error}"), NEW_ONE));
     }
     let (answers, server) = report.answers()?;
-    Ok(format!("{server} knows the user as {}", answers.user))
+    match &answers.user {
+        Ok(user) => Ok(format!("{server} knows the user as {user}")),
+        Err(error) => Err(Finding::warn(format!("cannot tell: {server} {error}"), MAY_ASK)),
+    }
 }
 
 fn permissions(report: &KubeconfigReport) -> Outcome {
     let (answers, server) = report.answers()?;
-    if answers.denied.is_empty() {
-        return Ok("everything that is needed".to_owned());
-    }
-    let denied = answers.denied.join(", ");
+    let denied = match &answers.denied {
+        Ok(denied) if denied.is_empty() => return Ok("everything that is needed".to_owned()),
+        Ok(denied) => denied.join(", "),
+        Err(error) => return Err(Finding::warn(format!("cannot tell: {server} {error}"), MAY_ASK)),
+    };
     Err(Finding::fail(
         format!("{server} does not let the kubeconfig's user {denied}"),
         "bind that user to cluster-admin, or to a ClusterRole that allows that in every namespace",
@@ -224,7 +145,8 @@ fn permissions(report: &KubeconfigReport) -> Outcome {
 
 fn capi(report: &KubeconfigReport) -> Outcome {
     let (answers, server) = report.answers()?;
-    let found = &answers.incompatible;
+    let found = answers.incompatible.as_ref();
+    let found = found.map_err(|error| Finding::skip(format!("cannot tell: {server} {error}")))?;
     if found.is_empty() {
         return Ok("driver, chart and the served versions fit".to_owned());
     }
@@ -237,15 +159,18 @@ fn capi(report: &KubeconfigReport) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::access::{ADDONS, BOOTSTRAP, CONTROL_PLANE, CORE, OPENSTACK};
-    use super::super::programs::ProgramVerdict;
+    use super::super::compatibility::Stack;
+    use super::super::programs::{ProgramVerdict, ProgramVerdicts};
+    use super::super::report::ManagementReport;
     use super::super::testing::{cluster, serve, usable};
     use super::super::validity::Validity;
-    use super::super::{fault, managed_file};
+    use super::super::{UsableKubeconfig, fault, managed_file};
     use super::*;
     use crate::check;
+    use crate::system::Secret;
     use crate::system::testing::Scratch;
     use Status::{Fail, Pass, Skip, Warn};
 
@@ -254,8 +179,17 @@ mod tests {
         Stack { driver, chart, api_resources: None }
     }
 
+    fn ask(usable: &UsableKubeconfig) -> Result<ManagementReport, ApiError> {
+        ManagementReport::ask(&Scratch::new().root, usable, &stack())
+    }
+
     fn report(usable: UsableKubeconfig, online: Option<Result<ManagementReport, ApiError>>) -> KubeconfigReport {
         KubeconfigReport { usable: Some(Ok(usable)), online, warning_days: 30, ..KubeconfigReport::default() }
+    }
+
+    fn groups_of(version: &str) -> Value {
+        let groups = [CORE, CONTROL_PLANE, BOOTSTRAP, OPENSTACK, ADDONS];
+        groups.map(|name| json!({"name": name, "versions": [{"version": version}]})).into()
     }
 
     fn statuses(report: &KubeconfigReport) -> [Status; 6] {
@@ -265,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_kubeconfig_is_checked_as_far_as_it_leads() {
-        let asked = |usable: &UsableKubeconfig| Some(ManagementReport::ask(usable, &stack()));
+        let asked = |usable: &UsableKubeconfig| Some(ask(usable));
         let good = cluster("v1beta1", |_| true);
         let online = asked(&good);
         assert_eq!(statuses(&report(good, online)), [Pass; 6]);
@@ -274,7 +208,10 @@ mod tests {
         assert_eq!(statuses(&report(poor, online)), [Pass, Pass, Pass, Pass, Fail, Fail]);
         let gone = usable("https://127.0.0.1:1");
         let online = asked(&gone);
-        assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
+        assert_eq!(statuses(&report(gone.clone(), online)), [Pass, Pass, Fail, Skip, Skip, Skip]);
+        let odd = serve(|_, _, _| ("503 Unavailable", String::new()));
+        let online = asked(&odd);
+        assert_eq!(statuses(&report(odd, online)), [Pass, Pass, Warn, Skip, Skip, Skip]);
         assert_eq!(statuses(&report(gone, None)), [Pass, Pass, Skip, Skip, Skip, Skip]);
         assert_eq!(statuses(&KubeconfigReport::default()), [Skip; 6]);
     }
@@ -282,13 +219,14 @@ mod tests {
     #[test]
     fn each_finding_has_its_status() {
         let capi = |finding| {
-            let incompatible = vec![finding];
-            let (user, denied) = ("admin".into(), vec![]);
+            let incompatible = Ok(vec![finding]);
+            let (user, denied) = (Ok("admin".into()), Ok(vec![]));
             Ok(ManagementReport { user, denied, incompatible })
         };
         for (online, expected) in [
             (Err(ApiError::Rejected(401)), [Pass, Fail, Skip, Skip]),
             (Err(ApiError::Unsupported), [Skip, Skip, Skip, Skip]),
+            (Err(ApiError::UnsupportedServer("P-521".into())), [Skip, Skip, Skip, Skip]),
             (Err(ApiError::Unreachable("TLS".into())), [Warn, Skip, Skip, Skip]),
             (capi(Finding::warn("a", "b")), [Pass, Pass, Pass, Warn]),
             (capi(Finding::fail("a", "b")), [Pass, Pass, Pass, Fail]),
@@ -304,15 +242,46 @@ mod tests {
     }
 
     #[test]
+    fn what_the_user_may_not_ask_cannot_be_told_and_names_the_rule() {
+        let refusing = |refused: &'static str| {
+            let refusing = serve(move |method, path, _| {
+                let name = path.rsplit('/').next().unwrap();
+                match (refused.contains(name), method) {
+                    (true, _) => ("403 Forbidden", String::new()),
+                    (_, "POST") => {
+                        ("200 OK", r#"{"status": {"allowed": true, "userInfo": {"username": "a"}}}"#.to_owned())
+                    }
+                    _ => ("200 OK", json!({"groups": groups_of("v1beta1")}).to_string()),
+                }
+            });
+            let online = ask(&refusing);
+            check::run(CHECKS, &report(refusing, Some(online)))
+        };
+        let of =
+            |results: &[check::CheckResult]| -> Vec<_> { results[2..].iter().map(|result| result.status).collect() };
+        let reviews = "selfsubjectreviews selfsubjectaccessreviews";
+        let results = refusing(reviews);
+        assert_eq!(of(&results), [Pass, Warn, Warn, Pass]);
+        for result in &results[3..5] {
+            let rule = "does not let the kubeconfig's user create selfsubjectaccessreviews.authorization.k8s.io";
+            assert!(result.evidence.starts_with("cannot tell: ") && result.evidence.ends_with(rule), "{result:?}");
+            assert!(result.remedy.contains("system:basic-user"), "{result:?}");
+        }
+        assert_eq!(of(&refusing("selfsubjectreviews")), [Pass, Pass, Pass, Pass]);
+        // Without it helm does not work.
+        let results = refusing("apis");
+        assert_eq!(of(&results), [Pass, Pass, Fail, Skip]);
+        assert!(results[4].evidence.ends_with("does not let the kubeconfig's user get /apis"), "{:?}", results[4]);
+    }
+
+    #[test]
     fn what_a_cluster_says_is_escaped_and_cut() {
         let text = format!("a\u{1b}[31m\n{}", "x".repeat(200_000));
-        let version = json!({"version": text});
-        let groups = [CORE, CONTROL_PLANE, BOOTSTRAP, OPENSTACK, ADDONS];
-        let groups = groups.map(|name| json!({"name": name, "versions": [version]}));
+        let groups = groups_of(&text);
         let review = json!({"allowed": true, "userInfo": {"username": text}});
         let answer = json!({"status": review, "groups": groups}).to_string();
         let hostile = serve(move |_, _, _| ("200 OK", answer.clone()));
-        let online = ManagementReport::ask(&hostile, &stack());
+        let online = ask(&hostile);
         let results = check::run(CHECKS, &report(hostile, Some(online)));
         for (result, words) in [(&results[3], "knows the user as a"), (&results[5], "it serves a")] {
             let escaped = format!("{words}\\u001b[31m\\nxxx");

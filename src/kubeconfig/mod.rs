@@ -5,11 +5,11 @@
 //! | where does it lead? | `document` |
 //! | can the pinned driver use it? | [`usable`], [`certificate`], and the programs themselves: [`programs`] |
 //! | how long is it valid? | [`validity`] |
-//! | does the management cluster answer, and what may we do there? | [`client`], [`access`] |
+//! | does the management cluster answer, and what may we do there? | [`client`], `verifier`, [`access`] |
 //! | what in the services' environment is on the way there? | [`route`] |
 //! | does the management cluster fit the driver and the chart? | [`compatibility`] |
 //! | which of two kubeconfigs is used? | [`selection`] |
-//! | what is reported in the unit's status, and in `verify`? | [`problems`], [`checks`] |
+//! | what is reported in the unit's status, and in `verify`? | [`problems`], [`checks`], `report` |
 
 pub mod access;
 pub mod certificate;
@@ -20,20 +20,23 @@ mod document;
 mod memory;
 mod problems;
 pub mod programs;
+mod report;
 mod route;
 pub mod selection;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod usable;
 pub mod validity;
+mod verifier;
 
 use thiserror::Error;
 
-pub use checks::{KubeconfigReport, KubeconfigSubject};
+pub use checks::KubeconfigSubject;
 pub use client::{ApiError, Session};
 pub use memory::Memory;
 pub use problems::problems;
 pub use programs::ProgramsToAsk;
+pub use report::{KubeconfigReport, ManagementReport};
 pub use route::{ROUTE_CHECKS, Route};
 pub use selection::{Selection, select};
 pub use usable::UsableKubeconfig;

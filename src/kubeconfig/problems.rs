@@ -3,10 +3,11 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::checks::{CHECKS, KubeconfigReport, ManagementReport};
+use super::checks::CHECKS;
 use super::compatibility::Stack;
 use super::memory::{Memory, Passed};
 use super::programs::ProgramsToAsk;
+use super::report::{KubeconfigReport, ManagementReport};
 use super::validity::{Age, age};
 use super::{ApiError, Route, Selection};
 use crate::check::{self, CheckResult, Status};
@@ -53,11 +54,11 @@ pub fn problems(
                 if leads_there { Vec::new() } else { of_cluster(selection, Err(error.clone())) }
             })?);
         }
-        Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
-        Ok(_) => {
-            let ask = || of_cluster(selection, ManagementReport::ask(&selection.usable, stack));
+        Ok(_) | Err(ApiError::Forbidden(_)) => {
+            let ask = || of_cluster(selection, ManagementReport::ask(&system.root, &selection.usable, stack));
             problems.extend(ask_daily(&system.root, memory, selection, &format!("{stack:?}"), ask)?);
         }
+        Err(error) => problems.extend(of_cluster(selection, Err(error.clone()))),
     }
     Ok(problems)
 }
@@ -108,6 +109,7 @@ fn of_cluster(selection: &Selection, online: Result<ManagementReport, ApiError>)
     let problem = |result: CheckResult| {
         let detail = format!("{}; {}", result.evidence, result.remedy);
         Some(match (result.id, result.status) {
+            ("management-api", Status::Fail) => Problem::blocked("Kubeconfig leads to this unit itself", detail),
             ("management-api", Status::Warn) => Problem::waiting("Management cluster does not answer", detail),
             ("management-identity", Status::Fail) => {
                 Problem::blocked("Management cluster rejects the kubeconfig", detail)
@@ -220,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_that_lets_nobody_ask_who_he_is_is_asked_the_rest() {
+        let apis = r#"{"groups": [{"name": "apps", "versions": []}]}"#;
+        let refusing = serve(move |method, _, _| match method {
+            "POST" => ("403 Forbidden", String::new()),
+            _ => ("200 OK", apis.to_owned()),
+        });
+        let selection = of(refusing, Err(ApiError::Forbidden("create x".into())));
+        let fit = "Management cluster does not fit driver or chart".to_owned();
+        assert_eq!(found(&scratch(), &selection), [(Kind::Blocked, fit)]);
+    }
+
+    #[test]
     fn age_and_identity_are_reported() {
         let now = Timestamp::now().as_second();
         let ending = |from: i64, until: i64| {
@@ -229,7 +243,9 @@ mod tests {
             usable
         };
         let rejected = || Err(ApiError::Rejected(401));
-        let silent = Err(ApiError::Unreachable("refused".into()));
+        let silent = || Err(ApiError::Unreachable("refused".into()));
+        let untold = Err(ApiError::UnsupportedServer("it has a P-521 key".into()));
+        let elsewhere = UsableKubeconfig { server: "https://192.0.2.1:6443".into(), ..ending(-9, 99) };
         let unsupported = || Err(ApiError::Unsupported);
         for (usable, identity, expected) in [
             (ending(-9, 99), unsupported(), vec![]),
@@ -237,7 +253,9 @@ mod tests {
             (ending(-9, -1), rejected(), vec![(Kind::Blocked, "Kubeconfig has expired")]),
             (ending(1, 99), unsupported(), vec![(Kind::Waiting, "Kubeconfig is not valid yet")]),
             (ending(-9, 99), rejected(), vec![(Kind::Blocked, "Management cluster rejects the kubeconfig")]),
-            (ending(-9, 99), silent, vec![(Kind::Waiting, "Management cluster does not answer")]),
+            (ending(-9, 99), silent(), vec![(Kind::Blocked, "Kubeconfig leads to this unit itself")]),
+            (elsewhere, silent(), vec![(Kind::Waiting, "Management cluster does not answer")]),
+            (ending(-9, 99), untold, vec![]),
         ] {
             let found = found(&scratch(), &of(usable, identity));
             let found: Vec<(Kind, &str)> = found.iter().map(|(kind, summary)| (*kind, summary.as_str())).collect();

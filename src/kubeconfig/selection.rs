@@ -7,6 +7,7 @@
 use anyhow::Result;
 use jiff::Timestamp;
 
+use super::checks::ELSEWHERE;
 use super::memory::Memory;
 use super::programs::ProgramsToAsk;
 use super::validity::{Age, age};
@@ -53,15 +54,15 @@ pub fn select(
         Ok(refusal.map_or(Ok(usable), |refusal| Err(fault(refusal))))
     };
     let connect = |usable: &UsableKubeconfig| match thoroughness {
-        Thoroughness::Full => Session::open(usable).and_then(|session| session.wait(session.whoami())),
+        Thoroughness::Full => Session::open(&system.root, usable).and_then(|session| session.wait(session.whoami())),
         Thoroughness::Quick => Err(ApiError::Unsupported),
     };
     choose(granted, used, accepted.as_ref(), Timestamp::now(), inspect, connect)
 }
 
-/// Chooses the first that the management cluster accepts: the granted one, the one in use, the one accepted last. If it
-/// accepts none, or the charm cannot try the granted one, chooses the first that is usable. How a kubeconfig is checked
-/// and tried is passed in.
+/// Chooses the first that the management cluster accepts, or that the charm cannot try: the granted one, the one in use,
+/// the one accepted last. If there is none, chooses the first that is usable. How a kubeconfig is checked and tried is
+/// passed in.
 fn choose(
     granted: &Result<Option<GrantedKubeconfig>, Problem>,
     used: Option<&Secret<String>>,
@@ -105,9 +106,15 @@ fn choose(
         let identity = connect(&usable);
         let selection = Selection { content: content.clone(), usable, identity, problem: problem.clone() };
         match (&selection.identity, granted) {
-            (Ok(_), _) | (Err(ApiError::Unsupported), Some(_)) => return Ok(Some(selection)),
+            (Ok(_), _) => return Ok(Some(selection)),
+            // Nothing speaks against it.
+            (Err(error), _) if error.is_inconclusive() => return Ok(Some(selection)),
             (Err(error), Some(new)) => {
-                let detail = format!("{} {error}; {}", selection.usable.server, new.remedy);
+                let mut detail = format!("{} {error}; ", selection.usable.server);
+                if selection.usable.leads_here() {
+                    detail += &format!("that is this unit itself: {ELSEWHERE}; ");
+                }
+                detail += &new.remedy;
                 problem = Some(Problem::blocked("Granted kubeconfig does not work; the earlier one stays", detail));
             }
             (Err(_), None) => {}
@@ -158,6 +165,12 @@ mod tests {
         if usable.server.contains("unsupported") {
             return Err(ApiError::Unsupported);
         }
+        if usable.server.contains("untold") {
+            return Err(ApiError::UnsupportedServer("P-521".into()));
+        }
+        if usable.server.contains("forbidden") {
+            return Err(ApiError::Forbidden("create x".into()));
+        }
         if usable.server.contains("silent") {
             return Err(ApiError::Unreachable("timed out".into()));
         }
@@ -206,6 +219,12 @@ mod tests {
             (Ok(None), silent, old, uses("old")),
             (Ok(Some("unusable")), silent, Some("silent-old"), stays("silent-new")),
             (Ok(Some("unsupported")), old, old, uses("unsupported")),
+            // Nothing speaks against these.
+            (Ok(Some("untold")), old, old, uses("untold")),
+            (Ok(Some("forbidden")), old, old, uses("forbidden")),
+            (Ok(silent), Some("untold-old"), old, stays("untold-old")),
+            (Ok(silent), Some("silent-old"), Some("forbidden"), stays("forbidden")),
+            (Err("not granted"), Some("untold"), old, stays("untold")),
             (Ok(None), None, None, Ok(None)),
         ] {
             assert_eq!(selected(granted, used, accepted), expected, "{granted:?} {used:?} {accepted:?}");

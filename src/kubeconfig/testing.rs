@@ -64,7 +64,15 @@ pub fn server_config() -> Arc<ServerConfig> {
 /// Serves on a port of its own until the test ends; `answer` gets method, path and body, and returns the status with
 /// further header lines and the body.
 pub fn serve(answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static) -> UsableKubeconfig {
-    let (config, answer) = (server_config(), Arc::new(answer));
+    serve_with(server_config(), answer)
+}
+
+/// Serves with another certificate, perhaps.
+pub fn serve_with(
+    config: Arc<ServerConfig>,
+    answer: impl Fn(&str, &str, &str) -> (&'static str, String) + Send + Sync + 'static,
+) -> UsableKubeconfig {
+    let answer = Arc::new(answer);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {

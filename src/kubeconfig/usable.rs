@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use pep440_rs::Version;
+use url::{Host, Url};
 
 use super::certificate;
 use super::document::{self, Target, content};
@@ -102,7 +103,30 @@ impl UsableKubeconfig {
             }
         };
         let server = without_credentials(server.as_str()).trim_end_matches('/').to_owned();
-        Ok(Self { server, authority, login, validity, notes })
+        let mut usable = Self { server, authority, login, validity, notes };
+        if usable.leads_here() {
+            usable.notes.push("that is this machine itself".to_owned());
+        }
+        Ok(usable)
+    }
+
+    /// Whether the server's address is a loopback address: each machine's own.
+    pub fn leads_here(&self) -> bool {
+        let address = Url::parse(&self.server).ok();
+        match address.as_ref().and_then(Url::host) {
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                ["localhost.localdomain", "ip6-localhost", "ip6-loopback"].contains(&name)
+                    || name.rsplit('.').next() == Some("localhost")
+            }
+            // Nobody's address is one's own to whoever connects to it.
+            Some(Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+            Some(Host::Ipv6(address)) => {
+                let mapped = address.to_ipv4_mapped();
+                address.is_loopback() || address.is_unspecified() || mapped.is_some_and(|mapped| mapped.is_loopback())
+            }
+            None => false,
+        }
     }
 }
 
@@ -186,6 +210,30 @@ mod tests {
         ] {
             let fault = usable(SERVER, user, "1.4.0").unwrap_err();
             assert!(fault.contains(words), "{user}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_server_at_a_loopback_address_is_noted_and_no_other() {
+        for (host, expected) in [
+            ("127.0.0.1", true),
+            ("127.9.0.1", true),
+            ("0.0.0.0", true),
+            ("[::1]", true),
+            ("[::]", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("localhost", true),
+            ("LOCALHOST.", true),
+            ("kind.localhost", true),
+            ("ip6-localhost", true),
+            ("128.0.0.1", false),
+            ("[::2]", false),
+            ("[::ffff:192.0.2.1]", false),
+            ("localhost.example", false),
+            ("notlocalhost", false),
+        ] {
+            let usable = usable(&format!("server: 'https://{host}:6443'"), &by_certificate(), "1.1.0").unwrap();
+            assert_eq!((usable.leads_here(), !usable.notes.is_empty()), (expected, expected), "{host}");
         }
     }
 

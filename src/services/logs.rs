@@ -53,13 +53,15 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
     nothing_wrong(findings, good, "fix what the evidence means, then: systemctl restart the service")
 }
 
-/// Returns the last line that a service wrote to the journal, which of one that fails is the exception.
+/// Returns the last exception that a service wrote to the journal, else its last line.
 ///
 /// # Errors
 /// If the journal cannot be read.
 pub fn last_line(system: &System, observed: &ObservedService) -> Result<String> {
     let text = journal(system, observed)?;
-    Ok(text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned())
+    let says_why = |line: &&str| ["Error: ", "Exception: "].iter().any(|word| line.contains(word));
+    let last = text.lines().rfind(says_why).or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
+    Ok(last.unwrap_or_default().to_owned())
 }
 
 /// Returns what the current run of a service wrote to the journal: by time alone, the last lines of the run before

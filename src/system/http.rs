@@ -145,13 +145,21 @@ pub fn outside(root: &Root, limit: Duration, proxy: &[(String, String)]) -> Resu
             builder = builder.proxy(proxy.no_proxy(except.clone()));
         }
     }
-    let Some(bundle) = root.read_text(&root.resolve(Path::new(AUTHORITIES))?)? else { return Ok(builder) };
+    let Some(authorities) = authorities(root)? else { return Ok(builder) };
+    Ok(builder.tls_certs_only(authorities.iter().filter_map(|der| Certificate::from_der(der).ok())))
+}
+
+/// Returns the unit's certificate authorities that rustls can use; `None` if there is no file of them.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn authorities(root: &Root) -> Result<Option<Vec<CertificateDer<'static>>>> {
+    let Some(bundle) = root.read_text(&root.resolve(Path::new(AUTHORITIES))?)? else { return Ok(None) };
     // One that rustls cannot use must not cost all the others.
     let usable = CertificateDer::pem_slice_iter(bundle.as_bytes())
         .filter_map(Result::ok)
-        .filter(|der| RootCertStore::empty().add(der.clone()).is_ok())
-        .filter_map(|der| Certificate::from_der(&der).ok());
-    Ok(builder.tls_certs_only(usable))
+        .filter(|der| RootCertStore::empty().add(der.clone()).is_ok());
+    Ok(Some(usable.collect()))
 }
 
 /// Why a request got no answer: the innermost cause, which is what the network or TLS layer said.
@@ -161,6 +169,16 @@ pub fn reason(error: &reqwest::Error) -> String {
         return "no answer in time".to_owned();
     }
     anyhow::Chain::new(error).next_back().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Returns what rustls said, if that is why a request got no answer.
+pub fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
+    let mut held = anyhow::Chain::new(error).find_map(|cause| cause.downcast_ref::<io::Error>())?.get_ref()?;
+    // An `io::Error` leaves what it holds out of the chain, even if that is another one.
+    while let Some(inner) = held.downcast_ref::<io::Error>() {
+        held = inner.get_ref()?;
+    }
+    held.downcast_ref()
 }
 
 /// Returns a text with `mark` in place of the credentials in its URLs, and of the `@` behind them. A password may hold

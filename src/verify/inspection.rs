@@ -171,6 +171,7 @@ fn kubeconfig_report(system: &System, hook: &DryRun) -> Result<KubeconfigReport>
     let programs = reconcile::programs(&system.root, installation, observed)?;
     let content = in_text(file.bytes.clone());
     let mut report = KubeconfigReport::inspect(
+        &system.root,
         content.clone(),
         pin,
         &|path| read_as_magnum(system, path),

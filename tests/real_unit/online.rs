@@ -206,7 +206,7 @@ fn a_cluster_that_is_of_no_use_is_told_by_kind_in_bounded_time() {
     assert_told(&it, &kubeconfig, &refused, false, "nobody listens");
 
     // It counts when the earlier one is not answered either.
-    let nowhere = kubeconfig.replace("127.0.0.1", "management.invalid");
+    let nowhere = kubeconfig.replace("198.51.100.1", "management.invalid");
     let rotation = it.rotate(&nowhere);
     assert_logged(&rotation, &["https://management.invalid"], "a name that nobody knows");
     it.assert_in_place(&nowhere, "a name that nobody knows");

@@ -48,7 +48,7 @@ const FRAGMENTS: [(&str, &str); 6] = [
     ("port = 1\n", "Section must be started"),
     ("[api\n", "Invalid section"),
     ("[DEFAULT]\nlog_file = /nonexistent/x\n", "/nonexistent/x"),
-    ("[DEFAULT]\ntransport_url = nonsense://me:hunter2@rabbit:x\n", "transport"),
+    ("[DEFAULT]\ntransport_url = nonsense://me:hunter2@rabbit:x\n", "invalid literal"),
     ("[drivers]\ndisabled_drivers = k8s_capi_helm_v1\n[api]\nworkers = -\n", "invalid literal"),
 ];
 

@@ -92,7 +92,12 @@ fn refusals(it: &Deployment) -> Vec<Refusal> {
     vec![
         refusal("unknown to the cluster", stranger, STAYS, &["HTTP 401"]),
         refusal("of another cluster", other_cluster, STAYS, &["invalid peer certificate"]),
-        refusal("where nobody listens", good.replace(":6443", ":6444"), STAYS, &["https://127.0.0.1:6444", "refused"]),
+        refusal(
+            "where nobody listens",
+            good.replace(":6443", ":6444"),
+            STAYS,
+            &["https://198.51.100.1:6444", "refused"],
+        ),
         refusal("already over", over, UNUSABLE, &["has expired", "certificate"]),
         refusal("not good yet", tomorrows, UNUSABLE, &["not valid yet", "certificate"]),
         refusal("with another's key", mixed, UNUSABLE, &["does not belong"]),
@@ -150,7 +155,7 @@ fn the_last_one_that_worked_comes_back_when_the_cluster_knows_only_that() {
     let run = it.rotate(&new);
     let case = "neither is answered";
     it.assert_status("waiting", &["does not answer (Connection refused"], case);
-    assert_logged(&run, &["https://127.0.0.1:6443"], case);
+    assert_logged(&run, &["https://198.51.100.1:6443"], case);
     it.assert_in_place(&new, case);
     it.hook("update-status");
     it.assert_in_place(&new, "still neither is answered");

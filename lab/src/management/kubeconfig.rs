@@ -53,7 +53,7 @@ mod tests {
         let parsed: serde_json::Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(parsed["current-context"], "admin@management");
         assert_eq!(parsed["contexts"][0]["name"], "admin@management");
-        assert_eq!(parsed["clusters"][0]["cluster"]["server"], "https://127.0.0.1:6443");
+        assert_eq!(parsed["clusters"][0]["cluster"]["server"], "https://198.51.100.1:6443");
         let user = &parsed["users"][0]["user"];
         assert_eq!(user["client-key-data"], cluster.admin().key_data());
         let text = cluster.kubeconfig_with_token("t.o.k");

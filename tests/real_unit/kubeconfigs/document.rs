@@ -36,7 +36,7 @@ table! {
     Every  "names beyond ASCII" => named("адмін-ü", "mgmt", "адмін-ü");
     Nobody "a colour of the terminal in a comment" => instead("# \u{1b}[1mbold");
     Nobody "no-break spaces" => with("    server:", "  \u{a0} server:");
-    Nobody "typographic quotes" => server("\u{201c}https://127.0.0.1:6443\u{201d}");
+    Nobody "typographic quotes" => server("\u{201c}https://198.51.100.1:6443\u{201d}");
     Every  "no newline at the end" => KUBEADM.trim_end();
 
     // Tabs: PyYAML reads almost none.

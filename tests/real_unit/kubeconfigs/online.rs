@@ -33,7 +33,7 @@ pub fn unseen() -> Vec<Unseen> {
         check,
         status,
     };
-    let elsewhere = |fields| server_and(fields).replace("127.0.0.1", "127.0.0.2");
+    let elsewhere = |fields| server_and(fields).replace("198.51.100.1", "198.51.100.2");
     vec![
         unseen(UNKNOWN, Every, "a certificate of another cluster", pair("stranger")),
         unseen(
@@ -67,7 +67,7 @@ pub fn unseen() -> Vec<Unseen> {
             "a server of another name, and its tls-server-name",
             elsewhere("tls-server-name: localhost"),
         ),
-        unseen(UNREACHED, Every, "a server where nobody listens", server("https://127.0.0.1:6999")),
+        unseen(UNREACHED, Every, "a server where nobody listens", server("https://198.51.100.1:6999")),
         unseen(UNREACHED, Every, "a server whose name is not known", server("https://nowhere.invalid:6443")),
         unseen(NAMED, Every, "a tls-server-name that is wrong", server_and("tls-server-name: other")),
         unseen(NAMED, Tokens, "a token, and a tokenFile with another", user("token: $(=token)\ntokenFile: $(/no.pem)")),

@@ -10,7 +10,7 @@ apiVersion: v1
 clusters:
 - cluster:
     certificate-authority-data: $(ca.crt)
-    server: https://127.0.0.1:6443
+    server: https://198.51.100.1:6443
   name: kubernetes
 contexts:
 - context:
@@ -38,7 +38,7 @@ clusters:
         provider: minikube.sigs.k8s.io
         version: v1.35.0
       name: cluster_info
-    server: https://127.0.0.1:6443
+    server: https://198.51.100.1:6443
   name: minikube
 contexts:
 - context:
@@ -96,7 +96,7 @@ pub const JSON: &str = "\
         {
             \"name\": \"kubernetes\",
             \"cluster\": {
-                \"server\": \"https://127.0.0.1:6443\",
+                \"server\": \"https://198.51.100.1:6443\",
                 \"certificate-authority-data\": \"$(ca.crt)\"
             }
         }
@@ -133,7 +133,7 @@ pub const CONTEXT: &str = "\
 pub const CLUSTER: &str = "\
 - cluster:
     certificate-authority-data: $(ca.crt)
-    server: https://127.0.0.1:6443
+    server: https://198.51.100.1:6443
   name: kubernetes
 ";
 pub const USER: &str = "\
@@ -149,7 +149,7 @@ apiVersion: v1
 kind: Config
 current-context: default
 contexts: [{name: default, context: {cluster: mgmt, user: magnum, namespace: magnum}}]
-clusters: [{name: mgmt, cluster: {server: 'https://127.0.0.1:6443', certificate-authority-data: $(ca.crt)}}]
+clusters: [{name: mgmt, cluster: {server: 'https://198.51.100.1:6443', certificate-authority-data: $(ca.crt)}}]
 users: [{name: magnum, user: {token: $(=jwt)}}]
 ";
 
@@ -198,12 +198,12 @@ pub fn authority(field: &str) -> String {
 
 /// `admin.conf` with another server.
 pub fn server(address: &str) -> String {
-    with("https://127.0.0.1:6443", address)
+    with("https://198.51.100.1:6443", address)
 }
 
 /// `admin.conf` with more fields beside its server.
 pub fn server_and(fields: &str) -> String {
-    and("    server: https://127.0.0.1:6443\n", &lines(fields))
+    and("    server: https://198.51.100.1:6443\n", &lines(fields))
 }
 
 fn lines(fields: &str) -> String {

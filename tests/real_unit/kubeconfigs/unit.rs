@@ -45,13 +45,15 @@ impl TestUnit {
         ] {
             machine.push(path, content, 0o755).unwrap();
         }
-        // The lab's package index has the drivers; the certificate of the cluster's server has ::1.
+        // The lab's package index has the drivers; the certificate of the cluster's server has ::1, and not
+        // the second address.
         machine
             .shell(&format!(
                 "cd /srv/index/simple/magnum-capi-helm
                  for version in {}; do
                      python3 -m zipfile -e magnum_capi_helm-$version-*.whl /opt/lab/drivers/$version
                  done
+                 ip address replace 198.51.100.2/32 dev lo
                  systemd-run --quiet --unit=ipv6 --socket-property=ListenStream=[::1]:6443 \
                      --socket-property=BindIPv6Only=ipv6-only \
                      /lib/systemd/systemd-socket-proxyd 127.0.0.1:6443",

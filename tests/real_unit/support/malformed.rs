@@ -33,7 +33,7 @@ pub fn malformed(it: &Deployment, used: &Credential, other: &Credential) -> Vec<
         ("a key merged", user(&format!("<<: {key}"))),
         ("a key as the context", good.replace("current-context: ", &format!("current-context: {key} "))),
         ("a key as the version", good.replace("apiVersion: v1", &format!("apiVersion: {key}"))),
-        ("a key as the server", good.replace("https://127.0.0.1:6443", &key)),
+        ("a key as the server", good.replace("https://198.51.100.1:6443", &key)),
         ("key and certificate swapped", it.management.kubeconfig_for(&swapped)),
         ("another's key", it.management.kubeconfig_for(&mixed)),
         ("a key alone", key.clone()),
@@ -44,7 +44,7 @@ pub fn malformed(it: &Deployment, used: &Credential, other: &Credential) -> Vec<
         ("a token beside a user name", user(&format!("token: {TOKEN}\n    username: a"))),
         ("a token as a password", user(&format!("username: a\n    password: {TOKEN}"))),
         ("a token as a path", user(&format!("tokenFile: {TOKEN}"))),
-        ("a token in the address", token.replace("//127", &format!("//admin:{TOKEN}@127"))),
+        ("a token in the address", token.replace("//198", &format!("//admin:{TOKEN}@198"))),
         ("a token behind the address", token.replace(":6443", &format!(":6443/?token={TOKEN}"))),
         ("a token in a plugin", user(&format!("exec: {{command: {TOKEN}}}"))),
     ]
