@@ -1,9 +1,10 @@
 //! Checks of the driver, and of what Magnum makes of it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::facts::missing;
-use super::{DesiredDriver, ObservedDriver};
+use super::{DesiredDriver, ObservedDriver, PACKAGE};
 use crate::check::{ANY_HOOK, Check, Finding, Outcome, nothing_wrong};
 use crate::magnum::{ENTRY_POINT, Loaded, PythonAnswers};
 
@@ -73,6 +74,14 @@ fn loads(subject: &DriverSubject<'_>) -> Outcome {
     let remedy = "run any hook to install the driver anew; if this stays, choose another driver-pin";
     let loads = subject.python.get(|answers| &answers.loads)?;
     let Loaded { class, version, file, .. } = loads.or(|error| Finding::fail(error, remedy))?;
+    let ours = subject.desired.map(|desired| desired.site.join(PACKAGE));
+    // Where one of these is loaded from, `driver-shadowed` says.
+    if let Some(ours) = ours.filter(|ours| subject.observed.shadows.is_empty() && !Path::new(file).starts_with(ours)) {
+        let evidence = format!("{file} is loaded, and not {}, which was compared with RECORD", ours.display());
+        let remedy = "remove what puts it first (a .pth file with code in a directory of python3 -m site, PYTHONPATH in \
+                      the services' environment), then: systemctl restart magnum-api magnum-conductor";
+        return Err(Finding::fail(evidence, remedy));
+    }
     Ok(format!("{ENTRY_POINT} is {class} of {version}, from {file}"))
 }
 

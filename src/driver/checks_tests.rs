@@ -19,8 +19,8 @@ fn answers(loads: &str, enabled: &str) -> PythonAnswers {
 
 fn loaded(missing: &str) -> String {
     format!(
-        r#"{{"answer": {{"version": "1.1.0", "class": "driver.Driver", "file": "/driver.py", "missing": {missing},
-        "provides": ["(vm, ubuntu, kubernetes)"]}}}}"#
+        r#"{{"answer": {{"version": "1.1.0", "class": "driver.Driver", "file": "{SITE}/magnum_capi_helm/driver.py",
+        "missing": {missing}, "provides": ["(vm, ubuntu, kubernetes)"]}}}}"#
     )
 }
 
@@ -79,7 +79,8 @@ fn each_check_fails_on_its_own_fault() {
     let good = || answers(&loaded("[]"), ENABLED);
     let absent = PythonAnswers(Err(anyhow::anyhow!("no Python")));
     type Change = fn(&Scratch);
-    let cases: [(usize, Change, PythonAnswers, &str); 11] = [
+    let elsewhere = loaded("[]").replace(SITE, "/opt/other");
+    let cases: [(usize, Change, PythonAnswers, &str); 12] = [
         (0, |s| s.root.remove(Path::new(SITE)).unwrap(), good(), "magnum-capi-helm==1.1.0 is pinned: not installed"),
         (
             1,
@@ -94,6 +95,7 @@ fn each_check_fails_on_its_own_fault() {
             "Python finds /var/lib/magnum/site/magnum_capi_helm.py first",
         ),
         (3, |_| {}, answers(ERROR, ENABLED), "ImportError: no"),
+        (3, |_| {}, answers(&elsewhere, ENABLED), "/opt/other/magnum_capi_helm/driver.py is loaded, and not "),
         (3, |_| {}, absent, "could not look: Python could not be asked: no Python"),
         (4, |_| {}, answers(&loaded(r#"[["pbr", null]]"#), ENABLED), "missing: pbr (not installed)"),
         (5, |_| {}, answers(&loaded("[]"), ERROR), "Magnum's loader says ImportError: no"),

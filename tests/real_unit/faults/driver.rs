@@ -85,6 +85,16 @@ pub fn of_the_driver() -> Vec<Fault> {
             &["/var/lib/magnum/.local/lib"],
         ),
         fault(
+            "another copy that a site hook puts first",
+            format!(
+                "mkdir /opt/other; cp -a {package} {info} /opt/other/
+                 echo \"import sys; sys.path.insert(0, '/opt/other')\" >/usr/lib/python3/dist-packages/other.pth"
+            ),
+            &["driver-loads"],
+            &["/opt/other/magnum_capi_helm/driver.py is loaded"],
+        )
+        .by("remove what puts it first", "rm -r /opt/other /usr/lib/python3/dist-packages/other.pth"),
+        fault(
             "a requirement gone",
             "mkdir /root/gone; mv /usr/lib/python3/dist-packages/pbr-*-info /root/gone/",
             &["driver-requirements"],
