@@ -6,7 +6,7 @@
 //! | can the pinned driver use it? | [`usable`], [`certificate`], and the programs themselves: [`programs`] |
 //! | how long is it valid? | [`validity`] |
 //! | does the management cluster answer, and what may we do there? | [`client`], `verifier`, [`access`] |
-//! | what in the services' environment is on the way there? | [`route`] |
+//! | what in the services' environment is on the way there? | `route` |
 //! | does the management cluster fit the driver and the chart? | [`compatibility`] |
 //! | which of two kubeconfigs is used? | [`selection`] |
 //! | what is reported in the unit's status, and in `verify`? | [`problems`], [`checks`], `report` |
