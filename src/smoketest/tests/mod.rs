@@ -6,7 +6,7 @@ mod refusals;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -100,6 +100,21 @@ impl Unit {
             charm: String::new(),
         };
         let message = run_until(&system, &context, self.signals.clone(), Duration::from_millis(1)).unwrap();
+        let has_begun = |commands: &[Command]| {
+            let mut all = commands.iter().filter(|command| command.program == "action-set");
+            all.any(|set| set.args.iter().any(|arg| arg.to_str().unwrap().starts_with("template=magnum-capi-helm-")))
+        };
+        let is_started = |commands: &[Command]| commands.iter().any(|command| command.program == "systemd-run");
+        let began = Instant::now();
+        // The thread that starts the cleaner may come to it only now.
+        while began.elapsed() < Duration::from_secs(10) {
+            let commands = commands.lock().unwrap();
+            if is_started(&commands) || !has_begun(&commands) {
+                break;
+            }
+            drop(commands);
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let commands = commands.lock().unwrap().clone();
         let set = commands.iter().find(|command| command.program == "action-set");
         let pairs = set.into_iter().flat_map(|command| &command.args[1..]).map(|arg| arg.to_str().unwrap());
