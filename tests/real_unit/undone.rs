@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use lab::Machine;
+
 use crate::support::{API, CONDUCTOR, Deployment, assert_same, moments, soak};
 
 /// A port on which something listens already, which only the conductor itself finds out.
@@ -12,17 +14,32 @@ const REFUSED: &str = "What is asked for is refused: magnum-conductor did not st
 const BACK_WITHIN: Duration = Duration::from_secs(60);
 
 /// Has the conductor read a configuration with which it ends.
-fn poison(it: &Deployment) {
-    it.shell(&format!(
+pub fn poison(machine: &Machine) {
+    let script = format!(
         "port=$(ss -Hltn | awk '{{ print $4 }}' | sed 's/.*://' | head -n 1)
          printf '[DEFAULT]\\nbackdoor_port = %s\\n' \"$port\" >{TAKEN}
          echo 'DAEMON_ARGS=--config-file={TAKEN}' >{DEFAULTS}"
-    ));
+    );
+    machine.shell(&script).unwrap();
+}
+
+pub fn cure(machine: &Machine) {
+    machine.shell(&format!("rm {TAKEN} {DEFAULTS}")).unwrap();
+}
+
+/// What runs, without the numbers of the processes.
+pub fn command_lines(machine: &Machine) -> String {
+    let script = format!(
+        "for pid in $(systemctl show --property=MainPID --value {API} {CONDUCTOR}); do
+             tr '\\0' ' ' </proc/$pid/cmdline; echo
+         done"
+    );
+    machine.shell(&script).unwrap()
 }
 
 #[track_caller]
-fn assert_runs_as_before(it: &Deployment, command_lines: &[Vec<String>; 2], case: &str) {
-    assert_eq!([API, CONDUCTOR].map(|service| it.command_line(service)), *command_lines, "{case}");
+fn assert_runs_as_before(it: &Deployment, before: &str, case: &str) {
+    assert_eq!(command_lines(it.machine()), before, "{case}");
     it.machine().wait_for_magnum().unwrap();
 }
 
@@ -30,15 +47,15 @@ fn assert_runs_as_before(it: &Deployment, command_lines: &[Vec<String>; 2], case
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_switch_with_which_a_service_does_not_stay_is_undone_and_tried_again_only_when_its_input_changes() {
     let it = Deployment::active();
-    let (graft, command_lines) = (it.graft(), [API, CONDUCTOR].map(|service| it.command_line(service)));
-    poison(&it);
+    let (graft, ran) = (it.graft(), command_lines(it.machine()));
+    poison(it.machine());
     let began = Instant::now();
     it.hook("config-changed");
     let took = began.elapsed();
     println!("undone within {:.1} s", took.as_secs_f64());
     assert!(took < BACK_WITHIN, "{took:?}");
     it.assert_status("blocked", &[REFUSED, "Address already in use"], "the switch");
-    assert_runs_as_before(&it, &command_lines, "the switch");
+    assert_runs_as_before(&it, &ran, "the switch");
     assert_same(&graft.diff(&it.graft()), "the switch");
 
     let services = it.services();
@@ -51,7 +68,7 @@ fn a_switch_with_which_a_service_does_not_stay_is_undone_and_tried_again_only_wh
     it.action("restart");
     it.assert_status("blocked", &[REFUSED], "restart");
     assert_ne!(it.services(), services, "it was tried");
-    assert_runs_as_before(&it, &command_lines, "restart");
+    assert_runs_as_before(&it, &ran, "restart");
     // The input changes.
     it.shell(&format!("echo '[DEFAULT]' >{TAKEN}"));
     it.hook("update-status");
@@ -63,15 +80,15 @@ fn a_switch_with_which_a_service_does_not_stay_is_undone_and_tried_again_only_wh
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_first_graft_with_which_a_service_does_not_stay_is_taken_off_again() {
     let it = Deployment::bare();
-    let (files, command_lines) = (it.files(), [API, CONDUCTOR].map(|service| it.command_line(service)));
-    poison(&it);
+    let (files, ran) = (it.files(), command_lines(it.machine()));
+    poison(it.machine());
     it.grant();
     for _ in 0..3 {
         it.hook("config-changed");
         it.assert_status("blocked", &[REFUSED, "Address already in use"], "the first graft");
-        assert_runs_as_before(&it, &command_lines, "the first graft");
+        assert_runs_as_before(&it, &ran, "the first graft");
     }
-    it.shell(&format!("rm {TAKEN} {DEFAULTS}"));
+    cure(it.machine());
     it.hook("update-status");
     it.assert_whole("1.1.0", "another input");
     it.remove();
@@ -82,16 +99,16 @@ fn a_first_graft_with_which_a_service_does_not_stay_is_taken_off_again() {
 #[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_switch_killed_at_any_moment_of_it_and_of_its_undoing_is_finished_by_the_next_hook() {
     let it = Deployment::active();
-    let (graft, command_lines) = (it.graft(), [API, CONDUCTOR].map(|service| it.command_line(service)));
+    let (graft, ran) = (it.graft(), command_lines(it.machine()));
     let mut killed = 0;
     for (round, moment) in moments(soak(6, 200), Duration::from_secs(25)).enumerate() {
-        poison(&it);
+        poison(it.machine());
         it.shell(&format!("echo '# {round}' >>{TAKEN}"));
         killed += u32::from(it.kill_hook("config-changed", &moment));
         it.hook("update-status");
         let case = format!("killed at {moment:?}");
         it.assert_status("blocked", &[REFUSED], &case);
-        assert_runs_as_before(&it, &command_lines, &case);
+        assert_runs_as_before(&it, &ran, &case);
         assert_same(&graft.diff(&it.graft()), &case);
     }
     println!("{killed} hooks killed");
