@@ -107,6 +107,9 @@ fn shapes() -> Vec<Shape> {
             let level = |index| format!("a{index}: &a{index} [*a{}, *a{}]\n", index - 1, index - 1);
             (1..5).fold(format!("a0: &a0 [{}]\n", "x,".repeat(40_000)), |text, index| text + &level(index))
         }),
+        text("aliases as keys without a blank", || {
+            format!("x: &a [{}]\ny: [{}]\n", "x,".repeat(20_000), "?*a,".repeat(5000))
+        }),
         text("four times as many values by aliases", || {
             format!("a: &a [{}]\nb: &b [*a]\nc: [*a, *b]\n", "x,".repeat(6000))
         }),

@@ -99,6 +99,8 @@ impl StartDefaults {
             // Without quotes, `%` and `$`, which systemd takes for more than letters.
             let is_for_systemd =
                 option.chars().all(|c| c.is_ascii_graphic()) && !option.contains(['$', '%', '\'', '"', '\\']);
+            // A word of its own, it would begin another command.
+            let is_for_systemd = is_for_systemd && option != ";";
             if own.contains(&option.trim_end_matches('/')) || !is_for_systemd {
                 continue;
             }
@@ -157,7 +159,7 @@ fn is_name(name: &str) -> bool {
 /// Whether the drop-in can have the arguments in a value: quotes within its own are letters for the shell.
 fn is_simple_value(value: &str) -> bool {
     let is_text = |c: char| c.is_ascii_graphic() || matches!(c, ' ' | '\t');
-    value.chars().all(is_text) && !value.contains(['%', '\\']) && value.matches(['"', '\'']).count() <= 2
+    value.chars().all(is_text) && !value.contains(['%', '\\', ';']) && value.matches(['"', '\'']).count() <= 2
 }
 
 #[cfg(test)]
@@ -198,10 +200,11 @@ mod tests {
     #[test]
     fn lines_that_do_more_than_assign_are_named_and_a_umask_is_carried_over() {
         let text = "# fine\n\nUSE_LOGFILE=no # fine\nexport http_proxy=http://proxy\nulimit -n 5\numask 027\n\
-                    DAEMON=/other\nDAEMON_ARGS=\"--x='a b'\"\nDAEMON_ARGS=\"\u{2013}debug\"\nDAEMON_ARGS=--\u{1b}x\n";
-        let defaults = given("/usr/bin/magnum-conductor --x='a b' --\u{1b}x\n", text);
+                    DAEMON=/other\nDAEMON_ARGS=\"--x='a b'\"\nDAEMON_ARGS=\"\u{2013}debug\"\nDAEMON_ARGS=--\u{1b}x\n\
+                    DAEMON_ARGS='; --y'\n";
+        let defaults = given("/usr/bin/magnum-conductor --x='a b' --\u{1b}x ;\n", text);
         let lines: Vec<usize> = defaults.ignored.iter().map(|(_, line)| *line).collect();
-        assert_eq!(lines, [4, 5, 7, 8, 9, 10]);
+        assert_eq!(lines, [4, 5, 7, 8, 9, 10, 11]);
         assert_eq!(defaults.arguments, [""; 0]);
         assert_eq!(defaults.umask.as_deref(), Some("027"));
         assert_eq!(StartDefaults::problems([&defaults].into_iter()).len(), 1);

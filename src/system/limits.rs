@@ -57,11 +57,16 @@ pub fn nodes(bytes: &[u8]) -> usize {
     count
 }
 
-/// Counts what may be an alias or a directive: `*name` or `%NAME` where a value or a line begins.
+/// Counts what may be an alias or a directive: `*name` anywhere but within a word (whatever stands before it may have
+/// ended), `%NAME` where a line may begin.
 fn aliases(bytes: &[u8]) -> usize {
-    let begins = |previous: u8| !previous.is_ascii_graphic() || matches!(previous, b'[' | b'{' | b',' | b':');
     let pairs = std::iter::once(&b'\n').chain(bytes).zip(bytes);
-    pairs.filter(|(previous, byte)| matches!(byte, b'*' | b'%') && begins(**previous)).count()
+    let may_be = |(previous, byte): &(&u8, &u8)| match byte {
+        b'*' => !previous.is_ascii_alphanumeric(),
+        b'%' => !previous.is_ascii_graphic(),
+        _ => false,
+    };
+    pairs.filter(may_be).count()
 }
 
 /// A reader with a size limit and a time limit, for archives and downloads.
@@ -168,7 +173,21 @@ mod tests {
         for part in ["[", "{", "[ #]\n", "[\"]\","] {
             assert!(!is_modest_yaml(&part.repeat(MOST_BRACKETS + 1)), "{part:?}");
         }
-        for part in [" *a", "\n*a", "\r*a", "[*a", "{*a", ",*a", ":*a", "\u{2028}*a", "%TAG !a! b\n"] {
+        for part in [
+            " *a",
+            "\n*a",
+            "\r*a",
+            "[*a",
+            "{*a",
+            ",*a",
+            ":*a",
+            "[?*a",
+            ",?*a",
+            "}*a",
+            "\"*a",
+            "\u{2028}*a",
+            "%TAG !a! b\n",
+        ] {
             assert!(is_modest_yaml(&part.repeat(MOST_ALIASES)), "{part:?}");
             assert!(!is_modest_yaml(&part.repeat(MOST_ALIASES + 1)), "{part:?}");
         }
