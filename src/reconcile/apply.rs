@@ -87,6 +87,11 @@ impl Apply<'_> {
             Step::MakeDirectory(path) => {
                 match root.inspect(path)? {
                     Entry::Absent => self.backups.enter_new_directory(root, path)?,
+                    // One that user magnum cannot enter, with nothing of others in it.
+                    Entry::Directory => {
+                        self.backups.enter_new_directory(root, path)?;
+                        root.make_way(path)?;
+                    }
                     // A file, or a link that leads elsewhere.
                     _ => {
                         self.backups.back_up(root, path)?;

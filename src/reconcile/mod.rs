@@ -202,6 +202,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     if is_new {
         system.root.save(LAST_GOOD, &wanted)?;
     }
+    outcome.problems.extend(observed.closed.clone());
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
     outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
     let watched_for = if switch.is_some() { WATCHED_FOR } else { STABLE_AFTER };

@@ -88,6 +88,35 @@ fn whatever_stands_in_place_of_a_file_or_directory_of_the_graft_gives_way() {
 }
 
 #[test]
+fn a_directory_that_is_made_anew_is_kept_beside_it_where_others_may_have_moved_another_in_its_place() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    scratch.root.make_state_directory().unwrap();
+    scratch.put(CONF, "theirs");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(scratch.path(CONF_DIRECTORY), closed).unwrap();
+    scratch.let_others_write("/etc/magnum");
+    let mut backups = Backups::default();
+    let steps = [Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)];
+    let mut apply = Apply {
+        system: &system,
+        backups: &mut backups,
+        driver: None,
+        helm: None,
+        is_hook: false,
+        problems: Vec::new(),
+    };
+    apply.all(&steps).unwrap();
+    let mode = |path: &Path| std::os::unix::fs::MetadataExt::mode(&scratch.path(path).metadata().unwrap()) & 0o777;
+    assert_eq!((scratch.text(CONF).as_deref(), mode(Path::new(CONF_DIRECTORY))), (Some("ours"), 0o755));
+    let names = scratch.root.names(Path::new("/etc/magnum")).unwrap();
+    let aside = Path::new("/etc/magnum").join(names.iter().find(|name| name.starts_with("set-aside-")).unwrap());
+    assert_eq!((scratch.text(aside.join("99-capi.conf")).as_deref(), mode(&aside)), (Some("theirs"), 0o700));
+    let directory = backups.entries().into_iter().find(|(path, _)| path == Path::new(CONF_DIRECTORY));
+    assert_eq!(directory.unwrap().1, Original::NoDirectory);
+}
+
+#[test]
 fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() {
     let scratch = Scratch::new();
     let system = scratch.system(|_| None);
