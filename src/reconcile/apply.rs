@@ -50,7 +50,14 @@ impl Apply<'_> {
                         warn!("{step}: {error:#}");
                     }
                 }
-                step => self.persistently(step)?,
+                step => match self.persistently(step) {
+                    Err(error) if is_of_guard(step) => {
+                        warn!("{step}: {error:#}");
+                        let detail = format!("{error:#}; see: systemctl status {}", guard::WATCH);
+                        self.problems.push(Problem::notice("The guard cannot be changed: see the log", detail));
+                    }
+                    taken => taken?,
+                },
             }
         }
         Ok(())
@@ -157,4 +164,10 @@ impl Apply<'_> {
         }
         systemd::reset_failed(self.system, &guard::UNITS)
     }
+}
+
+/// Whether a step is only about the guard, without which the graft works as well.
+fn is_of_guard(step: &Step) -> bool {
+    let is_file = |path: &Path| guard::UNITS.iter().any(|unit| guard::unit_file(unit) == path);
+    matches!(step, Step::Enable(_) | Step::Disable(_)) || step.path().is_some_and(is_file)
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::hook::wanted_mode;
 use super::*;
 use crate::conf::CONF;
+use crate::guard;
 use crate::juju::settings::{Given, RawConfig, RestartMode};
 use crate::magnum::CONF_DIRECTORY;
 use crate::system::ManagedFile;
@@ -131,6 +132,26 @@ fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() 
     apply(&system, &[&temporaries[..], &[Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)]].concat()).unwrap();
     assert_eq!(scratch.text(CONF).as_deref(), Some("ours"));
     assert_eq!(scratch.text("/etc/magnum/.magnum-capi-helm-x"), None);
+}
+
+#[test]
+fn a_step_of_the_guard_that_fails_is_a_notice_and_the_others_are_taken() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    scratch.root.make_state_directory().unwrap();
+    let [watch, other] = [guard::WATCH, "x.service"].map(|unit| write(guard::unit_file(unit).to_str().unwrap()));
+    scratch.put(guard::unit_file(guard::WATCH), "");
+    let mut backups = Backups::default();
+    let mut apply =
+        Apply { system: &system, backups: &mut backups, driver: None, helm: None, is_hook: true, problems: Vec::new() };
+    // No systemctl works here, and later no unit file can be written.
+    apply.all(&[Step::Disable(guard::WATCH)]).unwrap();
+    scratch.root.remove(Path::new("/etc/systemd")).unwrap();
+    apply.all(&[watch, write("/etc/x")]).unwrap();
+    assert_eq!(scratch.text("/etc/x").as_deref(), Some("ours"));
+    let kinds: Vec<Kind> = apply.problems.iter().map(|problem| problem.kind).collect();
+    assert_eq!(kinds, [Kind::Notice, Kind::Notice]);
+    apply.all(&[other]).unwrap_err();
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Root {
     /// that cannot be read counts as none: it is made anew.
     ///
     /// # Errors
-    /// What `ask` fails with, and if the file cannot be written.
+    /// What `ask` fails with.
     pub fn cached<K: Serialize + DeserializeOwned + PartialEq, T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
@@ -74,8 +74,16 @@ impl Root {
             return Ok(cached.answer);
         }
         let cached = Cached { depends_on: key, answer: ask()? };
-        self.save(name, &cached)?;
+        self.keep(name, &cached);
         Ok(cached.answer)
+    }
+
+    /// Writes a JSON file of the state directory without which the charm only does more: that it cannot be written is no
+    /// fault of a hook.
+    pub fn keep<T: Serialize>(&self, name: &str, value: &T) {
+        if let Err(error) = self.save(name, value) {
+            tracing::warn!("{name} is not kept, so the next hook does more: {error:#}");
+        }
     }
 
     /// Reads a JSON file of the state directory without which the charm only does more; the default if it is not there
@@ -286,6 +294,15 @@ mod tests {
         root.write(&state_path("x.json"), b"{", Access::PRIVATE).unwrap();
         assert_eq!([ask("b", 4), ask("b", 5)], [4, 4]);
         assert_eq!(root.last_answer::<i32>("x.json").unwrap(), Some(4));
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_kept_is_an_answer_all_the_same() {
+        let scratch = Scratch::new();
+        // Nobody can write into what is no directory.
+        scratch.put(STATE_DIRECTORY, "");
+        assert_eq!(scratch.root.cached("x.json", 1, || Ok(2)).unwrap(), 2);
+        assert!(scratch.root.save("x.json", &1).is_err());
     }
 
     #[test]
