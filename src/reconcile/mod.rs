@@ -372,4 +372,6 @@ impl Found {
 }
 
 #[cfg(test)]
+mod state_tests;
+#[cfg(test)]
 mod tests;
