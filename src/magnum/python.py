@@ -328,7 +328,7 @@ def clusters(name, *arguments):
 
 
 # How long a service may take to start, in seconds.
-START_LIMIT = 30
+START_LIMIT = 20
 # The longest file that a start may write, in bytes.
 LONGEST_FILE = 8 << 20
 # How much of what a start prints is looked at, in bytes.

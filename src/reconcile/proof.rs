@@ -173,7 +173,12 @@ fn ask(system: &System, candidate: &Candidate, installation: &Installation, obse
         if let Some(refusal) = answer {
             // Magnum may quote an address with its password.
             let reason = escape::line(&redact_urls(&refusal.reason, ""), LONGEST_REASON);
-            refusals.insert(*service, StartRefusal { reason, ..refusal });
+            let refusal = StartRefusal { reason, ..refusal };
+            let decides = problem(*service, &refusal, &candidate.wanted.settings, observed).is_some();
+            refusals.insert(*service, refusal);
+            if decides {
+                break;
+            }
         }
     }
     Ok(refusals)
