@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::system::Root;
+use crate::problem::Problem;
+use crate::system::{Root, STATE_DIRECTORY};
 
 const RECORD: &str = "record.json";
 const HISTORY: &str = "history.jsonl";
@@ -46,11 +47,14 @@ pub fn read(root: &Root) -> Record {
 }
 
 /// Brings the record up to date: what is new, by version or checksum, is entered with the present time. So the next
-/// hook enters what a killed hook could not.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Result<()> {
+/// hook enters what a killed hook could not. Returns the problem of a record that cannot be written.
+pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Option<Problem> {
+    let error = enter(root, artifacts, charm).err()?;
+    let detail = format!("{error:#}; make room in {STATE_DIRECTORY}, or move {HISTORY} elsewhere, then run any hook");
+    Some(Problem::notice("What is installed cannot be recorded", detail))
+}
+
+fn enter(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Result<()> {
     let mut record = read(root);
     for artifact in artifacts {
         let known = record.get(&artifact.part).map(|known| &known.artifact);
@@ -72,6 +76,7 @@ pub fn record(root: &Root, artifacts: Vec<InstalledArtifact>, charm: &str) -> Re
 mod tests {
     use serde_json::Value;
 
+    use crate::problem::Kind;
     use crate::system::testing::Scratch;
 
     use super::*;
@@ -88,7 +93,7 @@ mod tests {
                 sha256: Some(sha256.into()),
                 source: source.into(),
             };
-            record(root, vec![artifact], "0.1.0").unwrap();
+            assert_eq!(record(root, vec![artifact], "0.1.0"), None);
         };
         helm("3.8.0", "aa", "resource helm");
         helm("3.8.0", "aa", "elsewhere");
@@ -105,5 +110,17 @@ mod tests {
         let present: Value = serde_json::to_value(read(root)).unwrap();
         let keys: Vec<_> = present["helm"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["charm", "installed_at", "part", "sha256", "source", "version"]);
+    }
+
+    #[test]
+    fn a_history_that_takes_no_more_is_a_notice_and_no_fault() {
+        let scratch = Scratch::new();
+        scratch.root.make_state_directory().unwrap();
+        scratch.put(format!("{STATE_DIRECTORY}/{HISTORY}"), vec![b'\n'; (8 << 20) + 1]);
+        let artifact =
+            InstalledArtifact { part: "helm".into(), version: "3".into(), sha256: None, source: String::new() };
+        let problem = record(&scratch.root, vec![artifact], "0.1.0").unwrap();
+        assert_eq!((problem.kind, problem.summary.as_str()), (Kind::Notice, "What is installed cannot be recorded"));
+        assert!(problem.detail.contains("history.jsonl is not a file of at most 8 MiB"), "{problem}");
     }
 }

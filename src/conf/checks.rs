@@ -18,6 +18,8 @@ pub struct ConfSubject<'a> {
     pub root: &'a Root,
     pub wanted: Result<&'a ManagedFile, Finding>,
     pub found: &'a Entry,
+    /// What keeps user magnum out of the directory of configuration.
+    pub closed: Option<Finding>,
     /// Directories of drop-ins, whose files must be ASCII too.
     pub drop_in_directories: Vec<PathBuf>,
     pub python: &'a PythonAnswers,
@@ -34,6 +36,9 @@ impl ConfSubject<'_> {
 }
 
 fn file(subject: &ConfSubject<'_>) -> Outcome {
+    if subject.closed.is_some() {
+        return Err(Finding::skip("user magnum cannot enter its directory"));
+    }
     let drift = subject.wanted.clone()?.drift(subject.found).map(|drift| format!("{CONF}: {drift}"));
     nothing_wrong(drift, format!("{CONF} is as the charm writes it, root:root 0644"), ANY_HOOK)
 }
@@ -69,6 +74,9 @@ pub fn plain_ascii(files: &[(PathBuf, Vec<u8>)]) -> Outcome {
 }
 
 fn effective(subject: &ConfSubject<'_>) -> Outcome {
+    if let Some(closed) = &subject.closed {
+        return Err(closed.clone());
+    }
     let evidence = takes_effect(subject, subject.python.get(|answers| &answers.conductor)?, Service::Conductor)?;
     if let Some(api) = subject.python.get(|answers| &answers.api)? {
         takes_effect(subject, api, Service::Api).map_err(|finding| Finding {
@@ -142,6 +150,7 @@ fn is_value(value: &Value, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::check::Status;
     use crate::system::systemd::Unit;
 
     #[test]
@@ -151,6 +160,29 @@ mod tests {
         assert!(evidence(b"a\nb").is_ok());
         assert_eq!(evidence(b"\xef\xbb\xbf[x]").unwrap_err(), "x:1:1: byte 0xEF");
         assert_eq!(evidence(b"a\n \xe9\xe9\n\xff").unwrap_err(), "x:2:2: byte 0xE9; x:3:1: byte 0xFF");
+    }
+
+    #[test]
+    fn of_a_closed_directory_one_check_says_so_and_the_others_are_skipped() {
+        let scratch = crate::system::testing::Scratch::new();
+        let answers = r#"{"loads": {"error": ""}, "conductor": {"configuration": {"answer": true},
+            "effective": {"answer": {}}}, "enabled": {"error": ""}, "kubeconfig": {"answer": 1}, "trust": {"error": ""}}"#;
+        let mut python = PythonAnswers(Ok(serde_json::from_str(answers).unwrap()));
+        python.forget_configuration("closed");
+        let wanted = ManagedFile::public(CONF, "");
+        let subject = ConfSubject {
+            root: &scratch.root,
+            wanted: Ok(&wanted),
+            found: &Entry::Absent,
+            closed: Some(Finding::fail("closed", "open it")),
+            drop_in_directories: vec![],
+            python: &python,
+            environments: &[],
+        };
+        assert_eq!(effective(&subject).unwrap_err(), Finding::fail("closed", "open it"));
+        assert_eq!(file(&subject).unwrap_err().status, Status::Skip);
+        let other = python.get_with_configuration(|answers| &answers.kubeconfig);
+        assert_eq!(other.unwrap_err().status, Status::Skip);
     }
 
     /// Answers `conf-effective` where Python reads this configuration, as JSON.
@@ -168,6 +200,7 @@ mod tests {
             root: &scratch.root,
             wanted: Ok(&wanted),
             found: &Entry::Absent,
+            closed: None,
             drop_in_directories: vec![],
             python: &PythonAnswers(serde_json::from_str(&text).map_err(Into::into)),
             environments: &[(Service::Conductor, EnvironmentSource { unit: &unit, process: None })],

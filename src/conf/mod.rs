@@ -3,13 +3,30 @@
 pub mod checks;
 mod options;
 
+use std::path::Path;
+
+use anyhow::Result;
+
 pub use options::{ConfInputs, conf};
+
+use crate::problem::Problem;
+use crate::system::{Root, describe};
 
 /// The graft's fragment; the number puts it after any other.
 pub const CONF: &str = "/etc/magnum/magnum.conf.d/99-capi.conf";
 
 /// Begins every file of configuration that the charm writes.
 pub const HEADER: &str = "# Written by the magnum-capi-helm charm, which reverts changes made here.\n";
+
+/// The problem of a directory of configuration that user magnum cannot enter: the services read nothing of it.
+///
+/// # Errors
+/// If it cannot be looked at.
+pub fn closed_to_magnum(root: &Root, directory: &Path) -> Result<Problem> {
+    let (what, directory) = (describe(root, directory)?, directory.display());
+    let detail = format!("user magnum cannot read {directory}, {what}; run: chmod 0755 {directory}");
+    Ok(Problem::blocked(format!("Magnum is kept out of {directory}"), detail))
+}
 
 #[cfg(test)]
 pub mod tests {

@@ -55,6 +55,7 @@ fn take_in(unit: &Unit) -> Result<()> {
         root,
         wanted: Ok(&wanted),
         found: &found,
+        closed: None,
         drop_in_directories: Vec::new(),
         python: &python,
         environments: &[],

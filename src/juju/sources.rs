@@ -155,7 +155,7 @@ fn resources(system: &System, ask: Ask) -> Result<Resources> {
         found.extend(path.map(|path| (name.to_owned(), path)));
     }
     if ask == Ask::Juju && !known.is_ok_and(|known| known.as_ref() == Some(&found)) {
-        root.save(REMEMBERED, &found)?;
+        root.keep(REMEMBERED, &found);
     }
     Ok(found)
 }

@@ -35,10 +35,17 @@ pub type SecretContent = BTreeMap<String, Secret<String>>;
 /// how to name another.
 ///
 /// # Errors
-/// A [`Problem`] if it is not granted or does not exist; otherwise, how the tool failed.
+/// A [`Problem`] if it is not granted, does not exist or is too large; otherwise, how the tool failed.
 pub fn secret_get(system: &System, name: &str, id: &str, application: &str, again: &str) -> Result<SecretContent> {
     let output = system.run(&tool("secret-get").args(["--refresh", "--format=json", "--", id]))?;
     if output.code == Some(0) {
+        if output.stdout.len() > limits::MOST_BYTES {
+            let most = format!(
+                "{id} has more than {} MiB; {again} {name}=secret:ID with a smaller one",
+                limits::MOST_BYTES >> 20
+            );
+            return Err(Problem::blocked(format!("Secret of {name} is too large"), most).into());
+        }
         // The parser's message could quote the secret.
         return limits::json(&output.stdout).ok().context("secret-get printed no JSON object of strings");
     }
@@ -228,6 +235,17 @@ mod tests {
     use crate::system::testing::{Programs, Scratch};
 
     use super::*;
+
+    #[test]
+    fn a_secret_that_is_too_large_is_named_with_the_limit_and_a_remedy() {
+        let printed = format!(r#"{{"kubeconfig": "{}"}}"#, "x".repeat(limits::MOST_BYTES));
+        let system = Scratch::new().system(move |_| Some(printed.clone()));
+        let read = secret_get(&system, "kubeconfig", "secret:x", "capi", "run: juju config capi");
+        let problem: Problem = read.unwrap_err().downcast().unwrap();
+        let expected = "Secret of kubeconfig is too large: secret:x has more than 2 MiB; run: juju config capi \
+                        kubeconfig=secret:ID with a smaller one";
+        assert_eq!(problem.to_string(), expected);
+    }
 
     #[test]
     fn the_goal_state_of_a_subordinate_has_its_principals_units() {

@@ -54,27 +54,23 @@ impl Memory {
         root.remembered(FILE)
     }
 
-    pub fn save(&self, root: &Root) -> Result<()> {
-        root.save(FILE, self)
+    pub fn keep(&self, root: &Root) {
+        root.keep(FILE, self);
     }
 
     /// Remembers a selection that the management cluster accepted: the next one is compared with it.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn remember(&mut self, root: &Root, selection: &Selection) -> Result<()> {
-        if selection.identity.is_err() || self.accepted.as_ref() == Some(&selection.content) {
-            return Ok(());
+    pub fn remember(&mut self, root: &Root, selection: &Selection) {
+        if selection.identity.is_ok() && self.accepted.as_ref() != Some(&selection.content) {
+            self.accepted = Some(selection.content.clone());
+            self.keep(root);
         }
-        self.accepted = Some(selection.content.clone());
-        self.save(root)
     }
 
     /// Returns why one of the programs refuses the kubeconfig. They are asked once about each kubeconfig, and again when
     /// driver or helm changes; when not [`Thoroughness::Full`], only what is remembered counts.
     ///
     /// # Errors
-    /// If the memory cannot be written.
+    /// If a program cannot be given the kubeconfig.
     pub fn refusal(
         &mut self,
         system: &System,
@@ -100,7 +96,7 @@ impl Memory {
             self.programs.push(Verdict { what, refusal: refusal.clone() });
             let surplus = self.programs.len().saturating_sub(MOST_VERDICTS);
             self.programs.drain(..surplus);
-            self.save(&system.root)?;
+            self.keep(&system.root);
         }
         Ok(refusal)
     }

@@ -94,7 +94,7 @@ fn ask_daily(
     let passed = problems.is_empty().then_some(Passed { what, at: now });
     if memory.passed != passed {
         memory.passed = passed;
-        memory.save(root)?;
+        memory.keep(root);
     }
     Ok(problems)
 }

@@ -253,10 +253,10 @@ mod tests {
         let usable = inspect(&content).unwrap().unwrap();
         let identity = Err(ApiError::Rejected(401));
         let mut selection = Selection { content, usable, identity, problem: None };
-        Memory::load(&scratch.root).remember(&scratch.root, &selection).unwrap();
+        Memory::load(&scratch.root).remember(&scratch.root, &selection);
         assert_eq!(Memory::load(&scratch.root).accepted, None);
         selection.identity = Ok("admin".into());
-        Memory::load(&scratch.root).remember(&scratch.root, &selection).unwrap();
+        Memory::load(&scratch.root).remember(&scratch.root, &selection);
         assert_eq!(Memory::load(&scratch.root).accepted, Some(named("new")));
     }
 

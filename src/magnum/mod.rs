@@ -14,7 +14,7 @@ mod service;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 pub use defaults::{StartDefaults, configuration_in};
 pub use entry_points::{DRIVERS_GROUP, entry_points};
@@ -68,6 +68,20 @@ pub fn read_as_magnum(system: &System, path: &Path) -> Result<Vec<u8>, String> {
 /// Why that fails, in a few words.
 pub fn read_end_as_magnum(system: &System, path: &Path, most: u64) -> Result<Vec<u8>, String> {
     print_as_magnum(system, &Command::new("tail", READ_LIMIT).arg(format!("--bytes={most}")), path)
+}
+
+/// Whether user magnum may list a directory and enter it.
+///
+/// # Errors
+/// If that cannot be asked.
+pub fn is_open_to_magnum(system: &System, directory: &Path) -> Result<bool> {
+    let test = Command::new("test", READ_LIMIT).as_user(MAGNUM_USER);
+    let output = system.run(&test.arg("-r").arg(directory).args(["-a", "-x"]).arg(directory))?;
+    match output.code {
+        Some(0) => Ok(true),
+        Some(1) if output.stderr.is_empty() => Ok(false),
+        _ => bail!(output.failure()),
+    }
 }
 
 fn print_as_magnum(system: &System, command: &Command, path: &Path) -> Result<Vec<u8>, String> {

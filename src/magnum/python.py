@@ -349,7 +349,9 @@ def proof(directory, entry, service, path, text, *arguments):
         sys.path.insert(0, directory)
     place = os.path.dirname(path)
     main = importlib.import_module("magnum.cmd." + service).main
-    others = [name for name in sorted(os.listdir(place)) if name.endswith(".conf")] if os.path.isdir(place) else []
+    # Of a directory that this user cannot enter, the services read nothing.
+    listed = sorted(os.listdir(place)) if os.access(place, os.R_OK | os.X_OK) else []
+    others = [name for name in listed if name.endswith(".conf")]
     others = [name for name in others if name != os.path.basename(path)]
 
     def attempt_start(private, without_options=(), without_files=()):

@@ -116,6 +116,13 @@ impl PythonAnswers {
         }
     }
 
+    /// Forgets what Python read of the configuration, which is not all that there is.
+    pub fn forget_configuration(&mut self, why: &str) {
+        if let Ok(answers) = &mut self.0 {
+            answers.conductor.configuration = Asked::Error(why.to_owned());
+        }
+    }
+
     /// Returns the driver as Python loaded it.
     ///
     /// # Errors

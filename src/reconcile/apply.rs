@@ -50,7 +50,14 @@ impl Apply<'_> {
                         warn!("{step}: {error:#}");
                     }
                 }
-                step => self.persistently(step)?,
+                step => match self.persistently(step) {
+                    Err(error) if is_of_guard(step) => {
+                        warn!("{step}: {error:#}");
+                        let detail = format!("{error:#}; see: systemctl status {}", guard::WATCH);
+                        self.problems.push(Problem::notice("The guard cannot be changed: see the log", detail));
+                    }
+                    taken => taken?,
+                },
             }
         }
         Ok(())
@@ -87,6 +94,11 @@ impl Apply<'_> {
             Step::MakeDirectory(path) => {
                 match root.inspect(path)? {
                     Entry::Absent => self.backups.enter_new_directory(root, path)?,
+                    // One that user magnum cannot enter, with nothing of others in it.
+                    Entry::Directory => {
+                        self.backups.enter_new_directory(root, path)?;
+                        root.make_way(path)?;
+                    }
                     // A file, or a link that leads elsewhere.
                     _ => {
                         self.backups.back_up(root, path)?;
@@ -152,4 +164,10 @@ impl Apply<'_> {
         }
         systemd::reset_failed(self.system, &guard::UNITS)
     }
+}
+
+/// Whether a step is only about the guard, without which the graft works as well.
+fn is_of_guard(step: &Step) -> bool {
+    let is_file = |path: &Path| guard::UNITS.iter().any(|unit| guard::unit_file(unit) == path);
+    matches!(step, Step::Enable(_) | Step::Disable(_)) || step.path().is_some_and(is_file)
 }

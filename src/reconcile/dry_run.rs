@@ -38,7 +38,7 @@ pub fn dry_run(system: &System, context: &Context) -> Result<DryRun> {
     let observed = &found.observed;
     let (steps, pending) = match &chosen {
         Some(Candidate { desired, .. }) => {
-            DuePlan::new(plan(desired, observed), &observed.services.services).with_turn(|due| rolling.turn(due))?
+            DuePlan::new(plan(desired, observed), &observed.services.services).with_turn(|due| rolling.turn(due))
         }
         None => Default::default(),
     };

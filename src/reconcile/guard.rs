@@ -68,8 +68,8 @@ fn look_after_restart(system: &System, restarted: &[DueRestart]) -> Result<()> {
 }
 
 /// Services that are serving are restarted only where nobody is to be asked.
-fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Option<Problem>> {
-    Ok(match mode {
+fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Option<Problem> {
+    match mode {
         RestartMode::Immediate => None,
         RestartMode::Rolling if rolling::was_alone(&system.root) => None,
         RestartMode::Rolling | RestartMode::Manual => {
@@ -77,5 +77,5 @@ fn turn(system: &System, mode: RestartMode, due: &[DueRestart]) -> Result<Option
             let detail = format!("the restart of {} waits for the next hook", names.join(" and "));
             Some(Problem::waiting("Restart pending: the next hook does it", detail))
         }
-    })
+    }
 }

@@ -1,7 +1,7 @@
 //! A hook: reads what the operator asks for from Juju, reconciles, and sets the status.
 
 use anyhow::Result;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Environment, Reconciled, last_good, proof, remove as removal};
 use crate::escape::{self, ENTRY_LENGTH};
@@ -57,7 +57,11 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
             charm: &context.charm,
             progress: &|what| {
                 system.root.remove(&state_path(TOLD))?;
-                tools::status_set(system, "maintenance", what)
+                // What is being done does not depend on it.
+                if let Err(error) = tools::status_set(system, "maintenance", what) {
+                    warn!("{what}: {error:#}");
+                }
+                Ok(())
             },
             turn: &|due| rolling.turn(due),
             thoroughness: Thoroughness::Full,
@@ -65,8 +69,8 @@ fn run(system: &System, hook: &str, context: &Context, mode: Option<RestartMode>
     )?;
     outcome.problems.extend(has_no_kubeconfig.then(no_kubeconfig));
     let unhealthy = outcome.unhealthy.as_ref().map(|problem| escape::status(&problem.summary));
-    rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?;
-    log(system, context, &outcome)?;
+    outcome.problems.extend(rolling.publish(hook, Situation { pending: outcome.is_pending, unhealthy })?);
+    log(system, context, &outcome);
     tell(system, hook, &outcome)?;
     lock.finish()?;
     Ok(outcome)
@@ -84,16 +88,15 @@ pub fn wanted_mode(system: &System, request: &Request) -> Result<RestartMode> {
 }
 
 /// The log has what does not fit into the status. A hook that changes nothing does not repeat it.
-fn log(system: &System, context: &Context, outcome: &Reconciled) -> Result<()> {
+fn log(system: &System, context: &Context, outcome: &Reconciled) {
     // Cut before they are compared and saved: a state file has a limit, too.
     let detail = |problem: &Problem| escape::report(&context.with_names(&problem.to_string()), ENTRY_LENGTH);
     let details: Vec<String> = outcome.problems.iter().map(detail).collect();
     let logged: Vec<String> = system.root.remembered(LOGGED);
     if details != logged {
         details.iter().filter(|detail| !logged.contains(detail)).for_each(|detail| info!("{detail}"));
-        system.root.save(LOGGED, &details)?;
+        system.root.keep(LOGGED, &details);
     }
-    Ok(())
 }
 
 /// Sets status and workload version, but not in each of the many hooks in which nothing changes. What was set last is
@@ -112,7 +115,10 @@ fn tell(system: &System, hook: &str, outcome: &Reconciled) -> Result<()> {
             tools::application_version_set(system, version)?;
         }
     }
-    if is_new { system.root.save(TOLD, &told) } else { Ok(()) }
+    if is_new {
+        system.root.keep(TOLD, &told);
+    }
+    Ok(())
 }
 
 /// Runs the hooks in which the charm leaves.
@@ -122,7 +128,10 @@ fn tell(system: &System, hook: &str, outcome: &Reconciled) -> Result<()> {
 pub fn remove(system: &System) -> Result<()> {
     let _lock = system.root.lock()?;
     removal::run(system)?;
-    tools::status_set(system, "maintenance", "The graft is removed from this unit")
+    if let Err(error) = tools::status_set(system, "maintenance", "The graft is removed from this unit") {
+        warn!("the graft is removed, and Juju is not told: {error:#}");
+    }
+    Ok(())
 }
 
 /// The problem of a unit whose operator gives no kubeconfig.
@@ -156,13 +165,13 @@ mod tests {
         let outcome = Reconciled { problems: vec![problem], ..Reconciled::default() };
         let size = || system.root.read(&state_path(LOGGED)).unwrap().len();
         for _ in 0..2 {
-            log(&system, &context, &outcome).unwrap();
+            log(&system, &context, &outcome);
             assert!(size() < 3 * ENTRY_LENGTH, "{}", size());
         }
         for name in [LOGGED, TOLD] {
             system.root.write(&state_path(name), b"{", Access::PRIVATE).unwrap();
         }
-        log(&system, &context, &outcome).unwrap();
+        log(&system, &context, &outcome);
         tell(&system, "update-status", &outcome).unwrap();
         let told: (String, String, Option<String>) = system.root.load(TOLD).unwrap().unwrap();
         assert_eq!((told.0.as_str(), told.1.as_str(), told.2), ("blocked", "x", None));

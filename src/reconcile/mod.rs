@@ -60,7 +60,7 @@ pub struct Environment<'a> {
     /// Called before each thing that takes longer than a moment.
     pub progress: &'a Announce<'a>,
     /// Asked right before a restart of services that are serving: why it must wait, if it must.
-    pub turn: &'a dyn Fn(&[DueRestart]) -> Result<Option<Problem>>,
+    pub turn: &'a dyn Fn(&[DueRestart]) -> Option<Problem>,
     pub thoroughness: Thoroughness,
 }
 
@@ -186,12 +186,16 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
             return Ok(outcome);
         }
     };
-    audit::record(&system.root, artifacts::parts(settings, &facts, &observed), environment.charm)?;
+    outcome.problems.extend(audit::record(
+        &system.root,
+        artifacts::parts(settings, &facts, &observed),
+        environment.charm,
+    ));
     let installed = observed.driver.installed.intact(&desired.driver.pin);
     outcome.driver = installed.map(|_| desired.driver.pin.version().to_string());
     outcome.problems.extend(observed.helm.is_none().then(helm::missing));
     if let Some(selection) = &selection {
-        memory.remember(&system.root, selection)?;
+        memory.remember(&system.root, selection);
         let (stack, programs) = (facts.stack(settings), programs(&system.root, &installation, &observed)?);
         let problems = kubeconfig::problems(system, &mut memory, selection, settings, &stack, &programs)?;
         outcome.problems.extend(problems);
@@ -202,6 +206,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     if is_new {
         system.root.save(LAST_GOOD, &wanted)?;
     }
+    outcome.problems.extend(observed.closed.clone());
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
     outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
     let watched_for = if switch.is_some() { WATCHED_FOR } else { STABLE_AFTER };
@@ -253,7 +258,7 @@ fn check_services(
         Thoroughness::Full => services::settle(system, observed, &inputs, stable_after)?,
         Thoroughness::Quick => (observed, Ok(Vec::new())),
     };
-    services::record(&system.root, &services, &inputs)?;
+    services::record(&system.root, &services, &inputs);
     Ok((services, problems))
 }
 
@@ -366,5 +371,7 @@ impl Found {
     }
 }
 
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 mod tests;

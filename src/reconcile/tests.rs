@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::hook::wanted_mode;
 use super::*;
 use crate::conf::CONF;
+use crate::guard;
 use crate::juju::settings::{Given, RawConfig, RestartMode};
 use crate::magnum::CONF_DIRECTORY;
 use crate::system::ManagedFile;
@@ -88,6 +89,35 @@ fn whatever_stands_in_place_of_a_file_or_directory_of_the_graft_gives_way() {
 }
 
 #[test]
+fn a_directory_that_is_made_anew_is_kept_beside_it_where_others_may_have_moved_another_in_its_place() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    scratch.root.make_state_directory().unwrap();
+    scratch.put(CONF, "theirs");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(scratch.path(CONF_DIRECTORY), closed).unwrap();
+    scratch.let_others_write("/etc/magnum");
+    let mut backups = Backups::default();
+    let steps = [Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)];
+    let mut apply = Apply {
+        system: &system,
+        backups: &mut backups,
+        driver: None,
+        helm: None,
+        is_hook: false,
+        problems: Vec::new(),
+    };
+    apply.all(&steps).unwrap();
+    let mode = |path: &Path| std::os::unix::fs::MetadataExt::mode(&scratch.path(path).metadata().unwrap()) & 0o777;
+    assert_eq!((scratch.text(CONF).as_deref(), mode(Path::new(CONF_DIRECTORY))), (Some("ours"), 0o755));
+    let names = scratch.root.names(Path::new("/etc/magnum")).unwrap();
+    let aside = Path::new("/etc/magnum").join(names.iter().find(|name| name.starts_with("set-aside-")).unwrap());
+    assert_eq!((scratch.text(aside.join("99-capi.conf")).as_deref(), mode(&aside)), (Some("theirs"), 0o700));
+    let directory = backups.entries().into_iter().find(|(path, _)| path == Path::new(CONF_DIRECTORY));
+    assert_eq!(directory.unwrap().1, Original::NoDirectory);
+}
+
+#[test]
 fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() {
     let scratch = Scratch::new();
     let system = scratch.system(|_| None);
@@ -102,6 +132,26 @@ fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() 
     apply(&system, &[&temporaries[..], &[Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)]].concat()).unwrap();
     assert_eq!(scratch.text(CONF).as_deref(), Some("ours"));
     assert_eq!(scratch.text("/etc/magnum/.magnum-capi-helm-x"), None);
+}
+
+#[test]
+fn a_step_of_the_guard_that_fails_is_a_notice_and_the_others_are_taken() {
+    let scratch = Scratch::new();
+    let system = scratch.system(|_| None);
+    scratch.root.make_state_directory().unwrap();
+    let [watch, other] = [guard::WATCH, "x.service"].map(|unit| write(guard::unit_file(unit).to_str().unwrap()));
+    scratch.put(guard::unit_file(guard::WATCH), "");
+    let mut backups = Backups::default();
+    let mut apply =
+        Apply { system: &system, backups: &mut backups, driver: None, helm: None, is_hook: true, problems: Vec::new() };
+    // No systemctl works here, and later no unit file can be written.
+    apply.all(&[Step::Disable(guard::WATCH)]).unwrap();
+    scratch.root.remove(Path::new("/etc/systemd")).unwrap();
+    apply.all(&[watch, write("/etc/x")]).unwrap();
+    assert_eq!(scratch.text("/etc/x").as_deref(), Some("ours"));
+    let kinds: Vec<Kind> = apply.problems.iter().map(|problem| problem.kind).collect();
+    assert_eq!(kinds, [Kind::Notice, Kind::Notice]);
+    apply.all(&[other]).unwrap_err();
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub const STUCK_AFTER: i64 = 600;
 
 /// What a unit tells the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct UnitState {
     /// Its principal's unit.
     pub principal: String,
@@ -58,6 +59,7 @@ pub struct Stop {
 
 /// What the leader decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LeaderDecision {
     pub grant: Option<Grant>,
     /// Why nobody else gets the grant.

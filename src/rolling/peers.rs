@@ -74,11 +74,9 @@ impl<'a> Rolling<'a> {
         Self { system, context, mode, peers: OnceCell::new(), principals: OnceCell::new() }
     }
 
-    /// Returns why services that are serving must not be restarted yet, if they must not.
-    ///
-    /// # Errors
-    /// If a hook tool fails.
-    pub fn turn(&self, due: &[DueRestart]) -> Result<Option<Problem>> {
+    /// Returns why services that are serving must not be restarted yet, if they must not: also if Juju does not say whether
+    /// they may.
+    pub fn turn(&self, due: &[DueRestart]) -> Option<Problem> {
         let names: Vec<&str> = due.iter().map(|due| due.service.name()).collect();
         let names = names.join(" and ");
         let unit = &self.context.unit;
@@ -86,26 +84,51 @@ impl<'a> Rolling<'a> {
             let summary = format!("Restart pending: {why}");
             Some(Problem::waiting(summary, format!("the restart of {names} waits for its turn")))
         };
-        Ok(match self.mode {
+        match self.mode {
             RestartMode::Immediate => None,
             RestartMode::Manual => Some(Problem::blocked(
                 "Restart needed: run the action restart",
                 format!("{names} must be restarted, and restart-mode is manual; run: juju run {unit} restart"),
             )),
-            RestartMode::Rolling if self.is_alone()? => None,
-            RestartMode::Rolling => match self.peers()? {
-                None => pending("the units do not know each other yet".to_owned()),
-                Some(peers) if peers.state.is_granted(unit, &peers.decision) => None,
-                Some(peers) => pending(peers.decision.reason_to_wait(unit)),
+            RestartMode::Rolling => match self.reason_to_wait() {
+                Ok(why) => why.and_then(pending),
+                Err(error) => {
+                    warn!("the restart of {names} waits for a hook in which Juju answers: {error:#}");
+                    pending("Juju does not show the other units".to_owned())
+                }
             },
+        }
+    }
+
+    fn reason_to_wait(&self) -> Result<Option<String>> {
+        if self.is_alone()? {
+            return Ok(None);
+        }
+        let unit = &self.context.unit;
+        Ok(match self.peers()? {
+            None => Some("the units do not know each other yet".to_owned()),
+            Some(peers) if peers.state.is_granted(unit, &peers.decision) => None,
+            Some(peers) => Some(peers.decision.reason_to_wait(unit)),
         })
     }
 
-    /// Publishes this unit's situation at the end of a hook; the leader decides.
+    /// Publishes this unit's situation at the end of a hook; the leader decides. Returns the problem of a hook that could not
+    /// finish this.
     ///
     /// # Errors
-    /// If a hook tool fails.
-    pub fn publish(&self, hook: &str, now: Situation) -> Result<()> {
+    /// If the next hook could not know that it is to finish it.
+    pub fn publish(&self, hook: &str, now: Situation) -> Result<Option<Problem>> {
+        let Err(error) = self.attempt_to_publish(hook, now) else { return Ok(None) };
+        // Juju keeps what was set before. Nothing counts as published, so every hook tries again; nor as known of the others.
+        let known = memory(&self.system.root).map(|memory| memory.state);
+        let state = known.unwrap_or_default();
+        let unfinished = Memory { state, is_published: false, is_leading: false, alone: false };
+        self.system.root.save(MEMORY, &unfinished)?;
+        let detail = format!("restarts of other units may wait for this one: {error:#}; the next hook tries again");
+        Ok(Some(Problem::notice("The other units cannot be told of this one", detail)))
+    }
+
+    fn attempt_to_publish(&self, hook: &str, now: Situation) -> Result<()> {
         let unit = self.context.unit.as_str();
         let now = Situation { pending: now.pending && self.mode == RestartMode::Rolling, ..now };
         let memory = memory(&self.system.root);
@@ -231,4 +254,96 @@ pub fn is_own_departure(hook: &str, context: &Context) -> bool {
 fn read<T: DeserializeOwned + Default>(system: &System, relation: &str, owner: &str) -> Result<T> {
     let text = tools::relation_get(system, relation, owner, KEY)?;
     Ok(text.and_then(|text| limits::json(text.as_bytes()).ok()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::magnum::Service;
+    use crate::system::testing::{Scratch, command_line};
+
+    fn context() -> Context {
+        Context {
+            unit: "c/0".into(),
+            principal: "m/0".into(),
+            departing: None,
+            proxy: Vec::new(),
+            charm: String::new(),
+        }
+    }
+
+    /// Juju with another unit, where the first tool whose command line begins so fails.
+    fn juju(scratch: &Scratch, fails: &'static str) -> (System, Arc<Mutex<Vec<String>>>) {
+        let set = Arc::new(Mutex::new(Vec::new()));
+        let sets = set.clone();
+        let system = scratch.system(move |command| {
+            let line = command_line(command);
+            if !fails.is_empty() && line.starts_with(fails) {
+                return None;
+            }
+            let answer = match line.split(' ').next().unwrap() {
+                "goal-state" => r#"{"relations": {"magnum": {"m/0": {"status": ""}, "m/1": {"status": ""}}}}"#,
+                "relation-ids" => r#"["cluster:1"]"#,
+                "is-leader" => "true",
+                "relation-list" => r#"["c/1"]"#,
+                "relation-get" => "null",
+                "status-get" => "{}",
+                "relation-set" => {
+                    sets.lock().unwrap().push(line);
+                    ""
+                }
+                other => panic!("{other}"),
+            };
+            Some(answer.to_owned())
+        });
+        (system, set)
+    }
+
+    #[test]
+    fn a_relation_that_cannot_be_read_means_that_a_restart_waits_and_fails_no_hook() {
+        let due = [DueRestart { service: Service::Api, why: String::new() }];
+        for tool in ["relation-ids", "is-leader", "relation-get -r cluster:1 --app", "relation-get", "relation-list"] {
+            let (scratch, context) = (Scratch::new(), context());
+            scratch.root.make_state_directory().unwrap();
+            let (system, set) = juju(&scratch, tool);
+            let rolling = Rolling::new(&system, &context, RestartMode::Rolling);
+            let problem = rolling.turn(&due).unwrap();
+            assert_eq!(problem.summary, "Restart pending: Juju does not show the other units", "{tool}");
+            let pending = || Situation { pending: true, unhealthy: None };
+            let problem = rolling.publish("config-changed", pending()).unwrap().unwrap();
+            assert_eq!(problem.summary, "The other units cannot be told of this one", "{tool}");
+            assert_eq!(*set.lock().unwrap(), Vec::<String>::new(), "{tool}");
+            assert!(!was_alone(&scratch.root), "the guard restarts nothing either");
+            // The next hook finishes it, also one that would have nothing to do.
+            let (system, set) = juju(&scratch, "");
+            let rolling = Rolling::new(&system, &context, RestartMode::Rolling);
+            assert_eq!(rolling.publish("update-status", Situation::default()).unwrap(), None);
+            assert_eq!(set.lock().unwrap().len(), 1, "{tool}");
+        }
+    }
+
+    #[test]
+    fn what_is_published_in_part_is_finished_by_the_next_hook() {
+        for tool in ["relation-set -r cluster:1 --app", "status-get", "relation-set"] {
+            let (scratch, context) = (Scratch::new(), context());
+            scratch.root.make_state_directory().unwrap();
+            let pending = || Situation { pending: true, unhealthy: None };
+            let (system, _) = juju(&scratch, tool);
+            let published = Rolling::new(&system, &context, RestartMode::Rolling).publish("config-changed", pending());
+            assert!(published.unwrap().is_some(), "{tool}");
+            let (system, set) = juju(&scratch, "");
+            let rolling = Rolling::new(&system, &context, RestartMode::Rolling);
+            assert_eq!(rolling.publish("update-status", pending()).unwrap(), None);
+            // Its own state, and as the leader its decision.
+            assert_eq!(set.lock().unwrap().len(), 2, "{tool}");
+        }
+        // Nobody would know that it is to be finished.
+        let (scratch, context) = (Scratch::new(), context());
+        let (system, _) = juju(&scratch, "relation-ids");
+        let rolling = Rolling::new(&system, &context, RestartMode::Rolling);
+        scratch.put(crate::system::STATE_DIRECTORY, "");
+        rolling.publish("config-changed", Situation { pending: true, unhealthy: None }).unwrap_err();
+    }
 }

@@ -13,10 +13,10 @@ use crate::magnum::{Configuration, read_end_as_magnum};
 use crate::system::{Command, Process, Root, System};
 
 const JOURNAL_LIMIT: Duration = Duration::from_secs(20);
-/// How many lines of the journal are read, from its end.
-const JOURNAL_LINES: &str = "2000";
-/// About as many lines as two failed starts log.
-const CRASH_LINES: &str = "100";
+/// How many of the journal's newest lines are read.
+const JOURNAL_LINES: usize = 2000;
+/// About as many lines as two failed starts log; and as many as are read if more of them are too large to be read.
+const CRASH_LINES: usize = 100;
 const LOG_FILE_BYTES: u64 = 1 << 20;
 
 /// Texts that mean a broken graft, and what they mean: the runbook's section 9 and what the daemons really log.
@@ -34,22 +34,24 @@ const KNOWN_FAILURES: [(&str, &str); 8] = [
 /// Answers the check `logs`. The journal has what kills a daemon in any case.
 pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
     let system = subject.system;
-    let (mut findings, mut files) = (Vec::new(), Vec::new());
+    let (mut findings, mut places) = (Vec::new(), Vec::new());
     for observed in &subject.observed.services {
-        let mut logs = vec![("the journal".to_owned(), journal(system, observed)?)];
+        let mut logs = vec![journal(system, observed)?];
         if let Some(process) = &observed.process
             && let Some(path) = log_file(&system.root, observed, process)?
         {
-            logs.push((path.display().to_string(), of_current_run(system, &path, process)?));
-            files.push(format!(", {}", path.display()));
+            logs.push(of_current_run(system, &path, process)?);
         }
         for (place, text) in logs {
             let found = KNOWN_FAILURES.iter().filter(|(sign, _)| text.contains(sign));
             let name = observed.service.name();
             findings.extend(found.map(|(sign, meaning)| format!("{name}, in {place}: {sign}: {meaning}")));
+            if !places.contains(&place) {
+                places.push(place);
+            }
         }
     }
-    let good = format!("none of the known failures in the journal{} since the services' start", files.concat());
+    let good = format!("none of the known failures in {} since the services' start", places.join(", "));
     nothing_wrong(findings, good, "fix what the evidence means, then: systemctl restart the service")
 }
 
@@ -58,27 +60,37 @@ pub fn logs(subject: &ServicesSubject<'_>) -> Outcome {
 /// # Errors
 /// If the journal cannot be read.
 pub fn last_line(system: &System, observed: &ObservedService) -> Result<String> {
-    let text = journal(system, observed)?;
+    let (_, text) = journal(system, observed)?;
     let says_why = |line: &&str| ["Error: ", "Exception: "].iter().any(|word| line.contains(word));
     let last = text.lines().rfind(says_why).or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
     Ok(last.unwrap_or_default().to_owned())
 }
 
-/// Returns what the current run of a service wrote to the journal: by time alone, the last lines of the run before
-/// would count too. Of a service that keeps failing, the last lines of any run count.
-fn journal(system: &System, observed: &ObservedService) -> Result<String> {
-    let (which, lines) = if observed.keeps_failing() {
+/// Returns what the current run of a service wrote to the journal, and where that is: by time alone, the last lines of the
+/// run before would count too. Of a service that keeps failing, the last lines of any run count. Of a long run, these are
+/// the newest lines.
+fn journal(system: &System, observed: &ObservedService) -> Result<(String, String)> {
+    let (which, most) = if observed.keeps_failing() {
         (format!("_SYSTEMD_UNIT={}", observed.service.unit()), CRASH_LINES)
     } else if observed.process.is_some() {
         let invocation = &observed.unit.invocation;
         (format!("_SYSTEMD_INVOCATION_ID={invocation}"), JOURNAL_LINES)
     } else {
-        return Ok(String::new());
+        return Ok(("the journal".to_owned(), String::new()));
     };
-    let command = Command::new("journalctl", JOURNAL_LIMIT)
-        .args(["--quiet", "--no-pager", "--output=cat", "--lines", lines])
-        .arg(which);
-    Ok(String::from_utf8_lossy(&system.stdout(&command)?).into_owned())
+    let read = |lines: usize| {
+        let command = Command::new("journalctl", JOURNAL_LIMIT)
+            .args(["--quiet", "--no-pager", "--output=cat", "--lines", &lines.to_string()])
+            .arg(&which);
+        anyhow::Ok((lines, String::from_utf8_lossy(&system.stdout(&command)?).into_owned()))
+    };
+    let (lines, text) = read(most).or_else(|_| read(CRASH_LINES))?;
+    // An entry may have several lines: that there is no other is known only below the limit.
+    let place = match text.lines().count() >= lines || lines < most {
+        true => format!("the newest {lines} entries of the journal of {}", observed.service.name()),
+        false => "the journal".to_owned(),
+    };
+    Ok((place, text))
 }
 
 /// Returns the file a service logs to besides: its own argument, or what the configuration says (oslo.log's `log_file`
@@ -97,12 +109,16 @@ fn log_file(root: &Root, observed: &ObservedService, process: &Process) -> Resul
     }
 }
 
-/// Returns the lines of a log file that this process and its workers wrote: oslo.log puts the process's id behind date
-/// and time.
-fn of_current_run(system: &System, path: &Path, process: &Process) -> Result<String> {
+/// Returns the lines of a log file that this process and its workers wrote, and where they are: oslo.log puts the process's
+/// id behind date and time. Of a long file, these are the newest.
+fn of_current_run(system: &System, path: &Path, process: &Process) -> Result<(String, String)> {
     let text = read_end_as_magnum(system, path, LOG_FILE_BYTES).map_err(Error::msg)?;
     let pids = process.workers(&system.root).into_iter().chain([process.pid]).collect();
-    Ok(written_by(&String::from_utf8_lossy(&text), &pids))
+    let place = match text.len() as u64 >= LOG_FILE_BYTES {
+        true => format!("the newest {} MiB of {}", LOG_FILE_BYTES >> 20, path.display()),
+        false => path.display().to_string(),
+    };
+    Ok((place, written_by(&String::from_utf8_lossy(&text), &pids)))
 }
 
 pub(crate) fn written_by(text: &str, pids: &BTreeSet<i32>) -> String {
@@ -127,6 +143,37 @@ mod tests {
         let lines = written_by(text, &[57, 58].into());
         assert_eq!(lines.lines().count(), 2);
         assert!(!lines.contains("UnicodeDecodeError"));
+    }
+
+    #[test]
+    fn of_a_long_journal_the_newest_lines_are_read_and_not_taken_for_all() {
+        let started = std::time::SystemTime::now();
+        let process = Some(Process { pid: 7, start_ticks: 1, started, cmdline: vec![] });
+        let observed = ObservedService { service: Service::Api, unit: Unit::default(), process, read: None };
+        let place = |count: usize, readable: &'static str| {
+            let system = Scratch::new().system(move |command| {
+                let line = crate::system::testing::command_line(command);
+                line.contains(readable).then(|| "x\n".repeat(count))
+            });
+            journal(&system, &observed).map(|(place, text)| (place, text.len() / 2))
+        };
+        assert_eq!(place(1999, "--lines 2000 ").unwrap(), ("the journal".to_owned(), 1999));
+        let newest = |lines| format!("the newest {lines} entries of the journal of magnum-api");
+        assert_eq!(place(2000, "--lines 2000 ").unwrap(), (newest(2000), 2000));
+        // More than can be read: a journal of very long lines.
+        assert_eq!(place(7, "--lines 100 ").unwrap(), (newest(100), 7));
+        assert!(place(7, "--lines 7 ").is_err());
+    }
+
+    #[test]
+    fn of_a_long_log_file_the_end_is_read_and_not_taken_for_all() {
+        let path = Path::new("/var/log/magnum/x.log");
+        let started = std::time::SystemTime::now();
+        let process = Process { pid: 7, start_ticks: 1, started, cmdline: vec![] };
+        for (size, place) in [(100, "/var/log/magnum/x.log"), (1 << 20, "the newest 1 MiB of /var/log/magnum/x.log")] {
+            let system = Scratch::new().system(move |_| Some("x".repeat(size)));
+            assert_eq!(of_current_run(&system, path, &process).unwrap().0, place);
+        }
     }
 
     #[test]

@@ -81,10 +81,7 @@ pub fn conductors_environment(system: &System, services: &[ObservedService]) -> 
 
 /// Records what the processes are known to have read: the right files, or, while a restart waits, what they had read
 /// before. Writes only what is new.
-///
-/// # Errors
-/// If the record cannot be written.
-pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs) -> Result<()> {
+pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs) {
     let record = |observed: &ObservedService| {
         let process = observed.process.as_ref()?;
         let read = match observed.is_current(inputs) {
@@ -97,7 +94,9 @@ pub fn record(root: &Root, services: &[ObservedService], inputs: &ServiceInputs)
     let records: Records = services.iter().filter_map(record).collect();
     let is_known =
         |service: &ObservedService| records.get(&service.service).map(|record| &record.read) == service.read.as_ref();
-    if services.iter().all(is_known) { Ok(()) } else { root.save(RECORD, &records) }
+    if !services.iter().all(is_known) {
+        root.keep(RECORD, &records);
+    }
 }
 
 impl ObservedService {

@@ -111,36 +111,27 @@ impl DuePlan {
     /// `turn` why they must wait, if they must. Returns why not all is done.
     ///
     /// # Errors
-    /// As `turn` and `apply`.
+    /// As `apply`.
     pub fn carry_out(
         self,
-        turn: impl FnOnce(&[DueRestart]) -> Result<Option<Problem>>,
+        turn: impl FnOnce(&[DueRestart]) -> Option<Problem>,
         mut apply: impl FnMut(&[Step], &str) -> Result<()>,
     ) -> Result<Option<Problem>> {
         apply(&self.before, "Putting the graft in place")?;
         if self.due.is_empty() {
             return Ok(None);
         }
-        match turn(&self.due)? {
+        match turn(&self.due) {
             None => apply(&self.granted, "Restarting the services").map(|()| None),
             pending => apply(&self.pending, "Restarting failed services").map(|()| pending),
         }
     }
 
     /// Returns the steps that a hook would do now, and why not all.
-    ///
-    /// # Errors
-    /// As `turn`.
-    pub fn with_turn(
-        self,
-        turn: impl FnOnce(&[DueRestart]) -> Result<Option<Problem>>,
-    ) -> Result<(Vec<Step>, Option<Problem>)> {
-        let mut steps = Vec::new();
-        let pending = self.carry_out(turn, |more, _| {
-            steps.extend_from_slice(more);
-            Ok(())
-        })?;
-        Ok((steps, pending))
+    pub fn with_turn(self, turn: impl FnOnce(&[DueRestart]) -> Option<Problem>) -> (Vec<Step>, Option<Problem>) {
+        let pending = if self.due.is_empty() { None } else { turn(&self.due) };
+        let then = if pending.is_some() { self.pending } else { self.granted };
+        ([self.before, then].concat(), pending)
     }
 }
 
@@ -173,10 +164,10 @@ mod tests {
     /// The steps if the turn is granted, and if it is pending.
     fn done(services: &[ObservedService]) -> [Vec<Step>; 2] {
         let plan = || DuePlan::new(steps().to_vec(), services);
-        let (granted, problem) = plan().with_turn(|_| Ok(None)).unwrap();
+        let (granted, problem) = plan().with_turn(|_| None);
         assert_eq!(problem, None);
-        let pending = |_: &[DueRestart]| Ok(Some(Problem::waiting("Later", "")));
-        [granted, plan().with_turn(pending).unwrap().0]
+        let pending = |_: &[DueRestart]| Some(Problem::waiting("Later", ""));
+        [granted, plan().with_turn(pending).0]
     }
 
     #[test]
@@ -221,7 +212,7 @@ mod tests {
         }
         let failed = Service::ALL.map(|service| observed(service, crashing.clone(), true));
         let plan = DuePlan::new(steps().to_vec(), &failed);
-        let all = plan.with_turn(|_| panic!("nobody is asked")).unwrap().0;
+        let all = plan.with_turn(|_| panic!("nobody is asked")).0;
         assert_eq!(all, steps());
     }
 }

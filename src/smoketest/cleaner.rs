@@ -18,7 +18,7 @@ use super::progress::Progress;
 use super::removal::{Remaining, remove_leftovers};
 use super::runs::{self, Runs};
 use crate::guard::bounds;
-use crate::system::{Command, Lock, System, own_program};
+use crate::system::{Command, Limited, Lock, System, own_program};
 
 /// The systemd unit, and so the journal's name of it.
 pub const UNIT: &str = "magnum-capi-helm-smoketest";
@@ -73,7 +73,7 @@ pub fn start(
 /// If something stays, or cannot be asked for.
 pub fn clean(system: &System, input: impl Read, progress: Progress, pause: Duration) -> Result<()> {
     let mut bytes = Vec::new();
-    input.take(HANDOVER_LIMIT).read_to_end(&mut bytes)?;
+    Limited::new(input, HANDOVER_LIMIT).read_to_end(&mut bytes).context("reading what the smoketest hands over")?;
     // The parser's message could quote the password.
     let handover: Option<Handover> = serde_json::from_slice(&bytes).ok();
     let handover = handover.context("only the action smoketest uses this command")?;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cap_std::fs::MetadataExt as _;
 use nix::unistd::{Gid, Group, Uid, User};
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub enum Original {
     /// Something; its backup has this name in the state directory.
     #[serde(rename = "kept")]
     BackedUp(String),
+    /// Of a kind that a later revision of the charm knows.
+    #[serde(untagged)]
+    Unknown(serde_json::Value),
 }
 
 /// The list of originals, as on disk.
@@ -71,7 +74,7 @@ impl Backups {
     pub fn describe(&self, root: &Root) -> Result<Vec<String>> {
         let lines = self.0.iter().filter_map(|(path, original)| match original {
             Original::BackedUp(name) => Some((path, state_path(DIRECTORY).join(name))),
-            Original::Absent | Original::NoDirectory => None,
+            Original::Absent | Original::NoDirectory | Original::Unknown(_) => None,
         });
         lines.map(|(path, backup)| Ok(format!("{}: {}", path.display(), describe(root, &backup)?))).collect()
     }
@@ -130,6 +133,10 @@ impl Backups {
             // What somebody put into it, or in its place, is theirs.
             Some(Original::NoDirectory) => root.remove_if_empty(path)?,
             Some(Original::BackedUp(name)) => copy_back(root, &state_path(DIRECTORY).join(name), path)?,
+            Some(Original::Unknown(_)) => bail!(
+                "only a later revision of the charm knows what stood at {}; refresh to the one that ran here before",
+                path.display()
+            ),
         }
         self.0.remove(path);
         root.save(FILE, self)

@@ -51,9 +51,16 @@ impl Lock {
     }
 }
 
+/// The version of what the cached answers mean: those of another one are asked for again. What is no cache is read in any
+/// version: a field that is added has a default, none that is there gets another meaning, and unknown ones are ignored.
+const SCHEMA: u32 = 1;
+
 /// An answer that is expensive to get, and what it depends on.
 #[derive(Serialize, Deserialize)]
 struct Cached<K, T> {
+    /// None in those of the first revisions.
+    #[serde(default)]
+    schema: u32,
     depends_on: K,
     answer: T,
 }
@@ -63,19 +70,31 @@ impl Root {
     /// that cannot be read counts as none: it is made anew.
     ///
     /// # Errors
-    /// What `ask` fails with, and if the file cannot be written.
+    /// What `ask` fails with.
     pub fn cached<K: Serialize + DeserializeOwned + PartialEq, T: Serialize + DeserializeOwned>(
         &self,
         name: &str,
         key: K,
         ask: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        if let Some(cached) = self.remembered::<Option<Cached<K, T>>>(name).filter(|cached| cached.depends_on == key) {
-            return Ok(cached.answer);
+        match self.remembered::<Option<Cached<K, T>>>(name) {
+            Some(cached) if cached.schema != SCHEMA => {
+                tracing::info!("{name} is of schema {}, and not {SCHEMA}; it is made anew", cached.schema);
+            }
+            Some(cached) if cached.depends_on == key => return Ok(cached.answer),
+            _ => {}
         }
-        let cached = Cached { depends_on: key, answer: ask()? };
-        self.save(name, &cached)?;
+        let cached = Cached { schema: SCHEMA, depends_on: key, answer: ask()? };
+        self.keep(name, &cached);
         Ok(cached.answer)
+    }
+
+    /// Writes a JSON file of the state directory without which the charm only does more: that it cannot be written is no
+    /// fault of a hook.
+    pub fn keep<T: Serialize>(&self, name: &str, value: &T) {
+        if let Err(error) = self.save(name, value) {
+            tracing::warn!("{name} is not kept, so the next hook does more: {error:#}");
+        }
     }
 
     /// Reads a JSON file of the state directory without which the charm only does more; the default if it is not there
@@ -286,6 +305,31 @@ mod tests {
         root.write(&state_path("x.json"), b"{", Access::PRIVATE).unwrap();
         assert_eq!([ask("b", 4), ask("b", 5)], [4, 4]);
         assert_eq!(root.last_answer::<i32>("x.json").unwrap(), Some(4));
+    }
+
+    #[test]
+    fn an_answer_of_another_schema_is_asked_for_again_and_one_with_more_fields_is_not() {
+        let scratch = Scratch::new();
+        let root = &scratch.root;
+        for (text, expected) in [
+            (r#"{"schema": 1, "depends_on": 1, "answer": 2}"#, 2),
+            (r#"{"schema": 1, "depends_on": 1, "answer": 2, "new": []}"#, 2),
+            (r#"{"schema": 2, "depends_on": 1, "answer": 2}"#, 3),
+            (r#"{"depends_on": 1, "answer": 2}"#, 3),
+            (r#"{"schema": 2, "something": "else"}"#, 3),
+        ] {
+            scratch.put(state_path("x.json"), text);
+            assert_eq!(root.cached("x.json", 1, || Ok(3)).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_kept_is_an_answer_all_the_same() {
+        let scratch = Scratch::new();
+        // Nobody can write into what is no directory.
+        scratch.put(STATE_DIRECTORY, "");
+        assert_eq!(scratch.root.cached("x.json", 1, || Ok(2)).unwrap(), 2);
+        assert!(scratch.root.save("x.json", &1).is_err());
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Everything the checks look at, looked at once.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 
 use crate::chart::ChartSubject;
-use crate::check::Finding;
+use crate::check::{ANY_HOOK, Finding};
 use crate::conf::checks::ConfSubject;
+use crate::conf::closed_to_magnum;
 use crate::driver::DriverSubject;
 use crate::guard::checks::GuardSubject;
 use crate::helm::HelmSubject;
@@ -14,8 +17,9 @@ use crate::kubeconfig::programs;
 use crate::kubeconfig::{KubeconfigReport, KubeconfigSubject, Route, in_text};
 use crate::magnum::checks::MagnumSubject;
 use crate::magnum::{
-    Answers, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, EnvironmentSource, Python, PythonAnswers, Service,
-    ServiceEnvironment, StartDefaults, configuration_in, read_as_magnum,
+    Answers, CONF_DIRECTORY, CONFIGURATION_ARGUMENTS, Configuration, ENTRY_POINT, EnvironmentSource, MAGNUM_DIRECTORY,
+    Python, PythonAnswers, Service, ServiceEnvironment, StartDefaults, configuration_in, is_open_to_magnum,
+    read_as_magnum,
 };
 use crate::reconcile::{self, Candidate, Desired, DryRun, Found, Wanted, dry_run};
 use crate::services::checks::ServicesSubject;
@@ -32,6 +36,8 @@ pub struct Inspection<'a> {
     /// The services a few seconds later.
     later: Vec<ObservedService>,
     python: PythonAnswers,
+    /// What keeps user magnum out of the directory of configuration.
+    closed: Option<Finding>,
 }
 
 impl<'a> Inspection<'a> {
@@ -54,7 +60,12 @@ impl<'a> Inspection<'a> {
         let youngest = young.map(Process::age).min().unwrap_or(STABLE_AFTER);
         std::thread::sleep(STABLE_AFTER.saturating_sub(youngest));
         let later = services::inspect(system)?;
-        Ok(Self { later, python: PythonAnswers(python), system, hook, kubeconfig_report })
+        let mut python = PythonAnswers(python);
+        let closed = closed(system, &hook.found.observed.missing_directories)?;
+        if let Some(closed) = &closed {
+            python.forget_configuration(&closed.evidence);
+        }
+        Ok(Self { later, python, closed, system, hook, kubeconfig_report })
     }
 
     fn desired(&self) -> Result<&Desired, Finding> {
@@ -105,6 +116,7 @@ impl<'a> Inspection<'a> {
             root: &self.system.root,
             wanted: self.desired().map(|desired| &desired.conf),
             found: &self.hook.found.observed.conf,
+            closed: self.closed.clone(),
             drop_in_directories: drop_in_directories().collect(),
             python: &self.python,
             environments,
@@ -157,6 +169,22 @@ impl<'a> Inspection<'a> {
     pub fn magnum(&self) -> Result<MagnumSubject<'_>> {
         Ok(MagnumSubject { configuration: Configuration::read(&self.system.root)?, python: &self.python })
     }
+}
+
+/// Finds a directory of configuration that user magnum cannot enter: the services read nothing of it, without a word.
+fn closed(system: &System, made_anew: &[PathBuf]) -> Result<Option<Finding>> {
+    for directory in [MAGNUM_DIRECTORY, CONF_DIRECTORY].map(Path::new) {
+        if system.root.is_directory(directory)? && !is_open_to_magnum(system, directory)? {
+            let problem = closed_to_magnum(&system.root, directory)?;
+            let remedy = if made_anew.iter().any(|made| made == directory) {
+                ANY_HOOK
+            } else {
+                "do as the evidence says, then run verify again"
+            };
+            return Ok(Some(Finding::fail(problem.detail, remedy)));
+        }
+    }
+    Ok(None)
 }
 
 /// Checks the kubeconfig that stands on the unit.
@@ -217,9 +245,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::system::Secret;
     use crate::system::systemd::Unit;
     use crate::system::testing::Scratch;
+    use crate::system::{Account, Command, Host, Output, Secret};
 
     /// What Python answers for both services, whose units have these variables: the conductor's configuration and the API's.
     fn configurations(variables: [&'static str; 2]) -> (bool, Option<bool>) {
@@ -240,6 +268,37 @@ mod tests {
         let answers = ask_python(&system, &python, &Vec::from_iter(services)).unwrap();
         let parses = |reading: &crate::magnum::Reading| reading.configuration == crate::magnum::Asked::Answer(true);
         (parses(&answers.conductor), answers.api.as_ref().map(parses))
+    }
+
+    /// A machine on which user magnum cannot enter this directory.
+    struct Closed(&'static str);
+
+    impl Host for Closed {
+        fn run(&self, command: &Command) -> Result<Output> {
+            assert_eq!((command.name().as_str(), command.user), ("test -r", Some("magnum")));
+            let code = i32::from(command.args.iter().any(|word| word == self.0));
+            Ok(Output { code: Some(code), ..Output::default() })
+        }
+
+        fn account(&self, _: &str) -> Result<Option<Account>> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_directory_that_magnum_cannot_enter_is_named_with_its_mode_and_a_remedy() {
+        let scratch = Scratch::new();
+        scratch.put(crate::conf::CONF, "");
+        let found = |closed: &'static str, made: &[&str]| {
+            let made: Vec<PathBuf> = made.iter().map(PathBuf::from).collect();
+            super::closed(&System::new(scratch.root.clone(), Closed(closed)), &made).unwrap()
+        };
+        assert_eq!(found("", &[]), None);
+        let named = found(CONF_DIRECTORY, &[]).unwrap();
+        assert!(named.evidence.starts_with(&format!("user magnum cannot read {CONF_DIRECTORY}, a directory of ")));
+        assert!(named.evidence.ends_with(&format!("mode 0755; run: chmod 0755 {CONF_DIRECTORY}")), "{named:?}");
+        assert_eq!(found(CONF_DIRECTORY, &[CONF_DIRECTORY]).unwrap().remedy, ANY_HOOK);
+        assert!(found(MAGNUM_DIRECTORY, &[]).unwrap().evidence.contains("cannot read /etc/magnum, a directory"));
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Model {
                 },
                 guard: ObservedGuard { files: vec![Entry::Absent; 3], units: vec![Unit::default(); 3] },
                 missing_directories: directories().collect(),
+                closed: None,
                 temporaries: vec![],
                 written: vec![],
             },

@@ -109,6 +109,8 @@ fn the_cleaner_says_what_it_cannot_remove_and_reads_nothing_else() {
     let handover = unit.run("{}").commands.into_iter().find(|command| command.program == "systemd-run").unwrap().stdin;
     let error = clean(&unit, b"{\"hunter2\"").unwrap_err().to_string();
     assert_eq!(error, "only the action smoketest uses this command");
+    let error = format!("{:#}", clean(&unit, &vec![b' '; (1 << 20) + 1]).unwrap_err());
+    assert_eq!(error, "reading what the smoketest hands over: it has more than 1048576 bytes");
 
     let mut runs = Runs::load(&unit.scratch.root).unwrap();
     let handover: Value = serde_json::from_slice(&handover).unwrap();
