@@ -256,13 +256,16 @@ fn a_wheel_that_is_given_needs_no_index_and_must_be_the_pinned_one() {
     attach(Some(Vec::new()));
     it.set(&[("driver-pin", &pin("1.1.0"))]);
     it.application.reset_config("driver-sha256").unwrap();
+    it.upgrade();
+    assert_driver(&it, "1.1.0", "0 bytes, and the wheel that was installed before");
+    it.set(&[("driver-pin", &pin("1.4.0"))]);
     let began = Instant::now();
     it.upgrade();
     eprintln!("no wheel, no index: {:.1} s", began.elapsed().as_secs_f64());
     it.assert_status("waiting", &["Cannot fetch the driver"], "0 bytes");
     it.shell(START_INDEX);
     it.hook("update-status");
-    assert_driver(&it, "1.1.0", "0 bytes, and an index");
+    assert_driver(&it, "1.4.0", "0 bytes, and an index");
 }
 
 /// Holds dpkg's lock for as long as it runs.
