@@ -10,7 +10,7 @@ fn changes(it: &Deployment, hook: &str) -> Vec<String> {
     let systemctl = execs.iter().filter(|exec| exec.path.ends_with("/systemctl"));
     let verb = |exec: &Exec| exec.argv.get(1).cloned().unwrap_or_default();
     systemctl
-        .filter(|exec| !["show", "daemon-reload"].contains(&verb(exec).as_str()))
+        .filter(|exec| !["show", "show-environment", "daemon-reload"].contains(&verb(exec).as_str()))
         .map(|exec| exec.argv.join(" "))
         .collect()
 }
