@@ -90,13 +90,11 @@ impl Switch {
         let Some(problem) = health.iter().flatten().find(|problem| problem.kind == Kind::Blocked) else {
             return Ok(None);
         };
-        let is_down = |service: &&ObservedService| {
-            let stays = service.process.as_ref().is_some_and(|process| process.age() >= STABLE_AFTER);
-            self.serving.contains(&service.service)
-                && service.unit.is_available()
-                && (!stays || service.keeps_failing())
-        };
-        if let Some(down) = services.iter().find(is_down) {
+        let missed = || services.iter().filter(|it| self.serving.contains(&it.service) && it.unit.is_available());
+        let is_young = |it: &&ObservedService| it.process.as_ref().is_some_and(|process| process.age() < STABLE_AFTER);
+        // One that is young only because the other's failure ended the watch is not to blame.
+        let down = missed().find(|it| it.process.is_none() || it.keeps_failing());
+        if let Some(down) = down.or_else(|| missed().find(is_young)) {
             let name = down.service.name();
             let said = last_line(system, down).unwrap_or_default();
             let said = escape::line(&said, LONGEST_LINE);

@@ -149,7 +149,8 @@ fn command_lines_and_fragments_with_which_magnum_would_not_start_are_refused_bef
     }
     it.shell(&format!("rm {fragment}"));
     it.hook("update-status");
-    it.assert_whole("1.1.0", "the fragment is gone");
+    it.assert_status("active", &["Driver 1.1.0 grafted"], "the fragment is gone");
+    assert_eq!(it.machine().read_text(CONF).unwrap(), conf("namespace_prefix = x\n"));
     assert_ne!(it.services(), before.services, "the option came");
 }
 
