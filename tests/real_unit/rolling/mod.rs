@@ -97,7 +97,8 @@ fn a_unit_whose_switch_is_undone_stops_the_others_and_is_named() {
             it.hook(at, "update-status");
         }
     }
-    assert_eq!([it.processes(0), it.processes(2)], before, "they go on");
+    let (decided, said) = (it.application.peer_settings(), it.units[1].status());
+    assert_eq!([it.processes(0), it.processes(2)], before, "they go on: {decided:?} {said:?}");
     let (kind, message) = it.application.status();
     assert_eq!(kind, "blocked", "{message}");
     assert!(message.contains("magnum-capi-helm/1"), "{message}");
