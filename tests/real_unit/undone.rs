@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lab::Machine;
 
-use crate::support::{API, CONDUCTOR, Deployment, assert_same, moments, soak};
+use crate::support::{API, CONDUCTOR, Deployment, assert_same, eventually, moments, soak};
 
 /// A port on which something listens already, which only the conductor itself finds out.
 const TAKEN: &str = "/etc/magnum/taken.conf";
@@ -39,7 +39,8 @@ pub fn command_lines(machine: &Machine) -> String {
 
 #[track_caller]
 fn assert_runs_as_before(it: &Deployment, before: &str, case: &str) {
-    assert_eq!(command_lines(it.machine()), before, "{case}");
+    // Where the start script runs, it becomes the daemon.
+    eventually(case, || command_lines(it.machine()) == before);
     it.machine().wait_for_magnum().unwrap();
 }
 
