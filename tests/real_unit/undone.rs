@@ -79,25 +79,6 @@ fn a_switch_with_which_a_service_does_not_stay_is_undone_and_tried_again_only_wh
 
 #[test]
 #[ignore = "needs root and a packed charm: cargo xtask test"]
-fn a_first_graft_with_which_a_service_does_not_stay_is_taken_off_again() {
-    let it = Deployment::bare();
-    let (files, ran) = (it.files(), command_lines(it.machine()));
-    poison(it.machine());
-    it.grant();
-    for _ in 0..3 {
-        it.hook("config-changed");
-        it.assert_status("blocked", &[REFUSED, "Address already in use"], "the first graft");
-        assert_runs_as_before(&it, &ran, "the first graft");
-    }
-    cure(it.machine());
-    it.hook("update-status");
-    it.assert_whole("1.1.0", "another input");
-    it.remove();
-    assert_same(&files.diff(&it.files()), "removed");
-}
-
-#[test]
-#[ignore = "needs root and a packed charm: cargo xtask test"]
 fn a_switch_killed_at_any_moment_of_it_and_of_its_undoing_is_finished_by_the_next_hook() {
     let it = Deployment::active();
     let (graft, ran) = (it.graft(), command_lines(it.machine()));
