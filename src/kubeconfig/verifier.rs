@@ -141,10 +141,8 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        match dss.scheme {
-            SignatureScheme::ECDSA_NISTP521_SHA512 => Err(CertificateError::from(UnsupportedCertificate(P521)).into()),
-            _ => self.rustls.verify_tls12_signature(message, cert, dss),
-        }
+        refuse_p521(dss)?;
+        self.rustls.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -153,10 +151,8 @@ impl ServerCertVerifier for ServerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        match dss.scheme {
-            SignatureScheme::ECDSA_NISTP521_SHA512 => Err(CertificateError::from(UnsupportedCertificate(P521)).into()),
-            _ => self.rustls.verify_tls13_signature(message, cert, dss),
-        }
+        refuse_p521(dss)?;
+        self.rustls.verify_tls13_signature(message, cert, dss)
     }
 
     /// A server with a P-521 key shows its certificate only to a client that names the last one. No signature by it is
@@ -165,6 +161,14 @@ impl ServerCertVerifier for ServerVerifier {
         let mut schemes = self.rustls.supported_verify_schemes();
         schemes.push(SignatureScheme::ECDSA_NISTP521_SHA512);
         schemes
+    }
+}
+
+/// Refuses a signature of a kind that rustls does not verify, by that name.
+fn refuse_p521(dss: &DigitallySignedStruct) -> Result<(), TlsError> {
+    match dss.scheme {
+        SignatureScheme::ECDSA_NISTP521_SHA512 => Err(CertificateError::from(UnsupportedCertificate(P521)).into()),
+        _ => Ok(()),
     }
 }
 

@@ -212,7 +212,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     let watched_for = if switch.is_some() { WATCHED_FOR } else { STABLE_AFTER };
     let (services, health) = check_services(&desired, observed, environment, watched_for)?;
     if let Some(switch) = switch.filter(|_| !outcome.is_pending) {
-        let failure = if switch.leads_back(&wanted) { None } else { switch.failure(system, &services, &health)? };
+        let failure = if switch.leads_back(&wanted) { None } else { switch.failure(system, &services, &health) };
         if let Some(failure) = failure {
             return switch::undo(&switch, failure, &wanted, request, environment, outcome);
         }

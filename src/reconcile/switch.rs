@@ -15,6 +15,7 @@ use crate::juju::Request;
 use crate::magnum::Service;
 use crate::problem::{Kind, Problem};
 use crate::services::{Health, ObservedService, STABLE_AFTER, api_answer, last_line};
+use crate::system::http::redact_urls;
 use crate::system::{Backups, Root, System, state_path};
 
 /// The state file of the switch that is under way.
@@ -83,29 +84,26 @@ impl Switch {
 
     /// Returns what has failed: a service that was serving does not stay up, or the API no longer answers. One that failed
     /// before is no reason.
-    ///
-    /// # Errors
-    /// If the journal cannot be read.
-    pub fn failure(&self, system: &System, services: &[ObservedService], health: &Health) -> Result<Option<Problem>> {
-        let Some(problem) = health.iter().flatten().find(|problem| problem.kind == Kind::Blocked) else {
-            return Ok(None);
-        };
+    pub fn failure(&self, system: &System, services: &[ObservedService], health: &Health) -> Option<Problem> {
+        let problem = health.iter().flatten().find(|problem| problem.kind == Kind::Blocked)?;
         let missed = || services.iter().filter(|it| self.serving.contains(&it.service) && it.unit.is_available());
         let is_young = |it: &&ObservedService| it.process.as_ref().is_some_and(|process| process.age() < STABLE_AFTER);
         // One that is young only because the other's failure ended the watch is not to blame.
         let down = missed().find(|it| it.process.is_none() || it.keeps_failing());
         if let Some(down) = down.or_else(|| missed().find(is_young)) {
             let name = down.service.name();
-            let said = last_line(system, down).unwrap_or_default();
-            let said = escape::line(&said, LONGEST_LINE);
+            let said =
+                last_line(system, down).unwrap_or_else(|error| format!("(its journal cannot be read: {error:#})"));
+            // Magnum may quote an address with its password.
+            let said = escape::line(&redact_urls(&said, ""), LONGEST_LINE);
             let summary = format!("What is asked for is refused: {name} did not start");
-            return Ok(Some(Problem::blocked(summary, format!("{name} says: {said}"))));
+            return Some(Problem::blocked(summary, format!("{name} says: {said}")));
         }
         let silent = self.answered && api_answer(&system.root).is_err();
-        Ok(silent.then(|| {
+        silent.then(|| {
             let summary = "What is asked for is refused: magnum-api did not answer";
             Problem::blocked(summary, problem.detail.clone())
-        }))
+        })
     }
 
     /// Remembers that what was tried has failed, and returns the problem of it.
@@ -224,7 +222,8 @@ mod tests {
     #[test]
     fn only_what_served_before_is_missed() {
         let (scratch, grafted) = (scratch(), Model::grafted(&desired(&settings(""))).observed);
-        let system = scratch.system(|_| Some("Traceback\nOSError: Address already in use\n".to_owned()));
+        let said = "Traceback\nOSError: amqp://me:hunter2@rabbit is in use\nend\n";
+        let system = scratch.system(move |_| Some(said.to_owned()));
         let mut services = grafted.services.services;
         services[1].process = None;
         let down: Health = Ok(vec![Problem::blocked("x", "y")]);
@@ -235,16 +234,14 @@ mod tests {
             answered,
         };
         let both = switch(&Service::ALL, false);
-        assert_eq!(both.failure(&system, &services, &Ok(Vec::new())).unwrap(), None);
-        assert_eq!(
-            both.failure(&system, &services, &Ok(vec![Problem::maintenance("Magnum is paused")])).unwrap(),
-            None
-        );
-        let failure = both.failure(&system, &services, &down).unwrap().unwrap();
+        assert_eq!(both.failure(&system, &services, &Ok(Vec::new())), None);
+        assert_eq!(both.failure(&system, &services, &Ok(vec![Problem::maintenance("Magnum is paused")])), None);
+        let failure = both.failure(&system, &services, &down).unwrap();
         assert_eq!(failure.summary, "What is asked for is refused: magnum-conductor did not start");
+        assert_eq!(failure.detail, "magnum-conductor says: OSError: amqp://rabbit is in use");
         let api = switch(&[Service::Api], false);
-        assert_eq!(api.failure(&system, &services, &down).unwrap(), None, "it failed before");
-        let silent = switch(&[Service::Api], true).failure(&system, &services, &down).unwrap().unwrap();
+        assert_eq!(api.failure(&system, &services, &down), None, "it failed before");
+        let silent = switch(&[Service::Api], true).failure(&system, &services, &down).unwrap();
         assert_eq!(silent.summary, "What is asked for is refused: magnum-api did not answer");
         let problem = both.refuse(&scratch.root, failure, "a pin").unwrap();
         assert_eq!(proof::failed_of(&scratch.root, &[Problem::notice("z", ""), problem.clone()]), Some(&problem));

@@ -26,8 +26,8 @@ const API_LIMIT: Duration = Duration::from_secs(3);
 /// What is wrong with the services, or the problem that keeps the charm from finding out.
 pub type Health = Result<Vec<Problem>, Problem>;
 
-/// Waits until both services have run for `stable_after` and the API answers, or something keeps them from it. Services that have been
-/// running for long cost one request to the API and nothing else. Returns the services as they were last seen, too.
+/// Waits until both services have run for `stable_after` and the API answers, or something keeps them from it. Services
+/// that have been running for long cost one request to the API and nothing else. Returns the services as they were last seen, too.
 ///
 /// # Errors
 /// If the services cannot be looked at.
