@@ -226,6 +226,8 @@ mod tests {
         let system = scratch.system(move |_| Some(said.to_owned()));
         let mut services = grafted.services.services;
         services[1].process = None;
+        services[1].unit.active_state = "failed".to_owned();
+        services[1].unit.sub_state = "failed".to_owned();
         let down: Health = Ok(vec![Problem::blocked("x", "y")]);
         let switch = |serving: &[Service], answered| Switch {
             before: None,
