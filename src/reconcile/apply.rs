@@ -29,11 +29,18 @@ pub struct Apply<'a> {
     pub helm: Option<StagedHelm>,
     /// Whether a hook applies it, and not the guard: a hook waits for restarts.
     pub is_hook: bool,
+    /// Whether what is restarted is watched, and undone if it fails: then a restart that fails is seen there.
+    pub is_watched: bool,
     /// Steps of optional parts that failed.
     pub problems: Vec<Problem>,
 }
 
-impl Apply<'_> {
+impl<'a> Apply<'a> {
+    /// Applies steps for which nothing is staged.
+    pub fn new(system: &'a System, backups: &'a mut Backups, is_hook: bool) -> Self {
+        Self { system, backups, driver: None, helm: None, is_hook, is_watched: false, problems: Vec::new() }
+    }
+
     /// Applies `steps` in their order.
     ///
     /// # Errors
@@ -51,6 +58,7 @@ impl Apply<'_> {
                     }
                 }
                 step => match self.persistently(step) {
+                    Err(error) if self.is_watched && matches!(step, Step::Restart(_)) => warn!("{error:#}"),
                     Err(error) if is_of_guard(step) => {
                         warn!("{step}: {error:#}");
                         let detail = format!("{error:#}; see: systemctl status {}", guard::WATCH);

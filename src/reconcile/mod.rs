@@ -172,7 +172,8 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
         is_new = false;
     }
     let Artifacts { facts, driver, helm } = artifacts;
-    let mut apply = Apply { system, backups: &mut backups, driver, helm, is_hook, problems: Vec::new() };
+    let is_watched = switch.is_some();
+    let mut apply = Apply { driver, helm, is_watched, ..Apply::new(system, &mut backups, is_hook) };
     let carried_out =
         carry_out(DuePlan::new(steps, &observed.services.services), &mut apply, environment, &mut outcome);
     let looked = carried_out.and_then(|()| match outcome.changed {
@@ -209,7 +210,7 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     outcome.problems.extend(observed.closed.clone());
     outcome.problems.extend(StartDefaults::problems(installation.defaults.values()));
     outcome.problems.extend(installation.unknown_drivers.filter(|_| settings.disable_other_drivers));
-    let watched_for = if switch.is_some() { WATCHED_FOR } else { STABLE_AFTER };
+    let watched_for = if is_watched { WATCHED_FOR } else { STABLE_AFTER };
     let (services, health) = check_services(&desired, observed, environment, watched_for)?;
     if let Some(switch) = switch.filter(|_| !outcome.is_pending) {
         let failure = if switch.leads_back(&wanted) { None } else { switch.failure(system, &services, &health) };

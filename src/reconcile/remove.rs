@@ -30,8 +30,7 @@ pub fn take_off(system: &System, backups: &mut Backups) -> Result<()> {
     let stays = [kubeconfig::PATH, helm::PATH, chart::PATH].map(Path::new);
     let written = backups.entries().into_iter().filter(|(path, _)| !stays.contains(&path.as_path()));
     let remains = Remains { written: written.collect(), temporaries: Vec::new(), services: services::inspect(system)? };
-    Apply { system, backups, driver: None, helm: None, is_hook: true, problems: Vec::new() }
-        .all(&plan_removal(&remains))
+    Apply { is_watched: true, ..Apply::new(system, backups, true) }.all(&plan_removal(&remains))
 }
 
 /// Restores the unit. The caller holds the lock.
@@ -59,9 +58,7 @@ pub fn run(system: &System) -> Result<()> {
     if let Some(python) = python.filter(|_| is_switched_on(&remains.written)) {
         name_orphans(system, &python, &remains.services);
     }
-    let mut apply =
-        Apply { system, backups: &mut backups, driver: None, helm: None, is_hook: true, problems: Vec::new() };
-    apply.all(&steps)?;
+    Apply::new(system, &mut backups, true).all(&steps)?;
     root.remove(Path::new(STATE_DIRECTORY))
 }
 

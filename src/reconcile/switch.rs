@@ -227,7 +227,6 @@ mod tests {
         let mut services = grafted.services.services;
         services[1].process = None;
         services[1].unit.active_state = "failed".to_owned();
-        services[1].unit.sub_state = "failed".to_owned();
         let down: Health = Ok(vec![Problem::blocked("x", "y")]);
         let switch = |serving: &[Service], answered| Switch {
             before: None,

@@ -59,7 +59,7 @@ fn the_last_good_settings_are_upheld_if_those_asked_for_cannot_be_met() {
 fn apply(system: &System, steps: &[Step]) -> Result<()> {
     let mut backups = Backups::default();
     let backups = &mut backups;
-    Apply { system, backups, driver: None, helm: None, is_hook: false, problems: Vec::new() }.all(steps)
+    Apply::new(system, backups, false).all(steps)
 }
 
 fn write(path: &str) -> Step {
@@ -99,14 +99,7 @@ fn a_directory_that_is_made_anew_is_kept_beside_it_where_others_may_have_moved_a
     scratch.let_others_write("/etc/magnum");
     let mut backups = Backups::default();
     let steps = [Step::MakeDirectory(CONF_DIRECTORY.into()), write(CONF)];
-    let mut apply = Apply {
-        system: &system,
-        backups: &mut backups,
-        driver: None,
-        helm: None,
-        is_hook: false,
-        problems: Vec::new(),
-    };
+    let mut apply = Apply::new(&system, &mut backups, false);
     apply.all(&steps).unwrap();
     let mode = |path: &Path| std::os::unix::fs::MetadataExt::mode(&scratch.path(path).metadata().unwrap()) & 0o777;
     assert_eq!((scratch.text(CONF).as_deref(), mode(Path::new(CONF_DIRECTORY))), (Some("ours"), 0o755));
@@ -124,7 +117,7 @@ fn a_temporary_file_that_cannot_be_removed_keeps_nothing_else_from_being_done() 
     scratch.root.make_state_directory().unwrap();
     scratch.put("/etc/magnum/.magnum-capi-helm-x", "");
     let backups = &mut Backups::default();
-    let late = Apply { system: &system, backups, driver: None, helm: None, is_hook: false, problems: Vec::new() };
+    let late = Apply::new(&system, backups, false);
     late.remove_temporary(Path::new("/etc/magnum/.magnum-capi-helm-x"), Instant::now()).unwrap_err();
     assert!(scratch.text("/etc/magnum/.magnum-capi-helm-x").is_some());
     let temporaries = ["/etc/../x", "/etc/magnum/.magnum-capi-helm-x"].map(|path| Step::RemoveTemporary(path.into()));
@@ -142,8 +135,7 @@ fn a_step_of_the_guard_that_fails_is_a_notice_and_the_others_are_taken() {
     let [watch, other] = [guard::WATCH, "x.service"].map(|unit| write(guard::unit_file(unit).to_str().unwrap()));
     scratch.put(guard::unit_file(guard::WATCH), "");
     let mut backups = Backups::default();
-    let mut apply =
-        Apply { system: &system, backups: &mut backups, driver: None, helm: None, is_hook: true, problems: Vec::new() };
+    let mut apply = Apply::new(&system, &mut backups, true);
     // No systemctl works here, and later no unit file can be written.
     apply.all(&[Step::Disable(guard::WATCH)]).unwrap();
     scratch.root.remove(Path::new("/etc/systemd")).unwrap();
@@ -152,6 +144,18 @@ fn a_step_of_the_guard_that_fails_is_a_notice_and_the_others_are_taken() {
     let kinds: Vec<Kind> = apply.problems.iter().map(|problem| problem.kind).collect();
     assert_eq!(kinds, [Kind::Notice, Kind::Notice]);
     apply.all(&[other]).unwrap_err();
+}
+
+#[test]
+fn a_restart_that_fails_is_seen_by_who_watches_it_and_a_fault_where_nobody_does() {
+    let scratch = Scratch::new();
+    scratch.root.make_state_directory().unwrap();
+    let (system, mut backups) = (scratch.system(|_| None), Backups::default());
+    let steps = [Step::Restart(vec![DueRestart { service: Service::Api, why: String::new() }]), write("/etc/x")];
+    Apply::new(&system, &mut backups, true).all(&steps).unwrap_err();
+    assert_eq!(scratch.text("/etc/x"), None);
+    Apply { is_watched: true, ..Apply::new(&system, &mut backups, true) }.all(&steps).unwrap();
+    assert_eq!(scratch.text("/etc/x").as_deref(), Some("ours"));
 }
 
 #[test]
@@ -166,16 +170,7 @@ fn roots_directory_that_others_have_moved_in_the_way_is_kept_with_all_that_is_in
         backups.back_up(&scratch.root, Path::new(place)).unwrap();
         scratch.put(format!("{place}/50-mine.conf"), "mine");
         scratch.let_others_write(directory.to_str().unwrap());
-        Apply {
-            system: &system,
-            backups: &mut backups,
-            driver: None,
-            helm: None,
-            is_hook: false,
-            problems: Vec::new(),
-        }
-        .all(&[step])
-        .unwrap();
+        Apply::new(&system, &mut backups, false).all(&[step]).unwrap();
         let aside = scratch.root.names(directory).unwrap().into_iter().find(|name| name.starts_with("set-aside-"));
         let kept = directory.join(aside.unwrap_or_default()).join("50-mine.conf");
         assert_eq!(scratch.text(&kept).as_deref(), Some("mine"), "{place}");
