@@ -1,5 +1,6 @@
 
 
+# The end of the program, after python.py and proof.py: answers the question that is asked.
 QUESTIONS = {
     question.__name__: question for question in (where, driver, verify, inventory, client, reach, clusters, proof)
 }

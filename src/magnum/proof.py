@@ -1,5 +1,7 @@
 
 
+# A part of the program, after python.py: whether a service would start.
+
 # How long a service may take to start, in seconds.
 START_LIMIT = 20
 # The longest file that a start may write, in bytes.

@@ -22,7 +22,7 @@ const LONGEST_EXCEPTION: usize = 2000;
 /// Another file than `python.json`, which an earlier charm filled with what user magnum could answer for Python.
 const CACHE: &str = "interpreter.json";
 /// The questions, as one program that is given on stdin.
-const PROGRAM: &str = include_str!("python.py");
+const PROGRAM: &str = concat!(include_str!("python.py"), include_str!("proof.py"), include_str!("answer.py"));
 /// The user Magnum's services run as.
 pub const MAGNUM_USER: &str = "magnum";
 /// Whose processes those of user magnum can neither stop nor change.
