@@ -141,8 +141,8 @@ pub fn run(request: Request, environment: &Environment<'_>) -> Result<Reconciled
     outcome.problems = problems;
     outcome.problems.extend(found.observed.driver.problem());
     let Some(Candidate { wanted, artifacts, desired, selection }) = chosen else {
-        if is_hook && found.under_way.is_some_and(|it| it.before.is_none()) {
-            switch::take_off(system, &mut found.backups, environment)?;
+        if let Some(first) = found.under_way.filter(|it| is_hook && it.before.is_none()) {
+            first.take_off(&mut found.backups, environment)?;
         }
         return Ok(outcome);
     };

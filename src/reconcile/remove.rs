@@ -15,22 +15,30 @@ use crate::driver;
 use crate::helm;
 use crate::juju::settings::DISTRIBUTION;
 use crate::kubeconfig::{self, programs};
-use crate::magnum::{Python, configuration_arguments, exception};
+use crate::magnum::{Python, Service, configuration_arguments, exception};
 use crate::services::{self, ObservedService, conductors_environment};
+use crate::step::{DueRestart, Step};
 use crate::system::{Backups, Original, Root, STATE_DIRECTORY, System};
 
 /// The most clusters that are named in the log.
 const MOST_NAMED: usize = 20;
 
-/// Takes the graft off a unit that stays: everything but what no service looks for without it.
+/// Takes the graft off a unit that stays: everything but what no service looks for without it. The services that `served`
+/// before are restarted, for with it they may have failed.
 ///
 /// # Errors
 /// If a step fails: the next hook goes on.
-pub fn take_off(system: &System, backups: &mut Backups) -> Result<()> {
+pub fn take_off(system: &System, backups: &mut Backups, served: &BTreeSet<Service>) -> Result<()> {
     let stays = [kubeconfig::PATH, helm::PATH, chart::PATH].map(Path::new);
     let written = backups.entries().into_iter().filter(|(path, _)| !stays.contains(&path.as_path()));
     let remains = Remains { written: written.collect(), temporaries: Vec::new(), services: services::inspect(system)? };
-    Apply { is_watched: true, ..Apply::new(system, backups, true) }.all(&plan_removal(&remains))
+    let mut steps = plan_removal(&remains);
+    steps.retain(|step| !matches!(step, Step::Restart(_)));
+    let may_start = remains.services.iter().filter(|it| it.unit.is_available() && served.contains(&it.service));
+    let due = may_start.map(|it| DueRestart { service: it.service, why: "it ran without the graft".to_owned() });
+    let due: Vec<DueRestart> = due.collect();
+    steps.extend((!due.is_empty()).then_some(Step::Restart(due)));
+    Apply { is_watched: true, ..Apply::new(system, backups, true) }.all(&steps)
 }
 
 /// Restores the unit. The caller holds the lock.

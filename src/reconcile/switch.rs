@@ -119,6 +119,16 @@ impl Switch {
         Ok(problem)
     }
 
+    /// Undoes a first graft.
+    ///
+    /// # Errors
+    /// If a step fails: the next hook goes on.
+    pub fn take_off(&self, backups: &mut Backups, environment: &Environment<'_>) -> Result<()> {
+        (environment.progress)("Taking the graft off again")?;
+        remove::take_off(environment.system, backups, &self.serving)?;
+        Self::end(&environment.system.root)
+    }
+
     /// Forgets the switch that is over.
     ///
     /// # Errors
@@ -152,22 +162,12 @@ pub fn undo(
     let mut back = match &switch.before {
         Some(_) => run(Request { settings: Err(problem), ..request }, environment)?,
         None => {
-            take_off(environment.system, &mut Backups::load(root)?, environment)?;
+            switch.take_off(&mut Backups::load(root)?, environment)?;
             Reconciled { unhealthy: Some(problem.clone()), problems: vec![problem], ..Reconciled::default() }
         }
     };
     outcome.restarted.append(&mut back.restarted);
     Ok(Reconciled { changed: true, restarted: outcome.restarted, ..back })
-}
-
-/// Undoes a first graft.
-///
-/// # Errors
-/// If a step fails: the next hook goes on.
-pub fn take_off(system: &System, backups: &mut Backups, environment: &Environment<'_>) -> Result<()> {
-    (environment.progress)("Taking the graft off again")?;
-    remove::take_off(system, backups)?;
-    Switch::end(&system.root)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub fn cure(machine: &Machine) {
 pub fn command_lines(machine: &Machine) -> String {
     let script = format!(
         "for pid in $(systemctl show --property=MainPID --value {API} {CONDUCTOR}); do
-             tr '\\0' ' ' </proc/$pid/cmdline; echo
+             [ $pid = 0 ] || tr '\\0' ' ' </proc/$pid/cmdline; echo
          done"
     );
     machine.shell(&script).unwrap()
